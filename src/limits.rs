@@ -1,0 +1,143 @@
+//! Every number idler obeys, with its unit and its reason.
+//!
+//! Anyone may read this file; it reads nobody. A limit that a user may need to change is the
+//! default of an option (`cli`); all others are here and nowhere else.
+//! Invariant: a name says its unit, or its type does.
+//! Read next: whatever module cites the number you came for.
+
+use std::time::Duration;
+
+// ---- the loop ---------------------------------------------------------------------------------
+
+/// Readiness events taken from the kernel in one turn. 1,024 of 12 bytes: under load the question
+/// "what is ready?" is shared by that many connections, and the array costs 12 KiB.
+pub const EVENTS_PER_TURN: usize = 1024;
+
+/// Bytes one drive may move before the connection goes to the back of the queue.
+/// Large enough that the cost of queueing vanishes beside the copy (256 KiB take the kernel
+/// about 30 µs), small enough that a thousand busy downloads still turn in 30 ms.
+pub const DRIVE_BYTES_MAX: usize = 256 * 1024;
+
+/// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that makes
+/// idler call often for little (deep pipelines of tiny files) is bounded as well, to 64 calls a drive.
+pub const CALL_COST_BYTES: usize = 4096;
+
+/// The one read buffer, shared by all connections, in bytes. As large as the longest head allowed by
+/// default, so that any legal head can be read in one call; it is all the buffer an idle crowd costs.
+pub const SCRATCH_BYTES: usize = 16 * 1024;
+
+/// Connections accepted in one drive of a listener. A storm of newcomers must not hold up those who
+/// are already here; 64 keep the accept queue (4,096) short at any rate that one thread can serve.
+pub const ACCEPTS_PER_DRIVE: usize = 64;
+
+/// Entries of the wheel looked at to find an idle connection that can make room. They come from the
+/// earliest bucket, so the one found is near enough to the longest idle.
+pub const ROOM_LOOK_MAX: usize = 64;
+
+/// How often a system call that a signal interrupted is made again before the drive gives up its turn.
+pub const INTERRUPTED_RETRIES_MAX: usize = 8;
+
+/// The most slots the slab is made for: what one process can hold (`fs.nr_open` is 1,048,576 on
+/// Linux). Containers report a descriptor limit of a thousand million; the slab is virtual memory
+/// until touched, but not that virtual.
+pub const SLOTS_MAX: usize = 1_048_576;
+
+/// Descriptors kept back from connections: standard streams, epoll, signals, listeners, root, log,
+/// the reserve for refusing, files being opened, and the cache's own descriptors.
+pub const DESCRIPTORS_RESERVED: usize = 64;
+
+/// Length of the queue of connections that wait to be accepted. The kernel cuts it to
+/// `net.core.somaxconn` (4,096 since Linux 5.4).
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// How long a listener sleeps when descriptors have run out and no idle connection can make room.
+/// It is woken earlier when a connection leaves.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+// ---- HTTP -------------------------------------------------------------------------------------
+
+/// Longest request head idler will hold by default, in bytes; beyond it the answer is 431.
+///
+/// 16 KiB fits every browser's head with room for large cookies (4 KiB is too little: sign-on proxies
+/// send more). It is also what one slow client can make idler keep.
+pub const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Longest request line, in bytes; beyond it the answer is 414. RFC 9112 §3 asks for 8,000 at least.
+pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
+
+/// Header lines in one head; beyond them 431. Browsers behind proxies send about 30.
+pub const HEADER_LINES_MAX: usize = 100;
+
+/// Blank lines allowed before a request line (RFC 9112 §2.2 asks to ignore at least one).
+pub const LEADING_BLANK_BYTES_MAX: usize = 16;
+
+/// Time from the first byte of a head to its last. Never extended: this is what defeats the client
+/// that sends a byte a minute.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may be idle between requests, or before the first.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long a reply may make no progress at all before its reader is given up.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The least rate of a reply, in bytes per second, averaged over each [`STALL_TIMEOUT`]. A reader of a
+/// byte a second would otherwise hold a connection for ever; the slowest modem is 50 times faster.
+pub const SEND_RATE_MIN: u64 = 100;
+
+/// How long a connection lingers after its last reply for the peer to hang up, so that the reply is not
+/// lost to a reset (RFC 9112 §9.6).
+pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Bytes thrown away while lingering, before idler hangs up all the same.
+pub const LINGER_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Longest request body that is read and thrown away to keep a connection; a longer one costs it.
+pub const DRAINED_BODY_BYTES_MAX: u64 = 64 * 1024;
+
+/// Longest line of a chunked body (size with extensions, or one trailer), in bytes.
+pub const CHUNK_LINE_BYTES_MAX: usize = 4096;
+
+/// Bytes of all trailer lines of one chunked body.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+/// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
+pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+// ---- files ------------------------------------------------------------------------------------
+
+/// Largest file kept in memory, in bytes. Up to here one copy into the socket is as cheap as
+/// `sendfile`; beyond, `sendfile` from a kept descriptor wins.
+pub const CACHED_FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bytes of file contents kept in memory by default: 10,000 small pages of a documentation site.
+pub const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Descriptors of larger files kept open. Bytes are cheaper to keep than descriptors, which
+/// connections need.
+pub const CACHE_DESCRIPTORS_MAX: usize = 32;
+
+/// A file modified this recently is not kept and gets a weak validator: it could change twice within
+/// one timestamp of its file system.
+pub const RACY_WINDOW: Duration = Duration::from_secs(2);
+
+/// How often `openat2` is tried again when a rename races with it (EAGAIN, see openat2(2)).
+pub const OPEN_RETRIES_MAX: usize = 8;
+
+/// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
+pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
+
+// ---- listings ---------------------------------------------------------------------------------
+
+// ---- policies ---------------------------------------------------------------------------------
+
+// ---- stop -------------------------------------------------------------------------------------
+
+/// How long busy connections may finish after the first signal to stop.
+pub const GRACE: Duration = Duration::from_secs(10);
+
+// ---- logs -------------------------------------------------------------------------------------
+
+// ---- companions -------------------------------------------------------------------------------
+
+// ---- crowd ------------------------------------------------------------------------------------

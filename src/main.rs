@@ -1,0 +1,2 @@
+//! The program: arguments, logger, command, exit code.
+fn main() {}

@@ -1,0 +1,102 @@
+//! The time, read once a turn: the only file that asks for it.
+//!
+//! What lives here: the monotonic clock as ticks for deadlines, and the wall clock for headers and logs.
+//! It may not know who asks. Invariant: within one turn the time stands still.
+//! Read next: `timer.rs`.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// A moment in milliseconds since the loop began.
+///
+/// It wraps after 49 days, so two ticks are compared by their distance, which is right for any two
+/// that are less than 24 days apart; no deadline is further away than that.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Tick(pub(crate) u32);
+
+/// Furthest that a deadline may lie ahead: 12 days, what the wheel's five levels span.
+const FURTHEST_MILLIS: u32 = (1 << 30) - 1;
+
+impl Tick {
+    /// The tick `duration` later, rounded up to the millisecond, 12 days at most.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        let millis = duration.as_nanos().div_ceil(1_000_000);
+        let millis = u32::try_from(millis)
+            .unwrap_or(u32::MAX)
+            .min(FURTHEST_MILLIS);
+        Self(self.0.wrapping_add(millis))
+    }
+
+    /// Whether this moment has come, or passed, at `now`.
+    pub fn is_due(self, now: Self) -> bool {
+        self.0.wrapping_sub(now.0).cast_signed() <= 0
+    }
+
+    /// Milliseconds from `now` until this tick; 0 if it has passed.
+    pub fn millis_from(self, now: Self) -> u32 {
+        if self.is_due(now) {
+            0
+        } else {
+            self.0.wrapping_sub(now.0)
+        }
+    }
+
+    /// The time from `earlier` to this tick; zero if it is not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::from(self.millis_from(earlier)))
+    }
+}
+
+/// The time of one turn.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Milliseconds since the loop began, for deadlines.
+    pub tick: Tick,
+    /// The monotonic clock, for measuring.
+    pub instant: Instant,
+    /// The wall clock, for headers and logs.
+    pub wall: SystemTime,
+    /// The number of this turn. What is known to hold in a turn is not asked again within it.
+    pub turn: u64,
+}
+
+/// Where the loop's time comes from.
+#[derive(Debug)]
+pub struct Clock {
+    started: Instant,
+    turn: u64,
+}
+
+impl Clock {
+    /// A clock whose tick 0 is now.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a clock that starts by default would hide that it starts"
+    )]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            turn: 0,
+        }
+    }
+
+    /// Reads the time for the next turn.
+    pub fn read(&mut self) -> Now {
+        self.turn += 1;
+        let instant = Instant::now();
+        let millis = instant.duration_since(self.started).as_millis();
+        #[expect(clippy::cast_possible_truncation, reason = "ticks wrap; see Tick")]
+        let tick = Tick(millis as u32);
+        Now {
+            tick,
+            instant,
+            wall: SystemTime::now(),
+            turn: self.turn,
+        }
+    }
+}
+
+/// The time now, for what is measured within a turn (round trips of datagrams, phases of a request).
+pub fn precisely_now() -> Instant {
+    Instant::now()
+}

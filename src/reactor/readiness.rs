@@ -1,0 +1,179 @@
+//! The edge-triggered contract, whole.
+//!
+//! The kernel reports an *edge*: once, when a socket becomes readable or writable. From then on the
+//! readiness is ours to remember, until a call answers "would block"; only then does the kernel owe us
+//! another edge. What lives here: the bits that remember, and [`Link::attempt`], the only place where one is cleared.
+//! It may not know what is read or written.
+//!
+//! Invariant: a bit is cleared only after the kernel has said that there is nothing more.
+//! Read next: `stream.rs`.
+
+use std::io;
+
+use crate::limits::{CALL_COST_BYTES, INTERRUPTED_RETRIES_MAX};
+
+use super::Key;
+
+/// Which way bytes flow: what a call needs, and what a parked handler waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// From the peer to us.
+    Read,
+    /// From us to the peer.
+    Write,
+    /// Whichever comes first.
+    Either,
+}
+
+/// What is known of a socket since its last would-block.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Readiness(u8);
+
+impl Readiness {
+    const READ: u8 = 1;
+    const WRITE: u8 = 2;
+    const ENDED: u8 = 4;
+
+    /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
+    pub const NONE: Self = Self(0);
+
+    /// Takes over what an event says. A hang-up or an error makes its side ready: the next call finds out what it is.
+    pub fn note(&mut self, event: &mio::event::Event) {
+        let ended = event.is_read_closed() || event.is_error();
+        let mut bits = 0;
+        if event.is_readable() || ended {
+            bits |= Self::READ;
+        }
+        if event.is_writable() || event.is_write_closed() || event.is_error() {
+            bits |= Self::WRITE;
+        }
+        if ended {
+            bits |= Self::ENDED;
+        }
+        self.0 |= bits;
+    }
+
+    /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).
+    pub fn set(&mut self, side: Side) {
+        self.0 |= match side {
+            Side::Read => Self::READ,
+            Side::Write => Self::WRITE,
+            Side::Either => Self::READ | Self::WRITE,
+        };
+    }
+
+    /// Records that the peer has ended its side, as an event would (for tests).
+    pub fn set_ended(&mut self) {
+        self.0 |= Self::READ | Self::ENDED;
+    }
+
+    /// Whether a call on this side is worth making.
+    pub fn is(self, side: Side) -> bool {
+        match side {
+            Side::Read => self.0 & Self::READ != 0,
+            Side::Write => self.0 & Self::WRITE != 0,
+            Side::Either => self.0 & (Self::READ | Self::WRITE) != 0,
+        }
+    }
+
+    /// Whether the peer has hung up: the read bit then stays set, or the end of input would never be read.
+    pub fn has_ended(self) -> bool {
+        self.0 & Self::ENDED != 0
+    }
+
+    fn clear(&mut self, side: Side) {
+        self.0 &= !match side {
+            Side::Read => Self::READ,
+            Side::Write => Self::WRITE,
+            Side::Either => Self::READ | Self::WRITE,
+        };
+    }
+}
+
+/// What came of an I/O call that must not wait.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// It was done.
+    Done(T),
+    /// The kernel owes us an edge: park on that side.
+    Blocked,
+    /// This drive has moved enough: ask for another turn.
+    Spent,
+    /// The socket is broken.
+    Failed(io::Error),
+}
+
+/// What every I/O call of a drive needs: whose it is, what is ready, and how much it may still move.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    /// The slot's key, for the log.
+    pub key: Key,
+    /// What is ready.
+    pub ready: Readiness,
+    budget: usize,
+}
+
+impl Link {
+    /// A link with `budget` bytes to move.
+    pub fn new(key: Key, ready: Readiness, budget: usize) -> Self {
+        Self { key, ready, budget }
+    }
+
+    /// Bytes this drive may still move.
+    pub fn budget(&self) -> usize {
+        self.budget
+    }
+
+    /// Charges this drive for work that was not an I/O call (rendering a page, for example).
+    pub fn charge(&mut self, bytes: usize) {
+        self.budget = self.budget.saturating_sub(bytes);
+    }
+
+    /// Makes one call on a socket, if its side is ready and the budget is not spent.
+    ///
+    /// Clears the side's bit on would-block: the kernel will tell when it is ready again. Bounded by
+    /// [`INTERRUPTED_RETRIES_MAX`] calls.
+    pub fn attempt<T>(
+        &mut self,
+        side: Side,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Attempt<T> {
+        if !self.ready.is(side) {
+            return Attempt::Blocked;
+        }
+        if self.budget == 0 {
+            return Attempt::Spent;
+        }
+        for _ in 0..INTERRUPTED_RETRIES_MAX {
+            self.charge(CALL_COST_BYTES);
+            match call() {
+                Ok(done) => return Attempt::Done(done),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready.clear(side);
+                    log::trace!("{} {side:?} would block", self.key);
+                    return Attempt::Blocked;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Attempt::Failed(e),
+            }
+        }
+        Attempt::Spent
+    }
+
+    /// Told that readiness was only a hint (mio: events may be spurious), and the kernel still owes an edge.
+    pub(super) fn wait_for_edge(&mut self, side: Side) {
+        self.ready.clear(side);
+    }
+
+    /// Told how many bytes a read brought and how many it had room for.
+    ///
+    /// On Linux a short read of a stream proves its queue empty (epoll(7), question 9), so the read that
+    /// would only meet would-block is saved. Not so once the peer has hung up: the end of input is
+    /// still to be read, and no edge will come for it.
+    pub(super) fn came(&mut self, bytes: usize, room: usize) {
+        self.charge(bytes);
+        if cfg!(target_os = "linux") && bytes < room && !self.ready.has_ended() {
+            self.ready.clear(Side::Read);
+        }
+    }
+}

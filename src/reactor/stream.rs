@@ -1,0 +1,168 @@
+//! A stream socket together with what is known of its readiness: the only file that moves stream bytes.
+//!
+//! What lives here: reading, writing and sending files without ever waiting. It may not know what the
+//! bytes mean. Invariant: every call goes through [`Link::attempt`], so readiness and budget are always
+//! accounted for. Read next: `listener.rs`.
+
+use std::fs::File;
+use std::io;
+
+use mio::net::TcpStream;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+
+use crate::limits::SENDFILE_BYTES_MAX;
+
+use super::readiness::{Attempt, Link, Side};
+
+/// The system calls of a stream. The kernel's are implemented for [`TcpStream`]; tests script their own.
+pub trait Transport {
+    /// Reads what is there. 0 is the end of input.
+    ///
+    /// # Errors
+    /// Whatever recv(2) reports, would-block included.
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends some of `bytes`; `more` says that more follows at once, so that the kernel fills its segments.
+    ///
+    /// # Errors
+    /// Whatever send(2) reports, would-block included.
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize>;
+
+    /// Sends up to `count` bytes of `file` from offset `at`. 0: the file ends there.
+    ///
+    /// # Errors
+    /// Whatever sendfile(2) reports, would-block included.
+    fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize>;
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// Whatever shutdown(2) reports.
+    fn shut_down_write(&mut self) -> io::Result<()>;
+}
+
+impl Transport for TcpStream {
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let (n, _) = rustix::net::recv(&*self, into, RecvFlags::empty())?;
+        Ok(n)
+    }
+
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
+        // NOSIGNAL: a peer that hung up must not end the process by SIGPIPE.
+        let flags = if more {
+            SendFlags::NOSIGNAL | SendFlags::MORE
+        } else {
+            SendFlags::NOSIGNAL
+        };
+        Ok(rustix::net::send(&*self, bytes, flags)?)
+    }
+
+    fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize> {
+        send_file(self, file, at, count)
+    }
+
+    fn shut_down_write(&mut self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
+    }
+}
+
+/// `sendfile`, or where the file system does not have it, a read and a send.
+fn send_file(socket: &TcpStream, file: &File, at: u64, count: usize) -> io::Result<usize> {
+    let mut offset = at;
+    match rustix::fs::sendfile(socket, file, Some(&mut offset), count) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            copy_file(socket, file, at, count)
+        }
+        done => Ok(done?),
+    }
+}
+
+/// The portable way of [`send_file`]: a bounded read, then a send.
+pub(crate) fn copy_file(
+    socket: &TcpStream,
+    file: &File,
+    at: u64,
+    count: usize,
+) -> io::Result<usize> {
+    use std::os::unix::fs::FileExt as _;
+    let mut piece = vec![0; count.min(crate::limits::SCRATCH_BYTES)];
+    let n = file.read_at(&mut piece, at)?;
+    if n == 0 {
+        return Ok(0);
+    }
+    Ok(rustix::net::send(socket, &piece[..n], SendFlags::NOSIGNAL)?)
+}
+
+/// A stream socket that never waits.
+#[derive(Debug)]
+pub struct Stream<T = TcpStream>(T);
+
+impl<T: Transport> Stream<T> {
+    /// Wraps a connected (or connecting) socket.
+    pub fn new(transport: T) -> Self {
+        Self(transport)
+    }
+
+    /// The socket itself: for registering it, and for asking the kernel about it.
+    pub fn transport(&mut self) -> &mut T {
+        &mut self.0
+    }
+
+    /// The socket itself, for asking the kernel about it.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// Reads once. `Done(0)` is the end of input.
+    pub fn read(&mut self, link: &mut Link, into: &mut [u8]) -> Attempt<usize> {
+        let room = into.len();
+        let came = link.attempt(Side::Read, || self.0.recv(into));
+        if let Attempt::Done(n) = came {
+            log::trace!("{} read {n} of {room} bytes", link.key);
+            if n > 0 {
+                link.came(n, room);
+            }
+        }
+        came
+    }
+
+    /// Sends some of `bytes`, at most what the budget allows.
+    pub fn write(&mut self, link: &mut Link, bytes: &[u8], more: bool) -> Attempt<usize> {
+        let sent = link.attempt(Side::Write, || self.0.send(bytes, more));
+        if let Attempt::Done(n) = sent {
+            log::trace!("{} wrote {n} of {} bytes", link.key, bytes.len());
+            link.charge(n);
+        }
+        sent
+    }
+
+    /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early.
+    ///
+    /// A short count promises nothing (a signal causes it too), so only would-block parks.
+    pub fn send_file(
+        &mut self,
+        link: &mut Link,
+        file: &File,
+        at: u64,
+        count: u64,
+    ) -> Attempt<usize> {
+        let count = usize::try_from(count)
+            .unwrap_or(usize::MAX)
+            .min(SENDFILE_BYTES_MAX)
+            .min(link.budget().max(1));
+        let sent = link.attempt(Side::Write, || self.0.send_file(file, at, count));
+        if let Attempt::Done(n) = sent {
+            log::trace!("{} sent {n} of {count} bytes of a file from {at}", link.key);
+            link.charge(n);
+        }
+        sent
+    }
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// If the peer is already gone.
+    pub fn shut_down_write(&mut self) -> io::Result<()> {
+        self.0.shut_down_write()
+    }
+}
