@@ -5,6 +5,7 @@
 //! Read next: `server.rs`.
 
 pub mod date;
+pub mod etag;
 pub(crate) mod fields;
 
 #[cfg(test)]
