@@ -7,6 +7,7 @@
 pub mod date;
 pub mod etag;
 pub(crate) mod fields;
+pub mod preconditions;
 
 #[cfg(test)]
 mod seeded;
