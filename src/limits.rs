@@ -104,6 +104,10 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen at most, and
+/// each costs one more call to the kernel than the whole file would.
+pub const RANGES_MAX: usize = 32;
+
 // ---- files ------------------------------------------------------------------------------------
 
 /// Largest file kept in memory, in bytes. Up to here one copy into the socket is as cheap as

@@ -7,7 +7,10 @@
 pub mod date;
 pub mod etag;
 pub(crate) mod fields;
+pub mod multipart;
 pub mod preconditions;
+pub mod range;
+pub mod span;
 
 #[cfg(test)]
 mod seeded;
