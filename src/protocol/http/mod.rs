@@ -8,6 +8,7 @@ pub mod date;
 pub mod etag;
 pub(crate) mod fields;
 pub mod multipart;
+pub mod negotiation;
 pub mod preconditions;
 pub mod range;
 pub mod span;
