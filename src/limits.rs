@@ -135,6 +135,17 @@ pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
 // ---- policies ---------------------------------------------------------------------------------
 
+/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
+/// between two turns of the loop, and must not be felt there.
+pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Redirects in such a file.
+pub const REDIRECTS_MAX: usize = 10_000;
+
+/// Redirects that may lead to each other before the file is refused as running in a circle. Browsers give
+/// up after 20; anyone who needs more than a few should write down where the first one ends.
+pub const REDIRECT_HOPS_MAX: usize = 8;
+
 // ---- stop -------------------------------------------------------------------------------------
 
 /// How long busy connections may finish after the first signal to stop.

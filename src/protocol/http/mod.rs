@@ -11,6 +11,7 @@ pub mod multipart;
 pub mod negotiation;
 pub mod preconditions;
 pub mod range;
+pub mod redirects;
 pub mod span;
 
 #[cfg(test)]
