@@ -141,3 +141,36 @@ pub const GRACE: Duration = Duration::from_secs(10);
 // ---- companions -------------------------------------------------------------------------------
 
 // ---- crowd ------------------------------------------------------------------------------------
+
+// ---- command line -----------------------------------------------------------------------------
+
+/// The port of `idler serve` when none is given: the customary one that needs no privilege.
+pub const PORT: u16 = 8080;
+
+/// How long a stopping idler keeps its listeners open, unless told otherwise: only load balancers
+/// need longer.
+pub const DRAIN_DELAY: Duration = Duration::ZERO;
+
+/// The range of `--max-head`, in bytes. Below the least, plain browsers are refused; above the most, a
+/// thousand slow heads would hold a gigabyte.
+pub const HEAD_BYTES_OPTION: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
+
+/// The range of `--cache-memory`, in bytes. 0 switches the cache off.
+pub const CACHE_BYTES_OPTION: std::ops::RangeInclusive<u64> = 0..=1024 * 1024 * 1024 * 1024;
+
+/// The longest duration an option takes. The wheel reaches 12 days; whoever asks for more than one
+/// has more likely mistyped the unit.
+pub const DURATION_OPTION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The shortest timeout an option takes: the wheel's tick.
+pub const TIMEOUT_OPTION_MIN: Duration = Duration::from_millis(1);
+
+/// Bytes of all header lines given by `--header` together. Proxies hold a whole reply head in one
+/// buffer, commonly of 4 or 8 KiB, and idler's own lines must fit beside these.
+pub const GIVEN_HEADER_BYTES_MAX: usize = 3 * 1024;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final NUL.
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Characters of a mistaken argument that an error line repeats; the line should stay one line.
+pub const SHOWN_ARGUMENT_CHARS_MAX: usize = 100;
