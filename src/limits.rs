@@ -140,4 +140,13 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- companions -------------------------------------------------------------------------------
 
+/// Longest message, in bytes: what the programs of the courses receive in one call.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
+pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
+
+/// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
+pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
+
 // ---- crowd ------------------------------------------------------------------------------------
