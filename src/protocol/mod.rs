@@ -7,5 +7,6 @@
 pub mod daytime;
 pub mod http;
 pub mod message;
+pub mod ping;
 pub mod random;
 pub mod transfer;
