@@ -140,6 +140,10 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- companions -------------------------------------------------------------------------------
 
+/// Longest head of a reply that `idler get` takes, in bytes. Servers send far more cookies and policies
+/// than clients send anything.
+pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
+
 /// Longest message, in bytes: what the programs of the courses receive in one call.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 
