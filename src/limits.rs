@@ -140,6 +140,35 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- companions -------------------------------------------------------------------------------
 
+/// Longest head of a reply that `idler get` takes, in bytes. Servers send far more cookies and policies
+/// than clients send anything.
+pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest message, in bytes: what the programs of the courses receive in one call.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
+pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
+
+/// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
+pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Largest ping, in bytes: what one UDP datagram over IPv4 holds (65,535 less 20 and 8 of headers).
+pub const PING_BYTES_MAX: usize = 65_507;
+
+/// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
+/// usual one a second this is more than an hour.
+pub const PING_WINDOW: usize = 4096;
+
+/// Replies a ping server holds back at once (delayed or to be reordered); more are dropped and counted.
+pub const PING_HELD_MAX: usize = 4096;
+
+/// Bytes of the replies a ping server holds back at once.
+pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
+pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);
+
 // ---- crowd ------------------------------------------------------------------------------------
 
 // ---- command line -----------------------------------------------------------------------------
