@@ -54,6 +54,16 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// It is woken earlier when a connection leaves.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Ports tried when any free one will do and several addresses must share it: the one that is free on the
+/// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
+pub const PORT_ATTEMPTS_MAX: usize = 32;
+
+/// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
+pub const OWN_ADDRESSES_MAX: usize = 16;
+
+/// Bytes read of one of the kernel's address tables; a router's routing table has no end.
+pub const ADDRESS_TABLE_BYTES_MAX: u64 = 1024 * 1024;
+
 // ---- HTTP -------------------------------------------------------------------------------------
 
 /// Longest request head idler will hold by default, in bytes; beyond it the answer is 431.
