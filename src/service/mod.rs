@@ -1,1 +1,6 @@
 //! (being written)
+
+pub mod access_log;
+pub mod log_entry;
+pub mod logger;
+mod outlet;
