@@ -1,5 +1,0 @@
-//! tmp
-/// t
-pub fn raise(_x: &()) -> Result<String, String> {
-    Ok("none".to_owned())
-}
