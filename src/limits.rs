@@ -54,6 +54,16 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// It is woken earlier when a connection leaves.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Ports tried when any free one will do and several addresses must share it: the one that is free on the
+/// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
+pub const PORT_ATTEMPTS_MAX: usize = 32;
+
+/// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
+pub const OWN_ADDRESSES_MAX: usize = 16;
+
+/// Bytes read of one of the kernel's address tables; a router's routing table has no end.
+pub const ADDRESS_TABLE_BYTES_MAX: u64 = 1024 * 1024;
+
 // ---- HTTP -------------------------------------------------------------------------------------
 
 /// Longest request head idler will hold by default, in bytes; beyond it the answer is 431.
@@ -140,4 +150,66 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- companions -------------------------------------------------------------------------------
 
+/// Longest head of a reply that `idler get` takes, in bytes. Servers send far more cookies and policies
+/// than clients send anything.
+pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest message, in bytes: what the programs of the courses receive in one call.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
+pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
+
+/// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
+pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Largest ping, in bytes: what one UDP datagram over IPv4 holds (65,535 less 20 and 8 of headers).
+pub const PING_BYTES_MAX: usize = 65_507;
+
+/// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
+/// usual one a second this is more than an hour.
+pub const PING_WINDOW: usize = 4096;
+
+/// Replies a ping server holds back at once (delayed or to be reordered); more are dropped and counted.
+pub const PING_HELD_MAX: usize = 4096;
+
+/// Bytes of the replies a ping server holds back at once.
+pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
+pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);
+
 // ---- crowd ------------------------------------------------------------------------------------
+
+// ---- command line -----------------------------------------------------------------------------
+
+/// The port of `idler serve` when none is given: the customary one that needs no privilege.
+pub const PORT: u16 = 8080;
+
+/// How long a stopping idler keeps its listeners open, unless told otherwise: only load balancers
+/// need longer.
+pub const DRAIN_DELAY: Duration = Duration::ZERO;
+
+/// The range of `--max-head`, in bytes. Below the least, plain browsers are refused; above the most, a
+/// thousand slow heads would hold a gigabyte.
+pub const HEAD_BYTES_OPTION: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
+
+/// The range of `--cache-memory`, in bytes. 0 switches the cache off.
+pub const CACHE_BYTES_OPTION: std::ops::RangeInclusive<u64> = 0..=1024 * 1024 * 1024 * 1024;
+
+/// The longest duration an option takes. The wheel reaches 12 days; whoever asks for more than one
+/// has more likely mistyped the unit.
+pub const DURATION_OPTION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The shortest timeout an option takes: the wheel's tick.
+pub const TIMEOUT_OPTION_MIN: Duration = Duration::from_millis(1);
+
+/// Bytes of all header lines given by `--header` together. Proxies hold a whole reply head in one
+/// buffer, commonly of 4 or 8 KiB, and idler's own lines must fit beside these.
+pub const GIVEN_HEADER_BYTES_MAX: usize = 3 * 1024;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final NUL.
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Characters of a mistaken argument that an error line repeats; the line should stay one line.
+pub const SHOWN_ARGUMENT_CHARS_MAX: usize = 100;

@@ -5,6 +5,7 @@
 //! replies, however they are cut. Read next: `server.rs`.
 
 pub mod body;
+pub mod client;
 pub mod head;
 pub mod request;
 pub mod response;
