@@ -8,3 +8,4 @@
 pub mod addresses;
 pub mod descriptors;
 pub mod listen;
+pub mod walls;

@@ -57,6 +57,7 @@ pub const TRANSITIONS: &[Transition] = transitions! {
     12: "WritingHeaders", "sent n", "headers gone, body remains" => "WritingBody", "";
     13: "Writing*", "sent n", "reply complete, reuse" => "ReadingHead", "leftover bytes are heard before the socket is read again";
     14: "Writing*", "sent n", "reply complete, no reuse" => "Lingering", "write side shut down";
+    22: "Writing*", "sent n", "reply complete, the client asked to close and sent nothing more" => "Closed", "no reset can overtake the reply";
     15: "WritingBody", "sent n", "body remains" => "WritingBody", "";
     16: "WritingBody", "file ended early", "body remains" => "Closed", "it shrank: the promised length cannot be kept";
     17: "Writing*", "deadline", "too few bytes moved" => "Closed", "stalled reader";
@@ -172,6 +173,11 @@ impl Reading {
         self.heard
             .as_ref()
             .is_some_and(|h| !h.rest().is_empty() && h.scan == Scan::default())
+    }
+
+    /// Whether it is the body of the request before that is being thrown away.
+    pub fn is_draining(&self) -> bool {
+        self.heard.as_ref().is_some_and(|h| h.drain.is_some())
     }
 
     /// Bytes kept, for the log.
