@@ -619,7 +619,7 @@ fn what_may_not_be_read_is_refused_and_named_in_no_page() {
         )
         .expect("permissions can be taken");
     }
-    let idler = Idler::serve(site.path()).as_nobody().start();
+    let idler = Idler::serve(site.path()).unprivileged().start();
     for target in ["/closed.txt", "/closed/a.txt", "/closed/"] {
         let reply = idler.get(target);
         assert!(

@@ -36,10 +36,8 @@ fn fields(line: &str) -> Option<Vec<String>> {
                 field.push(chars.next()?);
             }
         }
-        if close != ' ' {
-            if !ended || !matches!(chars.next(), None | Some(' ')) {
-                return None;
-            }
+        if close != ' ' && !(ended && matches!(chars.next(), None | Some(' '))) {
+            return None;
         }
         fields.push(field);
     }

@@ -253,7 +253,7 @@ fn a_root_that_cannot_be_read_is_named() {
     let path = site.folder("closed");
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o000))
         .expect("permissions can be taken");
-    let outcome = Idler::serve(&path).as_nobody().run();
+    let outcome = Idler::serve(&path).unprivileged().run();
     fails(&outcome, FAILURE, &[&path.to_string_lossy()]);
 }
 
@@ -292,7 +292,7 @@ fn a_privileged_port_is_an_error_that_says_so() {
     let outcome = Idler::verb("serve")
         .args(&["--port", "1"])
         .arg(site.path())
-        .as_nobody()
+        .unprivileged()
         .run();
     fails(&outcome, FAILURE, &["1", "--port"]);
 }

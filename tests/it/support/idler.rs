@@ -32,7 +32,7 @@ pub(crate) struct Idler {
     stderr: Option<Stdio>,
     folder: Option<PathBuf>,
     /// A copy of the program that an unprivileged user can reach, and is to be.
-    as_nobody: Option<Site>,
+    nobody: Option<Site>,
 }
 
 /// The user id of `nobody` everywhere.
@@ -61,16 +61,16 @@ impl Idler {
             stdout: None,
             stderr: None,
             folder: None,
-            as_nobody: None,
+            nobody: None,
         }
     }
 
     /// Runs it as a user who is not root, whoever runs the tests.
-    pub(crate) fn as_nobody(mut self) -> Self {
+    pub(crate) fn unprivileged(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
             let site = Site::new();
             fs::copy(PROGRAM, site.path().join("idler")).expect("the program can be copied");
-            self.as_nobody = Some(site);
+            self.nobody = Some(site);
         }
         self
     }
@@ -125,7 +125,7 @@ impl Idler {
     }
 
     fn command(&self) -> Command {
-        let program = match &self.as_nobody {
+        let program = match &self.nobody {
             None => PathBuf::from(PROGRAM),
             Some(site) => site.path().join("idler"),
         };
@@ -138,7 +138,7 @@ impl Idler {
                 shell
             }
         };
-        if self.as_nobody.is_some() {
+        if self.nobody.is_some() {
             command.uid(NOBODY).gid(NOBODY);
         }
         for (name, _) in std::env::vars_os() {
@@ -169,7 +169,7 @@ impl Idler {
         Running {
             child,
             said,
-            program: self.as_nobody,
+            program: self.nobody,
             addresses: Vec::new(),
             gone: None,
         }
