@@ -329,6 +329,11 @@ impl Http {
     /// A page that says what is wrong.
     fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
+        // Who breaks the grammar once may have meant something else all along.
+        let wish = Wish {
+            keep: wish.keep && status != Status::BAD_REQUEST,
+            ..wish
+        };
         let page = pages::error_page(status.0, status.reason(), Some(why));
         let mut reply = self.draft(status, now);
         reply

@@ -14,9 +14,10 @@ use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
 };
 use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT};
+use crate::process::addresses;
 use crate::process::descriptors;
 use crate::process::listen::{Bind, Listening, listen};
-use crate::process::{addresses, walls};
+use crate::process::walls::{Applied, Walls};
 use crate::reactor::event_loop::EventLoop;
 use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
@@ -56,7 +57,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let listening = open_sockets(options)?;
     let urls = addresses::urls(&listening);
     let access = open_log(options)?;
-    let walls = walls::raise(&()).map_err(|e| e.to_string())?;
+    let walls = raise_walls(options, &site)?;
     let start_up = start_up_lines(options, &site, &urls, &walls.to_string(), connections);
 
     let house = House::new(http(options, site)?, access);
@@ -192,6 +193,16 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
         LogFormat::Short => Format::Short,
     };
     AccessLog::open(destination, format)
+}
+
+/// From here on nothing but the site can be read, nothing but the log written, and no other socket be opened.
+fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
+    let mut walls = Walls::new();
+    walls.allow_reading(site.path());
+    if let AskedLog::File(path) = &options.access_log {
+        walls.allow_appending(path);
+    }
+    walls.raise()
 }
 
 fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
