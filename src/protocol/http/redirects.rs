@@ -31,10 +31,10 @@ mod wrong;
 
 use percent_encoding::percent_decode;
 
+use super::status::Status;
 use crate::limits::{REDIRECT_HOPS_MAX, REDIRECTS_BYTES_MAX, REDIRECTS_MAX};
 use rule::{IN_PATH, IN_QUERY, Rule, Star, write_encoded};
 
-pub use rule::Status;
 pub use wrong::{Error, Wrong};
 
 /// The redirects of one file, checked and ready to be asked.
@@ -153,7 +153,7 @@ pub struct Redirect<'a> {
 }
 
 impl Redirect<'_> {
-    /// Its status.
+    /// Its status: 301, 302, 303, 307 or 308.
     pub fn status(&self) -> Status {
         self.rule.status
     }

@@ -7,6 +7,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use super::wrong::Wrong;
+use crate::protocol::http::status::Status;
 
 /// What may stand in a path as it is (RFC 3986 §3.3), and the slash.
 pub(super) const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -35,45 +36,6 @@ pub(super) const IN_QUERY: &AsciiSet = &IN_PATH.remove(b'?').remove(b'%');
 /// What may stand anywhere in a URL (RFC 3986 §2). The `%` is checked by itself.
 const IN_URL: &AsciiSet = &IN_QUERY.remove(b'#').remove(b'[').remove(b']');
 
-/// The statuses of redirects (RFC 9110 §15.4).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Status {
-    /// 301, for good.
-    MovedPermanently,
-    /// 302, for now.
-    Found,
-    /// 303, see there.
-    SeeOther,
-    /// 307, for now, with the same method.
-    TemporaryRedirect,
-    /// 308, for good, with the same method.
-    PermanentRedirect,
-}
-
-impl Status {
-    /// Its number.
-    pub fn code(self) -> u16 {
-        match self {
-            Self::MovedPermanently => 301,
-            Self::Found => 302,
-            Self::SeeOther => 303,
-            Self::TemporaryRedirect => 307,
-            Self::PermanentRedirect => 308,
-        }
-    }
-
-    fn parse(text: &[u8]) -> Option<Self> {
-        match text {
-            b"301" => Some(Self::MovedPermanently),
-            b"302" => Some(Self::Found),
-            b"303" => Some(Self::SeeOther),
-            b"307" => Some(Self::TemporaryRedirect),
-            b"308" => Some(Self::PermanentRedirect),
-            _ => None,
-        }
-    }
-}
-
 /// One line.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -96,12 +58,12 @@ impl Rule {
         };
         let mut word = || words.next().filter(|word| !word.starts_with(b"#"));
         let to = word().ok_or(Wrong::NoTarget)?;
-        let status = word().ok_or(Wrong::NoStatus)?;
+        let number_of_status = word().ok_or(Wrong::NoStatus)?;
         if word().is_some() {
             return Err(Wrong::TooManyWords);
         }
 
-        let status = Status::parse(status).ok_or(Wrong::Status)?;
+        let status = status(number_of_status).ok_or(Wrong::Status)?;
         let (from, is_prefix) = split_star(from)?;
         let to = Target::parse(to)?;
         if to.star != Star::Nowhere && !is_prefix {
@@ -114,6 +76,18 @@ impl Rule {
             status,
             line: number,
         }))
+    }
+}
+
+/// Reads the status of a redirect (RFC 9110 §15.4).
+fn status(text: &[u8]) -> Option<Status> {
+    match text {
+        b"301" => Some(Status::MOVED_PERMANENTLY),
+        b"302" => Some(Status::FOUND),
+        b"303" => Some(Status::SEE_OTHER),
+        b"307" => Some(Status::TEMPORARY_REDIRECT),
+        b"308" => Some(Status::PERMANENT_REDIRECT),
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ fn meet(redirects: &Redirects, path: &str, query: Option<&str>) -> Option<(u16, 
     let found = redirects.find(path.as_bytes())?;
     let mut location = Vec::new();
     found.write_location(query.map(str::as_bytes), &mut location);
-    Some((found.status().code(), String::from_utf8(location).unwrap()))
+    Some((found.status().0, String::from_utf8(location).unwrap()))
 }
 
 fn location(file: &str, path: &str) -> Option<String> {
