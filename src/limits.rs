@@ -137,6 +137,9 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
+/// At most one warning of a kind in this time.
+pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
 // ---- listings ---------------------------------------------------------------------------------
 
 /// Entries of one directory that are listed; what is beyond them is counted, not shown. No person reads
