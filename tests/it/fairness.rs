@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::support::{Idler, PATIENCE, Site, fixture_site, wait_until};
+use crate::support::{Idler, PATIENCE, Site, alone, fixture_site, wait_until};
 
 /// Downloads at full speed.
 const DOWNLOADS: usize = 10;
@@ -21,6 +21,7 @@ const NINETY_NINE: Duration = Duration::from_millis(500);
 
 #[test]
 fn small_replies_come_soon_amid_large_downloads() {
+    let _alone = alone();
     let begin = Instant::now();
     let site = Site::with(&[("small.txt", &[b's'; 1000])]);
     site.sparse("large.bin", 1 << 30);
@@ -86,6 +87,7 @@ fn small_replies_come_soon_amid_large_downloads() {
 
 #[test]
 fn a_pipeline_does_not_hold_up_others() {
+    let _alone = alone();
     let idler = Idler::serve(fixture_site())
         .args(&["--access-log", "off"])
         .start();
