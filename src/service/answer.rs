@@ -5,22 +5,24 @@
 //! being decoded, opened or formatted. Read next: `policy.rs`.
 
 use std::fs::File;
+use std::io;
 use std::rc::Rc;
 
-use crate::limits::RETRY_AFTER_SECONDS;
-use crate::pages;
+use crate::limits::{LISTING_STEPS_PER_TURN, RETRY_AFTER_SECONDS};
+use crate::pages::{self, ListingQuery};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::response::HeadWriter;
 use crate::protocol::http::server::{Body, Bytes, Sending, Span};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
-use crate::reactor::{Link, Now};
+use crate::reactor::Now;
 use crate::site::cache::{Cache, Kept};
 use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
 use super::dates::Dates;
 use super::http_server::Note;
+use super::listing::ListingBody;
 use super::policy::{Patience, Policy};
 use super::representation::{Content, Facts, Representation};
 
@@ -37,6 +39,8 @@ pub struct Http {
     pub patience: Patience,
     /// Longest head, in bytes.
     pub head_bytes_max: usize,
+    /// In which turn listings were last made, and how many steps it has left.
+    pub listing_turn: (u64, u32),
     /// The date lines, made once a second.
     pub dates: Dates,
 }
@@ -79,6 +83,10 @@ pub struct Reply {
     pub head_len: usize,
     /// What follows.
     pub body: Body<Rc<File>>,
+    /// Whether the connection is kept after it: what its head says.
+    pub keep: bool,
+    /// What makes a body that is [`Body::Produced`].
+    pub listing: Option<Box<ListingBody>>,
 }
 
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
@@ -108,8 +116,20 @@ impl Draft {
             bytes: Bytes::Own(bytes),
             head_len,
             body: Body::Nothing,
+            keep: wish.keep,
+            listing: None,
         }
     }
+}
+
+/// What is said of every page that idler makes itself.
+fn self_made(head: &mut HeadWriter) {
+    head.field("X-Content-Type-Options", b"nosniff");
+    head.field(
+        "Content-Security-Policy",
+        pages::CONTENT_SECURITY_POLICY.as_bytes(),
+    );
+    head.field("Cache-Control", b"no-cache");
 }
 
 impl Http {
@@ -151,10 +171,24 @@ impl Http {
         )
     }
 
-    /// Makes the next piece of a body that is not in memory.
-    pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, link: &mut Link) {
-        let _ = link;
-        out.produce(Vec::new(), Body::Nothing);
+    /// Makes the next piece of a listing; false if there must be another turn first.
+    ///
+    /// # Errors
+    /// If the directory cannot be read any more.
+    pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, now: &Now) -> io::Result<bool> {
+        if self.listing_turn.0 != now.turn {
+            self.listing_turn = (now.turn, LISTING_STEPS_PER_TURN);
+        }
+        let Some(left) = self.listing_turn.1.checked_sub(1) else {
+            return Ok(false);
+        };
+        self.listing_turn.1 = left;
+        let (piece, last) = match &mut out.note.listing {
+            Some(listing) => listing.step(&mut self.site, now.turn)?,
+            None => (Vec::new(), true),
+        };
+        out.produce(piece, if last { Body::Nothing } else { Body::Produced });
+        Ok(true)
     }
 
     fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
@@ -170,6 +204,8 @@ impl Http {
                     bytes: Bytes::Shared(Rc::clone(bytes)),
                     head_len: entry.meta.head_len,
                     body: Body::Nothing,
+                    keep: wish.keep,
+                    listing: None,
                 };
             }
             let found = Representation::kept(Rc::clone(&entry.meta), &entry.kept);
@@ -184,7 +220,7 @@ impl Http {
             Found::Directory(_) if !path.is_directory() => {
                 self.to_directory(request, &path, wish, now)
             }
-            Found::Directory(_) => self.directory(request, &path, wish, now),
+            Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
             other => self.not_found(&other, wish, now),
         }
     }
@@ -218,6 +254,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
+        opened: Opened,
         wish: Wish,
         now: &Now,
     ) -> Reply {
@@ -229,7 +266,54 @@ impl Http {
                 other => return self.not_found(&other, wish, now),
             }
         }
-        self.not_found(&Found::Missing, wish, now)
+        if !self.policy.listing {
+            return self.not_found(&Found::Missing, wish, now);
+        }
+        self.list(request, path, opened, wish, now)
+    }
+
+    fn list(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        opened: Opened,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let chunked = request.minor > 0;
+        // Without chunks the end of the listing is the end of the connection.
+        let wish = Wish {
+            keep: wish.keep && chunked,
+            ..wish
+        };
+        let mut reply = self.draft(Status::OK, now);
+        reply.head.field(
+            "Content-Type",
+            if query.json {
+                pages::JSON_TYPE
+            } else {
+                pages::HTML_TYPE
+            }
+            .as_bytes(),
+        );
+        self_made(&mut reply.head);
+        if chunked {
+            reply.head.field("Transfer-Encoding", b"chunked");
+        }
+        reply.head.lines(&self.policy.extra_lines);
+        let mut reply = reply.finish(wish, None);
+        if !wish.head_only {
+            reply.body = Body::Produced;
+            reply.listing = Some(ListingBody::new(
+                opened.file.into(),
+                path,
+                query,
+                self.site.shows_hidden(),
+                chunked,
+            ));
+        }
+        reply
     }
 
     /// A directory that was asked for without its slash: relative links in it would lead astray. The path is our own spelling, which
@@ -247,11 +331,12 @@ impl Http {
             location.extend_from_slice(query);
         }
         let mut reply = self.draft(Status::MOVED_PERMANENTLY, now);
-        reply
-            .head
-            .field("Location", &location)
-            .field_number("Content-Length", 0);
-        reply.finish(wish, None)
+        reply.head.field("Location", &location);
+        self.finish_page(
+            reply,
+            Some("The address of a directory ends in a slash."),
+            wish,
+        )
     }
 
     fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
@@ -334,13 +419,7 @@ impl Http {
             keep: wish.keep && status != Status::BAD_REQUEST,
             ..wish
         };
-        let page = pages::error_page(status.0, status.reason(), Some(why));
         let mut reply = self.draft(status, now);
-        reply
-            .head
-            .field("Content-Type", b"text/html; charset=utf-8")
-            .field("X-Content-Type-Options", b"nosniff")
-            .field("Cache-Control", b"no-store");
         match status {
             Status::METHOD_NOT_ALLOWED => {
                 reply.head.field("Allow", ALLOW);
@@ -352,6 +431,17 @@ impl Http {
             }
             _ => {}
         }
+        self.finish_page(reply, Some(why), wish)
+    }
+
+    /// Ends a reply with a page of our own.
+    fn finish_page(&self, mut reply: Draft, detail: Option<&str>, wish: Wish) -> Reply {
+        let page = pages::error_page(reply.status.0, reply.status.reason(), detail);
+        reply
+            .head
+            .field("Content-Type", pages::HTML_TYPE.as_bytes());
+        self_made(&mut reply.head);
+        reply.head.lines(&self.policy.extra_lines);
         reply.head.field_number("Content-Length", page.len() as u64);
         reply.finish(wish, Some(&page))
     }

@@ -21,6 +21,7 @@ use crate::reactor::{Context, Deadline, Key, Next, Stream, Tick, Transport};
 
 use super::Service;
 use super::counters::Close;
+use super::listing::ListingBody;
 use super::record::Record;
 
 /// What is noted down for a reply on its way.
@@ -28,11 +29,25 @@ use super::record::Record;
 pub struct Note {
     /// For the access log, if there is one.
     record: Option<Box<Record>>,
+    /// What makes the body, if it is a listing.
+    pub(super) listing: Option<Box<ListingBody>>,
     /// Since when bytes are counted for the least rate, and how many there were.
     since: Tick,
     moved: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
+}
+
+impl Note {
+    fn new(record: Option<Box<Record>>, now: Tick, clean: bool) -> Self {
+        Self {
+            record,
+            listing: None,
+            since: now,
+            moved: 0,
+            clean,
+        }
+    }
 }
 
 type Out = Sending<Rc<File>, Note>;

@@ -11,6 +11,7 @@ pub mod counters;
 pub mod dates;
 pub mod door;
 pub mod http_server;
+pub mod listing;
 pub mod log_entry;
 pub mod logger;
 pub mod outlet;

@@ -242,6 +242,7 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         policy,
         patience,
         head_bytes_max: options.head_bytes_max,
+        listing_turn: (0, 0),
         dates: Dates::default(),
     })
 }

@@ -161,6 +161,14 @@ impl Site {
         }
     }
 
+    /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the root.
+    pub fn meta(&mut self, path: &SitePath, turn: u64) -> Option<(Kind, Identity)> {
+        match self.find(path, turn) {
+            Found::File(opened) | Found::Directory(opened) => Some((opened.kind, opened.identity)),
+            Found::Missing | Found::Forbidden | Found::Exhausted | Found::Failed(_) => None,
+        }
+    }
+
     /// What must still be so for what was found at `path` to be served again: asked by the *absolute* path, so that one
     /// question finds out about the file, every directory above it and the root itself. `None` if it is not so even now.
     pub fn condition(&self, path: &SitePath, identity: Identity) -> Option<Condition> {

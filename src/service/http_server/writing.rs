@@ -32,8 +32,13 @@ impl<T: Transport> HttpConnection<T> {
         let attempt = match out.output() {
             Output::Done => return self.finish(out, cx),
             Output::Produce => {
-                cx.shared.http.produce(&mut out, &mut cx.link);
-                return Step::go(writing(out));
+                return match cx.shared.http.produce(&mut out, &cx.now) {
+                    Ok(true) => Step::go(writing(out)),
+                    Ok(false) => {
+                        Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
+                    }
+                    Err(e) => close_failed(cx, &e),
+                };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => match self.stream.send_file(&mut cx.link, file, at, len)
