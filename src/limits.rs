@@ -58,6 +58,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
 pub const PORT_ATTEMPTS_MAX: usize = 32;
 
+/// Sockets that a service manager may hand over. A number to be believed: it comes from the environment.
+pub const INHERITED_SOCKETS_MAX: usize = 64;
+
 /// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
 pub const OWN_ADDRESSES_MAX: usize = 16;
 
