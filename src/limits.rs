@@ -58,6 +58,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
 pub const PORT_ATTEMPTS_MAX: usize = 32;
 
+/// Sockets that a service manager may hand over. A number to be believed: it comes from the environment.
+pub const INHERITED_SOCKETS_MAX: usize = 64;
+
 /// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
 pub const OWN_ADDRESSES_MAX: usize = 16;
 
@@ -113,6 +116,10 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen at most, and
+/// each costs one more call to the kernel than the whole file would.
+pub const RANGES_MAX: usize = 32;
 
 // ---- files ------------------------------------------------------------------------------------
 
@@ -180,6 +187,17 @@ pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 pub const LISTING_STEPS_PER_TURN: u32 = 3;
 
 // ---- policies ---------------------------------------------------------------------------------
+
+/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
+/// between two turns of the loop, and must not be felt there.
+pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Redirects in such a file.
+pub const REDIRECTS_MAX: usize = 10_000;
+
+/// Redirects that may lead to each other before the file is refused as running in a circle. Browsers give
+/// up after 20; anyone who needs more than a few should write down where the first one ends.
+pub const REDIRECT_HOPS_MAX: usize = 8;
 
 // ---- stop -------------------------------------------------------------------------------------
 

@@ -14,10 +14,10 @@ use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
 };
 use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT};
-use crate::process::addresses;
-use crate::process::descriptors;
 use crate::process::listen::{Bind, Listening, listen};
+use crate::process::notify::Notify;
 use crate::process::walls::{Applied, Walls};
+use crate::process::{addresses, descriptors, inherited};
 use crate::reactor::event_loop::EventLoop;
 use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
@@ -49,18 +49,31 @@ pub fn run(options: &ServeOptions) -> ExitCode {
 
 /// Everything is in place; the loop has not turned yet.
 fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
+    // Before anything else is opened: they are known by their numbers only.
+    let inherited = inherited::take()?;
     start_logger(options);
     let descriptors = descriptors::raise_limit();
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
     let site = open_site(options)?;
-    let listening = open_sockets(options)?;
+    let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let mut listening = inherited;
+    if !only_inherited {
+        listening.extend(open_sockets(options)?);
+    }
     let urls = addresses::urls(&listening);
     let access = open_log(options)?;
+    let notify = Notify::from_env();
     let walls = raise_walls(options, &site)?;
-    let start_up = start_up_lines(options, &site, &urls, &walls.to_string(), connections);
+    let mut start_up = start_up_lines(&site, &urls, &walls.to_string(), connections);
+    if options.bind == Asked::Default && !only_inherited {
+        start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
+    }
+    if std::io::stderr().is_terminal() {
+        start_up += "  Ctrl-C stops\n";
+    }
 
-    let house = House::new(http(options, site)?, access);
+    let house = House::new(http(options, site)?, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
     let mut event_loop = EventLoop::new(connections + listening.len() + stops.len(), house)
         .map_err(|e| format!("cannot start: {e}"))?;
@@ -79,6 +92,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     if !options.quiet {
         logger::say(start_up.trim_end());
     }
+    event_loop.shared.notify.ready();
     Ok(event_loop)
 }
 
@@ -247,13 +261,7 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     })
 }
 
-fn start_up_lines(
-    options: &ServeOptions,
-    site: &Site,
-    urls: &[String],
-    walls: &str,
-    connections: usize,
-) -> String {
+fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize) -> String {
     let opener = match site.opener() {
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
@@ -274,11 +282,5 @@ fn start_up_lines(
         lines += &format!("  {url}\n");
     }
     lines += &format!("  walls: {opener}, {walls}; up to {connections} connections\n");
-    if matches!(options.bind, Asked::Default) {
-        lines += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
-    }
-    if std::io::stderr().is_terminal() {
-        lines += "  Ctrl-C stops\n";
-    }
     lines
 }
