@@ -17,6 +17,8 @@ pub mod logger;
 pub mod outlet;
 pub mod policy;
 pub mod record;
+pub mod reply;
+pub mod represent;
 pub mod representation;
 pub mod serve;
 pub mod signals;

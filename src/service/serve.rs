@@ -4,6 +4,7 @@
 //! only then the lines that say so. It may not know what is said on connections.
 //! Invariant: nothing is printed as done that is not. Read next: `door.rs`.
 
+use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -13,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
 };
-use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT, REFUSALS_MAX};
 use crate::process::listen::{Bind, Listening, listen};
 use crate::process::notify::Notify;
 use crate::process::walls::{Applied, Walls};
@@ -38,12 +39,32 @@ use super::{House, Service, logger};
 
 /// Serves until a signal stops it.
 pub fn run(options: &ServeOptions) -> ExitCode {
+    if options.check {
+        return check(options);
+    }
     match start(options).and_then(|mut server| serve(&mut server)) {
         Ok(code) => code,
         Err(line) => {
             let _ = writeln!(std::io::stderr(), "idler: {line}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// `--check`: everything is validated that can be without taking a port, and the settings are printed.
+fn check(options: &ServeOptions) -> ExitCode {
+    if let Err(line) = open_site(options).and_then(|site| http(options, site)) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+        return ExitCode::FAILURE;
+    }
+    let mut out = std::io::stdout().lock();
+    let printed = options
+        .settings
+        .iter()
+        .try_for_each(|setting| writeln!(out, "{setting}"));
+    match printed {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
     }
 }
 
@@ -75,8 +96,12 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
 
     let house = House::new(http(options, site)?, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
-    let mut event_loop = EventLoop::new(connections + listening.len() + stops.len(), house)
-        .map_err(|e| format!("cannot start: {e}"))?;
+    let mut event_loop = EventLoop::new(
+        connections + listening.len() + stops.len(),
+        REFUSALS_MAX,
+        house,
+    )
+    .map_err(|e| format!("cannot start: {e}"))?;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
@@ -256,6 +281,8 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         policy,
         patience,
         head_bytes_max: options.head_bytes_max,
+        boundaries: RandomState::new(),
+        boundary_count: 0,
         listing_turn: (0, 0),
         dates: Dates::default(),
     })
