@@ -296,6 +296,9 @@ pub const PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a ping waits for its reply.
 pub const PING_WAIT: Duration = Duration::from_secs(1);
 
+/// The largest payload of a UDP datagram over IPv4, in bytes.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
 // ---- crowd ------------------------------------------------------------------------------------
 
 /// Clients of a crowd when none are counted: below the least descriptor limit that is common (1,024).

@@ -270,7 +270,7 @@ impl PingClientOptions {
     pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
         let count = typed.last(Id::Count, |text| values::number(text, 1..=u32::MAX))?;
         let size = typed.last(Id::Size, |text| {
-            values::number(text, 0..=limits::PING_BYTES_MAX)
+            values::number(text, 0..=limits::DATAGRAM_BYTES_MAX)
         })?;
         Ok(Self {
             peer: Peer::read(typed, limits::PING_PORT)?,

@@ -299,15 +299,6 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
 
 /// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
 const LATER_VERBS: &[Verb] = &[
-    Verb::Get,
-    Verb::MessageServer,
-    Verb::MessageClient,
-    Verb::DaytimeServer,
-    Verb::DaytimeClient,
-    Verb::TransferServer,
-    Verb::TransferClient,
-    Verb::PingServer,
-    Verb::PingClient,
     Verb::Crowd,
     Verb::Explain,
     Verb::Precompress,
