@@ -19,16 +19,17 @@ pub const EVENTS_PER_TURN: usize = 1024;
 pub const DRIVE_BYTES_MAX: usize = 256 * 1024;
 
 /// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that makes
-/// idler call often for little (deep pipelines of tiny files) is bounded as well, to 64 calls a drive.
+/// idler call often for little (deep pipelines of tiny files, a storm of newcomers) is bounded as well, to 64 calls
+/// a drive.
 pub const CALL_COST_BYTES: usize = 4096;
 
 /// The one read buffer, shared by all connections, in bytes. As large as the longest head allowed by
 /// default, so that any legal head can be read in one call; it is all the buffer an idle crowd costs.
 pub const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// Connections accepted in one drive of a listener. A storm of newcomers must not hold up those who
-/// are already here; 64 keep the accept queue (4,096) short at any rate that one thread can serve.
-pub const ACCEPTS_PER_DRIVE: usize = 64;
+/// Slots beyond the connection limit for those who are told that it is reached: a reply that says so must be
+/// sent, and lingered over, like any other. Whoever comes beyond them is told as well as can be done at once.
+pub const REFUSALS_MAX: usize = 8;
 
 /// Entries of the wheel looked at to find an idle connection that can make room. They come from the
 /// earliest bucket, so the one found is near enough to the longest idle.
@@ -57,6 +58,9 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Ports tried when any free one will do and several addresses must share it: the one that is free on the
 /// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
 pub const PORT_ATTEMPTS_MAX: usize = 32;
+
+/// Sockets that a service manager may hand over. A number to be believed: it comes from the environment.
+pub const INHERITED_SOCKETS_MAX: usize = 64;
 
 /// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
 pub const OWN_ADDRESSES_MAX: usize = 16;

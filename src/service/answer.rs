@@ -5,14 +5,14 @@
 //! being decoded, opened or formatted. Read next: `policy.rs`.
 
 use std::fs::File;
+use std::hash::RandomState;
 use std::io;
 use std::rc::Rc;
 
 use crate::limits::{LISTING_STEPS_PER_TURN, RETRY_AFTER_SECONDS};
 use crate::pages::{self, ListingQuery};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
-use crate::protocol::http::response::HeadWriter;
-use crate::protocol::http::server::{Body, Bytes, Sending, Span};
+use crate::protocol::http::server::{Body, Bytes, Sending};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
@@ -24,6 +24,7 @@ use super::dates::Dates;
 use super::http_server::Note;
 use super::listing::ListingBody;
 use super::policy::{Patience, Policy};
+use super::reply::{Draft, Reply, Wish};
 use super::representation::{Content, Facts, Representation};
 
 /// What answering needs: the site, its cache, the policy.
@@ -39,98 +40,17 @@ pub struct Http {
     pub patience: Patience,
     /// Longest head, in bytes.
     pub head_bytes_max: usize,
+    /// Where boundaries between parts come from: nobody can guess them.
+    pub boundaries: RandomState,
+    /// How many there were.
+    pub boundary_count: u64,
     /// In which turn listings were last made, and how many steps it has left.
     pub listing_turn: (u64, u32),
     /// The date lines, made once a second.
     pub dates: Dates,
 }
 
-/// How the client wants its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wish {
-    /// The connection is kept.
-    pub keep: bool,
-    /// It asked by HEAD: no body is sent.
-    pub head_only: bool,
-    /// Its minor version: 0 must be told that the connection is kept, 1 that it is not.
-    pub minor: u8,
-}
-
-impl Wish {
-    /// The `Connection` field, where it must be said (RFC 9112 §9.3).
-    fn connection(self) -> &'static [u8] {
-        match (self.keep, self.minor) {
-            (true, 0) => b"Connection: keep-alive\r\n",
-            (true, _) => b"",
-            (false, _) => b"Connection: close\r\n",
-        }
-    }
-
-    /// Whether a kept reply can be sent as it is.
-    fn is_usual(self) -> bool {
-        self.keep && self.minor > 0 && !self.head_only
-    }
-}
-
-/// A reply, ready to be sent.
-#[derive(Debug)]
-pub struct Reply {
-    /// For the log and the counters.
-    pub status: Status,
-    /// The head, and the body as far as it is in memory.
-    pub bytes: Bytes,
-    /// How much of that is the head.
-    pub head_len: usize,
-    /// What follows.
-    pub body: Body<Rc<File>>,
-    /// Whether the connection is kept after it: what its head says.
-    pub keep: bool,
-    /// What makes a body that is [`Body::Produced`].
-    pub listing: Option<Box<ListingBody>>,
-}
-
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
-
-/// A reply whose head lacks only its end.
-struct Draft {
-    status: Status,
-    head: HeadWriter,
-}
-
-impl Draft {
-    fn new(status: Status, date: &[u8; 29]) -> Self {
-        Self {
-            status,
-            head: HeadWriter::new(status, date),
-        }
-    }
-
-    /// Ends the head, and adds a body that is in memory unless the client asked for the head alone.
-    fn finish(mut self, wish: Wish, body: Option<&[u8]>) -> Reply {
-        self.head.lines(wish.connection());
-        let mut bytes = self.head.end();
-        let head_len = bytes.len();
-        bytes.extend_from_slice(body.filter(|_| !wish.head_only).unwrap_or_default());
-        Reply {
-            status: self.status,
-            bytes: Bytes::Own(bytes),
-            head_len,
-            body: Body::Nothing,
-            keep: wish.keep,
-            listing: None,
-        }
-    }
-}
-
-/// What is said of every page that idler makes itself.
-fn self_made(head: &mut HeadWriter) {
-    head.field("X-Content-Type-Options", b"nosniff");
-    head.field(
-        "Content-Security-Policy",
-        pages::CONTENT_SECURITY_POLICY.as_bytes(),
-    );
-    head.field("Cache-Control", b"no-cache");
-}
 
 impl Http {
     /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
@@ -160,15 +80,7 @@ impl Http {
 
     /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
     pub fn refuse(&mut self, refusal: Refusal, now: &Now) -> Reply {
-        self.page(
-            refusal,
-            Wish {
-                keep: false,
-                head_only: false,
-                minor: 1,
-            },
-            now,
-        )
+        self.page(refusal, Wish::UNKNOWN, now)
     }
 
     /// Makes the next piece of a listing; false if there must be another turn first.
@@ -297,14 +209,12 @@ impl Http {
             }
             .as_bytes(),
         );
-        self_made(&mut reply.head);
+        reply.self_made(&self.policy.extra_lines);
         if chunked {
             reply.head.field("Transfer-Encoding", b"chunked");
         }
-        reply.head.lines(&self.policy.extra_lines);
-        let mut reply = reply.finish(wish, None);
+        let mut reply = reply.finish_with(wish, Body::Produced);
         if !wish.head_only {
-            reply.body = Body::Produced;
             reply.listing = Some(ListingBody::new(
                 opened.file.into(),
                 path,
@@ -332,9 +242,9 @@ impl Http {
         }
         let mut reply = self.draft(Status::MOVED_PERMANENTLY, now);
         reply.head.field("Location", &location);
-        self.finish_page(
-            reply,
+        reply.finish_page(
             Some("The address of a directory ends in a slash."),
+            &self.policy.extra_lines,
             wish,
         )
     }
@@ -380,39 +290,8 @@ impl Http {
         );
     }
 
-    /// A representation: its conditions, then its bytes.
-    fn represent(
-        &mut self,
-        request: &Request<'_>,
-        found: &Representation,
-        wish: Wish,
-        now: &Now,
-    ) -> Reply {
-        let facts = &found.facts;
-        let _ = request;
-        let mut reply = self.draft(Status::OK, now);
-        reply
-            .head
-            .lines(&facts.lines)
-            .field_number("Content-Length", facts.size);
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
-            Content::File(file) => {
-                let mut reply = reply.finish(wish, None);
-                if !wish.head_only {
-                    reply.body = Body::Span(Span {
-                        file: Rc::clone(file),
-                        at: 0,
-                        len: facts.size,
-                    });
-                }
-                reply
-            }
-        }
-    }
-
     /// A page that says what is wrong.
-    fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
+    pub(super) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
         // Who breaks the grammar once may have meant something else all along.
         let wish = Wish {
@@ -431,22 +310,10 @@ impl Http {
             }
             _ => {}
         }
-        self.finish_page(reply, Some(why), wish)
+        reply.finish_page(Some(why), &self.policy.extra_lines, wish)
     }
 
-    /// Ends a reply with a page of our own.
-    fn finish_page(&self, mut reply: Draft, detail: Option<&str>, wish: Wish) -> Reply {
-        let page = pages::error_page(reply.status.0, reply.status.reason(), detail);
-        reply
-            .head
-            .field("Content-Type", pages::HTML_TYPE.as_bytes());
-        self_made(&mut reply.head);
-        reply.head.lines(&self.policy.extra_lines);
-        reply.head.field_number("Content-Length", page.len() as u64);
-        reply.finish(wish, Some(&page))
-    }
-
-    fn draft(&mut self, status: Status, now: &Now) -> Draft {
+    pub(super) fn draft(&mut self, status: Status, now: &Now) -> Draft {
         Draft::new(status, self.dates.header(now.wall))
     }
 }

@@ -23,6 +23,7 @@ use super::Service;
 use super::counters::Close;
 use super::listing::ListingBody;
 use super::record::Record;
+use super::reply::Reply;
 
 /// What is noted down for a reply on its way.
 #[derive(Debug)]
@@ -87,6 +88,22 @@ impl<T: Transport> HttpConnection<T> {
             stream,
             door,
             state: State::ReadingHead(Reading::default()),
+        }
+    }
+
+    /// A connection for which there is no room: it is sent `reply`, whatever it asks for.
+    pub fn refused(stream: Stream<T>, door: u16, reply: Reply, now: Tick) -> Self {
+        let out = Sending::new(
+            reply.bytes,
+            reply.head_len,
+            reply.body,
+            None,
+            Note::new(None, now, false),
+        );
+        Self {
+            stream,
+            door,
+            state: State::WritingHeaders(Box::new(out)),
         }
     }
 

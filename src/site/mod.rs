@@ -148,7 +148,7 @@ impl Site {
         match self.opener.open(root.as_fd(), &inner) {
             Ok(opened) if opened.kind == Kind::Directory => Found::Directory(opened),
             // `file/` is not `file`.
-            Ok(_) if path.is_directory() && self.only.is_none() => Found::Missing,
+            Ok(_) if path.is_directory() && !path.as_bytes().is_empty() => Found::Missing,
             Ok(opened) => Found::File(opened),
             Err(e) => match Errno::from_io_error(&e) {
                 Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP) => {

@@ -29,9 +29,8 @@
 mod rule;
 mod wrong;
 
-use percent_encoding::percent_decode;
-
 use super::status::Status;
+use super::target::SitePath;
 use crate::limits::{REDIRECT_HOPS_MAX, REDIRECTS_BYTES_MAX, REDIRECTS_MAX};
 use rule::{IN_PATH, IN_QUERY, Rule, Star, write_encoded};
 
@@ -40,9 +39,9 @@ pub use wrong::{Error, Wrong};
 /// The redirects of one file, checked and ready to be asked.
 #[derive(Clone, Default, Debug)]
 pub struct Redirects {
-    /// Sorted by `from`.
+    /// Sorted by their keys.
     exact: Vec<Rule>,
-    /// Those with a star, sorted by `from`, which ends in a slash here.
+    /// Those with a star, sorted by their keys.
     beneath: Vec<Rule>,
 }
 
@@ -74,8 +73,8 @@ impl Redirects {
             }
         }
         for rules in [&mut redirects.exact, &mut redirects.beneath] {
-            rules.sort_by(|one, other| one.from.cmp(&other.from)); // stable: lines stay in order
-            let twice = rules.windows(2).find(|pair| pair[0].from == pair[1].from);
+            rules.sort_by(|one, other| one.key().cmp(&other.key())); // stable: lines stay in order
+            let twice = rules.windows(2).find(|pair| pair[0].key() == pair[1].key());
             if let Some([first, second]) = twice {
                 return Err(Error {
                     line: second.line,
@@ -97,22 +96,31 @@ impl Redirects {
         self.len() == 0
     }
 
-    /// The redirect that `path` meets. The path is decoded and begins with a slash; a slash at its end
-    /// counts. Bounded by the number of its segments times the logarithm of the number of redirects.
-    pub fn find<'a>(&'a self, path: &'a [u8]) -> Option<Redirect<'a>> {
-        if let Some(rule) = look_up(&self.exact, path) {
-            return Some(Redirect { rule, rest: b"" });
+    /// The redirect that `path` meets; a slash at its end counts. Bounded by the number of its segments times
+    /// the logarithm of the number of redirects; nothing is allocated.
+    pub fn find<'a>(&'a self, path: &'a SitePath) -> Option<Redirect<'a>> {
+        let (bytes, is_directory) = (path.as_bytes(), path.is_directory());
+        if let Some(rule) = look_up(&self.exact, (bytes, is_directory)) {
+            return Some(Redirect::to_all_of(rule));
         }
         if self.beneath.is_empty() {
             return None;
         }
-        let slashes = path.iter().enumerate().rev();
+        if is_directory && let Some(rule) = look_up(&self.beneath, (bytes, true)) {
+            return Some(Redirect::to_all_of(rule));
+        }
+        // The directories that it lies in, the root last.
+        let slashes = bytes.iter().enumerate().rev();
         slashes
             .filter(|&(_, &byte)| byte == b'/')
-            .find_map(|(at, _)| {
-                let (prefix, rest) = path.split_at(at + 1);
-                let rule = look_up(&self.beneath, prefix)?;
-                Some(Redirect { rule, rest })
+            .map(|(at, _)| (&bytes[..at], &bytes[at + 1..]))
+            .chain([(&bytes[..0], bytes)])
+            .find_map(|(directory, rest)| {
+                Some(Redirect {
+                    rule: look_up(&self.beneath, (directory, true))?,
+                    rest,
+                    rest_is_directory: is_directory,
+                })
             })
     }
 
@@ -120,10 +128,10 @@ impl Redirects {
     /// nothing in place of a star: who runs in a circle with more, does so with nothing too.
     fn refuse_circles(&self) -> Result<(), Error> {
         for rule in self.exact.iter().chain(&self.beneath) {
-            let mut path = rule.from.to_vec();
+            let mut path = rule.from.clone();
             for hops in 0.. {
-                let Some(next) = self.find(&path).and_then(|found| found.path_on_this_site())
-                else {
+                let found = self.find(&path);
+                let Some(next) = found.and_then(|found| found.path_on_this_site()) else {
                     break;
                 };
                 if hops == REDIRECT_HOPS_MAX {
@@ -139,8 +147,8 @@ impl Redirects {
     }
 }
 
-fn look_up<'a>(rules: &'a [Rule], from: &[u8]) -> Option<&'a Rule> {
-    let at = rules.binary_search_by(|rule| (*rule.from).cmp(from)).ok()?;
+fn look_up<'a>(rules: &'a [Rule], key: (&[u8], bool)) -> Option<&'a Rule> {
+    let at = rules.binary_search_by(|rule| rule.key().cmp(&key)).ok()?;
     rules.get(at)
 }
 
@@ -148,11 +156,22 @@ fn look_up<'a>(rules: &'a [Rule], from: &[u8]) -> Option<&'a Rule> {
 #[derive(Clone, Copy, Debug)]
 pub struct Redirect<'a> {
     rule: &'a Rule,
-    /// What the star stood for, decoded.
+    /// What the star stood for, decoded. Being the end of a site's path it does not begin with a slash: else `/*`
+    /// could become `//other.example`, which is another host.
     rest: &'a [u8],
+    rest_is_directory: bool,
 }
 
-impl Redirect<'_> {
+impl<'a> Redirect<'a> {
+    /// Nothing of the path is left for a star.
+    fn to_all_of(rule: &'a Rule) -> Self {
+        Self {
+            rule,
+            rest: b"",
+            rest_is_directory: false,
+        }
+    }
+
     /// Its status: 301, 302, 303, 307 or 308.
     pub fn status(&self) -> Status {
         self.rule.status
@@ -181,24 +200,22 @@ impl Redirect<'_> {
         }
     }
 
-    /// Slashes in front are left out: `/*` must not become `//other.example`, which is another host.
     fn write_rest(&self, out: &mut Vec<u8>) {
-        let leading = self.rest.iter().take_while(|&&byte| byte == b'/').count();
-        write_encoded(&self.rest[leading..], IN_PATH, out);
+        write_encoded(self.rest, IN_PATH, out);
+        if self.rest_is_directory {
+            out.push(b'/');
+        }
     }
 
-    /// The path it leads to, decoded, if it leads to this site.
-    fn path_on_this_site(&self) -> Option<Vec<u8>> {
-        let to = &self.rule.to;
-        if to.is_elsewhere {
+    /// The path it leads to, if that is on this site and can be asked for at all.
+    fn path_on_this_site(&self) -> Option<SitePath> {
+        if self.rule.to.is_elsewhere {
             return None;
         }
-        let path = to.head.split(|&byte| byte == b'?').next()?;
-        let mut path: Vec<u8> = percent_decode(path).collect();
-        if to.star == Star::InHead {
-            path.extend_from_slice(self.rest);
-        }
-        Some(path)
+        let mut location = Vec::new();
+        self.write_location(None, &mut location);
+        let path = location.split(|byte| b"?#".contains(byte)).next()?;
+        SitePath::decode(path).ok()
     }
 }
 

@@ -15,9 +15,9 @@ use crate::protocol::http::server::{
 };
 use crate::reactor::{Attempt, Context, Next, Side, Stage, Transport};
 use crate::service::Service;
-use crate::service::answer::{Reply, Wish};
 use crate::service::counters::Close;
 use crate::service::record::Record;
+use crate::service::reply::{Reply, Wish};
 
 use super::{HttpConnection, Note, Step, close, close_failed, since_change};
 

@@ -4,10 +4,11 @@
 //! read can be met, and its target is made of characters that may stand in a URL, ready to be sent.
 //! Read next: `redirects.rs`.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::wrong::Wrong;
 use crate::protocol::http::status::Status;
+use crate::protocol::http::target::SitePath;
 
 /// What may stand in a path as it is (RFC 3986 §3.3), and the slash.
 pub(super) const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -39,8 +40,8 @@ const IN_URL: &AsciiSet = &IN_QUERY.remove(b'#').remove(b'[').remove(b']');
 /// One line.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
-    /// Decoded, without the star.
-    pub(super) from: Box<[u8]>,
+    /// The path; with a star, the directory that it stands for all of.
+    pub(super) from: SitePath,
     pub(super) is_prefix: bool,
     pub(super) to: Target,
     pub(super) status: Status,
@@ -48,6 +49,11 @@ pub(super) struct Rule {
 }
 
 impl Rule {
+    /// What it is found by.
+    pub(super) fn key(&self) -> (&[u8], bool) {
+        (self.from.as_bytes(), self.from.is_directory())
+    }
+
     /// Reads a line; `None` if it says nothing.
     pub(super) fn parse(line: &[u8], number: u32) -> Result<Option<Self>, Wrong> {
         let mut words = line
@@ -104,8 +110,8 @@ fn split_star(word: &[u8]) -> Result<(&[u8], bool), Wrong> {
     Ok((word, star))
 }
 
-/// The path that is to be met, as the decoded path of a request would be.
-fn decode_from(from: &[u8]) -> Result<Box<[u8]>, Wrong> {
+/// The path that is to be met, decoded as that of a request would be.
+fn decode_from(from: &[u8]) -> Result<SitePath, Wrong> {
     if !from.starts_with(b"/") {
         return Err(Wrong::FromIsNoPath);
     }
@@ -113,16 +119,7 @@ fn decode_from(from: &[u8]) -> Result<Box<[u8]>, Wrong> {
         return Err(Wrong::FromHasQuery);
     }
     check_percents(from)?;
-    let from: Vec<u8> = percent_decode(from).collect();
-    // No request has such a path: they are refused, or made plain before anyone is asked.
-    let mut segments = from[1..].split(|&byte| byte == b'/').peekable();
-    while let Some(segment) = segments.next() {
-        let empty_within = segment.is_empty() && segments.peek().is_some();
-        if empty_within || segment == b"." || segment == b".." || segment.contains(&0) {
-            return Err(Wrong::NeverMet);
-        }
-    }
-    Ok(from.into())
+    SitePath::decode(from).map_err(|_| Wrong::NeverMet)
 }
 
 /// Each `%` must be followed by two hexadecimal digits.

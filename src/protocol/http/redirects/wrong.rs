@@ -79,7 +79,7 @@ impl fmt::Display for Error {
             Wrong::FromHasQuery => f.write_str(
                 "redirects look at paths only; write %3F for a question mark, %23 for #",
             ),
-            Wrong::NeverMet => f.write_str("no request has such a path (empty segment, dots or NUL)"),
+            Wrong::NeverMet => f.write_str("no request can have such a path (above the root, or with an encoded / or NUL)"),
             Wrong::Star => {
                 f.write_str(
                 "a star stands at the end only, after a slash and not in a query; write %2A for another",
