@@ -208,6 +208,7 @@ impl Wheel {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use std::time::Duration;
 
     /// A small generator, seeded, so that a failure can be repeated.
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
