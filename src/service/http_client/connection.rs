@@ -1,0 +1,524 @@
+//! One connection of `idler get`: requests out, replies in, and a record of how it went.
+//!
+//! What lives here: the client's side of a connection, which may send and hear at the same time. It may not know how a
+//! reply is taken apart (`protocol/http/client/`). Invariant: it ends when the last reply is whole, when
+//! one makes no sense, or when nothing has moved for the time that was given.
+//! Read next: `protocol/http/client/mod.rs`.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mio::net::TcpStream;
+
+use crate::limits::{CONNECT_TIMEOUT, PROGRESS_INTERVAL};
+use crate::protocol::http::client::{Broken, Event, Framing, Head, Reply, Request};
+use crate::protocol::message::printable;
+use crate::reactor::connect::{self, Connecting};
+use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
+
+use super::super::client::{Failure, print};
+use super::super::progress::Progress;
+use super::super::solo::Solo;
+use super::output::{Half, Output, half};
+use super::{Answer, GetOptions};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Client {
+    stream: Stream,
+    to: SocketAddr,
+    connected: bool,
+    sending: Sending,
+    hearing: Hearing,
+    timeout: Duration,
+    moved: Option<Tick>,
+    /// It waits for an edge: the next drive that is not for the time is one.
+    parked: bool,
+    record: Record,
+    answer: Rc<RefCell<Answer>>,
+}
+
+/// What is still to be said.
+#[derive(Debug)]
+struct Sending {
+    request: Vec<u8>,
+    last_request: Vec<u8>,
+    /// Requests that are still to be put into `bytes`.
+    left: u32,
+    bytes: Vec<u8>,
+    sent: usize,
+    chunk: Option<usize>,
+    delay: Duration,
+    /// When the next piece may go out.
+    not_before: Option<Tick>,
+    pipeline: bool,
+    verbose: bool,
+}
+
+/// What is still to be heard.
+#[derive(Debug)]
+struct Hearing {
+    reply: Reply,
+    /// Replies that are still to come, the present one counted in.
+    left: u32,
+    all: u32,
+    to_head: bool,
+    head: Option<Head>,
+    output: Option<Output>,
+    name: Option<PathBuf>,
+    resume: bool,
+    follow: bool,
+    half: Option<Half>,
+    include: bool,
+    verbose: bool,
+    body_bytes: u64,
+    progress: Option<Progress>,
+}
+
+/// How it went.
+#[derive(Debug)]
+struct Record {
+    started: Instant,
+    resolved: Duration,
+    connected: Option<Duration>,
+    first_byte: Option<Duration>,
+    reads: u32,
+    would_blocks: u32,
+    events: u32,
+}
+
+/// What a step came to: nothing more to do now, or for good; `Err` if it went wrong.
+type Step = Result<Option<Next>, Failure>;
+
+impl Client {
+    /// Starts to connect to `to`, for what `options` ask.
+    ///
+    /// # Errors
+    /// If the kernel refuses at once.
+    pub(super) fn start(
+        to: SocketAddr,
+        options: &GetOptions,
+        started: Instant,
+        resolved: Duration,
+        answer: Rc<RefCell<Answer>>,
+    ) -> Result<Self, Failure> {
+        if options.verbose {
+            eprintln!("* connecting to {to}");
+        }
+        let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
+        let name = options.output.clone();
+        let half = name.as_deref().filter(|_| options.resume).and_then(half);
+        let mut fields = options.fields.clone();
+        if let Some(half) = &half {
+            fields.push(("Range".to_owned(), format!("bytes={}-", half.bytes)));
+            fields.push(("If-Range".to_owned(), half.validator.clone()));
+        }
+        let mut request = Request {
+            method: if options.head { "HEAD" } else { "GET" },
+            url: &options.url,
+            fields: &fields,
+            close: true,
+        };
+        let last_request = request.to_bytes();
+        request.close = false;
+        let request = request.to_bytes();
+        let quiet = options.verbose || (name.is_none() && is_terminal());
+        Ok(Self {
+            stream: Stream::new(socket),
+            to,
+            connected: false,
+            sending: Sending {
+                request,
+                last_request,
+                left: options.requests.max(1),
+                bytes: Vec::new(),
+                sent: 0,
+                chunk: options.chunk,
+                delay: options.delay,
+                not_before: None,
+                pipeline: options.pipeline,
+                verbose: options.verbose,
+            },
+            hearing: Hearing {
+                reply: Reply::new(options.head),
+                left: options.requests.max(1),
+                all: options.requests.max(1),
+                to_head: options.head,
+                head: None,
+                output: None,
+                name,
+                resume: options.resume,
+                follow: options.follow,
+                half,
+                include: options.include || options.head,
+                verbose: options.verbose,
+                body_bytes: 0,
+                progress: if quiet { None } else { Progress::on_terminal() },
+            },
+            timeout: options.timeout,
+            moved: None,
+            parked: true,
+            record: Record {
+                started,
+                resolved,
+                connected: None,
+                first_byte: None,
+                reads: 0,
+                would_blocks: 0,
+                events: 0,
+            },
+            answer,
+        })
+    }
+
+    pub(in super::super) fn source(&mut self) -> &mut TcpStream {
+        self.stream.transport()
+    }
+
+    /// Sends what can be sent, hears what has come; then waits.
+    pub(in super::super) fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+        if self.parked && !cx.expired {
+            self.record.events += 1;
+        }
+        let next = match self.step(cx) {
+            Ok(Some(next)) => next,
+            Ok(None) => self.over(Ok(()), cx),
+            Err(failure) => self.over(Err(failure), cx),
+        };
+        self.parked = matches!(next, Next::Park(..));
+        next
+    }
+
+    fn step(&mut self, cx: &mut Context<'_, Solo>) -> Step {
+        if cx.stage == Stage::Stopping {
+            return Err(Failure::interrupted());
+        }
+        let moved = *self.moved.get_or_insert(cx.now.tick);
+        if !self.connected {
+            match connect::progress(&mut cx.link, self.stream.get()) {
+                Connecting::Ready => self.connected = true,
+                Connecting::Failed(e) => return Err(Failure::to_connect(self.to, &e)),
+                Connecting::Pending => {
+                    let patience = CONNECT_TIMEOUT.min(self.timeout);
+                    let end = moved.after(patience);
+                    if end.is_due(cx.now.tick) {
+                        return Err(Failure::connect_timeout(self.to, patience));
+                    }
+                    return Ok(Some(Next::Park(Side::Write, Deadline::At(end))));
+                }
+            }
+            self.record.connected = Some(self.record.started.elapsed());
+            self.moved = Some(cx.now.tick);
+            let requests = if self.sending.pipeline { self.sending.left } else { 1 };
+            self.sending.queue(requests);
+        }
+        let write_blocked = match self.send(cx) {
+            Ok(blocked) => blocked,
+            // It may have said why before it hung up; if not, hearing tells.
+            Err(_) => false,
+        };
+        if let Some(next) = self.hear(cx)? {
+            return Ok(Some(next));
+        }
+        if self.hearing.left == 0 {
+            return Ok(None);
+        }
+        self.wait(write_blocked, cx)
+    }
+
+    /// Sends what may be sent now. True if the kernel takes no more.
+    fn send(&mut self, cx: &mut Context<'_, Solo>) -> Result<bool, ()> {
+        while let Some(piece) = self.sending.piece(cx.now.tick) {
+            match self.stream.write(&mut cx.link, piece, false) {
+                Attempt::Done(n) => {
+                    self.moved = Some(cx.now.tick);
+                    self.sending.sent(n, cx.now.tick);
+                }
+                Attempt::Blocked => return Ok(true),
+                Attempt::Spent => return Ok(false),
+                Attempt::Failed(_) => {
+                    self.sending.give_up();
+                    return Err(());
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Hears until there is nothing more, or all has been heard.
+    fn hear(&mut self, cx: &mut Context<'_, Solo>) -> Step {
+        while self.hearing.left > 0 {
+            let was_ready = cx.link.ready.is(Side::Read);
+            match self.stream.read(&mut cx.link, cx.scratch) {
+                Attempt::Done(n) => {
+                    self.record.reads += 1;
+                    self.moved = Some(cx.now.tick);
+                    if n > 0 && self.record.first_byte.is_none() {
+                        self.record.first_byte = Some(self.record.started.elapsed());
+                    }
+                    let bytes = cx.scratch.get(..n).unwrap_or_default();
+                    let before = self.hearing.left;
+                    if n == 0 {
+                        self.hearing.end(&self.answer)?;
+                    } else {
+                        self.hearing.hear(bytes, &self.answer)?;
+                    }
+                    let more = before - self.hearing.left;
+                    if self.hearing.left > 0 && more > 0 && !self.sending.pipeline {
+                        self.sending.queue(1);
+                        if let Ok(true) | Err(()) = self.send(cx) {
+                            continue;
+                        }
+                    }
+                }
+                Attempt::Blocked => {
+                    self.record.would_blocks += u32::from(was_ready);
+                    return Ok(None);
+                }
+                Attempt::Spent => return Ok(Some(Next::Again)),
+                Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for an edge, for the next piece to send, for the end of patience, or for a new look at the progress.
+    fn wait(&mut self, write_blocked: bool, cx: &mut Context<'_, Solo>) -> Step {
+        let now = cx.now.tick;
+        let end = self.moved.unwrap_or(now).after(self.timeout);
+        if end.is_due(now) && self.sending.not_before.is_none() {
+            return Err(Failure::quiet(self.to, self.timeout));
+        }
+        let mut deadline = self.sending.not_before.unwrap_or(end);
+        let done = self.hearing.body_bytes;
+        if let Some(progress) = &mut self.hearing.progress
+            && done > 0
+        {
+            progress.draw(done, &cx.now);
+            let redraw = now.after(PROGRESS_INTERVAL);
+            if redraw.is_due(deadline) {
+                deadline = redraw;
+            }
+        }
+        let unsent = self.sending.not_before.is_none() && self.sending.piece(now).is_some();
+        if unsent && !write_blocked {
+            return Ok(Some(Next::Again));
+        }
+        let side = if unsent { Side::Either } else { Side::Read };
+        Ok(Some(Next::Park(side, Deadline::At(deadline))))
+    }
+
+    fn over(&mut self, outcome: Result<(), Failure>, cx: &mut Context<'_, Solo>) -> Next {
+        if let Some(progress) = &mut self.hearing.progress {
+            progress.clear();
+        }
+        if self.hearing.verbose && self.record.connected.is_some() {
+            self.record.say();
+        }
+        cx.shared.outcome = Some(outcome);
+        Next::Leave
+    }
+}
+
+fn is_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdout())
+}
+
+impl Sending {
+    /// Puts the next requests into what is to be sent.
+    fn queue(&mut self, requests: u32) {
+        for _ in 0..requests.min(self.left) {
+            self.left -= 1;
+            let request = if self.left == 0 {
+                &self.last_request
+            } else {
+                &self.request
+            };
+            if self.verbose {
+                show(">", request);
+            }
+            self.bytes.extend_from_slice(request);
+        }
+    }
+
+    /// What may be sent now.
+    fn piece(&self, now: Tick) -> Option<&[u8]> {
+        if self.not_before.is_some_and(|tick| !tick.is_due(now)) {
+            return None;
+        }
+        let rest = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty())?;
+        let chunk = self.chunk.unwrap_or(rest.len()).max(1);
+        Some(rest.get(..chunk).unwrap_or(rest))
+    }
+
+    fn sent(&mut self, bytes: usize, now: Tick) {
+        self.sent += bytes;
+        self.not_before = None;
+        if self.sent == self.bytes.len() {
+            self.bytes.clear();
+            self.sent = 0;
+        } else if self.chunk.is_some() {
+            self.not_before = Some(now.after(self.delay));
+        }
+    }
+
+    /// Nobody hears it any more.
+    fn give_up(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
+        self.not_before = None;
+    }
+}
+
+impl Hearing {
+    fn hear(&mut self, mut bytes: &[u8], answer: &RefCell<Answer>) -> Result<(), Failure> {
+        while !bytes.is_empty() && self.left > 0 {
+            let (used, event) = self.reply.hear(bytes).map_err(broken)?;
+            bytes = bytes.get(used..).unwrap_or_default();
+            match event {
+                Event::More | Event::Done => {}
+                Event::Interim(head) => self.show_head(&head),
+                Event::Head(head) => self.begin(head, answer)?,
+                Event::Data(data) => {
+                    self.body_bytes += data.len() as u64;
+                    if let Some(output) = &mut self.output {
+                        output.write(data)?;
+                    }
+                }
+            }
+            if self.reply.is_done() {
+                self.finish()?;
+            }
+        }
+        if !bytes.is_empty() && self.verbose {
+            eprintln!("* wrong: {} bytes came behind the reply", bytes.len());
+        }
+        Ok(())
+    }
+
+    /// The server has ended its side.
+    fn end(&mut self, answer: &RefCell<Answer>) -> Result<(), Failure> {
+        if self.left < self.all && self.reply.is_fresh() {
+            let (done, all) = (self.all - self.left, self.all);
+            return Err(Failure::new(format!(
+                "the server closed the connection after {done} of {all} replies"
+            )));
+        }
+        if let Some(head) = self.reply.end().map_err(broken)? {
+            self.begin(head, answer)?;
+        }
+        self.finish()?;
+        if self.left > 0 {
+            let (done, all) = (self.all - self.left, self.all);
+            return Err(Failure::new(format!(
+                "the server closed the connection after {done} of {all} replies"
+            )));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, head: Head, answer: &RefCell<Answer>) -> Result<(), Failure> {
+        self.show_head(&head);
+        let redirects = matches!(head.status, 301 | 302 | 303 | 307 | 308);
+        let location = head.field("location").filter(|_| redirects);
+        let output = if self.to_head || (self.follow && location.is_some()) {
+            Output::Nowhere
+        } else {
+            Output::choose(self.name.as_deref(), self.resume, self.half.as_ref(), &head)?
+        };
+        if let Some(progress) = &mut self.progress {
+            let before = output.before();
+            let total = match head.framing {
+                Framing::Length(n) => Some(before + n),
+                Framing::None | Framing::Chunked | Framing::UntilClose => None,
+            };
+            progress.expect(total, before);
+            self.body_bytes = before;
+        }
+        {
+            let mut answer = answer.borrow_mut();
+            // A file that was whole already is no error.
+            let whole = head.status == 416 && self.half.is_some();
+            answer.status = if whole { 200 } else { head.status };
+            answer.location = location.map(str::to_owned);
+        }
+        if self.include {
+            print(&head.raw)?;
+        }
+        self.output = Some(output);
+        self.head = Some(head);
+        Ok(())
+    }
+
+    /// The reply is whole.
+    fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(output) = self.output.take() {
+            output.keep()?;
+        }
+        if self.verbose {
+            for (name, value) in self.reply.trailers() {
+                let (name, value) = (printable(name.as_bytes()), printable(value.as_bytes()));
+                eprintln!("< {name}: {value} (trailer)");
+            }
+        }
+        self.left -= 1;
+        let keeps_open = self.head.take().is_none_or(|head| head.keeps_open());
+        if self.left > 0 && !keeps_open {
+            let (done, all) = (self.all - self.left, self.all);
+            return Err(Failure::new(format!(
+                "the server ends the connection with reply {done} of {all}"
+            )));
+        }
+        if self.left > 0 {
+            self.reply = Reply::new(self.to_head);
+            self.body_bytes = 0;
+        }
+        Ok(())
+    }
+
+    fn show_head(&mut self, head: &Head) {
+        if !self.verbose {
+            return;
+        }
+        show("<", &head.raw);
+        for oddity in &head.odd {
+            eprintln!("* wrong: {oddity}");
+        }
+    }
+}
+
+fn broken(reason: Broken) -> Failure {
+    Failure::new(reason.to_string())
+}
+
+/// Shows a head, line by line, as it was sent or received, but for what could disturb the terminal.
+fn show(sign: &str, head: &[u8]) {
+    for line in head.split_inclusive(|b| *b == b'\n') {
+        eprintln!("{sign} {}", printable(line));
+    }
+}
+
+impl Record {
+    fn say(&self) {
+        let phase = |time: Option<Duration>| {
+            time.map_or_else(|| "-".to_owned(), |t| format!("{:.3} ms", t.as_secs_f64() * 1e3))
+        };
+        eprintln!(
+            "* resolve {}, connect {}, first-byte {}, total {}",
+            phase(Some(self.resolved)),
+            phase(self.connected),
+            phase(self.first_byte),
+            phase(Some(self.started.elapsed()))
+        );
+        let count = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        eprintln!(
+            "* {}, {}, {}",
+            count(self.reads, "read"),
+            count(self.would_blocks, "would-block"),
+            count(self.events, "readiness event")
+        );
+    }
+}

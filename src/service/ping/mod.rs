@@ -1,0 +1,184 @@
+//! UDP ping, on the loop.
+//!
+//! What lives here: the server; the client is in `client.rs`. It may not know what a ping says or
+//! which replies are lost (`protocol/ping/`). Invariant: a reply that cannot go out now is dropped and
+//! counted; nothing queues without bound, and a flood of pings waits its turn like everybody.
+//! Read next: `protocol/ping/impairments.rs`, `client.rs`.
+
+pub mod client;
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use log::debug;
+use mio::net::UdpSocket;
+
+use crate::limits::{CALL_COST_BYTES, PING_BYTES_MAX};
+use crate::protocol::ping::capitals;
+use crate::protocol::ping::impairments::{Fate, Impairments, Plan};
+use crate::reactor::datagram::Datagram;
+use crate::reactor::{Attempt, Context, Deadline, Next, Now, Side, Stage};
+
+use super::companion::{Host, Notices as _, shown};
+
+/// The server on one socket.
+#[derive(Debug)]
+pub struct Server {
+    socket: Datagram,
+    network: Impairments<SocketAddr>,
+    /// How many more pings are answered by all sockets together; `None`: without end.
+    remaining: Option<Rc<Cell<u64>>>,
+    /// Where time begins.
+    started: Option<Instant>,
+    /// Who pinged last: a line is said only when somebody else does.
+    last: Option<SocketAddr>,
+    /// Replies that the kernel would not take.
+    dropped: u64,
+    done: bool,
+}
+
+/// What one ping may cost a drive: a receive, and a reply sent twice.
+const PING_COST_BYTES: usize = 3 * (CALL_COST_BYTES + PING_BYTES_MAX);
+
+impl Server {
+    /// Takes over a bound socket.
+    pub fn new(socket: UdpSocket, plan: Plan, remaining: Option<Rc<Cell<u64>>>) -> Self {
+        Self {
+            socket: Datagram::new(socket),
+            network: Impairments::new(plan),
+            remaining,
+            started: None,
+            last: None,
+            dropped: 0,
+            done: false,
+        }
+    }
+
+    pub(super) fn source(&mut self) -> &mut UdpSocket {
+        self.socket.socket()
+    }
+
+    /// Answers what came, and sends what is due. Bounded by the budget of a drive.
+    pub(super) fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+        let millis = self.millis(&cx.now);
+        self.done |= cx.stage == Stage::Stopping;
+        let received = if self.done {
+            Received::Nothing
+        } else {
+            self.receive(millis, cx)
+        };
+        if received == Received::Last {
+            self.done = true;
+            // All other sockets of this server hear of it.
+            cx.advance_to(Stage::Stopping);
+        }
+        if !self.send_due(millis, cx) || received == Received::Spent {
+            return Next::Again;
+        }
+        if self.done && self.network.is_empty() {
+            self.say_farewell(cx);
+            return Next::Leave;
+        }
+        let deadline = self.network.next_millis().map(|next| {
+            let wait = Duration::from_millis(next.saturating_sub(millis));
+            cx.now.tick.after(wait)
+        });
+        match (self.done, deadline) {
+            // Who is done does not listen any more.
+            (true, Some(tick)) => Next::Sleep(tick),
+            (false, Some(tick)) => Next::Park(Side::Read, Deadline::At(tick)),
+            (_, None) => Next::Park(Side::Read, Deadline::Never),
+        }
+    }
+
+    fn receive<H: Host>(&mut self, millis: u64, cx: &mut Context<'_, H>) -> Received {
+        loop {
+            if self.remaining.as_ref().is_some_and(|left| left.get() == 0) {
+                return Received::Last;
+            }
+            if cx.link.budget() < PING_COST_BYTES {
+                return Received::Spent;
+            }
+            match self.socket.receive(&mut cx.link, cx.scratch) {
+                Attempt::Done((n, from)) => {
+                    self.hear(n, from, millis, cx);
+                    if let Some(left) = &self.remaining {
+                        left.set(left.get().saturating_sub(1));
+                    }
+                }
+                Attempt::Blocked => return Received::Nothing,
+                Attempt::Spent => return Received::Spent,
+                // A client that is gone already, for example: no concern of the next.
+                Attempt::Failed(e) => debug!("{} {e}", cx.link.key),
+            }
+        }
+    }
+
+    fn hear<H: Host>(&mut self, n: usize, from: SocketAddr, millis: u64, cx: &mut Context<'_, H>) {
+        if self.last != Some(from) {
+            self.last = Some(from);
+            cx.shared.notice(&format!("{} pings", shown(from)));
+        }
+        let Some(datagram) = cx.scratch.get_mut(..n) else {
+            return;
+        };
+        capitals(datagram);
+        let copies = match self.network.hear(datagram, from, millis) {
+            Fate::Lost | Fate::Later => 0,
+            Fate::Now(copies) => copies,
+        };
+        for _ in 0..copies {
+            match self.socket.send(&mut cx.link, datagram, from) {
+                Attempt::Done(_) => {}
+                Attempt::Blocked | Attempt::Spent | Attempt::Failed(_) => self.dropped += 1,
+            }
+        }
+    }
+
+    /// Sends the replies whose time has come. False if the budget is spent before.
+    fn send_due<H: Host>(&mut self, millis: u64, cx: &mut Context<'_, H>) -> bool {
+        loop {
+            if cx.link.budget() < PING_COST_BYTES {
+                return false;
+            }
+            let Some(due) = self.network.due(millis) else {
+                return true;
+            };
+            for _ in 0..due.copies {
+                match self.socket.send(&mut cx.link, &due.datagram, due.to) {
+                    Attempt::Done(_) => {}
+                    Attempt::Blocked | Attempt::Spent | Attempt::Failed(_) => self.dropped += 1,
+                }
+            }
+        }
+    }
+
+    /// What was done on purpose, so that a client's count can be compared with it.
+    fn say_farewell<H: Host>(&self, cx: &mut Context<'_, H>) {
+        let c = self.network.counts;
+        if c.heard == 0 {
+            return;
+        }
+        let dropped = self.dropped + c.overflowed;
+        cx.shared.notice(&format!(
+            "{} pings heard; on purpose {} lost, {} doubled, {} held back; {dropped} dropped",
+            c.heard, c.lost, c.doubled, c.held
+        ));
+    }
+
+    fn millis(&mut self, now: &Now) -> u64 {
+        let started = *self.started.get_or_insert(now.instant);
+        let passed = now.instant.duration_since(started).as_millis();
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Received {
+    Nothing,
+    Spent,
+    /// The last ping that was to be answered.
+    Last,
+}
