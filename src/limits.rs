@@ -137,6 +137,9 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
+/// At most one warning of a kind in this time.
+pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
 // ---- listings ---------------------------------------------------------------------------------
 
 // ---- policies ---------------------------------------------------------------------------------
@@ -147,6 +150,36 @@ pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- logs -------------------------------------------------------------------------------------
+
+/// Bytes of lines kept for a log whose reader does not keep up; beyond, lines are dropped and counted.
+/// Ten thousand lines: a pause of the reader that a person would not call a stop.
+pub const LOG_PENDING_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a log's queue that stay allocated when it is empty.
+pub const LOG_KEPT_BYTES: usize = 64 * 1024;
+
+/// Writes to one log in one go (once a turn): at 4 KiB each, everything that may wait for a pipe.
+pub const LOG_WRITES_PER_FLUSH_MAX: usize = 256;
+
+/// Bytes in one write to a pipe: `PIPE_BUF`, up to which it is written whole or not at all (pipe(7)).
+pub const PIPE_BYTES_MAX: usize = 4096;
+
+/// How soon a log that did not take everything is tried again. Doubled while nothing moves, up to
+/// [`LOG_RETRY_MAX`]: a reader that stopped costs one wake-up a second.
+pub const LOG_RETRY_FIRST: Duration = Duration::from_millis(10);
+
+/// See [`LOG_RETRY_FIRST`].
+pub const LOG_RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// At most one warning about a log in this time: the trouble of one log must not flood the other.
+pub const LOG_WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Waits of 10 ms for a slow reader at the end of the program: half a second in all.
+pub const LOG_FAREWELL_POLLS_MAX: usize = 50;
+
+/// Bytes of one client's text (request line, referrer, user agent) that a log line shows; the rest is cut
+/// and marked. Escaping can make four of each, or six.
+pub const LOG_FIELD_BYTES_MAX: usize = 2048;
 
 // ---- companions -------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ pub(crate) fn overview() -> String {
         }
     }
     out.push_str("\nOptions (idler serve --help lists all):\n");
-    for row in table::OPTIONS.iter().filter(|row| row.common) {
+    for row in table::every_option().filter(|row| row.common) {
         let spelling = row.spelling();
         out.push_str(&format!("  {spelling:<28} {}\n", row.help));
     }

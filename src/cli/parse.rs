@@ -260,7 +260,7 @@ fn find_long(verb: Verb, long: &str) -> Result<&'static Row, UsageError> {
     found.ok_or_else(|| {
         let known = table::options(verb).map(|row| row.long);
         let near = nearest(long, known).map(|near| format!("--{near}"));
-        let elsewhere = table::OPTIONS.iter().find(|row| row.long == long);
+        let elsewhere = table::every_option().find(|row| row.long == long);
         no_such_option(verb, &format!("--{long}"), near, elsewhere)
     })
 }
@@ -272,7 +272,7 @@ fn find_short(verb: Verb, short: char) -> Result<&'static Row, UsageError> {
         let other_case = |row: &&Row| row.short.is_some_and(|s| s.eq_ignore_ascii_case(&short));
         let near = table::options(verb).find(other_case);
         let near = near.and_then(|row| row.short.map(|s| format!("-{s} (--{})", row.long)));
-        let elsewhere = table::OPTIONS.iter().find(|row| row.short == Some(short));
+        let elsewhere = table::every_option().find(|row| row.short == Some(short));
         no_such_option(verb, &format!("-{short}"), near, elsewhere)
     })
 }

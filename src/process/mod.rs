@@ -8,3 +8,5 @@
 pub mod addresses;
 pub mod descriptors;
 pub mod listen;
+pub mod user;
+pub mod walls;

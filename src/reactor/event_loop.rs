@@ -398,10 +398,10 @@ impl<H: Handler> EventLoop<H> {
                 slot.place = Place::Asleep;
                 Deadline::At(tick)
             }
-            Next::Again => {
+            Next::Again(deadline) => {
                 slot.place = Place::Queued;
                 self.queue.push_back(key);
-                Deadline::Keep
+                deadline
             }
             Next::Room => {
                 slot.place = Place::WaitingForRoom;

@@ -94,7 +94,7 @@ pub enum Next {
     /// Time alone.
     Sleep(Tick),
     /// Another turn: the budget is spent, the work is not.
-    Again,
+    Again(Deadline),
     /// A free slot (listeners at the connection limit). Answered by a drive in which either
     /// [`Context::room`] is not 0 or [`Context::no_room`] is true.
     Room,
@@ -102,7 +102,7 @@ pub enum Next {
     Leave,
 }
 
-/// The deadline of a parked handler.
+/// The deadline of a handler that is parked or queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deadline {
     /// Whatever it was when the handler was driven.

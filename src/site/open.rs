@@ -191,7 +191,7 @@ impl Opener {
         let path = if path.is_empty() { c"." } else { path };
         // Looked at before it is opened: opening a FIFO wakes its writer, and opening a device may do anything.
         // The answer is not trusted: what was opened is looked at again.
-        if look(root, path)?.0 == Kind::Other {
+        if look(root, path).map_err(as_missing)?.0 == Kind::Other {
             return Err(Errno::NOENT.into());
         }
         let fd = match self {

@@ -71,7 +71,7 @@ impl Scan {
             }
             at = end + 1;
             if !empty {
-                if !self.line && end > REQUEST_LINE_BYTES_MAX {
+                if !self.line && end > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
                     return Err(Refusal::new(
                         Status::URI_TOO_LONG,
                         "the request line is too long",
@@ -98,7 +98,7 @@ impl Scan {
             }
         }
         self.searched = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if !self.line && bytes.len() > REQUEST_LINE_BYTES_MAX {
+        if !self.line && bytes.len() > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
             return Err(Refusal::new(
                 Status::URI_TOO_LONG,
                 "the request line is too long",

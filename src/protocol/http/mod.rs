@@ -6,9 +6,14 @@
 
 pub mod body;
 pub mod client;
+pub mod date;
+pub mod etag;
+pub(crate) mod fields;
 pub mod head;
 pub mod request;
 pub mod response;
+#[cfg(test)]
+pub(crate) mod seeded;
 pub mod server;
 pub mod status;
 pub mod target;

@@ -1,0 +1,511 @@
+//! The servers that are compared: which there are, and how each is started.
+//!
+//! What lives here: one command line, and where needed one configuration, for each. All get one worker, no access log,
+//! connections that are kept without end, and an hour for every time-out that can be set.
+//! What it may not know: what is measured.
+//! Invariant: a server that is started answered the first request with the bytes of the file, or is reported as
+//! unable to, and is gone when its value is dropped.
+//! Read next: `limit.rs`, the one among them that sets the measure.
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::answer::{Answer, Heard};
+use crate::role::{self, AS, Cores};
+use crate::site::{Asset, Site};
+use crate::{Outcome, measure, pause};
+
+/// For every time-out that can be set, in seconds.
+const LONG: u64 = 3600;
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One way to serve files.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// What it is called in tables.
+    pub(crate) name: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Limit,
+    LimitOpen,
+    Idler(PathBuf),
+    Nginx {
+        program: PathBuf,
+        cache: bool,
+        sendfile: bool,
+    },
+    Lighttpd(PathBuf),
+    H2o(PathBuf),
+    Darkhttpd(PathBuf),
+    Busybox(PathBuf),
+    Python(PathBuf),
+    Other(String),
+}
+
+/// What the limit server is to imitate.
+#[derive(Clone, Debug)]
+pub(crate) enum Imitation {
+    /// The same bytes each time, as many as this file has.
+    Constant(Asset),
+    /// The same, and the connection ends with the answer.
+    ConstantClose(Asset),
+    /// Head and `sendfile` of this file.
+    Sendfile(Asset),
+}
+
+/// The names of all that could be found, and of those that could not.
+#[derive(Debug)]
+pub(crate) struct Field {
+    /// In the order of the tables: the limit first, then idler.
+    pub(crate) found: Vec<Peer>,
+    /// Not installed here.
+    pub(crate) absent: Vec<&'static str>,
+}
+
+/// Looks for all peers. `idler` is the program to be measured; `others` are `NAME=COMMAND` with `{root}` and `{port}`.
+pub(crate) fn look_around(idler: &Path, others: &[String]) -> Outcome<Field> {
+    let mut field = Field {
+        found: Vec::new(),
+        absent: Vec::new(),
+    };
+    let mut add = |name: &'static str, program: Option<PathBuf>, kind: &dyn Fn(PathBuf) -> Kind| {
+        match program {
+            Some(program) => field.found.push(Peer {
+                name: name.to_owned(),
+                kind: kind(program),
+            }),
+            None => field.absent.push(name),
+        }
+    };
+    add("limit", Some(PathBuf::new()), &|_| Kind::Limit);
+    add("limit-open", Some(PathBuf::new()), &|_| Kind::LimitOpen);
+    add(
+        "idler",
+        Some(idler.to_owned()).filter(|path| path.is_file()),
+        &Kind::Idler,
+    );
+    let nginx = |cache, sendfile| {
+        move |program| Kind::Nginx {
+            program,
+            cache,
+            sendfile,
+        }
+    };
+    add("nginx", find("nginx"), &nginx(false, true));
+    add("nginx-cached", find("nginx"), &nginx(true, true));
+    add("nginx-nosf", find("nginx"), &nginx(true, false));
+    add("lighttpd", find("lighttpd"), &Kind::Lighttpd);
+    add("h2o", find("h2o"), &Kind::H2o);
+    add("darkhttpd", find("darkhttpd"), &Kind::Darkhttpd);
+    add("busybox", find("busybox"), &Kind::Busybox);
+    add("python3", find("python3"), &Kind::Python);
+    for other in others {
+        let Some((name, command)) = other.split_once('=') else {
+            return Err(format!("--also wants NAME=COMMAND, not {other}").into());
+        };
+        field.found.push(Peer {
+            name: name.to_owned(),
+            kind: Kind::Other(command.to_owned()),
+        });
+    }
+    Ok(field)
+}
+
+/// A program in `PATH`, or where programs of the system are kept from ordinary users' `PATH`.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(system)
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+impl Peer {
+    /// Whether it keeps a connection after an answer. One that does not forks or starts a thread for each.
+    pub(crate) fn keeps(&self) -> bool {
+        !matches!(self.kind, Kind::Busybox(_) | Kind::Python(_))
+    }
+
+    /// Whether it is one of the limit servers.
+    pub(crate) fn is_limit(&self) -> bool {
+        matches!(self.kind, Kind::Limit | Kind::LimitOpen)
+    }
+
+    /// Whether it is the server that this project is about.
+    pub(crate) fn is_idler(&self) -> bool {
+        matches!(self.kind, Kind::Idler(_))
+    }
+
+    /// The most connections it can hold. lighttpd takes half of its descriptors; darkhttpd waits with `select`, which
+    /// knows 1,024 of them.
+    pub(crate) fn connections_max(&self, descriptors: usize) -> usize {
+        match self.kind {
+            Kind::Lighttpd(_) => (descriptors / 2).saturating_sub(100),
+            Kind::Darkhttpd(_) => 900,
+            Kind::Limit
+            | Kind::LimitOpen
+            | Kind::Idler(_)
+            | Kind::Nginx { .. }
+            | Kind::H2o(_)
+            | Kind::Busybox(_)
+            | Kind::Python(_)
+            | Kind::Other(_) => descriptors.saturating_sub(200),
+        }
+    }
+
+    /// The first line that says which version it is.
+    pub(crate) fn version(&self) -> String {
+        let (program, arguments): (&Path, &[&str]) = match &self.kind {
+            Kind::Limit | Kind::LimitOpen => return "of this benchmark".to_owned(),
+            Kind::Other(command) => return command.clone(),
+            Kind::Idler(program) | Kind::Python(program) => (program, &["--version"]),
+            Kind::Nginx { program, .. } | Kind::Lighttpd(program) | Kind::H2o(program) => {
+                (program, &["-v"])
+            }
+            Kind::Busybox(program) | Kind::Darkhttpd(program) => (program, &[]),
+        };
+        let said = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output();
+        let text = said
+            .map(|said| [said.stdout, said.stderr].concat())
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.lines()
+            .find(|line| !line.is_empty())
+            .unwrap_or("?")
+            .to_owned()
+    }
+
+    /// Starts it over the site, waits until it answers, and checks its first answer byte by byte.
+    /// `slots`: connections it must have room for, where it makes room at its start.
+    pub(crate) fn start(
+        &self,
+        cores: Cores,
+        site: &Site,
+        slots: usize,
+        as_if: &Imitation,
+    ) -> Outcome<Server> {
+        site.ripen();
+        let port = free_port()?;
+        let command = self.command(site, port, slots, as_if)?;
+        let log = site.scratch().join(format!("{}-{port}.log", self.name));
+        let [program, arguments @ ..] = command.as_slice() else {
+            return Err(format!("{}: an empty command", self.name).into());
+        };
+        let child = role::program_on(cores.server, program)?
+            .args(arguments)
+            .current_dir(site.root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?)
+            .spawn()?;
+        let mut server = Server {
+            name: self.name.clone(),
+            port,
+            keeps: self.keeps(),
+            child,
+        };
+        let asset = as_if.asset();
+        let checked = server.first_answer(asset).and_then(|()| {
+            if self.is_limit() {
+                return Ok(()); // it sends the letter a
+            }
+            fetch(port, asset.path, compare_with(&site.file(asset))?).map(drop)
+        });
+        match checked {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                let said = fs::read_to_string(&log).unwrap_or_default();
+                let last = said.lines().rev().take(3).collect::<Vec<_>>().join(" / ");
+                Err(format!("{} did not start: {error}: {last}", self.name).into())
+            }
+        }
+    }
+
+    /// Its command line. Writes its configuration, if it has one, into the scratch directory.
+    pub(crate) fn command(
+        &self,
+        site: &Site,
+        port: u16,
+        slots: usize,
+        as_if: &Imitation,
+    ) -> Outcome<Vec<String>> {
+        let root = site.root().display().to_string();
+        let configuration = site.scratch().join(format!("{}-{port}.conf", self.name));
+        let config = configuration.display().to_string();
+        let words = |program: &Path, rest: &[&str]| {
+            let mut words = vec![program.display().to_string()];
+            words.extend(rest.iter().map(|word| (*word).to_owned()));
+            words
+        };
+        let at = format!("{}:{port}", Ipv4Addr::LOCALHOST);
+        let local = Ipv4Addr::LOCALHOST.to_string();
+        let (number, long) = (port.to_string(), LONG.to_string());
+        Ok(match &self.kind {
+            Kind::Limit | Kind::LimitOpen => {
+                let myself = std::env::current_exe()?;
+                let mut words = words(&myself, &[AS, "limit", &format!("port={port}")]);
+                words.extend(if matches!(self.kind, Kind::LimitOpen) {
+                    vec!["way=open".to_owned(), format!("root={root}")]
+                } else {
+                    as_if.words(site)
+                });
+                words
+            }
+            // Its own time-outs are shorter than an hour, and half a head would not outlive a measurement.
+            Kind::Idler(program) => {
+                let rest = ["serve", &root, "--port", &number, "--access-log", "off"];
+                let patient = ["--idle-timeout", "1h", "--head-timeout", "1h"];
+                words(program, &[&rest[..], &patient[..]].concat())
+            }
+            Kind::Nginx {
+                program,
+                cache,
+                sendfile,
+            } => {
+                let scratch = site.scratch().display().to_string();
+                fs::write(
+                    &configuration,
+                    nginx(&scratch, &root, &at, slots, *cache, *sendfile),
+                )?;
+                words(program, &["-e", "stderr", "-c", &config])
+            }
+            Kind::Lighttpd(program) => {
+                fs::write(&configuration, lighttpd(&root, port, slots))?;
+                words(program, &["-D", "-f", &config])
+            }
+            Kind::H2o(program) => {
+                fs::write(&configuration, h2o(&root, port, slots))?;
+                words(program, &["-m", "worker", "-c", &config])
+            }
+            Kind::Darkhttpd(program) => {
+                let rest = [
+                    &root,
+                    "--port",
+                    &number,
+                    "--addr",
+                    &local,
+                    "--timeout",
+                    &long,
+                ];
+                // It cannot be told not to log, only where to.
+                words(program, &[&rest[..], &["--log", "/dev/null"]].concat())
+            }
+            Kind::Busybox(program) => words(program, &["httpd", "-f", "-p", &at, "-h", &root]),
+            Kind::Python(program) => words(
+                program,
+                &[
+                    "-m",
+                    "http.server",
+                    "--bind",
+                    &local,
+                    "--directory",
+                    &root,
+                    &number,
+                ],
+            ),
+            Kind::Other(command) => command
+                .split_ascii_whitespace()
+                .map(|word| word.replace("{root}", &root).replace("{port}", &number))
+                .collect(),
+        })
+    }
+}
+
+impl Imitation {
+    fn asset(&self) -> Asset {
+        match self {
+            Self::Constant(asset) | Self::ConstantClose(asset) | Self::Sendfile(asset) => *asset,
+        }
+    }
+
+    /// What the limit server is told.
+    pub(crate) fn words(&self, site: &Site) -> Vec<String> {
+        match self {
+            Self::Constant(asset) => {
+                vec!["way=constant".to_owned(), format!("body={}", asset.length)]
+            }
+            Self::ConstantClose(asset) => {
+                let body = format!("body={}", asset.length);
+                vec!["way=constant".to_owned(), body, "close=yes".to_owned()]
+            }
+            Self::Sendfile(asset) => {
+                let file = format!("file={}", site.file(*asset).display());
+                vec!["way=sendfile".to_owned(), file]
+            }
+        }
+    }
+}
+
+/// nginx as distributions set it up (`sendfile`, `tcp_nopush`), or with descriptors kept open, or copying instead.
+fn nginx(scratch: &str, root: &str, at: &str, slots: usize, cache: bool, sendfile: bool) -> String {
+    let user = if rustix::process::geteuid().is_root() {
+        "user root;"
+    } else {
+        ""
+    };
+    let sendfile = if sendfile { "on" } else { "off" };
+    let cache = if cache {
+        // Room for all of the many files.
+        "open_file_cache max=12000 inactive=1h; open_file_cache_valid 60s; open_file_cache_min_uses 1;"
+    } else {
+        ""
+    };
+    let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {scratch}/nginx-{kind}; "))
+        .concat();
+    format!(
+        "{user} daemon off; worker_processes 1; pid {scratch}/nginx-{at}.pid; worker_rlimit_nofile {};\n\
+         events {{ worker_connections {slots}; multi_accept on; }}\n\
+         http {{\n  access_log off; sendfile {sendfile}; tcp_nopush on; {cache}\n  \
+         types {{ text/html html; application/octet-stream bin; }}\n  \
+         keepalive_requests 1000000000; keepalive_timeout {LONG}s; client_header_timeout {LONG}s;\n  {temporary}\n  \
+         server {{ listen {at} backlog=4096; root {root}; }}\n}}\n",
+        slots + 100,
+    )
+}
+
+fn lighttpd(root: &str, port: u16, slots: usize) -> String {
+    // It holds half as many connections as descriptors.
+    format!(
+        "server.document-root = \"{root}\"\nserver.bind = \"127.0.0.1\"\nserver.port = {port}\n\
+         server.max-fds = {}\nserver.max-connections = {slots}\nserver.listen-backlog = 4096\n\
+         server.max-keep-alive-requests = 65535\nserver.max-keep-alive-idle = {LONG}\n\
+         server.max-read-idle = {LONG}\nserver.max-write-idle = {LONG}\n\
+         mimetype.assign = ( \".html\" => \"text/html\", \".bin\" => \"application/octet-stream\" )\n",
+        slots + 100,
+    )
+}
+
+fn h2o(root: &str, port: u16, slots: usize) -> String {
+    let user = if rustix::process::geteuid().is_root() {
+        "user: root\n"
+    } else {
+        ""
+    };
+    format!(
+        "{user}num-threads: 1\nmax-connections: {slots}\nhttp1-request-timeout: {LONG}\nerror-log: /dev/null\n\
+         listen:\n  host: 127.0.0.1\n  port: {port}\nhosts:\n  default:\n    paths:\n      /:\n        \
+         file.dir: {root}\n"
+    )
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// What it is called in tables.
+    pub(crate) name: String,
+    /// Where it listens, on 127.0.0.1.
+    pub(crate) port: u16,
+    /// Whether it keeps connections.
+    pub(crate) keeps: bool,
+    child: Child,
+}
+
+impl Server {
+    /// A server in a process that somebody else has started.
+    pub(crate) fn from_child(name: &str, port: u16, child: Child) -> Self {
+        Self {
+            name: name.to_owned(),
+            port,
+            keeps: true,
+            child,
+        }
+    }
+
+    /// Its first process and all that came of it.
+    pub(crate) fn family(&self) -> Vec<u32> {
+        measure::family(self.child.id())
+    }
+
+    /// Asks until it answers.
+    pub(crate) fn first_answer(&mut self, asset: Asset) -> Outcome<()> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match fetch(self.port, asset.path, |_| Ok(())) {
+                Ok((200, length)) if length == asset.length => return Ok(()),
+                Ok((status, length)) => {
+                    return Err(format!("status {status} with {length} bytes").into());
+                }
+                Err(_) if Instant::now() < end && self.child.try_wait()?.is_none() => {
+                    pause(Duration::from_millis(5))
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether the process is still there.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        role::stop(&mut self.child);
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> Outcome<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}
+
+/// Asks once, on a connection of its own. Each piece of the body goes to `take`; returns the status and the length.
+pub(crate) fn fetch(
+    port: u16,
+    path: &str,
+    mut take: impl FnMut(&[u8]) -> Outcome<()>,
+) -> Outcome<(u16, u64)> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(
+        format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").as_bytes(),
+    )?;
+    let mut answer = Answer::default();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let count = stream.read(&mut buffer)?;
+        let heard = if count == 0 {
+            answer.end()
+        } else {
+            answer.hear(&buffer[..count])
+        };
+        let body = usize::try_from(answer.take_new_bytes())?;
+        take(&buffer[count - body..count])?;
+        match heard {
+            Heard::Part => {}
+            Heard::Whole { status, length, .. } => return Ok((status, length)),
+            Heard::Nonsense => return Err("no whole answer".into()),
+        }
+    }
+}
+
+/// A sink for [`fetch`] that fails as soon as a piece differs from what the file has there.
+fn compare_with(path: &Path) -> Outcome<impl FnMut(&[u8]) -> Outcome<()>> {
+    let mut file = File::open(path)?;
+    let mut expected = Vec::new();
+    Ok(move |piece: &[u8]| {
+        expected.resize(piece.len(), 0);
+        file.read_exact(&mut expected)?;
+        if expected == piece {
+            Ok(())
+        } else {
+            Err("other bytes than the file has".into())
+        }
+    })
+}
