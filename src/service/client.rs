@@ -273,7 +273,7 @@ impl<E: Ear> Exchange<E> {
                     self.moved = Some(cx.now.tick);
                 }
                 Attempt::Blocked => return self.wait(Side::Write, cx).map(Err),
-                Attempt::Spent => return Ok(Err(Next::Again)),
+                Attempt::Spent => return Ok(Err(Next::Again(Deadline::Keep))),
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
@@ -304,7 +304,7 @@ impl<E: Ear> Exchange<E> {
                     }
                     return self.wait(Side::Read, cx).map(Err);
                 }
-                Attempt::Spent => return Ok(Err(Next::Again)),
+                Attempt::Spent => return Ok(Err(Next::Again(Deadline::Keep))),
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }

@@ -116,7 +116,7 @@ impl Door {
                 Accepted::Newcomer(stream) => self.welcome(stream, cx),
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
-                Accepted::Spent => return Next::Again,
+                Accepted::Spent => return Next::Again(Deadline::Keep),
                 Accepted::Exhausted(e) => {
                     warn!("{} cannot accept: {e}", cx.link.key);
                     drop(self.listener.accept_by_reserve(&mut cx.link));
@@ -181,13 +181,12 @@ pub(super) fn send<H: Handler>(
     moved: bool,
     cx: &mut Context<'_, H>,
 ) -> Sent {
+    let renewed = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
     match stream.write(&mut cx.link, bytes, more) {
         Attempt::Done(n) => Sent::Some(n),
-        Attempt::Spent => Sent::Wait(Next::Again),
-        Attempt::Blocked if moved => {
-            let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
-            Sent::Wait(Next::Park(Side::Write, deadline))
-        }
+        Attempt::Spent if moved => Sent::Wait(Next::Again(renewed)),
+        Attempt::Spent => Sent::Wait(Next::Again(Deadline::Keep)),
+        Attempt::Blocked if moved => Sent::Wait(Next::Park(Side::Write, renewed)),
         Attempt::Blocked if cx.expired => {
             debug!("{} takes nothing", cx.link.key);
             Sent::Over
@@ -226,6 +225,11 @@ impl Farewell {
         if cx.expired && !begun {
             return Next::Leave;
         }
+        let deadline = if begun {
+            Deadline::At(cx.now.tick.after(LINGER_TIMEOUT))
+        } else {
+            Deadline::Keep
+        };
         loop {
             match stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(0) | Attempt::Failed(_) => return Next::Leave,
@@ -235,12 +239,8 @@ impl Farewell {
                         return Next::Leave;
                     }
                 }
-                Attempt::Blocked if begun => {
-                    let deadline = cx.now.tick.after(LINGER_TIMEOUT);
-                    return Next::Park(Side::Read, Deadline::At(deadline));
-                }
-                Attempt::Blocked => return Next::Park(Side::Read, Deadline::Keep),
-                Attempt::Spent => return Next::Again,
+                Attempt::Blocked => return Next::Park(Side::Read, deadline),
+                Attempt::Spent => return Next::Again(deadline),
             }
         }
     }

@@ -168,7 +168,7 @@ impl Datagrams {
                     drop(self.socket.send(&mut cx.link, line.as_bytes(), from));
                 }
                 Attempt::Blocked => return Next::Park(Side::Read, Deadline::Never),
-                Attempt::Spent => return Next::Again,
+                Attempt::Spent => return Next::Again(Deadline::Keep),
                 // What went wrong with one datagram (the client is gone) is no concern of the next.
                 Attempt::Failed(e) => debug!("{} {e}", cx.link.key),
             }

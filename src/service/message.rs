@@ -139,7 +139,7 @@ impl Conversation {
                 }
                 Attempt::Spent => {
                     let end = Some(end);
-                    return Step::Wait(State::Hearing { message, end }, Next::Again);
+                    return Step::Wait(State::Hearing { message, end }, Next::Again(Deadline::Keep));
                 }
                 Attempt::Failed(e) => {
                     debug!("{} is gone: {e}", cx.link.key);

@@ -5,17 +5,17 @@
 //! Read next: `companion.rs` for servers, `client.rs` for clients.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use mio::event::Source;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::limits::GRACE;
+use crate::limits::{GRACE, LOG_RETRY_FIRST};
 use crate::reactor::signal::Signal;
 use crate::reactor::{Context, Deadline, EventLoop, Handler, Next, Now, Shared, Side, Stage, Tick};
 
 use super::client::{Exchange, Failure};
 use super::companion::{Companion, Notices};
+use super::outlet::{Flushed, Outlet, Target};
 use super::{daytime, http_client, message, ping, transfer};
 
 /// Every kind of handler of a process with one errand.
@@ -80,24 +80,26 @@ impl Handler for Solo {
 pub struct Errand {
     /// How it ended, if it was a client's.
     pub outcome: Option<Result<(), Failure>>,
-    /// Whether nothing is said about who comes.
-    quiet: bool,
+    /// Where a server says who comes: standard output, unless it is to be quiet.
+    notices: Option<Outlet>,
     /// Whether the stop did not wait for everybody.
     cut_short: bool,
 }
 
 impl Notices for Errand {
     fn notice(&mut self, line: &str) {
-        if !self.quiet {
-            // To a reader that has gone there is nothing to say.
-            let _ = super::client::print(format!("{line}\n").as_bytes());
+        if let Some(notices) = &mut self.notices {
+            notices.line(|into| into.extend_from_slice(line.as_bytes()));
         }
     }
 }
 
 impl Shared for Errand {
-    fn turn_ends(&mut self, _now: &Now) -> Option<Tick> {
-        None
+    fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
+        match self.notices.as_mut()?.flush() {
+            Flushed::Blocked => Some(now.tick.after(LOG_RETRY_FIRST)),
+            Flushed::All | Flushed::Failed(_) => None,
+        }
     }
 }
 
@@ -149,7 +151,7 @@ pub(super) fn serve(
     ready: impl FnOnce(),
 ) -> Result<bool, Failure> {
     let errand = Errand {
-        quiet,
+        notices: (!quiet).then(|| Outlet::new(Target::Stdout(std::io::stdout()))),
         ..Errand::default()
     };
     let cannot = |e: std::io::Error| Failure::new(format!("cannot start: {e}"));
@@ -162,6 +164,9 @@ pub(super) fn serve(
     }
     ready();
     run(&mut event_loop)?;
+    if let Some(notices) = &mut event_loop.shared.notices {
+        notices.farewell();
+    }
     Ok(!event_loop.shared.cut_short)
 }
 
@@ -198,6 +203,3 @@ fn run(event_loop: &mut EventLoop<Solo>) -> Result<usize, Failure> {
     let cannot = |e| Failure::new(format!("the loop cannot wait any more: {e}"));
     event_loop.run().map_err(cannot)
 }
-
-/// The longest that a client waits for anything.
-pub(super) const PATIENCE_MAX: Duration = Duration::from_secs(24 * 3600);

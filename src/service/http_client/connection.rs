@@ -278,7 +278,7 @@ impl Client {
                     self.record.would_blocks += u32::from(was_ready);
                     return Ok(None);
                 }
-                Attempt::Spent => return Ok(Some(Next::Again)),
+                Attempt::Spent => return Ok(Some(Next::Again(Deadline::Keep))),
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
@@ -305,7 +305,7 @@ impl Client {
         }
         let unsent = self.sending.not_before.is_none() && self.sending.piece(now).is_some();
         if unsent && !write_blocked {
-            return Ok(Some(Next::Again));
+            return Ok(Some(Next::Again(Deadline::Keep)));
         }
         let side = if unsent { Side::Either } else { Side::Read };
         Ok(Some(Next::Park(side, Deadline::At(deadline))))

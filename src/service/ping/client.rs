@@ -110,7 +110,7 @@ impl Client {
         }
         // What has come is heard before anything is given up.
         if !self.hear_all(started, cx)? {
-            return Ok(Some(Next::Again));
+            return Ok(Some(Next::Again(Deadline::Keep)));
         }
         while let Some(number) = self.trips.give_up(now) {
             self.say(&format!("Request timed out: seq={number}\n"))?;

@@ -75,7 +75,7 @@ impl Server {
             cx.advance_to(Stage::Stopping);
         }
         if !self.send_due(millis, cx) || received == Received::Spent {
-            return Next::Again;
+            return Next::Again(Deadline::Keep);
         }
         if self.done && self.network.is_empty() {
             self.say_farewell(cx);
