@@ -221,8 +221,9 @@ pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
 /// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
 pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Largest ping, in bytes: what the read buffer of the loop takes in one call.
-pub const PING_BYTES_MAX: usize = SCRATCH_BYTES;
+/// Largest ping, in bytes: the largest payload of a UDP datagram over IPv4. The server answers as much
+/// of one as its read buffer ([`SCRATCH_BYTES`]) takes.
+pub const PING_BYTES_MAX: usize = 65_507;
 
 /// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
 /// usual one a second this is more than an hour.

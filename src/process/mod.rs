@@ -6,6 +6,7 @@
 //! Read next: `descriptors.rs`, `listen.rs`, `addresses.rs`, `walls.rs`, in the order of a start.
 
 pub mod addresses;
+pub mod datagrams;
 pub mod descriptors;
 pub mod listen;
 pub mod user;

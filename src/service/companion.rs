@@ -5,6 +5,7 @@
 //! Invariant: a companion costs the others nothing while nobody speaks to it.
 //! Read next: `daytime.rs`, the shortest.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
@@ -136,10 +137,7 @@ impl Door {
     }
 
     fn welcome<H: Host>(&self, stream: TcpStream, cx: &mut Context<'_, H>) {
-        // A client that is gone already has no address any more, and needs none.
-        let Ok(peer) = stream.peer_addr() else {
-            return;
-        };
+        let peer = Peer(stream.peer_addr().ok());
         cx.shared.notice(&format!("{peer} connected"));
         let stream = Stream::new(stream);
         let (side, companion) = match &self.offer {
@@ -246,7 +244,16 @@ impl Farewell {
     }
 }
 
-/// An address as it is shown: IPv4 in its own clothes, also where it came in through IPv6.
-pub(super) fn shown(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
+/// Who is there, as it is shown: IPv4 in its own clothes, also where it came in through IPv6. Clients of a Unix
+/// socket have no address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer(pub(super) Option<SocketAddr>);
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => SocketAddr::new(address.ip().to_canonical(), address.port()).fmt(f),
+            None => f.write_str("a client of this machine"),
+        }
+    }
 }

@@ -4,7 +4,6 @@
 //! (`protocol/message.rs`). Invariant: a client that says nothing, or a byte a minute, is let go in the end.
 //! Read next: `protocol/message.rs`.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use log::debug;
@@ -15,7 +14,7 @@ use crate::protocol::message::Message;
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
 
 use super::client::{Ear, Failure, Heard};
-use super::companion::{Farewell, Host, Notices as _, Sent, send};
+use super::companion::{Farewell, Host, Notices as _, Peer, Sent, send};
 
 /// What the server was told.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Conversation {
     stream: Stream,
-    peer: SocketAddr,
+    peer: Peer,
     settings: Rc<Settings>,
     state: State,
 }
@@ -55,7 +54,7 @@ enum Step {
 
 impl Conversation {
     /// A client that has just connected.
-    pub fn new(stream: Stream, peer: SocketAddr, settings: Rc<Settings>) -> Self {
+    pub fn new(stream: Stream, peer: Peer, settings: Rc<Settings>) -> Self {
         Self {
             stream,
             peer,
@@ -139,7 +138,10 @@ impl Conversation {
                 }
                 Attempt::Spent => {
                     let end = Some(end);
-                    return Step::Wait(State::Hearing { message, end }, Next::Again(Deadline::Keep));
+                    return Step::Wait(
+                        State::Hearing { message, end },
+                        Next::Again(Deadline::Keep),
+                    );
                 }
                 Attempt::Failed(e) => {
                     debug!("{} is gone: {e}", cx.link.key);

@@ -26,6 +26,7 @@ pub mod record;
 pub mod representation;
 pub mod serve;
 pub mod signals;
+mod sockets;
 pub mod solo;
 mod temporary;
 pub mod transfer;

@@ -61,15 +61,23 @@ impl Progress {
 /// `[=====>    ]  50%  1.5 MiB  512.0 KiB/s  3 s left`, at most 79 characters.
 fn line(done: u64, before: u64, total: Option<u64>, elapsed: Duration) -> String {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let rate = done.saturating_sub(before).saturating_mul(1000).checked_div(millis);
+    let rate = done
+        .saturating_sub(before)
+        .saturating_mul(1000)
+        .checked_div(millis);
     let rate = rate.unwrap_or(0);
     let speed = format!("{}  {}/s", size(done), size(rate));
     let Some(total) = total.filter(|total| *total > 0) else {
         return speed;
     };
-    let of = |n: u64| usize::try_from(u128::from(done.min(total)) * u128::from(n) / u128::from(total));
+    let of =
+        |n: u64| usize::try_from(u128::from(done.min(total)) * u128::from(n) / u128::from(total));
     let (filled, percent) = (of(20).unwrap_or(0), of(100).unwrap_or(0));
-    let bar = format!("{}{}", "=".repeat(filled), if filled < 20 { ">" } else { "" });
+    let bar = format!(
+        "{}{}",
+        "=".repeat(filled),
+        if filled < 20 { ">" } else { "" }
+    );
     let left = match total.saturating_sub(done).checked_div(rate) {
         Some(seconds) => format!("  {seconds} s left"),
         None => String::new(),

@@ -10,13 +10,10 @@ use std::process::ExitCode;
 use log::LevelFilter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::cli::{
-    AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
-};
+use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, LogFormat, ServeOptions};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT};
 use crate::process::addresses;
 use crate::process::descriptors;
-use crate::process::listen::{Bind, Listening, listen};
 use crate::process::walls::{Applied, Walls};
 use crate::reactor::event_loop::EventLoop;
 use crate::reactor::listener::Listener;
@@ -34,7 +31,7 @@ use super::door::Door;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::signals::Signals;
-use super::{House, Service, logger};
+use super::{House, Service, logger, sockets};
 
 /// Serves until a signal stops it.
 pub fn run(options: &ServeOptions) -> ExitCode {
@@ -54,7 +51,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
     let site = open_site(options)?;
-    let listening = open_sockets(options)?;
+    let listening = sockets::listening(&options.bind, options.port)?;
     let urls = addresses::urls(&listening);
     let access = open_log(options)?;
     let walls = raise_walls(options, &site)?;
@@ -144,41 +141,6 @@ pub(super) fn words_of(error: &std::io::Error) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
-}
-
-fn open_sockets(options: &ServeOptions) -> Result<Vec<Listening>, String> {
-    let given = match &options.bind {
-        Asked::Default => {
-            return listen(&[Bind::Loopback], options.port, false).map_err(|e| e.to_string());
-        }
-        Asked::Given(given) => given,
-    };
-    // Those without a port of their own share one, also if it is any free one.
-    let mut sharing = Vec::new();
-    let mut own = Vec::new();
-    for address in given {
-        match address {
-            BindAddress::Ip {
-                address,
-                port: None,
-            } => sharing.push(Bind::Ip(*address)),
-            BindAddress::Ip {
-                address,
-                port: Some(port),
-            } => own.push((Bind::Ip(*address), *port)),
-            BindAddress::Localhost { port: None } => sharing.push(Bind::Loopback),
-            BindAddress::Localhost { port: Some(port) } => own.push((Bind::Loopback, *port)),
-            BindAddress::Unix { path, mode } => sharing.push(Bind::Unix {
-                path: path.clone(),
-                mode: *mode,
-            }),
-        }
-    }
-    let mut all = listen(&sharing, options.port, false).map_err(|e| e.to_string())?;
-    for (bind, port) in own {
-        all.extend(listen(&[bind], port, false).map_err(|e| e.to_string())?);
-    }
-    Ok(all)
 }
 
 fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {

@@ -212,7 +212,11 @@ impl Client {
             }
             self.record.connected = Some(self.record.started.elapsed());
             self.moved = Some(cx.now.tick);
-            let requests = if self.sending.pipeline { self.sending.left } else { 1 };
+            let requests = if self.sending.pipeline {
+                self.sending.left
+            } else {
+                1
+            };
             self.sending.queue(requests);
         }
         let write_blocked = match self.send(cx) {
@@ -349,7 +353,10 @@ impl Sending {
         if self.not_before.is_some_and(|tick| !tick.is_due(now)) {
             return None;
         }
-        let rest = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty())?;
+        let rest = self
+            .bytes
+            .get(self.sent..)
+            .filter(|rest| !rest.is_empty())?;
         let chunk = self.chunk.unwrap_or(rest.len()).max(1);
         Some(rest.get(..chunk).unwrap_or(rest))
     }
@@ -504,7 +511,10 @@ fn show(sign: &str, head: &[u8]) {
 impl Record {
     fn say(&self) {
         let phase = |time: Option<Duration>| {
-            time.map_or_else(|| "-".to_owned(), |t| format!("{:.3} ms", t.as_secs_f64() * 1e3))
+            time.map_or_else(
+                || "-".to_owned(),
+                |t| format!("{:.3} ms", t.as_secs_f64() * 1e3),
+            )
         };
         eprintln!(
             "* resolve {}, connect {}, first-byte {}, total {}",

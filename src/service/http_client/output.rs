@@ -112,7 +112,11 @@ impl Output {
         // In this order: at no moment does a validator stand beside bytes that are not of its version.
         remove(&validator_of(name))?;
         let path = part_of(name);
-        let opened = OpenOptions::new().write(true).create(true).truncate(true).open(&path);
+        let opened = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(&path);
         let file = opened.map_err(|e| cannot_write(&path, &e))?;
         if let Some(validator) = validator(head) {
             let path = validator_of(name);
@@ -135,7 +139,9 @@ impl Output {
             Some(ContentRange::Part { first, last, whole }) => {
                 if first != half.bytes {
                     let bytes = half.bytes;
-                    return Err(spoils(&format!("it begins at byte {first} and not at {bytes}")));
+                    return Err(spoils(&format!(
+                        "it begins at byte {first} and not at {bytes}"
+                    )));
                 }
                 if whole.is_some_and(|whole| last + 1 != whole) {
                     return Err(spoils("it does not reach the end"));
@@ -148,7 +154,8 @@ impl Output {
         // A server that does not know If-Range sends the part whatever the file is now.
         let same = |field: &str| {
             let now = head.field(field);
-            half.validator.starts_with('"') != (field == "etag") || now.is_none_or(|v| v == half.validator)
+            half.validator.starts_with('"') != (field == "etag")
+                || now.is_none_or(|v| v == half.validator)
         };
         if !same("etag") || !same("last-modified") {
             return Err(spoils("the file has changed meanwhile"));

@@ -56,7 +56,11 @@ impl Client {
     ///
     /// # Errors
     /// If there is no socket to be had, or no way there.
-    pub fn start(to: SocketAddr, settings: Settings, may_go_elsewhere: bool) -> Result<Self, Failure> {
+    pub fn start(
+        to: SocketAddr,
+        settings: Settings,
+        may_go_elsewhere: bool,
+    ) -> Result<Self, Failure> {
         let any: SocketAddr = if to.is_ipv4() {
             ([0, 0, 0, 0], 0).into()
         } else {
@@ -121,7 +125,11 @@ impl Client {
         if self.sent < self.settings.count && now >= self.next_send {
             self.send(started, cx)?;
             // Whoever was held up does not make up for it with a burst.
-            self.next_send = now.max(self.next_send.saturating_add(self.settings.interval).min(now + self.settings.interval));
+            self.next_send = now.max(
+                self.next_send
+                    .saturating_add(self.settings.interval)
+                    .min(now + self.settings.interval),
+            );
         }
         let next_send = (self.sent < self.settings.count).then_some(self.next_send);
         let wake = match next_send.into_iter().chain(self.trips.deadline()).min() {
@@ -129,7 +137,9 @@ impl Client {
             None => {
                 // All is judged. Duplicates of the last reply may still be on their way.
                 let longest = self.trips.statistics.longest();
-                let quiet = PING_QUIET.max(longest.saturating_mul(2)).min(self.settings.wait);
+                let quiet = PING_QUIET
+                    .max(longest.saturating_mul(2))
+                    .min(self.settings.wait);
                 let end = self.last_heard.saturating_add(quiet);
                 if now >= end {
                     return Ok(None);
@@ -162,7 +172,9 @@ impl Client {
     fn send(&mut self, started: Instant, cx: &mut Context<'_, Solo>) -> Result<(), Failure> {
         let instant = precisely_now();
         let wall = cx.now.wall + instant.duration_since(cx.now.instant);
-        let stamp = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let stamp = wall
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         let at = instant.duration_since(started);
         let bytes = self.settings.bytes.min(PING_BYTES_MAX);
         let (_, text) = self.trips.send(at, stamp, bytes);

@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 use log::debug;
 use mio::net::UdpSocket;
 
-use crate::limits::{CALL_COST_BYTES, PING_BYTES_MAX};
+use crate::limits::{CALL_COST_BYTES, SCRATCH_BYTES};
 use crate::protocol::ping::capitals;
 use crate::protocol::ping::impairments::{Fate, Impairments, Plan};
 use crate::reactor::datagram::Datagram;
 use crate::reactor::{Attempt, Context, Deadline, Next, Now, Side, Stage};
 
-use super::companion::{Host, Notices as _, shown};
+use super::companion::{Host, Notices as _, Peer};
 
 /// The server on one socket.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Server {
 }
 
 /// What one ping may cost a drive: a receive, and a reply sent twice.
-const PING_COST_BYTES: usize = 3 * (CALL_COST_BYTES + PING_BYTES_MAX);
+const PING_COST_BYTES: usize = 3 * (CALL_COST_BYTES + SCRATCH_BYTES);
 
 impl Server {
     /// Takes over a bound socket.
@@ -119,7 +119,7 @@ impl Server {
     fn hear<H: Host>(&mut self, n: usize, from: SocketAddr, millis: u64, cx: &mut Context<'_, H>) {
         if self.last != Some(from) {
             self.last = Some(from);
-            cx.shared.notice(&format!("{} pings", shown(from)));
+            cx.shared.notice(&format!("{} pings", Peer(Some(from))));
         }
         let Some(datagram) = cx.scratch.get_mut(..n) else {
             return;

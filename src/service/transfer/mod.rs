@@ -9,7 +9,6 @@ pub mod receive;
 
 use std::cell::Cell;
 use std::fs::File;
-use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -21,7 +20,7 @@ use crate::protocol::message::printable;
 use crate::protocol::transfer::{Encoder, Piece, encode_base64};
 use crate::reactor::{Context, Handler, Next, Stream};
 
-use super::companion::{Farewell, Host, Notices as _, Sent, send, shown};
+use super::companion::{Farewell, Host, Notices as _, Peer, Sent, send};
 
 /// The files on offer: opened once, before the loop starts, and read at each client's own place.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ fn open(path: &Path) -> Result<Offered, String> {
 #[derive(Debug)]
 pub struct Sending {
     stream: Stream,
-    peer: SocketAddr,
+    peer: Peer,
     offered: Rc<Offered>,
     encoder: Encoder,
     farewell: Option<Farewell>,
@@ -99,7 +98,7 @@ impl Sending {
     ///
     /// # Errors
     /// A line for whoever runs the server.
-    pub fn new(stream: Stream, peer: SocketAddr, files: &Files) -> Result<Self, String> {
+    pub fn new(stream: Stream, peer: Peer, files: &Files) -> Result<Self, String> {
         let offered = files.next().ok_or("there is no file to send")?;
         let length = offered.file.metadata().map(|m| m.len());
         let length = length.map_err(|e| format!("cannot send {}: {e}", offered.name))?;
@@ -135,14 +134,16 @@ impl Sending {
                         // What is encoded lies in the buffer that the context lends, so it is taken out for the call.
                         let buffer = std::mem::take(&mut cx.scratch);
                         let text = buffer.get(text).and_then(|text| text.get(skip..));
-                        let sent = send(&mut self.stream, text.unwrap_or_default(), true, moved, cx);
+                        let sent =
+                            send(&mut self.stream, text.unwrap_or_default(), true, moved, cx);
                         cx.scratch = buffer;
                         sent
                     }
                     Err(why) => {
                         let name = printable(self.offered.name.as_bytes());
-                        let peer = shown(self.peer);
-                        cx.shared.notice(&format!("{peer} did not get {name}: {why}"));
+                        let peer = self.peer;
+                        cx.shared
+                            .notice(&format!("{peer} did not get {name}: {why}"));
                         return Next::Leave;
                     }
                 },
@@ -177,7 +178,11 @@ impl Sending {
         let mut filled = 0;
         while filled < want {
             // On a disk this does not wait longer than the disk takes; network file systems may.
-            match self.offered.file.read_at(&mut file[filled..], at + filled as u64) {
+            match self
+                .offered
+                .file
+                .read_at(&mut file[filled..], at + filled as u64)
+            {
                 Ok(0) => return Err("the file became shorter while it was sent".to_owned()),
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
@@ -190,8 +195,9 @@ impl Sending {
 
     fn finish<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
         let name = printable(self.offered.name.as_bytes());
-        let (peer, bytes) = (shown(self.peer), self.encoder.wire_bytes());
-        cx.shared.notice(&format!("{peer} got {name}: {bytes} bytes on the wire"));
+        let (peer, bytes) = (self.peer, self.encoder.wire_bytes());
+        cx.shared
+            .notice(&format!("{peer} got {name}: {bytes} bytes on the wire"));
         self.leave(cx)
     }
 

@@ -47,7 +47,10 @@ impl Ear for Receiving {
         };
         self.piece.clear();
         decoder.hear(bytes, &mut self.piece).map_err(|e| {
-            Failure::new(format!("what came is no file: {e} (byte {})", decoder.heard()))
+            Failure::new(format!(
+                "what came is no file: {e} (byte {})",
+                decoder.heard()
+            ))
         })?;
         self.file.write(&self.piece)?;
         Ok(Heard::More)
@@ -64,13 +67,19 @@ impl Ear for Receiving {
         let path = self.directory.join(&name);
         self.file.keep_as(&path, self.force)?;
         let path = printable(path.as_os_str().as_encoded_bytes());
-        Ok(format!("{path}: {bytes} bytes{}\n", cost(wire_bytes, bytes)))
+        Ok(format!(
+            "{path}: {bytes} bytes{}\n",
+            cost(wire_bytes, bytes)
+        ))
     }
 }
 
 /// What base64 and JSON cost: the number that a student should see.
 fn cost(wire_bytes: u64, file_bytes: u64) -> String {
-    let Some(percent) = wire_bytes.saturating_sub(file_bytes).saturating_mul(1000).checked_div(file_bytes)
+    let Some(percent) = wire_bytes
+        .saturating_sub(file_bytes)
+        .saturating_mul(1000)
+        .checked_div(file_bytes)
     else {
         return format!(" from {wire_bytes} on the wire");
     };
