@@ -193,11 +193,11 @@ pub const REDIRECTS_MAX: u32 = 10;
 /// How long a client waits for a connection before it tries the next address.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long nothing may come before a client gives up, by default.
-pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Silence that stands for the end of an answer where its server does not close.
 pub const CLIENT_QUIET: Duration = Duration::from_secs(1);
+
+/// How long a client waits for the answer to a datagram before it asks again.
+pub const DATAGRAM_RETRY: Duration = Duration::from_secs(1);
 
 /// How often a progress bar is drawn. Ten times a second looks like motion.
 pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -212,6 +212,9 @@ pub const MESSAGE_QUIET: Duration = Duration::from_millis(100);
 /// How long a client may take for its whole message.
 pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Largest file that a client receives, in bytes: 16 GiB. A sender without end would fill the disk.
+pub const TRANSFER_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
 /// Names tried for a temporary file before giving up.
 pub const TEMPORARY_NAMES_MAX: u32 = 100;
 
@@ -220,10 +223,6 @@ pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
 
 /// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
 pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
-
-/// Largest ping, in bytes: the largest payload of a UDP datagram over IPv4. The server answers as much
-/// of one as its read buffer ([`SCRATCH_BYTES`]) takes.
-pub const PING_BYTES_MAX: usize = 65_507;
 
 /// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
 /// usual one a second this is more than an hour.
@@ -276,3 +275,56 @@ pub const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// Characters of a mistaken argument that an error line repeats; the line should stay one line.
 pub const SHOWN_ARGUMENT_CHARS_MAX: usize = 100;
+
+/// How long a client waits for a peer that says nothing.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests that `--keep` and `--pipeline` may ask for: enough for any figure, few enough to end.
+pub const REPEATED_REQUESTS_MAX: u32 = 1_000_000;
+
+/// The customary ports of the companions, as socket courses use them. 12000 and 1313 are written in
+/// many exercises; daytime's own port 13 needs privileges.
+pub const MESSAGE_PORT: u16 = 8000;
+/// See [`MESSAGE_PORT`].
+pub const DAYTIME_PORT: u16 = 1313;
+/// See [`MESSAGE_PORT`].
+pub const TRANSFER_PORT: u16 = 5566;
+/// See [`MESSAGE_PORT`].
+pub const PING_PORT: u16 = 12000;
+
+/// Pings sent, one each [`PING_INTERVAL`], as the exercises ask for.
+pub const PING_COUNT: u32 = 10;
+
+/// Time from one ping to the next.
+pub const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a ping waits for its reply.
+pub const PING_WAIT: Duration = Duration::from_secs(1);
+
+/// The largest payload of a UDP datagram over IPv4, in bytes.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Clients of a crowd when none are counted: below the least descriptor limit that is common (1,024).
+pub const CROWD_CLIENTS: u32 = 1_000;
+
+/// How long a crowd is held.
+pub const CROWD_DURATION: Duration = Duration::from_secs(60);
+
+/// Time between two bytes of a slow head: the customary pace of the attack.
+pub const CROWD_DRIP: Duration = Duration::from_secs(10);
+
+/// Connections a crowd opens in a second: few enough that no accept queue overflows.
+pub const CROWD_RATE: u32 = 1_000;
+
+/// The longest freshness that `--cache` promises: a year, which caches take for
+/// "as good as for ever".
+pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// The longest delay put between two writes, or on a datagram.
+pub const DELAY_OPTION_MAX: Duration = Duration::from_secs(60);
+
+/// Clients one `idler crowd` can have: as many as the most descriptors of a process.
+pub const CROWD_CLIENTS_MAX: u32 = 1_048_576;
+
+/// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
+pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;

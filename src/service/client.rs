@@ -10,7 +10,7 @@ use std::io::{self, Write as _};
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UdpSocket};
 use rustix::io::Errno;
 
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
@@ -128,6 +128,24 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         return Err(Failure::new(format!("{shown} has no address")));
     }
     Ok(addresses)
+}
+
+/// A socket for datagrams to and from `to` alone: strangers are not heard, and a port where nobody listens is
+/// reported.
+///
+/// # Errors
+/// If there is none to be had, or no way there.
+pub(super) fn connected_datagrams(to: SocketAddr) -> Result<UdpSocket, Failure> {
+    let any: SocketAddr = if to.is_ipv4() {
+        ([0, 0, 0, 0], 0).into()
+    } else {
+        ([0_u16; 8], 0).into()
+    };
+    let connected = UdpSocket::bind(any).and_then(|socket| {
+        socket.connect(to)?;
+        Ok(socket)
+    });
+    connected.map_err(|e| Failure::to_connect(to, &e))
 }
 
 /// Writes to standard output.

@@ -13,11 +13,14 @@ use log::{debug, error, warn};
 use mio::event::Source;
 use mio::net::TcpStream;
 
+use crate::cli::{Bind, Companion as Asked, Listening};
 use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
+use crate::protocol::daytime::Format;
+use crate::protocol::ping::impairments::Plan;
 use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Attempt, Context, Deadline, Handler, Next, Side, Stage, Stream};
 
-use super::{daytime, message, ping, transfer};
+use super::{daytime, message, ping, sockets, solo, transfer};
 
 /// What a companion needs of that which the handlers of its loop share: somebody to tell who came.
 pub trait Notices {
@@ -71,6 +74,44 @@ impl Companion {
             Self::Ping(server) => server.drive(cx),
         }
     }
+}
+
+/// Opens the companions that run beside HTTP: at the same addresses, each at its own port. Returns them, and what
+/// the start-up lines say of them.
+///
+/// # Errors
+/// One line for the user.
+pub(super) fn beside(asked: &[Asked], bind: &Bind) -> Result<solo::Ready, String> {
+    let mut all = solo::Ready::default();
+    for companion in asked {
+        let (name, port, offer) = match companion {
+            Asked::Message(port) => {
+                let settings = Rc::new(message::Settings::default());
+                ("message", *port, Offer::Message(settings))
+            }
+            Asked::Daytime(port) => {
+                let settings = Rc::new(daytime::Settings::new(Format::default()));
+                ("daytime", *port, Offer::Daytime(settings))
+            }
+            Asked::Transfer(port, file) => {
+                let files = transfer::Files::open(std::slice::from_ref(file))?;
+                ("transfer", *port, Offer::Transfer(Rc::new(files)))
+            }
+            Asked::Ping(port) => {
+                let ready = ping::open(&sockets::beside(bind), *port, &Plan::default(), None)?;
+                all.0.extend(ready.0);
+                all.1
+                    .extend(ready.1.iter().map(|place| format!("ping at {place}")));
+                continue;
+            }
+        };
+        let (bind, port) = (sockets::beside(bind), port);
+        let ready = solo::doors(&Listening { bind, port }, &offer)?;
+        all.0.extend(ready.0);
+        all.1
+            .extend(ready.1.iter().map(|place| format!("{name} at {place}")));
+    }
+    Ok(all)
 }
 
 /// What those who come through a door will hear.

@@ -1,9 +1,13 @@
 //! Daytime (RFC 867), on the loop: whoever connects is told the time.
 //!
-//! What lives here: the server by TCP and by UDP, and the client's ear. It may not know how a moment is written
+//! What lives here: the server by TCP and by UDP; the client is in `daytime/client.rs`. It may not know how a moment is written
 //! (`protocol/daytime.rs`). Invariant: what a client sends is never looked at.
 //! Read next: `protocol/daytime.rs`.
 
+pub mod client;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -12,13 +16,41 @@ use jiff::{Timestamp, Zoned};
 use log::debug;
 use mio::net::{TcpStream, UdpSocket};
 
+use crate::cli::{DaytimeFormat, DaytimeServerOptions};
+use crate::process::datagrams::datagrams;
+use crate::process::listen::Bind;
 use crate::protocol::daytime::{Format, Moment, line};
-use crate::protocol::message::Message;
 use crate::reactor::datagram::Datagram;
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream};
 
-use super::client::{Ear, Failure, Heard};
-use super::companion::{Farewell, Host, Sent, send};
+use super::companion::{Companion, Farewell, Host, Offer, Sent, send};
+use super::solo;
+
+/// Runs `idler daytime-server`, and returns its exit code.
+pub fn serve(options: &DaytimeServerOptions) -> ExitCode {
+    solo::serve("daytime-server", options.voice, || {
+        let settings = Rc::new(Settings::new(match options.format {
+            DaytimeFormat::Datetime => Format::Datetime,
+            DaytimeFormat::Rfc867 => Format::Rfc867,
+            DaytimeFormat::Iso => Format::Iso,
+            DaytimeFormat::Unix => Format::Unix,
+        }));
+        let offer = Offer::Daytime(Rc::clone(&settings));
+        let mut ready = solo::doors(&options.listening, &offer)?;
+        if options.udp {
+            // The same addresses and ports, also where the port was any free one.
+            let addresses = ready.1.iter().filter_map(|place| place.parse().ok());
+            for address in addresses.collect::<Vec<SocketAddr>>() {
+                let socket = datagrams(&[Bind::Ip(address.ip())], address.port())?.remove(0);
+                let socket = UdpSocket::from_std(socket);
+                let datagrams = Datagrams::new(socket, Rc::clone(&settings));
+                ready.0.push(Companion::DaytimeUdp(datagrams));
+                ready.1.push(format!("udp {address}"));
+            }
+        }
+        Ok(ready)
+    })
+}
 
 /// What the server was told.
 #[derive(Debug)]
@@ -173,32 +205,5 @@ impl Datagrams {
                 Attempt::Failed(e) => debug!("{} {e}", cx.link.key),
             }
         }
-    }
-}
-
-/// What the client listens for.
-#[derive(Default, Debug)]
-pub struct Line(Message);
-
-impl Ear for Line {
-    fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
-        Ok(if self.0.hear(bytes) {
-            Heard::Enough
-        } else {
-            Heard::More
-        })
-    }
-
-    fn quiet_is_enough(&self) -> bool {
-        !self.0.is_empty()
-    }
-
-    fn end(&mut self, _wire_bytes: u64) -> Result<String, Failure> {
-        if self.0.is_empty() {
-            return Err(Failure::new(
-                "the server closed the connection without telling the time",
-            ));
-        }
-        Ok(format!("{}\n", self.0.text()))
     }
 }

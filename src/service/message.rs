@@ -4,23 +4,55 @@
 //! (`protocol/message.rs`). Invariant: a client that says nothing, or a byte a minute, is let go in the end.
 //! Read next: `protocol/message.rs`.
 
+use std::process::ExitCode;
 use std::rc::Rc;
 
 use log::debug;
 use mio::net::TcpStream;
 
+use crate::cli::{MessageClientOptions, MessageServerOptions};
 use crate::limits::{MESSAGE_QUIET, MESSAGE_TIMEOUT};
-use crate::protocol::message::Message;
+use crate::protocol::message::{ANSWER, Message};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
 
-use super::client::{Ear, Failure, Heard};
-use super::companion::{Farewell, Host, Notices as _, Peer, Sent, send};
+use super::client::{Ear, Exchange, Failure, Heard, resolve};
+use super::companion::{Farewell, Host, Notices as _, Offer, Peer, Sent, send};
+use super::solo::{self, Solo};
+
+/// Runs `idler message-server`, and returns its exit code.
+pub fn serve(options: &MessageServerOptions) -> ExitCode {
+    let answer = options.answer.clone();
+    let offer = Offer::Message(Rc::new(Settings { answer }));
+    solo::serve("message-server", options.voice, || {
+        solo::doors(&options.listening, &offer)
+    })
+}
+
+/// Runs `idler message-client`, and returns its exit code.
+pub fn ask(options: &MessageClientOptions) -> ExitCode {
+    solo::start_logger(options.voice);
+    let addresses = resolve(&options.peer.host, options.peer.port);
+    solo::exit_code(addresses.and_then(|addresses| {
+        solo::at_first_of(&addresses, |to| {
+            let (text, patience) = (options.text.clone(), options.timeout);
+            let exchange = Exchange::start(to, text, Reply::default(), patience, None)?;
+            Ok(Solo::Message(Box::new(exchange)))
+        })
+    }))
+}
 
 /// What the server was told.
 #[derive(Debug)]
 pub struct Settings {
     /// What it answers.
-    pub answer: String,
+    pub answer: Vec<u8>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let answer = ANSWER.as_bytes().to_vec();
+        Self { answer }
+    }
 }
 
 /// A client of the server.
@@ -159,7 +191,7 @@ impl Conversation {
     }
 
     fn answer<H: Host>(&mut self, mut sent: usize, cx: &mut Context<'_, H>) -> Step {
-        let answer = self.settings.answer.as_bytes();
+        let answer = &self.settings.answer;
         let mut moved = sent == 0;
         while let Some(rest) = answer.get(sent..).filter(|rest| !rest.is_empty()) {
             match send(&mut self.stream, rest, false, moved, cx) {

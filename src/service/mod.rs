@@ -55,6 +55,19 @@ pub fn run(command: Command) -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Serve(options) => serve::run(&options),
+        Command::Get(options) => http_client::run(&options),
+        Command::MessageServer(options) => message::serve(&options),
+        Command::MessageClient(options) => message::ask(&options),
+        Command::DaytimeServer(options) => daytime::serve(&options),
+        Command::DaytimeClient(options) => daytime::client::ask(&options),
+        Command::TransferServer(options) => transfer::serve(&options),
+        Command::TransferClient(options) => transfer::receive::receive(&options),
+        Command::PingServer(options) => ping::serve(&options),
+        Command::PingClient(options) => ping::client::ping(&options),
+        Command::Crowd(_)
+        | Command::Explain(_)
+        | Command::Precompress(_)
+        | Command::Password(_) => ExitCode::FAILURE,
     }
 }
 

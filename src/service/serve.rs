@@ -31,7 +31,7 @@ use super::door::Door;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::signals::Signals;
-use super::{House, Service, logger, sockets};
+use super::{House, Service, companion, logger, sockets};
 
 /// Serves until a signal stops it.
 pub fn run(options: &ServeOptions) -> ExitCode {
@@ -53,14 +53,21 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let site = open_site(options)?;
     let listening = sockets::listening(&options.bind, options.port)?;
     let urls = addresses::urls(&listening);
+    let companions = companion::beside(&options.with, &options.bind)?;
     let access = open_log(options)?;
     let walls = raise_walls(options, &site)?;
-    let start_up = start_up_lines(options, &site, &urls, &walls.to_string(), connections);
+    let mut start_up = start_up_lines(options, &site, &urls, &walls.to_string(), connections);
+    for place in &companions.1 {
+        start_up += &format!("  {place}\n");
+    }
 
     let house = House::new(http(options, site)?, access);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
-    let mut event_loop = EventLoop::new(connections + listening.len() + stops.len(), house)
-        .map_err(|e| format!("cannot start: {e}"))?;
+    let mut event_loop = EventLoop::new(
+        connections + listening.len() + companions.0.len() + stops.len(),
+        house,
+    )
+    .map_err(|e| format!("cannot start: {e}"))?;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
@@ -72,6 +79,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
         let door = Door::new(listener, u16::try_from(number).unwrap_or(u16::MAX));
         add(&mut event_loop, Service::Door(Box::new(door)))?;
+    }
+    for companion in companions.0 {
+        add(&mut event_loop, companion.into())?;
     }
     if !options.quiet {
         logger::say(start_up.trim_end());

@@ -34,6 +34,37 @@ pub(super) fn receiving(bind: &Asked, port: u16) -> Result<Vec<UdpSocket>, Strin
     Ok(all)
 }
 
+/// The addresses of `bind` without their ports: where companions listen beside HTTP, each at a port of its own.
+pub(super) fn beside(bind: &Asked) -> Asked {
+    let given = match bind {
+        Asked::Default => return Asked::Default,
+        Asked::Given(given) => given,
+    };
+    let mut bare: Vec<BindAddress> = Vec::new();
+    for address in given {
+        let address = match address {
+            BindAddress::Ip { address, .. } => {
+                let address = *address;
+                BindAddress::Ip {
+                    address,
+                    port: None,
+                }
+            }
+            BindAddress::Localhost { .. } => BindAddress::Localhost { port: None },
+            // A Unix socket has no other ports.
+            BindAddress::Unix { .. } => continue,
+        };
+        if !bare.contains(&address) {
+            bare.push(address);
+        }
+    }
+    if bare.is_empty() {
+        Asked::Default
+    } else {
+        Asked::Given(bare)
+    }
+}
+
 /// The places to bind, in groups that share a port.
 fn groups(bind: &Asked, port: u16) -> Vec<(Vec<Bind>, u16)> {
     let given = match bind {

@@ -5,32 +5,40 @@
 //! Read next: `companion.rs` for servers, `client.rs` for clients.
 
 use std::net::SocketAddr;
+use std::process::ExitCode;
 
+use log::LevelFilter;
 use mio::event::Source;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
+use crate::cli::{Color, Listening, Voice};
 use crate::limits::{GRACE, LOG_RETRY_FIRST};
+use crate::process::descriptors;
+use crate::process::walls::Walls;
+use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
 use crate::reactor::{Context, Deadline, EventLoop, Handler, Next, Now, Shared, Side, Stage, Tick};
 
 use super::client::{Exchange, Failure};
-use super::companion::{Companion, Notices};
+use super::companion::{Companion, Door, Notices, Offer};
 use super::outlet::{Flushed, Outlet, Target};
-use super::{daytime, http_client, message, ping, transfer};
+use super::{daytime, http_client, logger, message, ping, sockets, transfer};
 
 /// Every kind of handler of a process with one errand.
 #[derive(Debug)]
 pub enum Solo {
     /// A companion's server.
-    Companion(Companion),
+    Companion(Box<Companion>),
     /// A signal that ends it.
-    Stop(Stop),
+    Stop(Box<Stop>),
     /// Asks, and hears the answer.
-    Message(Exchange<message::Reply>),
+    Message(Box<Exchange<message::Reply>>),
     /// Is told the time.
-    Daytime(Exchange<daytime::Line>),
+    Daytime(Box<Exchange<daytime::client::Line>>),
+    /// Is told the time by datagram.
+    DaytimeUdp(Box<daytime::client::Datagrams>),
     /// Receives a file.
-    Transfer(Exchange<transfer::receive::Receiving>),
+    Transfer(Box<Exchange<transfer::receive::Receiving>>),
     /// Pings.
     Ping(Box<ping::client::Client>),
     /// Gets something by HTTP.
@@ -39,7 +47,7 @@ pub enum Solo {
 
 impl From<Companion> for Solo {
     fn from(companion: Companion) -> Self {
-        Self::Companion(companion)
+        Self::Companion(Box::new(companion))
     }
 }
 
@@ -52,6 +60,7 @@ impl Handler for Solo {
             Self::Stop(stop) => stop.signal.source(),
             Self::Message(exchange) => exchange.source(),
             Self::Daytime(exchange) => exchange.source(),
+            Self::DaytimeUdp(client) => client.source(),
             Self::Transfer(exchange) => exchange.source(),
             Self::Ping(client) => client.source(),
             Self::Get(client) => client.source(),
@@ -64,6 +73,7 @@ impl Handler for Solo {
             Self::Stop(stop) => stop.drive(cx),
             Self::Message(exchange) => exchange.drive(cx),
             Self::Daytime(exchange) => exchange.drive(cx),
+            Self::DaytimeUdp(client) => client.drive(cx),
             Self::Transfer(exchange) => exchange.drive(cx),
             Self::Ping(client) => client.drive(cx),
             Self::Get(client) => client.drive(cx),
@@ -86,6 +96,21 @@ pub struct Errand {
     cut_short: bool,
 }
 
+impl Errand {
+    fn serving(voice: Voice) -> Self {
+        Self {
+            notices: (!voice.quiet).then(|| Outlet::new(Target::Stdout(std::io::stdout()))),
+            ..Self::default()
+        }
+    }
+
+    fn farewell(&mut self) {
+        if let Some(notices) = &mut self.notices {
+            notices.farewell();
+        }
+    }
+}
+
 impl Notices for Errand {
     fn notice(&mut self, line: &str) {
         if let Some(notices) = &mut self.notices {
@@ -96,10 +121,10 @@ impl Notices for Errand {
 
 impl Shared for Errand {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        match self.notices.as_mut()?.flush() {
-            Flushed::Blocked => Some(now.tick.after(LOG_RETRY_FIRST)),
-            Flushed::All | Flushed::Failed(_) => None,
-        }
+        let notices = self.notices.as_mut().map(Outlet::flush);
+        let blocked = (notices == Some(Flushed::Blocked)).then_some(LOG_RETRY_FIRST);
+        let again = [blocked, logger::flush()].into_iter().flatten().min()?;
+        Some(now.tick.after(again))
     }
 }
 
@@ -132,42 +157,93 @@ fn event_loop(capacity: usize, errand: Errand) -> Result<EventLoop<Solo>, Failur
     let mut event_loop = EventLoop::new(capacity + 2, errand).map_err(cannot)?;
     for number in [SIGINT, SIGTERM] {
         let signal = Signal::new(number).map_err(cannot)?;
-        let stop = Solo::Stop(Stop { signal });
+        let stop = Solo::Stop(Box::new(Stop { signal }));
         let next = Next::Park(Side::Read, Deadline::Never);
         event_loop.add(stop, next).map_err(cannot)?;
     }
     Ok(event_loop)
 }
 
-/// Runs servers until a signal, or their own count, ends them. `ready` is called once they are in place. False if
-/// somebody was still busy when the grace was over.
-///
-/// # Errors
-/// If the loop cannot be made.
+/// A server, ready to be run: its handlers, and where they listen.
+pub(super) type Ready = (Vec<Companion>, Vec<String>);
+
+/// Runs a server until a signal, or its own count, ends it, and returns the exit code. `make` opens
+/// what it needs; after it the walls stand.
 pub(super) fn serve(
-    companions: Vec<Companion>,
-    connections: usize,
-    quiet: bool,
-    ready: impl FnOnce(),
-) -> Result<bool, Failure> {
-    let errand = Errand {
-        notices: (!quiet).then(|| Outlet::new(Target::Stdout(std::io::stdout()))),
-        ..Errand::default()
+    name: &str,
+    voice: Voice,
+    make: impl FnOnce() -> Result<Ready, String>,
+) -> ExitCode {
+    start_logger(voice);
+    let served = make()
+        .map_err(Failure::new)
+        .and_then(|(companions, places)| {
+            // Everything is open: from here on no file and no other socket is needed.
+            Walls::new().raise().map_err(Failure::new)?;
+            let connections = descriptors::connections_for(descriptors::raise_limit(), None);
+            let mut event_loop =
+                event_loop(connections + companions.len(), Errand::serving(voice))?;
+            for companion in companions {
+                let next = Next::Park(Side::Read, Deadline::Never);
+                let added = event_loop.add(Solo::from(companion), next);
+                added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
+            }
+            if !voice.quiet {
+                let places = places.join(" and ");
+                logger::say(&format!("idler {name} listens on {places}"));
+            }
+            run(&mut event_loop)?;
+            event_loop.shared.farewell();
+            Ok(event_loop.shared.cut_short)
+        });
+    logger::finish();
+    match served {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
+        Err(failure) => exit_code(Err(failure)),
+    }
+}
+
+/// Doors to `offer` wherever was asked.
+pub(super) fn doors(listening: &Listening, offer: &Offer) -> Result<Ready, String> {
+    let mut ready = Ready::default();
+    for socket in sockets::listening(&listening.bind, listening.port)? {
+        ready.1.push(socket.address().to_string());
+        let listener = Listener::new(socket.into_socket());
+        let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
+        ready
+            .0
+            .push(Companion::Door(Door::new(listener, offer.clone())));
+    }
+    Ok(ready)
+}
+
+/// Says why it failed, if it did, and returns the exit code.
+pub(super) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
+    if let Err(failure) = &outcome {
+        logger::say(&format!("idler: {failure}"));
+    }
+    logger::finish();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// `-v` says why connections end, `-vv` every step. Who comes is said elsewhere.
+pub(super) fn start_logger(voice: Voice) {
+    let level = match (voice.quiet, voice.verbose) {
+        (true, _) => LevelFilter::Error,
+        (false, 0) => LevelFilter::Warn,
+        (false, 1) => LevelFilter::Debug,
+        (false, _) => LevelFilter::Trace,
     };
-    let cannot = |e: std::io::Error| Failure::new(format!("cannot start: {e}"));
-    let mut event_loop = event_loop(connections + companions.len(), errand)?;
-    for companion in companions {
-        let next = Next::Park(Side::Read, Deadline::Never);
-        event_loop
-            .add(Solo::Companion(companion), next)
-            .map_err(cannot)?;
-    }
-    ready();
-    run(&mut event_loop)?;
-    if let Some(notices) = &mut event_loop.shared.notices {
-        notices.farewell();
-    }
-    Ok(!event_loop.shared.cut_short)
+    let color = match voice.color {
+        Color::Auto => logger::Color::Auto,
+        Color::Always => logger::Color::Always,
+        Color::Never => logger::Color::Never,
+    };
+    logger::init(level, color);
 }
 
 /// Runs a client at the first address that takes it.

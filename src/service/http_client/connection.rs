@@ -13,17 +13,20 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
+use crate::cli::{GetOptions, Output as Target, Pace, Requests};
 use crate::limits::{CONNECT_TIMEOUT, PROGRESS_INTERVAL};
-use crate::protocol::http::client::{Broken, Event, Framing, Head, Reply, Request};
+use crate::protocol::http::client::{Broken, Event, Framing, Head, Reply, Request, Url};
 use crate::protocol::message::printable;
+use crate::reactor::clock::precisely_now;
 use crate::reactor::connect::{self, Connecting};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
 
 use super::super::client::{Failure, print};
+use super::super::logger;
 use super::super::progress::Progress;
 use super::super::solo::Solo;
+use super::Answer;
 use super::output::{Half, Output, half};
-use super::{Answer, GetOptions};
 
 /// See the module.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ pub struct Client {
     sending: Sending,
     hearing: Hearing,
     timeout: Duration,
+    timing: bool,
     moved: Option<Tick>,
     /// It waits for an edge: the next drive that is not for the time is one.
     parked: bool,
@@ -101,31 +105,49 @@ impl Client {
     pub(super) fn start(
         to: SocketAddr,
         options: &GetOptions,
+        url: &Url,
         started: Instant,
         resolved: Duration,
         answer: Rc<RefCell<Answer>>,
     ) -> Result<Self, Failure> {
-        if options.verbose {
-            eprintln!("* connecting to {to}");
+        let verbose = options.voice.verbose > 0;
+        if verbose {
+            logger::say(&format!("* connecting to {to}"));
         }
         let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
-        let name = options.output.clone();
+        let name = match &options.output {
+            Target::Stdout => None,
+            Target::File(path) => Some(path.clone()),
+        };
+        let (requests, pipeline) = match options.requests {
+            Requests::One => (1, false),
+            Requests::Kept(n) => (n, false),
+            Requests::Pipelined(n) => (n, true),
+        };
+        let (chunk, delay) = match options.pace {
+            Pace::AtOnce => (None, Duration::ZERO),
+            Pace::Pieces { bytes, delay } => (Some(bytes), delay),
+        };
         let half = name.as_deref().filter(|_| options.resume).and_then(half);
-        let mut fields = options.fields.clone();
+        let given = options.headers.iter();
+        let given = given.map(|line| (line.name.clone(), line.value.clone()));
+        let mut fields: Vec<(String, Vec<u8>)> = given.collect();
         if let Some(half) = &half {
-            fields.push(("Range".to_owned(), format!("bytes={}-", half.bytes)));
-            fields.push(("If-Range".to_owned(), half.validator.clone()));
+            let range = format!("bytes={}-", half.bytes);
+            fields.push(("Range".to_owned(), range.into_bytes()));
+            let validator = half.validator.clone();
+            fields.push(("If-Range".to_owned(), validator.into_bytes()));
         }
         let mut request = Request {
-            method: if options.head { "HEAD" } else { "GET" },
-            url: &options.url,
+            method: if options.head_only { "HEAD" } else { "GET" },
+            url,
             fields: &fields,
             close: true,
         };
         let last_request = request.to_bytes();
         request.close = false;
         let request = request.to_bytes();
-        let quiet = options.verbose || (name.is_none() && is_terminal());
+        let quiet = options.voice.quiet || verbose || (name.is_none() && is_terminal());
         Ok(Self {
             stream: Stream::new(socket),
             to,
@@ -133,32 +155,33 @@ impl Client {
             sending: Sending {
                 request,
                 last_request,
-                left: options.requests.max(1),
+                left: requests,
                 bytes: Vec::new(),
                 sent: 0,
-                chunk: options.chunk,
-                delay: options.delay,
+                chunk,
+                delay,
                 not_before: None,
-                pipeline: options.pipeline,
-                verbose: options.verbose,
+                pipeline,
+                verbose,
             },
             hearing: Hearing {
-                reply: Reply::new(options.head),
-                left: options.requests.max(1),
-                all: options.requests.max(1),
-                to_head: options.head,
+                reply: Reply::new(options.head_only),
+                left: requests,
+                all: requests,
+                to_head: options.head_only,
                 head: None,
                 output: None,
                 name,
                 resume: options.resume,
                 follow: options.follow,
                 half,
-                include: options.include || options.head,
-                verbose: options.verbose,
+                include: options.include_head || options.head_only,
+                verbose,
                 body_bytes: 0,
                 progress: if quiet { None } else { Progress::on_terminal() },
             },
             timeout: options.timeout,
+            timing: options.timing || verbose,
             moved: None,
             parked: true,
             record: Record {
@@ -210,7 +233,7 @@ impl Client {
                     return Ok(Some(Next::Park(Side::Write, Deadline::At(end))));
                 }
             }
-            self.record.connected = Some(self.record.started.elapsed());
+            self.record.connected = Some(self.record.passed());
             self.moved = Some(cx.now.tick);
             let requests = if self.sending.pipeline {
                 self.sending.left
@@ -261,7 +284,7 @@ impl Client {
                     self.record.reads += 1;
                     self.moved = Some(cx.now.tick);
                     if n > 0 && self.record.first_byte.is_none() {
-                        self.record.first_byte = Some(self.record.started.elapsed());
+                        self.record.first_byte = Some(self.record.passed());
                     }
                     let bytes = cx.scratch.get(..n).unwrap_or_default();
                     let before = self.hearing.left;
@@ -319,7 +342,7 @@ impl Client {
         if let Some(progress) = &mut self.hearing.progress {
             progress.clear();
         }
-        if self.hearing.verbose && self.record.connected.is_some() {
+        if self.timing && self.record.connected.is_some() {
             self.record.say();
         }
         cx.shared.outcome = Some(outcome);
@@ -401,7 +424,10 @@ impl Hearing {
             }
         }
         if !bytes.is_empty() && self.verbose {
-            eprintln!("* wrong: {} bytes came behind the reply", bytes.len());
+            logger::say(&format!(
+                "* wrong: {} bytes came behind the reply",
+                bytes.len()
+            ));
         }
         Ok(())
     }
@@ -468,7 +494,7 @@ impl Hearing {
         if self.verbose {
             for (name, value) in self.reply.trailers() {
                 let (name, value) = (printable(name.as_bytes()), printable(value.as_bytes()));
-                eprintln!("< {name}: {value} (trailer)");
+                logger::say(&format!("< {name}: {value} (trailer)"));
             }
         }
         self.left -= 1;
@@ -492,7 +518,7 @@ impl Hearing {
         }
         show("<", &head.raw);
         for oddity in &head.odd {
-            eprintln!("* wrong: {oddity}");
+            logger::say(&format!("* wrong: {oddity}"));
         }
     }
 }
@@ -504,11 +530,15 @@ fn broken(reason: Broken) -> Failure {
 /// Shows a head, line by line, as it was sent or received, but for what could disturb the terminal.
 fn show(sign: &str, head: &[u8]) {
     for line in head.split_inclusive(|b| *b == b'\n') {
-        eprintln!("{sign} {}", printable(line));
+        logger::say(&format!("{sign} {}", printable(line)));
     }
 }
 
 impl Record {
+    fn passed(&self) -> Duration {
+        precisely_now().duration_since(self.started)
+    }
+
     fn say(&self) {
         let phase = |time: Option<Duration>| {
             time.map_or_else(
@@ -516,19 +546,19 @@ impl Record {
                 |t| format!("{:.3} ms", t.as_secs_f64() * 1e3),
             )
         };
-        eprintln!(
+        logger::say(&format!(
             "* resolve {}, connect {}, first-byte {}, total {}",
             phase(Some(self.resolved)),
             phase(self.connected),
             phase(self.first_byte),
-            phase(Some(self.started.elapsed()))
-        );
+            phase(Some(self.passed()))
+        ));
         let count = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        eprintln!(
+        logger::say(&format!(
             "* {}, {}, {}",
             count(self.reads, "read"),
             count(self.would_blocks, "would-block"),
             count(self.events, "readiness event")
-        );
+        ));
     }
 }

@@ -9,49 +9,19 @@ mod connection;
 mod output;
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
+use crate::cli::{GetOptions, HeaderLine, Voice};
 use crate::limits::REDIRECTS_MAX;
 use crate::protocol::http::client::Url;
+use crate::reactor::clock::precisely_now;
 
 use super::client::{Failure, resolve};
-use super::solo::{Solo, at_first_of};
+use super::logger;
+use super::solo::{self, Solo, at_first_of};
 
 pub use connection::Client;
-
-/// What was asked.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct GetOptions {
-    /// What to get.
-    pub url: Url,
-    /// Where to put it; `None`: standard output.
-    pub output: Option<PathBuf>,
-    /// Request and reply heads, timings and oddities are shown.
-    pub verbose: bool,
-    /// The reply's head is written before its body.
-    pub include: bool,
-    /// `HEAD` instead of `GET`.
-    pub head: bool,
-    /// Further fields of the request.
-    pub fields: Vec<(String, String)>,
-    /// How long nothing may happen.
-    pub timeout: Duration,
-    /// What is there already is completed.
-    pub resume: bool,
-    /// Redirects are followed.
-    pub follow: bool,
-    /// Requests on the one connection.
-    pub requests: u32,
-    /// They are sent all at once, and not each after the reply to the one before.
-    pub pipeline: bool,
-    /// The request is sent in pieces of so many bytes,
-    pub chunk: Option<usize>,
-    /// with so long between them.
-    pub delay: Duration,
-}
 
 /// What is known of an answer when it is over.
 #[derive(Clone, Default, Debug)]
@@ -65,47 +35,53 @@ pub(super) struct Answer {
 /// Gets it, and returns the exit code: 0; 3, 4, 5 for such a status; 1 for a failure.
 ///
 /// Follows at most [`REDIRECTS_MAX`] redirects.
-pub fn run(mut options: GetOptions) -> ExitCode {
-    for _ in 0..=REDIRECTS_MAX {
-        let answer = match get(&options) {
-            Ok(answer) => answer,
-            Err(failure) => {
-                eprintln!("idler: {failure}");
-                return ExitCode::FAILURE;
-            }
-        };
-        let location = match answer.location.filter(|_| options.follow) {
-            Some(location) => location,
-            None => return exit_code(answer.status),
-        };
-        options.url = match redirect(&options, &location) {
-            Ok(url) => url,
-            Err(line) => {
-                eprintln!("idler: {line}");
-                return ExitCode::FAILURE;
-            }
-        };
+pub fn run(options: &GetOptions) -> ExitCode {
+    // The first `-v` is for the heads.
+    let verbose = options.voice.verbose.saturating_sub(1);
+    solo::start_logger(Voice {
+        verbose: if verbose > 0 { 2 } else { 0 },
+        ..options.voice
+    });
+    match follow(options) {
+        Ok(status) => {
+            logger::finish();
+            exit_code(status)
+        }
+        Err(failure) => solo::exit_code(Err(failure)),
     }
-    eprintln!("idler: more than {REDIRECTS_MAX} redirects");
-    ExitCode::FAILURE
 }
 
-fn redirect(options: &GetOptions, location: &str) -> Result<Url, String> {
-    let from = &options.url;
+/// Gets it, wherever it is by now. Returns the status.
+fn follow(options: &GetOptions) -> Result<u16, Failure> {
+    let asked = &options.url;
+    let url = Url::new(&asked.host, asked.port, &asked.target);
+    let mut url = url.map_err(|e| Failure::new(e.to_string()))?;
+    for _ in 0..=REDIRECTS_MAX {
+        let answer = get(options, &url)?;
+        let Some(location) = answer.location.filter(|_| options.follow) else {
+            return Ok(answer.status);
+        };
+        url = redirect(options, &url, &location).map_err(Failure::new)?;
+    }
+    let line = format!("{url} is redirect number {}", REDIRECTS_MAX + 1);
+    Err(Failure::new(line))
+}
+
+fn redirect(options: &GetOptions, from: &Url, location: &str) -> Result<Url, String> {
     let to = from.follow(location).map_err(|e| {
         let location = crate::protocol::message::printable(location.as_bytes());
         format!("{from} redirects to {location}: {e}")
     })?;
-    let told_host = |(name, _): &(String, String)| {
-        ["authorization", "cookie"].contains(&name.to_ascii_lowercase().as_str())
+    let is_secret = |line: &HeaderLine| {
+        ["authorization", "cookie"].contains(&line.name.to_ascii_lowercase().as_str())
     };
-    if to.authority() != from.authority() && options.fields.iter().any(told_host) {
+    if to.authority() != from.authority() && options.headers.iter().any(is_secret) {
         return Err(format!(
             "{from} redirects to another host, {to}, which must not see this Authorization or Cookie"
         ));
     }
-    if options.verbose {
-        eprintln!("* redirected to {to}");
+    if options.voice.verbose > 0 {
+        logger::say(&format!("* redirected to {to}"));
     }
     Ok(to)
 }
@@ -120,13 +96,13 @@ fn exit_code(status: u16) -> ExitCode {
 }
 
 /// One hop.
-fn get(options: &GetOptions) -> Result<Answer, Failure> {
-    let started = Instant::now();
-    let addresses = resolve(options.url.host(), options.url.port())?;
-    let resolved = started.elapsed();
+fn get(options: &GetOptions, url: &Url) -> Result<Answer, Failure> {
+    let started = precisely_now();
+    let addresses = resolve(url.host(), url.port())?;
+    let resolved = precisely_now().duration_since(started);
     let answer = Rc::new(RefCell::new(Answer::default()));
     at_first_of(&addresses, |to| {
-        let client = Client::start(to, options, started, resolved, Rc::clone(&answer))?;
+        let client = Client::start(to, options, url, started, resolved, Rc::clone(&answer))?;
         Ok(Solo::Get(Box::new(client)))
     })?;
     let answer = answer.borrow().clone();

@@ -6,33 +6,34 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime};
 
 use mio::net::UdpSocket;
 use rustix::io::Errno;
 
-use crate::limits::{PING_BYTES_MAX, PING_QUIET};
+use crate::cli::PingClientOptions;
+use crate::limits::{DATAGRAM_BYTES_MAX, PING_QUIET};
 use crate::protocol::ping::round_trips::{Heard, RoundTrips};
 use crate::reactor::clock::precisely_now;
 use crate::reactor::datagram::Datagram;
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage};
 
-use super::super::client::{Failure, print};
-use super::super::solo::Solo;
+use super::super::client::{Failure, connected_datagrams, print, resolve};
+use super::super::logger;
+use super::super::solo::{self, Solo};
 
-/// What the client was told.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// How many pings.
-    pub count: u64,
-    /// How long after one ping the next one is sent.
-    pub interval: Duration,
-    /// How long a reply may take.
-    pub wait: Duration,
-    /// How long a ping is, in bytes.
-    pub bytes: usize,
-    /// The statistics are printed as JSON, and nothing else.
-    pub json: bool,
+/// Runs `idler ping-client`, and returns its exit code.
+pub fn ping(options: &PingClientOptions) -> ExitCode {
+    solo::start_logger(options.voice);
+    let addresses = resolve(&options.peer.host, options.peer.port);
+    solo::exit_code(addresses.and_then(|addresses| {
+        let last = addresses.last().copied();
+        solo::at_first_of(&addresses, |to| {
+            let client = Client::start(to, options, Some(to) != last)?;
+            Ok(Solo::Ping(Box::new(client)))
+        })
+    }))
 }
 
 /// See the module.
@@ -40,14 +41,14 @@ pub struct Settings {
 pub struct Client {
     socket: Datagram,
     to: SocketAddr,
-    settings: Settings,
+    options: PingClientOptions,
     trips: RoundTrips,
     /// Whether there are other addresses to go to if nobody listens at this one.
     may_go_elsewhere: bool,
     started: Option<Instant>,
     next_send: Duration,
     last_heard: Duration,
-    sent: u64,
+    sent: u32,
     refused: bool,
 }
 
@@ -56,27 +57,16 @@ impl Client {
     ///
     /// # Errors
     /// If there is no socket to be had, or no way there.
-    pub fn start(
+    fn start(
         to: SocketAddr,
-        settings: Settings,
+        options: &PingClientOptions,
         may_go_elsewhere: bool,
     ) -> Result<Self, Failure> {
-        let any: SocketAddr = if to.is_ipv4() {
-            ([0, 0, 0, 0], 0).into()
-        } else {
-            ([0_u16; 8], 0).into()
-        };
-        // Connected, so that strangers are not heard, and that a port where nobody listens is reported.
-        let connected = UdpSocket::bind(any).and_then(|socket| {
-            socket.connect(to)?;
-            Ok(socket)
-        });
-        let socket = connected.map_err(|e| Failure::to_connect(to, &e))?;
         Ok(Self {
-            socket: Datagram::new(socket),
+            socket: Datagram::new(connected_datagrams(to)?),
             to,
-            trips: RoundTrips::new(settings.wait),
-            settings,
+            trips: RoundTrips::new(options.wait),
+            options: options.clone(),
             may_go_elsewhere,
             started: None,
             next_send: Duration::ZERO,
@@ -107,10 +97,16 @@ impl Client {
         let first = self.started.is_none();
         let started = *self.started.get_or_insert(cx.now.instant);
         let now = cx.now.instant.duration_since(started);
-        if first && !self.settings.json {
-            let (to, bytes) = (self.to, self.settings.bytes);
-            let count = self.settings.count;
-            print(format!("PING {to}: {count} pings of {bytes} bytes\n").as_bytes())?;
+        if first && !self.options.json {
+            let (to, bytes) = (self.to, self.options.message_bytes_min);
+            let count = self.options.count;
+            let padded = if bytes > 0 {
+                format!(" of {bytes} bytes")
+            } else {
+                String::new()
+            };
+            let s = if count == 1 { "" } else { "s" };
+            print(format!("PING {to}: {count} ping{s}{padded}\n").as_bytes())?;
         }
         // What has come is heard before anything is given up.
         if !self.hear_all(started, cx)? {
@@ -122,16 +118,16 @@ impl Client {
         if cx.stage == Stage::Stopping {
             return Ok(None);
         }
-        if self.sent < self.settings.count && now >= self.next_send {
+        if self.sent < self.options.count && now >= self.next_send {
             self.send(started, cx)?;
             // Whoever was held up does not make up for it with a burst.
             self.next_send = now.max(
                 self.next_send
-                    .saturating_add(self.settings.interval)
-                    .min(now + self.settings.interval),
+                    .saturating_add(self.options.interval)
+                    .min(now + self.options.interval),
             );
         }
-        let next_send = (self.sent < self.settings.count).then_some(self.next_send);
+        let next_send = (self.sent < self.options.count).then_some(self.next_send);
         let wake = match next_send.into_iter().chain(self.trips.deadline()).min() {
             Some(wake) => wake,
             None => {
@@ -139,7 +135,7 @@ impl Client {
                 let longest = self.trips.statistics.longest();
                 let quiet = PING_QUIET
                     .max(longest.saturating_mul(2))
-                    .min(self.settings.wait);
+                    .min(self.options.wait);
                 let end = self.last_heard.saturating_add(quiet);
                 if now >= end {
                     return Ok(None);
@@ -176,7 +172,7 @@ impl Client {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         let at = instant.duration_since(started);
-        let bytes = self.settings.bytes.min(PING_BYTES_MAX);
+        let bytes = self.options.message_bytes_min.min(DATAGRAM_BYTES_MAX);
         let (_, text) = self.trips.send(at, stamp, bytes);
         self.sent += 1;
         // The answer to the ping before (nobody listens) may be reported here; the next call is for this one.
@@ -199,13 +195,13 @@ impl Client {
             return Err(failure);
         }
         if !std::mem::replace(&mut self.refused, true) {
-            eprintln!("idler: {failure}");
+            logger::say(&format!("idler: {failure}"));
         }
         Ok(())
     }
 
     fn say(&self, line: &str) -> Result<(), Failure> {
-        if self.settings.json {
+        if self.options.json {
             return Ok(());
         }
         print(line.as_bytes())
@@ -215,7 +211,7 @@ impl Client {
         let elapsed = self.started.map(|s| cx.now.instant.duration_since(s));
         let elapsed = elapsed.unwrap_or_default();
         let statistics = &self.trips.statistics;
-        let text = if self.settings.json {
+        let text = if self.options.json {
             statistics.json(elapsed)
         } else {
             let summary = statistics.summary(elapsed);

@@ -8,20 +8,68 @@
 pub mod client;
 
 use std::cell::Cell;
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use log::debug;
 use mio::net::UdpSocket;
 
+use crate::cli::{Bind, PingServerOptions, Weather};
 use crate::limits::{CALL_COST_BYTES, SCRATCH_BYTES};
 use crate::protocol::ping::capitals;
-use crate::protocol::ping::impairments::{Fate, Impairments, Plan};
+use crate::protocol::ping::impairments::{Chance, Fate, Impairments, Plan};
 use crate::reactor::datagram::Datagram;
 use crate::reactor::{Attempt, Context, Deadline, Next, Now, Side, Stage};
 
-use super::companion::{Host, Notices as _, Peer};
+use super::companion::{Companion, Host, Notices as _, Peer};
+use super::{sockets, solo};
+
+/// Runs `idler ping-server`, and returns its exit code.
+pub fn serve(options: &PingServerOptions) -> ExitCode {
+    solo::serve("ping-server", options.voice, || {
+        let remaining = options.count.map(|count| Rc::new(Cell::new(count)));
+        let (bind, port) = (&options.listening.bind, options.listening.port);
+        open(bind, port, &plan(&options.weather), remaining.as_ref())
+    })
+}
+
+/// Opens a server on each of the sockets.
+///
+/// # Errors
+/// One line for the user.
+pub(super) fn open(
+    bind: &Bind,
+    port: u16,
+    plan: &Plan,
+    remaining: Option<&Rc<Cell<u64>>>,
+) -> Result<solo::Ready, String> {
+    let mut ready = solo::Ready::default();
+    for socket in sockets::receiving(bind, port)? {
+        if let Ok(address) = socket.local_addr() {
+            ready.1.push(format!("udp {address}"));
+        }
+        let socket = UdpSocket::from_std(socket);
+        let server = Server::new(socket, plan.clone(), remaining.cloned());
+        ready.0.push(Companion::Ping(server));
+    }
+    Ok(ready)
+}
+
+fn plan(weather: &Weather) -> Plan {
+    // Without a seed the weather is another one each time.
+    let any = || RandomState::new().hash_one(std::process::id());
+    Plan {
+        loss: Chance::millionths(weather.loss.millionths),
+        dup: Chance::millionths(weather.dup.millionths),
+        reorder: Chance::millionths(weather.reorder.millionths),
+        delay: weather.delay.delay,
+        spread: weather.delay.spread,
+        seed: weather.seed.unwrap_or_else(any),
+    }
+}
 
 /// The server on one socket.
 #[derive(Debug)]

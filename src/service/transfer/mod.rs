@@ -11,16 +11,27 @@ use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::rc::Rc;
 
 use log::debug;
 use mio::net::TcpStream;
 
+use crate::cli::TransferServerOptions;
 use crate::protocol::message::printable;
 use crate::protocol::transfer::{Encoder, Piece, encode_base64};
 use crate::reactor::{Context, Handler, Next, Stream};
 
-use super::companion::{Farewell, Host, Notices as _, Peer, Sent, send};
+use super::companion::{Farewell, Host, Notices as _, Offer, Peer, Sent, send};
+use super::solo;
+
+/// Runs `idler transfer-server`, and returns its exit code.
+pub fn serve(options: &TransferServerOptions) -> ExitCode {
+    solo::serve("transfer-server", options.voice, || {
+        let files = Files::open(&options.files)?;
+        solo::doors(&options.listening, &Offer::Transfer(Rc::new(files)))
+    })
+}
 
 /// The files on offer: opened once, before the loop starts, and read at each client's own place.
 #[derive(Debug)]

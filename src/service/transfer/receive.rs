@@ -6,12 +6,32 @@
 //! Read next: `protocol/transfer/decode.rs`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
+use crate::cli::TransferClientOptions;
+use crate::limits::TRANSFER_FILE_BYTES_MAX;
 use crate::protocol::message::printable;
 use crate::protocol::transfer::Decoder;
 
-use super::super::client::{Ear, Failure, Heard};
+use super::super::client::{Ear, Exchange, Failure, Heard, resolve};
+use super::super::progress::Progress;
+use super::super::solo::{self, Solo};
 use super::super::temporary::Temporary;
+
+/// Runs `idler transfer-client`, and returns its exit code.
+pub fn receive(options: &TransferClientOptions) -> ExitCode {
+    solo::start_logger(options.voice);
+    let addresses = resolve(&options.peer.host, options.peer.port);
+    solo::exit_code(addresses.and_then(|addresses| {
+        solo::at_first_of(&addresses, |to| {
+            let directory = options.directory.clone();
+            let ear = Receiving::new(directory, options.force, TRANSFER_FILE_BYTES_MAX)?;
+            let progress = (!options.voice.quiet).then(Progress::on_terminal).flatten();
+            let exchange = Exchange::start(to, Vec::new(), ear, options.timeout, progress)?;
+            Ok(Solo::Transfer(Box::new(exchange)))
+        })
+    }))
+}
 
 /// A file on its way in.
 #[derive(Debug)]
