@@ -142,6 +142,39 @@ pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 // ---- listings ---------------------------------------------------------------------------------
 
+/// Entries of one directory that are listed; what is beyond them is counted, not shown. No person reads
+/// further, and a browser needs seconds for a table of this length.
+pub const LISTING_ENTRIES_MAX: usize = 100_000;
+
+/// Bytes of all names of one listing: 150 for each entry, so that with its other 32 bytes an entry stays
+/// below 200. Only directories whose names are longer than that on average meet this limit first.
+pub const LISTING_NAME_BYTES_MAX: usize = 150 * LISTING_ENTRIES_MAX;
+
+/// Entries beyond the listed ones that are counted before idler stops reading the directory (50 ms of
+/// work, spread over thousands of steps).
+pub const LISTING_COUNTED_MAX: u64 = 1_000_000;
+
+/// Entries up to which a listing is sorted by size or time; longer ones are sorted by name.
+pub const LISTING_SORTED_BY_VALUE_MAX: usize = 10_000;
+
+/// Bytes of directory read in one step: about 200 names, each asked for its size and time. Even if all
+/// are symbolic links (10 µs each to resolve) a step stays below 5 ms. The longest name a Linux file
+/// system may have (4,095 bytes) fits.
+pub const LISTING_READ_BYTES: usize = 8 * 1024;
+
+/// Entries sorted at once before they are merged: a quarter of a millisecond.
+pub const LISTING_SORT_RUN: usize = 1024;
+
+/// Entries moved in one step of merging: half a millisecond.
+pub const LISTING_SORT_MOVES: usize = 4096;
+
+/// Directories above the listed one that its page links to; a path may have thousands of segments, and
+/// each link is longer than the one below it.
+pub const LISTING_CRUMBS_MAX: usize = 32;
+
+/// Bytes of a listing page produced in one step: some 300 rows, and a few socket buffers' worth.
+pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
+
 // ---- policies ---------------------------------------------------------------------------------
 
 // ---- stop -------------------------------------------------------------------------------------

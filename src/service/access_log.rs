@@ -8,10 +8,12 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use signal_hook::consts::SIGXFSZ;
 
 use crate::limits::LOG_WARNING_INTERVAL;
 
@@ -56,6 +58,11 @@ impl AccessLog {
                 (Some(Outlet::new(Target::File(file))), Some(path))
             }
         };
+        if outlet.is_some() {
+            // A file that reaches a size limit (`ulimit -f`) is a failed write, not the end of the server.
+            signal_hook::flag::register(SIGXFSZ, Arc::default())
+                .map_err(|e| format!("cannot prepare the access log: {e}"))?;
+        }
         Ok(Self {
             outlet,
             path,

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::limits::LOG_FIELD_BYTES_MAX;
+use crate::protocol::http::date;
 
 /// How a line looks.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -57,20 +58,18 @@ impl Entry<'_> {
 
     /// `127.0.0.1 - - [01/Jan/2030:00:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"`
     fn combined(&self, into: &mut Vec<u8>) {
-        let t = Civil::from_unix(self.time_unix);
         self.peer(into);
         into.extend_from_slice(b" - ");
         match self.user {
             Some(user) if !user.is_empty() => escape(user, Spaces::Escaped, into),
             _ => into.push(b'-'),
         }
-        put(
-            into,
-            format_args!(
-                " [{:02}/{}/{:04}:{:02}:{:02}:{:02} +0000] \"",
-                t.day, t.month_name, t.year, t.hour, t.minute, t.second
-            ),
-        );
+        into.extend_from_slice(b" [");
+        match date::common_log(self.time_unix) {
+            Some(time) => into.extend_from_slice(&time),
+            None => into.push(b'-'),
+        }
+        into.extend_from_slice(b"] \"");
         text_or_dash(self.request, into);
         put(
             into,
@@ -84,14 +83,12 @@ impl Entry<'_> {
 
     /// `{"time":"2030-01-01T00:00:00Z","peer":"127.0.0.1", ...}`
     fn json(&self, into: &mut Vec<u8>) {
-        let t = Civil::from_unix(self.time_unix);
-        put(
-            into,
-            format_args!(
-                "{{\"time\":\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z\",\"peer\":\"",
-                t.year, t.month, t.day, t.hour, t.minute, t.second
-            ),
-        );
+        into.extend_from_slice(b"{\"time\":");
+        match date::iso_8601(self.time_unix) {
+            Some(time) => json_text(Some(&time), into),
+            None => json_text(None, into),
+        }
+        into.extend_from_slice(b",\"peer\":\"");
         self.peer(into);
         into.extend_from_slice(b"\",\"user\":");
         json_text(self.user, into);
@@ -115,11 +112,10 @@ impl Entry<'_> {
 
     /// `00:00:00 127.0.0.1 200 5 0.3ms GET / HTTP/1.1`
     fn short(&self, into: &mut Vec<u8>) {
-        let t = Civil::from_unix(self.time_unix);
-        put(
-            into,
-            format_args!("{:02}:{:02}:{:02} ", t.hour, t.minute, t.second),
-        );
+        if let Some(time) = date::iso_8601(self.time_unix) {
+            into.extend_from_slice(&time[11..19]);
+            into.push(b' ');
+        }
         self.peer(into);
         let tenths = self.duration.as_micros() / 100;
         put(
@@ -217,51 +213,6 @@ fn json_text(text: Option<&[u8]>, into: &mut Vec<u8>) {
         into.extend_from_slice(b"...");
     }
     into.push(b'"');
-}
-
-/// A moment of the civil calendar, UTC.
-struct Civil {
-    year: i64,
-    month: i64,
-    month_name: &'static str,
-    day: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-}
-
-impl Civil {
-    /// Counts days from 1 March of the year 0, so that leap days come last in their year and months
-    /// fall into a pattern of 153 days to five.
-    fn from_unix(seconds: i64) -> Self {
-        const NAMES: [&str; 12] = [
-            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-        ];
-        // 719,468 days lie between that day and 1 January 1970; 146,097 are 400 years.
-        let days = seconds.div_euclid(86_400) + 719_468;
-        let second_of_day = seconds.rem_euclid(86_400);
-        let era = days.div_euclid(146_097);
-        let day_of_era = days.rem_euclid(146_097);
-        let year_of_era =
-            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let from_march = (5 * day_of_year + 2) / 153;
-        let month = if from_march < 10 {
-            from_march + 3
-        } else {
-            from_march - 9
-        };
-        let name = usize::try_from(month - 1).ok().and_then(|at| NAMES.get(at));
-        Self {
-            year: year_of_era + era * 400 + i64::from(month <= 2),
-            month,
-            month_name: name.copied().unwrap_or("???"),
-            day: day_of_year - (153 * from_march + 2) / 5 + 1,
-            hour: second_of_day / 3_600,
-            minute: second_of_day % 3_600 / 60,
-            second: second_of_day % 60,
-        }
-    }
 }
 
 #[cfg(test)]

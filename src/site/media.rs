@@ -188,11 +188,8 @@ impl MediaTypes {
         let Some(extension) = extension(name) else {
             return Cow::Borrowed(lookup(NAMES, name).unwrap_or(BINARY));
         };
-        let own = self.own.iter();
-        if let Some((_, own)) = own
-            .clone()
-            .find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(extension))
-        {
+        let is_same = |known: &str| known.as_bytes().eq_ignore_ascii_case(extension);
+        if let Some((_, own)) = self.own.iter().find(|(known, _)| is_same(known)) {
             return Cow::Borrowed(own);
         }
         if let Some(known) = lookup(EXTENSIONS, extension) {

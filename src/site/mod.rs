@@ -4,6 +4,7 @@
 //! Invariant: everything goes through `open.rs`, beneath the root. Read next: `open.rs`, `cache.rs`.
 
 pub mod cache;
+pub mod listing;
 pub mod media;
 pub mod open;
 

@@ -33,7 +33,7 @@ const ANOTHER: &str = "GET /notes/first.txt HTTP/1.1\r\nHost: idler\r\nConnectio
 const ANOTHER_BODY: &[u8] = b"The first note.\n";
 
 /// Of a long case only so many bytes at each end are sent one by one.
-const SINGLE_BYTES: usize = 600;
+const SINGLE_BYTES: usize = 200;
 
 /// And the rest in pieces of this size: a prime, so that they do not fall together with lines.
 const PIECE_BYTES: usize = 251;

@@ -14,5 +14,14 @@
 )]
 
 mod architecture;
+mod clients;
+mod confinement;
+mod fairness;
+mod files;
+mod footprint;
 mod http_requests;
+mod limits;
+mod logs;
+mod start_up;
+mod stop;
 mod support;

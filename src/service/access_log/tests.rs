@@ -193,3 +193,33 @@ fn entries_are_written_in_the_chosen_format() {
         "00:00:00 unix 404 0 0.0ms GET / HTTP/1.1\n"
     );
 }
+
+/// Runs in a process of its own, which may write files of 512 or 1,024 bytes only: this test again.
+#[test]
+fn a_limit_on_file_sizes_is_a_failed_write() {
+    const CHILD: &str = "IDLER_TEST_FILE_LIMIT_CHILD";
+    if let Some(path) = std::env::var_os(CHILD) {
+        let mut log = at(Path::new(&path));
+        for _ in 0..100 {
+            say(&mut log, &"x".repeat(99));
+        }
+        assert!(log.flush(Instant::now()).is_some());
+        assert!(log.failing);
+        return;
+    }
+    let folder = Folder::new("log-limit");
+    let path = folder.0.join("a.log");
+    let output = std::process::Command::new("/bin/sh")
+        .args(["-c", "ulimit -f 1 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "service::access_log::tests::a_limit_on_file_sizes_is_a_failed_write",
+        ])
+        .env(CHILD, &path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let bytes = std::fs::metadata(&path).unwrap().len();
+    assert!((512..=1024).contains(&bytes), "{bytes}");
+}

@@ -242,11 +242,7 @@ impl Client {
             };
             self.sending.queue(requests);
         }
-        let write_blocked = match self.send(cx) {
-            Ok(blocked) => blocked,
-            // It may have said why before it hung up; if not, hearing tells.
-            Err(_) => false,
-        };
+        let write_blocked = self.send(cx);
         if let Some(next) = self.hear(cx)? {
             return Ok(Some(next));
         }
@@ -257,22 +253,20 @@ impl Client {
     }
 
     /// Sends what may be sent now. True if the kernel takes no more.
-    fn send(&mut self, cx: &mut Context<'_, Solo>) -> Result<bool, ()> {
+    fn send(&mut self, cx: &mut Context<'_, Solo>) -> bool {
         while let Some(piece) = self.sending.piece(cx.now.tick) {
             match self.stream.write(&mut cx.link, piece, false) {
                 Attempt::Done(n) => {
                     self.moved = Some(cx.now.tick);
                     self.sending.sent(n, cx.now.tick);
                 }
-                Attempt::Blocked => return Ok(true),
-                Attempt::Spent => return Ok(false),
-                Attempt::Failed(_) => {
-                    self.sending.give_up();
-                    return Err(());
-                }
+                Attempt::Blocked => return true,
+                Attempt::Spent => return false,
+                // The server may have said why before it hung up; if not, hearing tells.
+                Attempt::Failed(_) => self.sending.give_up(),
             }
         }
-        Ok(false)
+        false
     }
 
     /// Hears until there is nothing more, or all has been heard.
@@ -296,9 +290,7 @@ impl Client {
                     let more = before - self.hearing.left;
                     if self.hearing.left > 0 && more > 0 && !self.sending.pipeline {
                         self.sending.queue(1);
-                        if let Ok(true) | Err(()) = self.send(cx) {
-                            continue;
-                        }
+                        self.send(cx);
                     }
                 }
                 Attempt::Blocked => {

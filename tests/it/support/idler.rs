@@ -7,6 +7,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -30,7 +31,12 @@ pub(crate) struct Idler {
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
     folder: Option<PathBuf>,
+    /// A copy of the program that an unprivileged user can reach, and is to be.
+    nobody: Option<Site>,
 }
+
+/// The user id of `nobody` everywhere.
+const NOBODY: u32 = 65534;
 
 impl Idler {
     /// `idler serve --port 0 ROOT`.
@@ -55,7 +61,18 @@ impl Idler {
             stdout: None,
             stderr: None,
             folder: None,
+            nobody: None,
         }
+    }
+
+    /// Runs it as a user who is not root, whoever runs the tests.
+    pub(crate) fn unprivileged(mut self) -> Self {
+        if rustix::process::geteuid().is_root() {
+            let site = Site::new();
+            fs::copy(PROGRAM, site.path().join("idler")).expect("the program can be copied");
+            self.nobody = Some(site);
+        }
+        self
     }
 
     /// Adds an argument.
@@ -108,14 +125,22 @@ impl Idler {
     }
 
     fn command(&self) -> Command {
+        let program = match &self.nobody {
+            None => PathBuf::from(PROGRAM),
+            Some(site) => site.path().join("idler"),
+        };
         let mut command = match &self.before {
-            None => Command::new(PROGRAM),
+            None => Command::new(program),
             Some(before) => {
                 let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), PROGRAM]);
+                shell.args(["-c", &format!("{before}; exec \"$0\" \"$@\"")]);
+                shell.arg(program);
                 shell
             }
         };
+        if self.nobody.is_some() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("IDLER_") {
                 command.env_remove(name);
@@ -144,6 +169,7 @@ impl Idler {
         Running {
             child,
             said,
+            program: self.nobody,
             addresses: Vec::new(),
             gone: None,
         }
@@ -176,20 +202,7 @@ impl Idler {
             self.stdout.is_none() && self.stderr.is_none() && self.stdin.is_none(),
             "what a finished run said is in its outcome"
         );
-        let command = self.command();
-        let mut program = Program::at(command.get_program());
-        for arg in command.get_args() {
-            program = program.arg(arg);
-        }
-        for (name, value) in command.get_envs() {
-            if let Some(value) = value {
-                program = program.env(&name.to_string_lossy(), value);
-            }
-        }
-        if let Some(folder) = &self.folder {
-            program = program.folder(folder);
-        }
-        program.run(PATIENCE)
+        Program::from(self.command()).run(PATIENCE)
     }
 }
 
@@ -198,6 +211,8 @@ impl Idler {
 pub(crate) struct Running {
     child: Child,
     said: Site,
+    /// Kept for as long as it runs.
+    program: Option<Site>,
     addresses: Vec<SocketAddr>,
     gone: Option<ExitStatus>,
 }

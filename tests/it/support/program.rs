@@ -51,12 +51,7 @@ impl Program {
 
     /// The program at this path.
     pub(crate) fn at(path: impl AsRef<OsStr>) -> Self {
-        let mut command = Command::new(path);
-        command.stdin(Stdio::null());
-        Self {
-            command,
-            said: Site::new(),
-        }
+        Command::new(path).into()
     }
 
     /// Adds an argument.
@@ -74,12 +69,6 @@ impl Program {
     /// Sets a variable of its environment.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
-        self
-    }
-
-    /// Starts it in this folder.
-    pub(crate) fn folder(mut self, folder: &Path) -> Self {
-        self.command.current_dir(folder);
         self
     }
 
@@ -117,6 +106,16 @@ impl Program {
             status,
             stdout: read(&out),
             stderr: String::from_utf8_lossy(&read(&err)).into_owned(),
+        }
+    }
+}
+
+impl From<Command> for Program {
+    fn from(mut command: Command) -> Self {
+        command.stdin(Stdio::null());
+        Self {
+            command,
+            said: Site::new(),
         }
     }
 }
