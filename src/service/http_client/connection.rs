@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -15,18 +14,19 @@ use mio::net::TcpStream;
 
 use crate::cli::{GetOptions, Output as Target, Pace, Requests};
 use crate::limits::{CONNECT_TIMEOUT, PROGRESS_INTERVAL};
-use crate::protocol::http::client::{Broken, Event, Framing, Head, Reply, Request, Url};
-use crate::protocol::message::printable;
-use crate::reactor::clock::precisely_now;
+use crate::protocol::http::client::{Reply, Request, Url};
 use crate::reactor::connect::{self, Connecting};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
 
-use super::super::client::{Failure, print};
+use super::super::client::Failure;
 use super::super::logger;
 use super::super::progress::Progress;
 use super::super::solo::Solo;
 use super::Answer;
-use super::output::{Half, Output, half};
+use super::hearing::Hearing;
+use super::output::half;
+use super::record::Record;
+use super::sending::Sending;
 
 /// See the module.
 #[derive(Debug)]
@@ -43,55 +43,6 @@ pub struct Client {
     parked: bool,
     record: Record,
     answer: Rc<RefCell<Answer>>,
-}
-
-/// What is still to be said.
-#[derive(Debug)]
-struct Sending {
-    request: Vec<u8>,
-    last_request: Vec<u8>,
-    /// Requests that are still to be put into `bytes`.
-    left: u32,
-    bytes: Vec<u8>,
-    sent: usize,
-    chunk: Option<usize>,
-    delay: Duration,
-    /// When the next piece may go out.
-    not_before: Option<Tick>,
-    pipeline: bool,
-    verbose: bool,
-}
-
-/// What is still to be heard.
-#[derive(Debug)]
-struct Hearing {
-    reply: Reply,
-    /// Replies that are still to come, the present one counted in.
-    left: u32,
-    all: u32,
-    to_head: bool,
-    head: Option<Head>,
-    output: Option<Output>,
-    name: Option<PathBuf>,
-    resume: bool,
-    follow: bool,
-    half: Option<Half>,
-    include: bool,
-    verbose: bool,
-    body_bytes: u64,
-    progress: Option<Progress>,
-}
-
-/// How it went.
-#[derive(Debug)]
-struct Record {
-    started: Instant,
-    resolved: Duration,
-    connected: Option<Duration>,
-    first_byte: Option<Duration>,
-    reads: u32,
-    would_blocks: u32,
-    events: u32,
 }
 
 /// What a step came to: nothing more to do now, or for good; `Err` if it went wrong.
@@ -344,213 +295,4 @@ impl Client {
 
 fn is_terminal() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stdout())
-}
-
-impl Sending {
-    /// Puts the next requests into what is to be sent.
-    fn queue(&mut self, requests: u32) {
-        for _ in 0..requests.min(self.left) {
-            self.left -= 1;
-            let request = if self.left == 0 {
-                &self.last_request
-            } else {
-                &self.request
-            };
-            if self.verbose {
-                show(">", request);
-            }
-            self.bytes.extend_from_slice(request);
-        }
-    }
-
-    /// What may be sent now.
-    fn piece(&self, now: Tick) -> Option<&[u8]> {
-        if self.not_before.is_some_and(|tick| !tick.is_due(now)) {
-            return None;
-        }
-        let rest = self
-            .bytes
-            .get(self.sent..)
-            .filter(|rest| !rest.is_empty())?;
-        let chunk = self.chunk.unwrap_or(rest.len()).max(1);
-        Some(rest.get(..chunk).unwrap_or(rest))
-    }
-
-    fn sent(&mut self, bytes: usize, now: Tick) {
-        self.sent += bytes;
-        self.not_before = None;
-        if self.sent == self.bytes.len() {
-            self.bytes.clear();
-            self.sent = 0;
-        } else if self.chunk.is_some() {
-            self.not_before = Some(now.after(self.delay));
-        }
-    }
-
-    /// Nobody hears it any more.
-    fn give_up(&mut self) {
-        self.bytes.clear();
-        self.sent = 0;
-        self.not_before = None;
-    }
-}
-
-impl Hearing {
-    fn hear(&mut self, mut bytes: &[u8], answer: &RefCell<Answer>) -> Result<(), Failure> {
-        while !bytes.is_empty() && self.left > 0 {
-            let (used, event) = self.reply.hear(bytes).map_err(broken)?;
-            bytes = bytes.get(used..).unwrap_or_default();
-            match event {
-                Event::More | Event::Done => {}
-                Event::Interim(head) => self.show_head(&head),
-                Event::Head(head) => self.begin(head, answer)?,
-                Event::Data(data) => {
-                    self.body_bytes += data.len() as u64;
-                    if let Some(output) = &mut self.output {
-                        output.write(data)?;
-                    }
-                }
-            }
-            if self.reply.is_done() {
-                self.finish()?;
-            }
-        }
-        if !bytes.is_empty() && self.verbose {
-            logger::say(&format!(
-                "* wrong: {} bytes came behind the reply",
-                bytes.len()
-            ));
-        }
-        Ok(())
-    }
-
-    /// The server has ended its side.
-    fn end(&mut self, answer: &RefCell<Answer>) -> Result<(), Failure> {
-        if self.left < self.all && self.reply.is_fresh() {
-            let (done, all) = (self.all - self.left, self.all);
-            return Err(Failure::new(format!(
-                "the server closed the connection after {done} of {all} replies"
-            )));
-        }
-        if let Some(head) = self.reply.end().map_err(broken)? {
-            self.begin(head, answer)?;
-        }
-        self.finish()?;
-        if self.left > 0 {
-            let (done, all) = (self.all - self.left, self.all);
-            return Err(Failure::new(format!(
-                "the server closed the connection after {done} of {all} replies"
-            )));
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, head: Head, answer: &RefCell<Answer>) -> Result<(), Failure> {
-        self.show_head(&head);
-        let redirects = matches!(head.status, 301 | 302 | 303 | 307 | 308);
-        let location = head.field("location").filter(|_| redirects);
-        let output = if self.to_head || (self.follow && location.is_some()) {
-            Output::Nowhere
-        } else {
-            Output::choose(self.name.as_deref(), self.resume, self.half.as_ref(), &head)?
-        };
-        if let Some(progress) = &mut self.progress {
-            let before = output.before();
-            let total = match head.framing {
-                Framing::Length(n) => Some(before + n),
-                Framing::None | Framing::Chunked | Framing::UntilClose => None,
-            };
-            progress.expect(total, before);
-            self.body_bytes = before;
-        }
-        {
-            let mut answer = answer.borrow_mut();
-            // A file that was whole already is no error.
-            let whole = head.status == 416 && self.half.is_some();
-            answer.status = if whole { 200 } else { head.status };
-            answer.location = location.map(str::to_owned);
-        }
-        if self.include {
-            print(&head.raw)?;
-        }
-        self.output = Some(output);
-        self.head = Some(head);
-        Ok(())
-    }
-
-    /// The reply is whole.
-    fn finish(&mut self) -> Result<(), Failure> {
-        if let Some(output) = self.output.take() {
-            output.keep()?;
-        }
-        if self.verbose {
-            for (name, value) in self.reply.trailers() {
-                let (name, value) = (printable(name.as_bytes()), printable(value.as_bytes()));
-                logger::say(&format!("< {name}: {value} (trailer)"));
-            }
-        }
-        self.left -= 1;
-        let keeps_open = self.head.take().is_none_or(|head| head.keeps_open());
-        if self.left > 0 && !keeps_open {
-            let (done, all) = (self.all - self.left, self.all);
-            return Err(Failure::new(format!(
-                "the server ends the connection with reply {done} of {all}"
-            )));
-        }
-        if self.left > 0 {
-            self.reply = Reply::new(self.to_head);
-            self.body_bytes = 0;
-        }
-        Ok(())
-    }
-
-    fn show_head(&mut self, head: &Head) {
-        if !self.verbose {
-            return;
-        }
-        show("<", &head.raw);
-        for oddity in &head.odd {
-            logger::say(&format!("* wrong: {oddity}"));
-        }
-    }
-}
-
-fn broken(reason: Broken) -> Failure {
-    Failure::new(reason.to_string())
-}
-
-/// Shows a head, line by line, as it was sent or received, but for what could disturb the terminal.
-fn show(sign: &str, head: &[u8]) {
-    for line in head.split_inclusive(|b| *b == b'\n') {
-        logger::say(&format!("{sign} {}", printable(line)));
-    }
-}
-
-impl Record {
-    fn passed(&self) -> Duration {
-        precisely_now().duration_since(self.started)
-    }
-
-    fn say(&self) {
-        let phase = |time: Option<Duration>| {
-            time.map_or_else(
-                || "-".to_owned(),
-                |t| format!("{:.3} ms", t.as_secs_f64() * 1e3),
-            )
-        };
-        logger::say(&format!(
-            "* resolve {}, connect {}, first-byte {}, total {}",
-            phase(Some(self.resolved)),
-            phase(self.connected),
-            phase(self.first_byte),
-            phase(Some(self.passed()))
-        ));
-        let count = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        logger::say(&format!(
-            "* {}, {}, {}",
-            count(self.reads, "read"),
-            count(self.would_blocks, "would-block"),
-            count(self.events, "readiness event")
-        ));
-    }
 }

@@ -3,10 +3,13 @@
 //! What lives here: what was asked, following redirects, exit codes. The connection is in `connection.rs`, where
 //! the body goes in `output.rs`. It may not know HTTP's syntax (`protocol/http/client/`).
 //! Invariant: each hop of a redirect has a loop of its own, since names are resolved before a loop starts.
-//! Read next: `connection.rs`, `output.rs`.
+//! Read next: `connection.rs`, `sending.rs`, `hearing.rs`, `output.rs`.
 
 mod connection;
+mod hearing;
 mod output;
+mod record;
+mod sending;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
