@@ -188,10 +188,8 @@ pub(super) fn serve(
                 let added = event_loop.add(Solo::from(companion), next);
                 added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
             }
-            if !voice.quiet {
-                let places = places.join(" and ");
-                logger::say(&format!("idler {name} listens on {places}"));
-            }
+            let places = places.join(" and ");
+            logger::say(&format!("idler {name} listens on {places}"));
             run(&mut event_loop)?;
             event_loop.shared.farewell();
             Ok(event_loop.shared.cut_short)

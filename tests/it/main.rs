@@ -15,6 +15,7 @@
 
 mod architecture;
 mod clients;
+mod companions;
 mod confinement;
 mod fairness;
 mod files;
