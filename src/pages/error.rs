@@ -8,14 +8,16 @@
 use super::escape::Html;
 use super::{PAGE_STYLE, put};
 
-/// A small page for a status code and its reason phrase. `detail` is a sentence for the reader; without it
-/// the page says what the status commonly means.
+/// A small page for a status code and its reason phrase. `detail` says why, for the reader; it becomes a
+/// sentence if it is none, so that the same words can stand in a log line. Without it the page says what the
+/// status commonly means.
 ///
 /// Both texts are escaped. The caller must not put paths of this machine into them.
 pub fn error_page(status: u16, reason: &str, detail: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(2048);
     let reason = Html(reason.as_bytes());
-    let detail = Html(detail.unwrap_or(common_cause(status)).as_bytes());
+    let detail = sentence(detail.unwrap_or(common_cause(status)));
+    let detail = Html(detail.as_bytes());
     put(
         &mut out,
         format_args!(
@@ -27,6 +29,24 @@ pub fn error_page(status: u16, reason: &str, detail: Option<&str>) -> Vec<u8> {
         ),
     );
     out
+}
+
+/// With a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else {
+        return String::new();
+    };
+    let stop = if text.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    first
+        .to_uppercase()
+        .chain(characters.as_str().chars())
+        .chain(stop.chars())
+        .collect()
 }
 
 fn common_cause(status: u16) -> &'static str {
@@ -79,6 +99,14 @@ mod tests {
         assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;"));
         assert!(!page.contains("<script"));
         assert!(!page.contains(common_cause(500)));
+    }
+
+    #[test]
+    fn a_detail_becomes_a_sentence() {
+        assert_eq!(sentence("there is no such part"), "There is no such part.");
+        assert_eq!(sentence("Please try again?"), "Please try again?");
+        assert_eq!(sentence("übel"), "Übel.");
+        assert_eq!(sentence(""), "");
     }
 
     #[test]

@@ -60,6 +60,23 @@ pub enum Address {
 pub struct ListenError(String);
 
 impl Listening {
+    /// Takes over a socket that somebody else made, and makes it behave like our own.
+    ///
+    /// # Errors
+    /// If it is not a stream socket that listens.
+    pub fn adopt(socket: OwnedFd) -> Result<Self, Errno> {
+        let is_stream = sockopt::socket_type(&socket)? == SocketType::STREAM;
+        if !is_stream || !sockopt::socket_acceptconn(&socket)? {
+            return Err(Errno::INVAL);
+        }
+        let address = address_of(socket.as_fd())?;
+        if let Address::Ip(_) = address {
+            sockopt::set_tcp_nodelay(&socket, true)?;
+        }
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(Self { socket, address })
+    }
+
     /// Where it listens.
     pub fn address(&self) -> &Address {
         &self.address

@@ -5,23 +5,26 @@
 //! being decoded, opened or formatted. Read next: `policy.rs`.
 
 use std::fs::File;
+use std::hash::RandomState;
+use std::io;
 use std::rc::Rc;
 
-use crate::limits::RETRY_AFTER_SECONDS;
-use crate::pages;
+use crate::limits::{LISTING_STEPS_PER_TURN, RETRY_AFTER_SECONDS};
+use crate::pages::{self, ListingQuery};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
-use crate::protocol::http::response::HeadWriter;
-use crate::protocol::http::server::{Body, Bytes, Sending, Span};
+use crate::protocol::http::server::{Body, Bytes, Sending};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
-use crate::reactor::{Link, Now};
+use crate::reactor::Now;
 use crate::site::cache::{Cache, Kept};
 use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
 use super::dates::Dates;
 use super::http_server::Note;
+use super::listing::ListingBody;
 use super::policy::{Patience, Policy};
+use super::reply::{Draft, Reply, Wish};
 use super::representation::{Content, Facts, Representation};
 
 /// What answering needs: the site, its cache, the policy.
@@ -37,80 +40,17 @@ pub struct Http {
     pub patience: Patience,
     /// Longest head, in bytes.
     pub head_bytes_max: usize,
+    /// Where boundaries between parts come from: nobody can guess them.
+    pub boundaries: RandomState,
+    /// How many there were.
+    pub boundary_count: u64,
+    /// In which turn listings were last made, and how many steps it has left.
+    pub listing_turn: (u64, u32),
     /// The date lines, made once a second.
     pub dates: Dates,
 }
 
-/// How the client wants its answer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wish {
-    /// The connection is kept.
-    pub keep: bool,
-    /// It asked by HEAD: no body is sent.
-    pub head_only: bool,
-    /// Its minor version: 0 must be told that the connection is kept, 1 that it is not.
-    pub minor: u8,
-}
-
-impl Wish {
-    /// The `Connection` field, where it must be said (RFC 9112 §9.3).
-    fn connection(self) -> &'static [u8] {
-        match (self.keep, self.minor) {
-            (true, 0) => b"Connection: keep-alive\r\n",
-            (true, _) => b"",
-            (false, _) => b"Connection: close\r\n",
-        }
-    }
-
-    /// Whether a kept reply can be sent as it is.
-    fn is_usual(self) -> bool {
-        self.keep && self.minor > 0 && !self.head_only
-    }
-}
-
-/// A reply, ready to be sent.
-#[derive(Debug)]
-pub struct Reply {
-    /// For the log and the counters.
-    pub status: Status,
-    /// The head, and the body as far as it is in memory.
-    pub bytes: Bytes,
-    /// How much of that is the head.
-    pub head_len: usize,
-    /// What follows.
-    pub body: Body<Rc<File>>,
-}
-
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
-
-/// A reply whose head lacks only its end.
-struct Draft {
-    status: Status,
-    head: HeadWriter,
-}
-
-impl Draft {
-    fn new(status: Status, date: &[u8; 29]) -> Self {
-        Self {
-            status,
-            head: HeadWriter::new(status, date),
-        }
-    }
-
-    /// Ends the head, and adds a body that is in memory unless the client asked for the head alone.
-    fn finish(mut self, wish: Wish, body: Option<&[u8]>) -> Reply {
-        self.head.lines(wish.connection());
-        let mut bytes = self.head.end();
-        let head_len = bytes.len();
-        bytes.extend_from_slice(body.filter(|_| !wish.head_only).unwrap_or_default());
-        Reply {
-            status: self.status,
-            bytes: Bytes::Own(bytes),
-            head_len,
-            body: Body::Nothing,
-        }
-    }
-}
 
 impl Http {
     /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
@@ -140,21 +80,27 @@ impl Http {
 
     /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
     pub fn refuse(&mut self, refusal: Refusal, now: &Now) -> Reply {
-        self.page(
-            refusal,
-            Wish {
-                keep: false,
-                head_only: false,
-                minor: 1,
-            },
-            now,
-        )
+        self.page(refusal, Wish::UNKNOWN, now)
     }
 
-    /// Makes the next piece of a body that is not in memory.
-    pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, link: &mut Link) {
-        let _ = link;
-        out.produce(Vec::new(), Body::Nothing);
+    /// Makes the next piece of a listing; false if there must be another turn first.
+    ///
+    /// # Errors
+    /// If the directory cannot be read any more.
+    pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, now: &Now) -> io::Result<bool> {
+        if self.listing_turn.0 != now.turn {
+            self.listing_turn = (now.turn, LISTING_STEPS_PER_TURN);
+        }
+        let Some(left) = self.listing_turn.1.checked_sub(1) else {
+            return Ok(false);
+        };
+        self.listing_turn.1 = left;
+        let (piece, last) = match &mut out.note.listing {
+            Some(listing) => listing.step(&mut self.site, now.turn)?,
+            None => (Vec::new(), true),
+        };
+        out.produce(piece, if last { Body::Nothing } else { Body::Produced });
+        Ok(true)
     }
 
     fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
@@ -170,6 +116,8 @@ impl Http {
                     bytes: Bytes::Shared(Rc::clone(bytes)),
                     head_len: entry.meta.head_len,
                     body: Body::Nothing,
+                    keep: wish.keep,
+                    listing: None,
                 };
             }
             let found = Representation::kept(Rc::clone(&entry.meta), &entry.kept);
@@ -184,7 +132,7 @@ impl Http {
             Found::Directory(_) if !path.is_directory() => {
                 self.to_directory(request, &path, wish, now)
             }
-            Found::Directory(_) => self.directory(request, &path, wish, now),
+            Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
             other => self.not_found(&other, wish, now),
         }
     }
@@ -218,6 +166,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
+        opened: Opened,
         wish: Wish,
         now: &Now,
     ) -> Reply {
@@ -229,7 +178,52 @@ impl Http {
                 other => return self.not_found(&other, wish, now),
             }
         }
-        self.not_found(&Found::Missing, wish, now)
+        if !self.policy.listing {
+            return self.not_found(&Found::Missing, wish, now);
+        }
+        self.list(request, path, opened, wish, now)
+    }
+
+    fn list(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        opened: Opened,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let chunked = request.minor > 0;
+        // Without chunks the end of the listing is the end of the connection.
+        let wish = Wish {
+            keep: wish.keep && chunked,
+            ..wish
+        };
+        let mut reply = self.draft(Status::OK, now);
+        reply.head.field(
+            "Content-Type",
+            if query.json {
+                pages::JSON_TYPE
+            } else {
+                pages::HTML_TYPE
+            }
+            .as_bytes(),
+        );
+        reply.self_made(&self.policy.extra_lines);
+        if chunked {
+            reply.head.field("Transfer-Encoding", b"chunked");
+        }
+        let mut reply = reply.finish_with(wish, Body::Produced);
+        if !wish.head_only {
+            reply.listing = Some(ListingBody::new(
+                opened.file.into(),
+                path,
+                query,
+                self.site.shows_hidden(),
+                chunked,
+            ));
+        }
+        reply
     }
 
     /// A directory that was asked for without its slash: relative links in it would lead astray. The path is our own spelling, which
@@ -247,11 +241,12 @@ impl Http {
             location.extend_from_slice(query);
         }
         let mut reply = self.draft(Status::MOVED_PERMANENTLY, now);
-        reply
-            .head
-            .field("Location", &location)
-            .field_number("Content-Length", 0);
-        reply.finish(wish, None)
+        reply.head.field("Location", &location);
+        reply.finish_page(
+            Some("The address of a directory ends in a slash."),
+            &self.policy.extra_lines,
+            wish,
+        )
     }
 
     fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
@@ -295,52 +290,15 @@ impl Http {
         );
     }
 
-    /// A representation: its conditions, then its bytes.
-    fn represent(
-        &mut self,
-        request: &Request<'_>,
-        found: &Representation,
-        wish: Wish,
-        now: &Now,
-    ) -> Reply {
-        let facts = &found.facts;
-        let _ = request;
-        let mut reply = self.draft(Status::OK, now);
-        reply
-            .head
-            .lines(&facts.lines)
-            .field_number("Content-Length", facts.size);
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
-            Content::File(file) => {
-                let mut reply = reply.finish(wish, None);
-                if !wish.head_only {
-                    reply.body = Body::Span(Span {
-                        file: Rc::clone(file),
-                        at: 0,
-                        len: facts.size,
-                    });
-                }
-                reply
-            }
-        }
-    }
-
     /// A page that says what is wrong.
-    fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
+    pub(super) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
         // Who breaks the grammar once may have meant something else all along.
         let wish = Wish {
             keep: wish.keep && status != Status::BAD_REQUEST,
             ..wish
         };
-        let page = pages::error_page(status.0, status.reason(), Some(why));
         let mut reply = self.draft(status, now);
-        reply
-            .head
-            .field("Content-Type", b"text/html; charset=utf-8")
-            .field("X-Content-Type-Options", b"nosniff")
-            .field("Cache-Control", b"no-store");
         match status {
             Status::METHOD_NOT_ALLOWED => {
                 reply.head.field("Allow", ALLOW);
@@ -352,11 +310,10 @@ impl Http {
             }
             _ => {}
         }
-        reply.head.field_number("Content-Length", page.len() as u64);
-        reply.finish(wish, Some(&page))
+        reply.finish_page(Some(why), &self.policy.extra_lines, wish)
     }
 
-    fn draft(&mut self, status: Status, now: &Now) -> Draft {
+    pub(super) fn draft(&mut self, status: Status, now: &Now) -> Draft {
         Draft::new(status, self.dates.header(now.wall))
     }
 }

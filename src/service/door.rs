@@ -8,6 +8,8 @@ use log::{debug, error, warn};
 use mio::net::TcpStream;
 
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
+use crate::protocol::http::request::Refusal;
+use crate::protocol::http::status::Status;
 use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
 
@@ -53,7 +55,22 @@ impl Door {
                         cx.link.key
                     );
                     cx.shared.counters.refused += 1;
-                    refuse(stream, cx.scratch);
+                    if cx.spare == 0 {
+                        refuse(stream, cx.scratch);
+                        continue;
+                    }
+                    let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
+                    let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
+                    let connection = HttpConnection::refused(
+                        Stream::new(stream),
+                        self.number,
+                        reply,
+                        cx.now.tick,
+                    );
+                    cx.admit(
+                        Service::Http(connection),
+                        Next::Park(Side::Write, Deadline::At(deadline)),
+                    );
                 }
                 Accepted::Newcomer(stream) => {
                     cx.shared.counters.accepted += 1;
@@ -101,6 +118,11 @@ impl Door {
         }
     }
 }
+
+const NO_ROOM: Refusal = Refusal::new(
+    Status::UNAVAILABLE,
+    "the server has as many connections as it can hold",
+);
 
 /// Says 503 to a connection that gets no slot, as well as can be done without waiting. What it has sent is read first: closing
 /// with unread input would destroy the reply.

@@ -21,18 +21,34 @@ use crate::reactor::{Context, Deadline, Key, Next, Stream, Tick, Transport};
 
 use super::Service;
 use super::counters::Close;
+use super::listing::ListingBody;
 use super::record::Record;
+use super::reply::Reply;
 
 /// What is noted down for a reply on its way.
 #[derive(Debug)]
 pub struct Note {
     /// For the access log, if there is one.
     record: Option<Box<Record>>,
+    /// What makes the body, if it is a listing.
+    pub(super) listing: Option<Box<ListingBody>>,
     /// Since when bytes are counted for the least rate, and how many there were.
     since: Tick,
     moved: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
+}
+
+impl Note {
+    fn new(record: Option<Box<Record>>, now: Tick, clean: bool) -> Self {
+        Self {
+            record,
+            listing: None,
+            since: now,
+            moved: 0,
+            clean,
+        }
+    }
 }
 
 type Out = Sending<Rc<File>, Note>;
@@ -72,6 +88,22 @@ impl<T: Transport> HttpConnection<T> {
             stream,
             door,
             state: State::ReadingHead(Reading::default()),
+        }
+    }
+
+    /// A connection for which there is no room: it is sent `reply`, whatever it asks for.
+    pub fn refused(stream: Stream<T>, door: u16, reply: Reply, now: Tick) -> Self {
+        let out = Sending::new(
+            reply.bytes,
+            reply.head_len,
+            reply.body,
+            None,
+            Note::new(None, now, false),
+        );
+        Self {
+            stream,
+            door,
+            state: State::WritingHeaders(Box::new(out)),
         }
     }
 

@@ -15,6 +15,7 @@ pub mod daytime;
 pub mod door;
 pub mod http_client;
 pub mod http_server;
+pub mod listing;
 pub mod log_entry;
 pub mod logger;
 pub mod message;
@@ -23,6 +24,8 @@ pub mod ping;
 pub mod policy;
 pub mod progress;
 pub mod record;
+pub mod reply;
+pub mod represent;
 pub mod representation;
 pub mod serve;
 pub mod signals;
@@ -37,7 +40,8 @@ use mio::event::Source;
 
 use crate::cli::Command;
 use crate::limits::WARNING_INTERVAL;
-use crate::reactor::{Context, Handler, Key, Next, Now, Shared, Tick};
+use crate::process::notify::Notify;
+use crate::reactor::{Context, Handler, Key, Next, Now, Shared, Tick, clock};
 
 use access_log::AccessLog;
 use answer::Http;
@@ -106,6 +110,8 @@ pub struct House {
     pub access: AccessLog,
     /// What has happened.
     pub counters: Counters,
+    /// The service manager, which is told how far we are.
+    pub notify: Notify,
     /// Whether the stop did not wait for everybody.
     pub cut_short: bool,
     warned: Option<Tick>,
@@ -113,11 +119,12 @@ pub struct House {
 
 impl House {
     /// Puts together what is shared.
-    pub fn new(http: Http, access: AccessLog) -> Self {
+    pub fn new(http: Http, access: AccessLog, notify: Notify) -> Self {
         Self {
             http,
             access,
             counters: Counters::default(),
+            notify,
             cut_short: false,
             warned: None,
         }
@@ -132,7 +139,9 @@ impl House {
 
     /// SIGHUP: the log is opened again.
     pub fn look_again(&mut self) {
+        self.notify.reloading(clock::monotonic_micros());
         self.access.reopen();
+        self.notify.ready();
     }
 
     /// Whether it is time for a warning of which there might be many.

@@ -24,7 +24,9 @@ use super::policy::Policy;
 /// What is said of a file.
 #[derive(Debug)]
 pub struct Facts {
-    /// The fields of a 200, without `Content-Length`: whole lines.
+    /// The media type.
+    pub content_type: Box<str>,
+    /// The other fields of a 200, without `Content-Length`: whole lines.
     pub lines: Vec<u8>,
     /// The fields of a 304 (RFC 9110 §15.4.5): whole lines.
     pub validator_lines: Vec<u8>,
@@ -75,14 +77,14 @@ impl Facts {
         line(&mut validator_lines, "Cache-Control", b"no-cache");
         validator_lines.extend_from_slice(&policy.extra_lines);
         let mut lines = Vec::new();
-        line(&mut lines, "Content-Type", policy.types.of(name).as_bytes());
         line(&mut lines, "X-Content-Type-Options", b"nosniff");
-        line(&mut lines, "Accept-Ranges", b"none");
+        line(&mut lines, "Accept-Ranges", b"bytes");
         if let Some(date) = modified.and_then(imf_fixdate) {
             line(&mut lines, "Last-Modified", &date);
         }
         lines.extend_from_slice(&validator_lines);
         Self {
+            content_type: policy.types.of(name).into(),
             lines,
             validator_lines,
             etag,
@@ -108,7 +110,7 @@ fn entity_tag(identity: &Identity, constant: bool, wall: SystemTime) -> Vec<u8> 
         modified: Moment { seconds, nanos },
         ..
     } = *identity;
-    let weak = if is_recent(identity.changed, wall) {
+    let weak = if is_recent(identity.modified, wall) {
         "W/"
     } else {
         ""
@@ -153,7 +155,8 @@ impl Representation {
             }
             let mut facts = Facts::of(name, &identity, policy, wall);
             let mut head = HeadWriter::new(Status::OK, date);
-            head.lines(&facts.lines)
+            head.field("Content-Type", facts.content_type.as_bytes())
+                .lines(&facts.lines)
                 .field_number("Content-Length", facts.size);
             let mut whole = head.end();
             facts.head_len = whole.len();

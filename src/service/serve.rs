@@ -4,6 +4,7 @@
 //! only then the lines that say so. It may not know what is said on connections.
 //! Invariant: nothing is printed as done that is not. Read next: `door.rs`.
 
+use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
@@ -11,10 +12,10 @@ use log::LevelFilter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, LogFormat, ServeOptions};
-use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT};
-use crate::process::addresses;
-use crate::process::descriptors;
+use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT, REFUSALS_MAX};
+use crate::process::notify::Notify;
 use crate::process::walls::{Applied, Walls};
+use crate::process::{addresses, descriptors, inherited};
 use crate::reactor::event_loop::EventLoop;
 use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
@@ -35,6 +36,9 @@ use super::{House, Service, companion, logger, sockets};
 
 /// Serves until a signal stops it.
 pub fn run(options: &ServeOptions) -> ExitCode {
+    if options.check {
+        return check(options);
+    }
     match start(options).and_then(|mut server| serve(&mut server)) {
         Ok(code) => code,
         Err(line) => {
@@ -44,27 +48,58 @@ pub fn run(options: &ServeOptions) -> ExitCode {
     }
 }
 
+/// `--check`: everything is validated that can be without taking a port, and the settings are printed.
+fn check(options: &ServeOptions) -> ExitCode {
+    if let Err(line) = open_site(options).and_then(|site| http(options, site)) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+        return ExitCode::FAILURE;
+    }
+    let mut out = std::io::stdout().lock();
+    let printed = options
+        .settings
+        .iter()
+        .try_for_each(|setting| writeln!(out, "{setting}"));
+    match printed {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
 /// Everything is in place; the loop has not turned yet.
 fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
+    // Before anything else is opened: they are known by their numbers only.
+    let inherited = inherited::take()?;
     start_logger(options);
     let descriptors = descriptors::raise_limit();
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
     let site = open_site(options)?;
-    let listening = sockets::listening(&options.bind, options.port)?;
+    let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let mut listening = inherited;
+    if !only_inherited {
+        listening.extend(sockets::listening(&options.bind, options.port)?);
+    }
     let urls = addresses::urls(&listening);
     let companions = companion::beside(&options.with, &options.bind)?;
     let access = open_log(options)?;
+    let notify = Notify::from_env();
     let walls = raise_walls(options, &site)?;
-    let mut start_up = start_up_lines(options, &site, &urls, &walls.to_string(), connections);
+    let mut start_up = start_up_lines(&site, &urls, &walls.to_string(), connections);
     for place in &companions.1 {
         start_up += &format!("  {place}\n");
     }
+    if options.bind == Asked::Default && !only_inherited {
+        start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
+    }
+    if std::io::stderr().is_terminal() {
+        start_up += "  Ctrl-C stops\n";
+    }
 
-    let house = House::new(http(options, site)?, access);
+    let house = House::new(http(options, site)?, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
     let mut event_loop = EventLoop::new(
         connections + listening.len() + companions.0.len() + stops.len(),
+        REFUSALS_MAX,
         house,
     )
     .map_err(|e| format!("cannot start: {e}"))?;
@@ -86,6 +121,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     if !options.quiet {
         logger::say(start_up.trim_end());
     }
+    event_loop.shared.notify.ready();
     Ok(event_loop)
 }
 
@@ -214,17 +250,14 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         policy,
         patience,
         head_bytes_max: options.head_bytes_max,
+        boundaries: RandomState::new(),
+        boundary_count: 0,
+        listing_turn: (0, 0),
         dates: Dates::default(),
     })
 }
 
-fn start_up_lines(
-    options: &ServeOptions,
-    site: &Site,
-    urls: &[String],
-    walls: &str,
-    connections: usize,
-) -> String {
+fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize) -> String {
     let opener = match site.opener() {
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
@@ -245,11 +278,5 @@ fn start_up_lines(
         lines += &format!("  {url}\n");
     }
     lines += &format!("  walls: {opener}, {walls}; up to {connections} connections\n");
-    if matches!(options.bind, Asked::Default) {
-        lines += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
-    }
-    if std::io::stderr().is_terminal() {
-        lines += "  Ctrl-C stops\n";
-    }
     lines
 }

@@ -49,6 +49,7 @@ impl Signals {
             } else if cx.stage == Stage::Running {
                 self.leads = true;
                 info!("stopping; another signal ends it at once");
+                cx.shared.notify.stopping();
                 if self.drain_delay.is_zero() {
                     return self.stop(cx);
                 }

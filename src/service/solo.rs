@@ -154,7 +154,7 @@ const FIRST: Next = Next::Park(Side::Either, Deadline::Never);
 
 fn event_loop(capacity: usize, errand: Errand) -> Result<EventLoop<Solo>, Failure> {
     let cannot = |e: std::io::Error| Failure::new(format!("cannot start: {e}"));
-    let mut event_loop = EventLoop::new(capacity + 2, errand).map_err(cannot)?;
+    let mut event_loop = EventLoop::new(capacity + 2, 0, errand).map_err(cannot)?;
     for number in [SIGINT, SIGTERM] {
         let signal = Signal::new(number).map_err(cannot)?;
         let stop = Solo::Stop(Box::new(Stop { signal }));

@@ -148,7 +148,7 @@ impl Site {
         match self.opener.open(root.as_fd(), &inner) {
             Ok(opened) if opened.kind == Kind::Directory => Found::Directory(opened),
             // `file/` is not `file`.
-            Ok(_) if path.is_directory() && self.only.is_none() => Found::Missing,
+            Ok(_) if path.is_directory() && !path.as_bytes().is_empty() => Found::Missing,
             Ok(opened) => Found::File(opened),
             Err(e) => match Errno::from_io_error(&e) {
                 Some(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG | Errno::LOOP) => {
@@ -158,6 +158,14 @@ impl Site {
                 Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::BUSY) => Found::Exhausted,
                 _ => Found::Failed(e),
             },
+        }
+    }
+
+    /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the root.
+    pub fn meta(&mut self, path: &SitePath, turn: u64) -> Option<(Kind, Identity)> {
+        match self.find(path, turn) {
+            Found::File(opened) | Found::Directory(opened) => Some((opened.kind, opened.identity)),
+            Found::Missing | Found::Forbidden | Found::Exhausted | Found::Failed(_) => None,
         }
     }
 

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use idler::protocol::http::server::TRANSITIONS;
+
 use crate::support::repository;
 
 /// A source file without what is not part of the program.
@@ -309,6 +311,75 @@ fn the_top_level_holds_what_its_user_fixed() {
     assert!(more.is_empty(), "not at the top level: {more:?}");
 }
 
+#[test]
+fn the_table_of_state_changes_is_the_same_in_the_code_and_in_the_document() {
+    let text = std::fs::read_to_string(repository("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let plain = |cell: &str| {
+        let cell = cell.replace(['`', '\\'], "");
+        cell.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let written: Vec<Vec<String>> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('|')?.strip_suffix('|'))
+        .map(|line| line.split('|').map(plain).collect::<Vec<_>>())
+        .filter(|cells| cells.len() == 6 && cells[0].parse::<u8>().is_ok())
+        .collect();
+    let coded: Vec<Vec<String>> = TRANSITIONS
+        .iter()
+        .map(|t| {
+            let number = t.number.to_string();
+            let cells = [&number, t.from, t.input, t.when, t.to, t.note];
+            cells.into_iter().map(plain).collect()
+        })
+        .collect();
+    for row in &coded {
+        assert!(written.contains(row), "not in ARCHITECTURE.md: {row:?}");
+    }
+    for row in &written {
+        assert!(coded.contains(row), "in ARCHITECTURE.md only: {row:?}");
+    }
+    assert_eq!(written, coded, "the order is the same too");
+}
+
+#[test]
+fn every_row_of_the_table_has_a_test_named_after_it() {
+    let mut named = BTreeSet::new();
+    walk(&repository("src"), &mut |path| {
+        let text = std::fs::read_to_string(path).expect("source can be read");
+        for line in text.lines() {
+            let name = line.trim_start().strip_prefix("fn row");
+            named.extend(name.map(rows_of).unwrap_or_default());
+        }
+    });
+    let missing: Vec<u8> = TRANSITIONS
+        .iter()
+        .map(|t| t.number)
+        .filter(|number| !named.contains(number))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "no test is named after the rows {missing:?}"
+    );
+}
+
+/// The rows in a test's name, behind `row`: `_4_what_it_shows`, `s_5_to_10_…`, `s_19_and_20_…`.
+fn rows_of(name: &str) -> Vec<u8> {
+    let mut words = name.trim_start_matches('s').split('_').skip(1);
+    let number = |word: Option<&str>| word.and_then(|w| w.parse::<u8>().ok());
+    let Some(first) = number(words.next()) else {
+        return Vec::new();
+    };
+    let mut rows = vec![first];
+    while let Some(word) = words.next() {
+        match (word, number(words.next())) {
+            ("and", Some(next)) => rows.push(next),
+            ("to", Some(last)) => rows.extend(first + 1..=last),
+            _ => break,
+        }
+    }
+    rows
+}
+
 /// Every import of one area from another: from, to, and where it stands.
 fn imports() -> BTreeSet<(String, String, String)> {
     let mut found = BTreeSet::new();
@@ -497,7 +568,7 @@ fn string_end(rest: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{bare, before_tests, cycle, first_names, says};
+    use super::{bare, before_tests, cycle, first_names, rows_of, says};
 
     #[test]
     fn the_checks_can_fail() {
@@ -510,6 +581,14 @@ mod tests {
         let edge = |a: &str, b: &str| (a.to_owned(), b.to_owned());
         assert!(cycle(&[edge("a", "b"), edge("b", "c"), edge("c", "b")].into()).is_some());
         assert!(cycle(&[edge("a", "b"), edge("b", "c"), edge("a", "c")].into()).is_none());
+    }
+
+    #[test]
+    fn rows_are_read_from_names() {
+        assert_eq!(rows_of("_4_a_whole_head()"), [4]);
+        assert_eq!(rows_of("s_5_to_8_idle()"), [5, 6, 7, 8]);
+        assert_eq!(rows_of("s_19_and_20_lingering()"), [19, 20]);
+        assert!(rows_of("s<'a>(").is_empty() && rows_of("(entry)").is_empty());
     }
 
     #[test]

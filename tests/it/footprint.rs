@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::proc::descriptor_limit;
-use crate::support::{Client, Idler, PATIENCE, Running, fixture_site, wait_until};
+use crate::support::{Client, Idler, PATIENCE, Running, alone, fixture_site, wait_until};
 
 /// Idle connections to be held, if descriptors allow.
 const CROWD: u64 = 10_000;
@@ -17,6 +17,9 @@ const RESERVED: u64 = 2_000;
 /// What one idle connection may cost. A build with checks stores more in each socket (mio keeps
 /// track of where it is registered), so the promise is for releases.
 const BYTES_EACH: u64 = if cfg!(debug_assertions) { 160 } else { 64 };
+
+/// More descriptors than an idler without clients has open.
+const OWN_DESCRIPTORS: usize = 64;
 
 /// How long an idle server must not move at all.
 const STILL: Duration = Duration::from_secs(5);
@@ -37,7 +40,6 @@ fn crowd_size() -> usize {
 
 /// As many connections as this, accepted.
 fn crowd(idler: &Running, size: usize, ask: bool) -> Vec<Client> {
-    let before = idler.proc().descriptors();
     let mut crowd = Vec::with_capacity(size);
     for _ in 0..size {
         let mut client = idler.client();
@@ -46,21 +48,25 @@ fn crowd(idler: &Running, size: usize, ask: bool) -> Vec<Client> {
         }
         crowd.push(client);
     }
-    wait_until("all to be accepted", PATIENCE, || {
-        (idler.proc().descriptors() >= before + size).then_some(())
-    });
+    // Connections are accepted in the order they came: whoever comes last, and is served, came after all.
+    assert_eq!(idler.get("/hello.txt").status, 200);
     crowd
 }
 
+/// Waits until idler has noticed that everybody has left; only its own descriptors remain.
+fn all_have_left(idler: &Running) {
+    wait_until("everybody to be gone", PATIENCE, || {
+        (idler.proc().descriptors() < OWN_DESCRIPTORS).then_some(())
+    });
+}
+
 fn idle_crowd_costs_little(ask: bool) {
+    let _alone = alone();
     let size = crowd_size();
     let idler = Idler::serve(fixture_site()).env("RUST_LOG", "").start();
     // What is made once, for the first ones, is not what the others cost.
     drop(crowd(&idler, 100, true));
-    let base = idler.proc().descriptors();
-    wait_until("the first to be gone", PATIENCE, || {
-        (idler.proc().descriptors() + 100 <= base || idler.proc().descriptors() < 80).then_some(())
-    });
+    all_have_left(&idler);
     let before = idler.proc().anonymous_bytes();
     let mut held = crowd(&idler, size, ask);
     let after = idler.proc().anonymous_bytes();
@@ -90,6 +96,7 @@ fn connections_that_asked_before_cost_no_more() {
 
 #[test]
 fn an_idle_server_does_not_move() {
+    let _alone = alone();
     let idler = Idler::serve(fixture_site()).env("RUST_LOG", "").start();
     let _held = crowd(&idler, crowd_size().min(2_000), true);
     // The last line of the log may still be on its way.
@@ -129,17 +136,15 @@ fn it_is_one_thread_whatever_it_does() {
 
 #[test]
 fn a_crowd_that_has_left_leaves_nothing_behind() {
+    let _alone = alone();
     let idler = Idler::serve(fixture_site()).env("RUST_LOG", "").start();
     let size = crowd_size().min(3_000);
     drop(crowd(&idler, size, true));
-    let before = wait_until("the first crowd to be gone", PATIENCE, || {
-        (idler.proc().descriptors() < 80).then(|| idler.proc().anonymous_bytes())
-    });
+    all_have_left(&idler);
+    let before = idler.proc().anonymous_bytes();
     for _ in 0..3 {
         drop(crowd(&idler, size, true));
-        wait_until("the crowd to be gone", PATIENCE, || {
-            (idler.proc().descriptors() < 80).then_some(())
-        });
+        all_have_left(&idler);
     }
     let after = idler.proc().anonymous_bytes();
     assert!(after <= before + 64 * 1024, "{before} bytes became {after}");

@@ -198,3 +198,21 @@ fn what_is_no_socket_is_left_alone() {
     let text = message(&[bind(&folder.0.join("x".repeat(200)))], 0);
     assert!(text.contains("too long"), "{text}");
 }
+
+#[test]
+fn a_socket_made_elsewhere_is_adopted_if_it_listens() {
+    let made = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = made.local_addr().unwrap();
+    let adopted = Listening::adopt(made.into()).unwrap();
+    assert_eq!(adopted.address(), &Address::Ip(at));
+    assert!(sockopt::tcp_nodelay(&adopted.socket).unwrap());
+    let flags = rustix::fs::fcntl_getfl(&adopted.socket).unwrap();
+    assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+
+    let (connected, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+    let datagram = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let file = std::fs::File::open("/dev/null").unwrap();
+    for fd in [connected.into(), datagram.into(), file.into()] {
+        assert!(Listening::adopt(fd).is_err());
+    }
+}

@@ -101,12 +101,11 @@ fn parse_two_digit_year(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
     };
     // In the fiftieth year ahead the rest of the date decides. The weekday belongs to one century only:
     // where it is not that of the year ahead, the date can still be one of the past.
-    let limit = Civil {
-        year: latest,
-        ..today
-    };
+    let limit = (latest, today.within_year());
     read(year)
-        .filter(|&seconds| Civil::of(seconds).is_some_and(|date| date <= limit))
+        .filter(|&seconds| {
+            Civil::of(seconds).is_some_and(|date| (date.year, date.within_year()) <= limit)
+        })
         .or_else(|| read(year - 100))
 }
 
@@ -146,8 +145,8 @@ pub fn iso_8601(seconds: UnixSeconds) -> Option<[u8; 20]> {
     Some(out)
 }
 
-/// A second as the calendar has it. Ordered by time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+/// A second as the calendar has it.
+#[derive(Clone, Copy, Debug)]
 struct Civil {
     /// 1970 to 9999.
     year: u32,
@@ -196,6 +195,11 @@ impl Civil {
             second_of_day: small(seconds % SECONDS_A_DAY)?,
             weekday: small((days + 3) % 7)?, // 1970-01-01 was a Thursday
         })
+    }
+
+    /// Ordered as the seconds of any one year are.
+    fn within_year(self) -> (u32, u32, u32) {
+        (self.month, self.day, self.second_of_day)
     }
 
     fn day_name(self) -> [u8; 3] {
@@ -337,6 +341,13 @@ mod tests {
                 "Wednesday, 01-Jan-76 00:00:00 GMT",
                 Some("2076-01-01T00:00:00Z"),
             ),
+            // A Monday, and a Sunday (the weekdays decide nothing).
+            (
+                NOW + 4 * 86_400,
+                "Sunday, 05-Jan-76 00:00:00 GMT",
+                Some("2076-01-05T00:00:00Z"),
+            ),
+            (NOW + 4 * 86_400, "Sunday, 05-Jan-76 00:00:01 GMT", None),
             // A second later is, so it is the most recent such year of the past.
             (NOW, "Wednesday, 01-Jan-76 00:00:01 GMT", None), // the weekday of 2076
             (

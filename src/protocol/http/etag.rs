@@ -92,8 +92,8 @@ pub fn find_in_list<'a>(
     for line in lines {
         let mut rest = trim(line);
         if rest == b"*" {
-            // Beside anything else, or twice, a star is no list.
-            if any || tags {
+            // Twice, a star is no list; nor is it beside tags, as the end finds.
+            if any {
                 return ListMatch::Malformed;
             }
             any = true;

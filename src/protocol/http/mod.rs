@@ -10,10 +10,16 @@ pub mod date;
 pub mod etag;
 pub(crate) mod fields;
 pub mod head;
+pub mod multipart;
+pub mod negotiation;
+pub mod preconditions;
+pub mod range;
+pub mod redirects;
 pub mod request;
 pub mod response;
 #[cfg(test)]
 pub(crate) mod seeded;
 pub mod server;
+pub mod span;
 pub mod status;
 pub mod target;

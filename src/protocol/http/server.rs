@@ -19,7 +19,7 @@ use super::request::Refusal;
 use super::status::Status;
 
 pub use reading::{Head, Hearing, Reading};
-pub use sending::{After, Body, Bytes, Output, Sending, Span};
+pub use sending::{After, Body, Bytes, FileSpan, Output, Parts, Sending};
 pub use transitions::{TRANSITIONS, Transition};
 
 /// The state of a connection. States are moved, not mutated; `Closed` is what taking one leaves behind.

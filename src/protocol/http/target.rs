@@ -88,7 +88,7 @@ fn split<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target<'a>, 
 }
 
 /// The host of `uri-host [":" port]`, without the port; `None` if it is malformed (RFC 3986 §3.2.2).
-/// An empty host is not: it names nobody (RFC 9110 §4.2.1).
+/// An empty host is well-formed: whoever answers here is meant (RFC 9112 §3.3).
 pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
     let (host, port) = if let Some(literal) = authority.strip_prefix(b"[") {
         let end = literal.iter().position(|&b| b == b']')?;
@@ -125,7 +125,7 @@ pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
             return None;
         }
     }
-    (port_fits && !host.is_empty()).then_some(host)
+    port_fits.then_some(host)
 }
 
 /// A path beneath the root of a site: decoded, without NUL, empty, `.` or `..` segments. It cannot name

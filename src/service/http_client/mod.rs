@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use crate::cli::{GetOptions, HeaderLine, Voice};
-use crate::limits::REDIRECTS_MAX;
+use crate::limits::FOLLOWED_REDIRECTS_MAX;
 use crate::protocol::http::client::Url;
 use crate::reactor::clock::precisely_now;
 
@@ -37,7 +37,7 @@ pub(super) struct Answer {
 
 /// Gets it, and returns the exit code: 0; 3, 4, 5 for such a status; 1 for a failure.
 ///
-/// Follows at most [`REDIRECTS_MAX`] redirects.
+/// Follows at most [`FOLLOWED_REDIRECTS_MAX`] redirects.
 pub fn run(options: &GetOptions) -> ExitCode {
     // The first `-v` is for the heads.
     let verbose = options.voice.verbose.saturating_sub(1);
@@ -59,14 +59,14 @@ fn follow(options: &GetOptions) -> Result<u16, Failure> {
     let asked = &options.url;
     let url = Url::new(&asked.host, asked.port, &asked.target);
     let mut url = url.map_err(|e| Failure::new(e.to_string()))?;
-    for _ in 0..=REDIRECTS_MAX {
+    for _ in 0..=FOLLOWED_REDIRECTS_MAX {
         let answer = get(options, &url)?;
         let Some(location) = answer.location.filter(|_| options.follow) else {
             return Ok(answer.status);
         };
         url = redirect(options, &url, &location).map_err(Failure::new)?;
     }
-    let line = format!("{url} is redirect number {}", REDIRECTS_MAX + 1);
+    let line = format!("{url} is redirect number {}", FOLLOWED_REDIRECTS_MAX + 1);
     Err(Failure::new(line))
 }
 

@@ -13,12 +13,11 @@ use crate::protocol::http::request::{Fields, Method, Refusal};
 use crate::protocol::http::server::{
     HEAD_TOO_SLOW, Head, Hearing, Linger, Reading, Sending, State,
 };
-use crate::protocol::http::status::Status;
 use crate::reactor::{Attempt, Context, Next, Side, Stage, Transport};
 use crate::service::Service;
-use crate::service::answer::{Reply, Wish};
 use crate::service::counters::Close;
 use crate::service::record::Record;
+use crate::service::reply::{Reply, Wish};
 
 use super::{HttpConnection, Note, Step, close, close_failed, since_change};
 
@@ -154,22 +153,13 @@ impl<T: Transport> HttpConnection<T> {
                     minor: request.minor,
                 };
                 let reply = http.answer(&request, wish, &cx.now);
-                let keep = keep && reply.status != Status::BAD_REQUEST;
+                let keep = reply.keep;
                 let record = cx
                     .shared
                     .access
                     .is_on()
                     .then(|| Record::of(self.peer(), &request, reply.status, &cx.now));
-                (
-                    reply,
-                    (keep, drain),
-                    Note {
-                        record,
-                        since: cx.now.tick,
-                        moved: 0,
-                        clean,
-                    },
-                )
+                (reply, (keep, drain), Note::new(record, cx.now.tick, clean))
             }
             Err(refusal) => {
                 debug!(
@@ -181,16 +171,7 @@ impl<T: Transport> HttpConnection<T> {
                     cx.shared.access.is_on().then(|| {
                         Record::of_refusal(self.peer(), head.bytes(), reply.status, &cx.now)
                     });
-                (
-                    reply,
-                    (false, None),
-                    Note {
-                        record,
-                        since: cx.now.tick,
-                        moved: 0,
-                        clean: false,
-                    },
-                )
+                (reply, (false, None), Note::new(record, cx.now.tick, false))
             }
         };
         cx.shared.counters.reply(reply.status);
@@ -214,16 +195,7 @@ impl<T: Transport> HttpConnection<T> {
             .access
             .is_on()
             .then(|| Record::of_refusal(self.peer(), b"", reply.status, &cx.now));
-        begin(
-            reply,
-            None,
-            Note {
-                record,
-                since: cx.now.tick,
-                moved: 0,
-                clean: false,
-            },
-        )
+        begin(reply, None, Note::new(record, cx.now.tick, false))
     }
 
     /// Row 8.
@@ -246,6 +218,10 @@ impl<T: Transport> HttpConnection<T> {
 }
 
 fn begin(reply: Reply, rest: Option<Reading>, note: Note) -> Step {
+    let note = Note {
+        listing: reply.listing,
+        ..note
+    };
     Step::go(State::WritingHeaders(Box::new(Sending::new(
         reply.bytes,
         reply.head_len,

@@ -27,13 +27,23 @@ impl<T: Transport> HttpConnection<T> {
         if cx.stage != Stage::Running {
             out.withdraw_reuse();
         }
+        let late = take(&mut cx.expired) && !changed;
+        if late {
+            // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
+            cx.link.ready.set(Side::Write);
+        }
         let headers = !out.head_is_out();
         let stall = cx.shared.http.patience.stall;
         let attempt = match out.output() {
             Output::Done => return self.finish(out, cx),
             Output::Produce => {
-                cx.shared.http.produce(&mut out, &mut cx.link);
-                return Step::go(writing(out));
+                return match cx.shared.http.produce(&mut out, &cx.now) {
+                    Ok(true) => Step::go(writing(out)),
+                    Ok(false) => {
+                        Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
+                    }
+                    Err(e) => close_failed(cx, &e),
+                };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => match self.stream.send_file(&mut cx.link, file, at, len)
@@ -53,8 +63,6 @@ impl<T: Transport> HttpConnection<T> {
                 if matches!(out.output(), Output::Done) {
                     return self.finish(out, cx);
                 }
-                // The time without progress begins again.
-                cx.expired = false;
                 if headers && out.head_is_out() {
                     Step::go(State::WritingBody(out))
                 } else {
@@ -62,7 +70,7 @@ impl<T: Transport> HttpConnection<T> {
                 }
             }
             Attempt::Blocked => {
-                if take(&mut cx.expired) || is_too_slow(&mut out.note, cx.now.tick, stall) {
+                if late || is_too_slow(&mut out.note, cx.now.tick, stall) {
                     let sent = out.body_sent();
                     cx.shared.log_line(&mut out.note.record, cx.now, sent);
                     return close(

@@ -189,15 +189,20 @@ impl Client {
     }
 
     fn exactly(&mut self, bytes: usize, deadline: Instant) -> Result<Vec<u8>, Trouble> {
-        while self.heard.len() < bytes {
-            if !self.more(deadline)? {
-                return Err(Trouble::CutOff(format!(
-                    "{} of {bytes} bytes of content",
-                    self.heard.len()
-                )));
+        let before = bytes.min(self.heard.len());
+        let mut content: Vec<u8> = self.heard.drain(..before).collect();
+        content.resize(bytes, 0);
+        let mut have = before;
+        while have < bytes {
+            match self.read(&mut content[have..], deadline)? {
+                0 => {
+                    let had = format!("{have} of {bytes} bytes of content");
+                    return Err(Trouble::CutOff(had));
+                }
+                n => have += n,
             }
         }
-        Ok(self.heard.drain(..bytes).collect())
+        Ok(content)
     }
 
     fn chunks(&mut self, deadline: Instant) -> Result<Vec<u8>, Trouble> {
@@ -225,6 +230,30 @@ impl Client {
             }
             if !self.more(deadline)? {
                 return Err(Trouble::CutOff(show(&self.heard)));
+            }
+        }
+    }
+
+    /// Reads over so many bytes of content without keeping them.
+    pub(crate) fn skip(&mut self, bytes: u64) -> Result<(), Trouble> {
+        let deadline = Instant::now() + self.patience;
+        let mut left = bytes;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let heard = usize::try_from(left).map_or(self.heard.len(), |l| l.min(self.heard.len()));
+            self.heard.drain(..heard);
+            left -= heard as u64;
+            if left == 0 {
+                return Ok(());
+            }
+            let room = usize::try_from(left).map_or(buffer.len(), |l| l.min(buffer.len()));
+            match self.read(&mut buffer[..room], deadline)? {
+                0 => {
+                    return Err(Trouble::CutOff(format!(
+                        "{left} of {bytes} bytes were left"
+                    )));
+                }
+                n => left -= n as u64,
             }
         }
     }
@@ -276,7 +305,15 @@ impl Client {
 
     /// Reads once. `false` at the end of input.
     fn more(&mut self, deadline: Instant) -> Result<bool, Trouble> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; 16 * 1024];
+        let bytes = self.read(&mut buffer, deadline)?;
+        self.heard.extend_from_slice(&buffer[..bytes]);
+        Ok(bytes > 0)
+    }
+
+    /// Reads once from the socket; 0 at the end of input.
+    fn read(&mut self, buffer: &mut [u8], deadline: Instant) -> Result<usize, Trouble> {
+        use io::ErrorKind as Kind;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -285,22 +322,16 @@ impl Client {
             self.stream
                 .set_read_timeout(Some(left))
                 .expect("a socket option");
-            match self.stream.read(&mut buffer) {
-                Ok(0) => return Ok(false),
-                Ok(bytes) => {
-                    self.heard.extend_from_slice(&buffer[..bytes]);
-                    return Ok(true);
-                }
-                Err(e) => {
-                    use io::ErrorKind as Kind;
-                    let kind = e.kind();
-                    if matches!(kind, Kind::ConnectionReset | Kind::BrokenPipe) {
-                        return Err(Trouble::Reset);
-                    }
-                    if !matches!(kind, Kind::WouldBlock | Kind::TimedOut | Kind::Interrupted) {
-                        return Err(Trouble::Malformed(format!("the socket said {e}")));
-                    }
-                }
+            let error = match self.stream.read(buffer) {
+                Ok(bytes) => return Ok(bytes),
+                Err(e) => e,
+            };
+            let kind = error.kind();
+            if matches!(kind, Kind::ConnectionReset | Kind::BrokenPipe) {
+                return Err(Trouble::Reset);
+            }
+            if !matches!(kind, Kind::WouldBlock | Kind::TimedOut | Kind::Interrupted) {
+                return Err(Trouble::Malformed(format!("the socket said {error}")));
             }
         }
     }

@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod site;
 
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub(crate) use http::{Client, Reply};
@@ -57,6 +58,13 @@ pub(crate) fn watch_for(period: Duration, mut look: impl FnMut()) {
         std::thread::park_timeout(LOOK_AGAIN.min(period));
     }
     look();
+}
+
+/// Lets one test at a time measure, or take most of the descriptors of this process.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    // That another test failed while it was alone is no reason to fail.
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A file or folder of the repository.

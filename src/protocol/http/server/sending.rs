@@ -5,6 +5,8 @@
 
 use std::rc::Rc;
 
+use crate::protocol::http::multipart::Multipart;
+
 use super::Reading;
 
 /// Bytes to be sent: shared with the cache, or made for this reply.
@@ -27,7 +29,7 @@ impl AsRef<[u8]> for Bytes {
 
 /// A span of a file.
 #[derive(Debug)]
-pub struct Span<F> {
+pub struct FileSpan<F> {
     /// The file.
     pub file: F,
     /// Where the span begins.
@@ -36,15 +38,58 @@ pub struct Span<F> {
     pub len: u64,
 }
 
+impl<F> FileSpan<F> {
+    fn moved(&mut self, n: usize) {
+        self.at += n as u64;
+        self.len = self.len.saturating_sub(n as u64);
+    }
+}
+
 /// What follows the first bytes of a reply.
 #[derive(Debug)]
 pub enum Body<F> {
     /// Nothing: all of it is in the first bytes.
     Nothing,
     /// A span of a file.
-    Span(Span<F>),
+    Span(FileSpan<F>),
+    /// Several spans of a file, each with a frame before it.
+    Parts(Box<Parts<F>>),
     /// Something whose owner makes it piece by piece, when asked ([`Output::Produce`]).
     Produced,
+}
+
+/// The parts of a file that are still to be sent (RFC 9110 §14.6).
+#[derive(Debug)]
+pub struct Parts<F> {
+    span: FileSpan<F>,
+    frames: Multipart,
+    next: usize,
+}
+
+impl<F> Parts<F> {
+    /// All of them.
+    pub fn new(file: F, frames: Multipart) -> Self {
+        Self {
+            span: FileSpan {
+                file,
+                at: 0,
+                len: 0,
+            },
+            frames,
+            next: 0,
+        }
+    }
+
+    /// Goes on to the next part: its frame. After the last one it is the end of the body, and false.
+    fn advance(&mut self, frame: &mut Vec<u8>) -> bool {
+        let Some(span) = self.frames.frame(self.next, frame) else {
+            return false;
+        };
+        self.next += 1;
+        self.span.at = span.start;
+        self.span.len = span.len();
+        true
+    }
 }
 
 /// What is to be sent next.
@@ -113,6 +158,7 @@ impl<F, N> Sending<F, N> {
             Body::Nothing => Output::Done,
             Body::Span(span) if span.len == 0 => Output::Done,
             Body::Span(span) => Output::Span(&span.file, span.at, span.len),
+            Body::Parts(parts) => Output::Span(&parts.span.file, parts.span.at, parts.span.len),
             Body::Produced => Output::Produce,
         }
     }
@@ -123,9 +169,27 @@ impl<F, N> Sending<F, N> {
         if self.at < self.bytes.as_ref().len() {
             self.at += n;
         } else if let Body::Span(span) = &mut self.body {
-            span.at += n as u64;
-            span.len = span.len.saturating_sub(n as u64);
+            span.moved(n);
+        } else if let Body::Parts(parts) = &mut self.body {
+            parts.span.moved(n);
         }
+        self.frame_next_part();
+    }
+
+    /// When a part is out, its successor's frame takes the place of the bytes that have gone.
+    fn frame_next_part(&mut self) {
+        let Body::Parts(parts) = &mut self.body else {
+            return;
+        };
+        if parts.span.len > 0 || self.at < self.bytes.as_ref().len() {
+            return;
+        }
+        let mut frame = Vec::new();
+        if !parts.advance(&mut frame) {
+            self.body = Body::Nothing;
+        }
+        self.bytes = Bytes::Own(frame);
+        self.at = 0;
     }
 
     /// Gives the next piece of a body that is [`Body::Produced`], and what follows it.

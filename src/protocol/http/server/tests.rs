@@ -97,7 +97,7 @@ fn sending(rest: Option<Reading>) -> Out {
     Sending::new(
         Bytes::Own(head),
         head_len,
-        Body::Span(Span {
+        Body::Span(FileSpan {
             file: "file",
             at: 10,
             len: 5,
