@@ -10,6 +10,7 @@
 )]
 mod architecture;
 mod clients;
+mod companions;
 mod confinement;
 mod fairness;
 mod files;
