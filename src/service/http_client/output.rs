@@ -97,7 +97,7 @@ impl Output {
         };
         match (head.status, half) {
             (206, Some(half)) => Self::complete(name, half, head),
-            (206, None) => Err(Failure::new(
+            (206, None) if resume => Err(Failure::new(
                 "the server sent a part of the file, which nobody asked for",
             )),
             (416, Some(half)) => Self::already_whole(name, half, head),

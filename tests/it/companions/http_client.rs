@@ -230,6 +230,19 @@ fn a_file_is_whole_or_not_there_and_errors_are_not_saved() {
     assert_eq!(fs::read_dir(site.path()).expect("it is there").count(), 1);
 }
 
+#[test]
+fn a_part_that_was_asked_for_by_hand_can_be_saved() {
+    let site = Site::new();
+    let file = site.path().join("f");
+    let part =
+        "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nhi";
+    let name = file.to_str().expect("ours");
+    let (outcome, requests) = got(&[part], &["-H", "Range: bytes=0-1", "-o", name, "{}/"]);
+    assert_eq!(said(&outcome), (Some(0), String::new(), ""));
+    assert!(requests[0].contains("\r\nRange: bytes=0-1\r\n"));
+    assert_eq!(fs::read(&file).expect("it is there"), b"hi");
+}
+
 const HALF: &str = "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n01234";
 
 /// What is left after a download of half a file, and then another answer.
