@@ -189,6 +189,13 @@ pub const LISTING_STEPS_PER_TURN: u32 = 3;
 
 // ---- policies ---------------------------------------------------------------------------------
 
+/// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
+pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;
+
+/// The longest freshness that `--cache` promises: a year, which caches take for
+/// "as good as for ever".
+pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
 /// between two turns of the loop, and must not be felt there.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
@@ -297,7 +304,50 @@ pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
 pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);
 
+/// How long a client waits for a peer that says nothing.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests that `--keep` and `--pipeline` may ask for: enough for any figure, few enough to end.
+pub const REPEATED_REQUESTS_MAX: u32 = 1_000_000;
+
+/// The customary ports of the companions, as socket courses use them. 12000 and 1313 are written in
+/// many exercises; daytime's own port 13 needs privileges.
+pub const MESSAGE_PORT: u16 = 8000;
+/// See [`MESSAGE_PORT`].
+pub const DAYTIME_PORT: u16 = 1313;
+/// See [`MESSAGE_PORT`].
+pub const TRANSFER_PORT: u16 = 5566;
+/// See [`MESSAGE_PORT`].
+pub const PING_PORT: u16 = 12000;
+
+/// Pings sent, one each [`PING_INTERVAL`], as the exercises ask for.
+pub const PING_COUNT: u32 = 10;
+
+/// Time from one ping to the next.
+pub const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a ping waits for its reply.
+pub const PING_WAIT: Duration = Duration::from_secs(1);
+
+/// The largest payload of a UDP datagram over IPv4, in bytes.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
 // ---- crowd ------------------------------------------------------------------------------------
+
+/// Clients of a crowd when none are counted: below the least descriptor limit that is common (1,024).
+pub const CROWD_CLIENTS: u32 = 1_000;
+
+/// Clients one `idler crowd` can have: as many as the most descriptors of a process.
+pub const CROWD_CLIENTS_MAX: u32 = 1_048_576;
+
+/// How long a crowd is held.
+pub const CROWD_DURATION: Duration = Duration::from_secs(60);
+
+/// Time between two bytes of a slow head: the customary pace of the attack.
+pub const CROWD_DRIP: Duration = Duration::from_secs(10);
+
+/// Connections a crowd opens in a second: few enough that no accept queue overflows.
+pub const CROWD_RATE: u32 = 1_000;
 
 // ---- command line -----------------------------------------------------------------------------
 
@@ -332,55 +382,5 @@ pub const UNIX_PATH_BYTES_MAX: usize = 107;
 /// Characters of a mistaken argument that an error line repeats; the line should stay one line.
 pub const SHOWN_ARGUMENT_CHARS_MAX: usize = 100;
 
-/// How long a client waits for a peer that says nothing.
-pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Requests that `--keep` and `--pipeline` may ask for: enough for any figure, few enough to end.
-pub const REPEATED_REQUESTS_MAX: u32 = 1_000_000;
-
-/// The customary ports of the companions, as socket courses use them. 12000 and 1313 are written in
-/// many exercises; daytime's own port 13 needs privileges.
-pub const MESSAGE_PORT: u16 = 8000;
-/// See [`MESSAGE_PORT`].
-pub const DAYTIME_PORT: u16 = 1313;
-/// See [`MESSAGE_PORT`].
-pub const TRANSFER_PORT: u16 = 5566;
-/// See [`MESSAGE_PORT`].
-pub const PING_PORT: u16 = 12000;
-
-/// Pings sent, one each [`PING_INTERVAL`], as the exercises ask for.
-pub const PING_COUNT: u32 = 10;
-
-/// Time from one ping to the next.
-pub const PING_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long a ping waits for its reply.
-pub const PING_WAIT: Duration = Duration::from_secs(1);
-
-/// The largest payload of a UDP datagram over IPv4, in bytes.
-pub const DATAGRAM_BYTES_MAX: usize = 65_507;
-
-/// Clients of a crowd when none are counted: below the least descriptor limit that is common (1,024).
-pub const CROWD_CLIENTS: u32 = 1_000;
-
-/// How long a crowd is held.
-pub const CROWD_DURATION: Duration = Duration::from_secs(60);
-
-/// Time between two bytes of a slow head: the customary pace of the attack.
-pub const CROWD_DRIP: Duration = Duration::from_secs(10);
-
-/// Connections a crowd opens in a second: few enough that no accept queue overflows.
-pub const CROWD_RATE: u32 = 1_000;
-
-/// The longest freshness that `--cache` promises: a year, which caches take for
-/// "as good as for ever".
-pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-
 /// The longest delay put between two writes, or on a datagram.
 pub const DELAY_OPTION_MAX: Duration = Duration::from_secs(60);
-
-/// Clients one `idler crowd` can have: as many as the most descriptors of a process.
-pub const CROWD_CLIENTS_MAX: u32 = 1_048_576;
-
-/// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
-pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;

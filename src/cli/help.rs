@@ -12,7 +12,7 @@ use table::{Row, Value, Verb, VerbRow};
 const WIDTH: usize = 79;
 
 /// idler in half a line.
-pub(crate) const TITLE: &str = "a static-file HTTP server and its companions on one thread";
+pub(crate) const TITLE: &str = "a static-file HTTP server on one thread";
 
 /// The page of `idler --help`.
 pub(crate) fn overview() -> String {

@@ -39,10 +39,8 @@ pub struct ServeOptions {
     pub no_listing: bool,
     /// Names that begin with a dot are served.
     pub hidden: bool,
-    /// Header lines for every reply; [`limits::GIVEN_HEADER_BYTES_MAX`] together with the next.
+    /// Header lines for every reply; [`limits::GIVEN_HEADER_BYTES_MAX`] together.
     pub headers: Vec<HeaderLine>,
-    /// Header lines for replies to paths that begin so; the beginning starts with `/`.
-    pub headers_below: Vec<(String, HeaderLine)>,
     /// Media types that win over the built-in ones; of equal extensions the last counts.
     pub types: Vec<TypeRule>,
     /// Missing pages are answered with the root's index.
@@ -73,7 +71,7 @@ pub struct ServeOptions {
     pub status: Option<String>,
     /// Who may see the figures besides this machine.
     pub status_from: Vec<Cidr>,
-    /// The user to become.
+    /// The user to become, with `:group` or without.
     pub user: Option<String>,
     /// Companions on the same loop.
     pub with: Vec<Companion>,
@@ -154,7 +152,6 @@ impl ServeOptions {
     /// Understands what was typed.
     pub(crate) fn read(typed: &Typed) -> Result<Self, UsageError> {
         let path = typed.words.first();
-        let (headers, headers_below) = headers(typed)?;
         let (health, status) = own_paths(typed)?;
         Ok(Self {
             path: served_path(path.map(OsString::as_os_str))?,
@@ -169,8 +166,7 @@ impl ServeOptions {
             },
             no_listing: typed.switch(Id::NoListing)?,
             hidden: typed.switch(Id::Hidden)?,
-            headers,
-            headers_below,
+            headers: headers(typed)?,
             types: typed.all(Id::Type, values::type_rule)?,
             spa: typed.switch(Id::Spa)?,
             clean_urls: typed.switch(Id::CleanUrls)?,
@@ -236,19 +232,10 @@ pub(super) fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
     }
 }
 
-/// Header lines for all replies, and those for some paths.
-type Headers = (Vec<HeaderLine>, Vec<(String, HeaderLine)>);
-
-fn headers(typed: &Typed) -> Result<Headers, UsageError> {
-    let (mut all, mut some) = (Vec::new(), Vec::new());
-    for (below, line) in typed.all(Id::Header, values::header_below)? {
-        match below {
-            None => all.push(line),
-            Some(below) => some.push((below, line)),
-        }
-    }
-    common::within_limit(all.iter().chain(some.iter().map(|(_, line)| line)))?;
-    Ok((all, some))
+fn headers(typed: &Typed) -> Result<Vec<HeaderLine>, UsageError> {
+    let headers = typed.all(Id::Header, values::header_line)?;
+    common::within_limit(&headers)?;
+    Ok(headers)
 }
 
 /// The paths of health and status, which must differ.

@@ -271,7 +271,11 @@ pub(crate) fn every_option() -> impl Iterator<Item = &'static Row> {
         tools::OPTIONS,
         PAGES,
     ];
-    by_subject.into_iter().flatten()
+    let there = |row: &&Row| {
+        let of_a_verb = row.verbs.iter().any(|verb| !is_later(LATER_VERBS, verb));
+        of_a_verb && !is_later(LATER_OPTIONS, &row.id)
+    };
+    by_subject.into_iter().flatten().filter(there)
 }
 
 /// The row of a verb.
@@ -289,7 +293,41 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
         tools::VERBS,
         PRINTERS,
     ];
-    by_subject.into_iter().flatten()
+    let there = |row: &&VerbRow| !is_later(LATER_VERBS, &row.verb);
+    by_subject.into_iter().flatten().filter(there)
+}
+
+/// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
+const LATER_VERBS: &[Verb] = &[
+    Verb::Crowd,
+    Verb::Explain,
+    Verb::Precompress,
+    Verb::Password,
+];
+
+/// The same for options of `serve`.
+const LATER_OPTIONS: &[Id] = &[
+    Id::Spa,
+    Id::CleanUrls,
+    Id::Cache,
+    Id::Cors,
+    Id::Host,
+    Id::Redirects,
+    Id::Auth,
+    Id::Allow,
+    Id::MaxPerAddress,
+    Id::ProxyFrom,
+    Id::ReusePort,
+    Id::Health,
+    Id::Status,
+    Id::StatusFrom,
+    Id::User,
+    Id::With,
+];
+
+/// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
+fn is_later<T: PartialEq>(later: &[T], row: &T) -> bool {
+    !cfg!(test) && later.contains(row)
 }
 
 /// The verb that is meant when none is named.

@@ -566,6 +566,29 @@ fn every_option_is_in_help_manual_page_and_completions() {
     }
 }
 
+#[test]
+fn the_examples_are_understood() {
+    for verb in table::every_verb() {
+        assert!(!verb.examples.is_empty(), "{}", verb.name);
+        for (example, _) in verb.examples {
+            // What follows is for the shell.
+            let command = example.split(['>', '&']).next().unwrap();
+            // Of the pieces between quotes, every second one stands inside them.
+            let mut line = String::new();
+            for (number, piece) in command.split('\'').enumerate() {
+                let inside = number % 2 == 1;
+                line.push_str(&if inside {
+                    piece.replace(' ', "_")
+                } else {
+                    piece.to_owned()
+                });
+            }
+            let line = line.trim().strip_prefix("idler").expect(example);
+            parsed(line, &[]).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+}
+
 /// A value for each option that differs from its default; `_` stands for a blank.
 const SAMPLES: &[(&str, &str)] = &[
     ("port", "81"),
@@ -868,14 +891,4 @@ fn what_contradicts_itself_is_refused() {
         let error = parsed(line, &[]).expect_err(line);
         assert_eq!(error.to_string(), format!("idler: {expected}"), "{line}");
     }
-}
-
-#[test]
-fn header_lines_may_be_meant_for_some_paths() {
-    let options = served("-H A:1 -H /assets/_B:_2");
-    assert_eq!(options.headers.len(), 1);
-    let [(below, line)] = options.headers_below.as_slice() else {
-        panic!("{:?}", options.headers_below)
-    };
-    assert_eq!((below.as_str(), line.name.as_str()), ("/assets/", "B"));
 }

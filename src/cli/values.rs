@@ -19,9 +19,7 @@ pub(crate) use header::{header_line, request_header_line, type_rule};
 pub use network::{Cidr, Companion, Url};
 pub(crate) use network::{cidr, companions, host, peer_port, target_of_path, url, url_of_words};
 pub use policy::{CachePolicy, HostRule, Jitter, Share};
-pub(crate) use policy::{
-    cache_policy, delay, header_below, host_rule, jitter, own_path, share, user,
-};
+pub(crate) use policy::{cache_policy, delay, host_rule, jitter, own_path, share, user};
 
 use crate::limits;
 use std::{

@@ -21,7 +21,7 @@ pub(super) const VERB: VerbRow = VerbRow {
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
          the current directory. One thread does everything.",
         "The URLs are printed on standard error once idler really listens; standard output has \
-         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again and reads redirects and passwords again.",
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again.",
     ],
     examples: &[
         ("idler", "this directory, for this machine alone"),
@@ -35,10 +35,6 @@ pub(super) const VERB: VerbRow = VerbRow {
             "a header on every reply",
         ),
         ("idler --access-log off -v site", "only why connections end"),
-        (
-            "idler --with daytime=1313,ping=12000 site",
-            "companions on the same loop",
-        ),
     ],
 };
 
@@ -131,7 +127,7 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("'NAME: VALUE'"),
         repeat: Repeat::EachLine,
         help: "Send this header line with every reply",
-        more: "'/assets/ Name: value' sends it for paths that begin with /assets/ only. Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
+        more: "Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
                refused.",
         ..ROW
     },
@@ -392,6 +388,7 @@ pub(super) const OPTIONS: &[Row] = &[
         group: OPERATION,
         long: "user",
         value: Value::Text("NAME"),
+        more: "A name or a number, with :GROUP or without.",
         help: "Become this user once it listens (as root only)",
         ..ROW
     },

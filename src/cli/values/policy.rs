@@ -4,7 +4,7 @@
 //! Invariant: amounts are whole numbers of a stated unit; nothing is rounded twice.
 //! Read next: `serve.rs`.
 
-use super::{HeaderLine, duration, header_line, shown};
+use super::{duration, shown};
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},
@@ -127,30 +127,10 @@ pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
         })
 }
 
-/// A header line, alone or after the beginning of the paths it is meant for.
-pub(crate) fn header_below(given: &OsStr) -> Result<(Option<String>, HeaderLine), String> {
-    let bytes = given.as_bytes();
-    if bytes.first() != Some(&b'/') {
-        return Ok((None, header_line(given)?));
-    }
-    // No header name begins with '/', so the two forms cannot be mistaken for each other.
-    let blank = bytes.iter().position(|&byte| byte == b' ');
-    let (below, line) = bytes.split_at(blank.unwrap_or(bytes.len()));
-    let below = str::from_utf8(below).ok().filter(|_| blank.is_some());
-    let Some(below) = below.filter(|below| !below.chars().any(char::is_control)) else {
-        return Err(format!(
-            "{} is not of the form '/path/ Name: value'",
-            shown(given)
-        ));
-    };
-    let line = header_line(OsStr::from_bytes(&line[1..]))?;
-    Ok((Some(below.to_owned()), line))
-}
-
-/// The name or number of a user.
+/// The name or number of a user, with `:GROUP` or without. Whether there is one is not known here.
 pub(crate) fn user(given: &OsStr) -> Result<String, String> {
     let text = given.to_str().unwrap_or_default();
-    let odd = |char: char| matches!(char, ':' | '/') || char.is_whitespace() || char.is_control();
+    let odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
     if text.is_empty() || text.contains(odd) {
         return Err(format!("{} is not the name of a user", shown(given)));
     }
