@@ -155,7 +155,7 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
 }
 
 /// The least rate, averaged over at least one stall time.
-fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
+pub(super) fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
     let elapsed = now.since(note.since);
     if elapsed < stall {
         return false;
