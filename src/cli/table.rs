@@ -322,7 +322,6 @@ const LATER_OPTIONS: &[Id] = &[
     Id::Status,
     Id::StatusFrom,
     Id::User,
-    Id::With,
 ];
 
 /// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.

@@ -273,12 +273,13 @@ impl<E: Ear> Exchange<E> {
                 Ok(Ok(State::Saying))
             }
             Connecting::Failed(e) => Err(Failure::to_connect(self.to, &e)),
-            Connecting::Pending if cx.expired => {
-                Err(Failure::connect_timeout(self.to, CONNECT_TIMEOUT))
-            }
             Connecting::Pending => {
-                let deadline = cx.now.tick.after(CONNECT_TIMEOUT);
-                Ok(Err(Next::Park(Side::Write, Deadline::At(deadline))))
+                let patience = CONNECT_TIMEOUT.min(self.patience);
+                let end = self.moved.unwrap_or(cx.now.tick).after(patience);
+                if end.is_due(cx.now.tick) {
+                    return Err(Failure::connect_timeout(self.to, patience));
+                }
+                Ok(Err(Next::Park(Side::Write, Deadline::At(end))))
             }
         }
     }
@@ -322,7 +323,12 @@ impl<E: Ear> Exchange<E> {
                     }
                     return self.wait(Side::Read, cx).map(Err);
                 }
-                Attempt::Spent => return Ok(Err(Next::Again(Deadline::Keep))),
+                Attempt::Spent => {
+                    if let Some(progress) = &mut self.progress {
+                        progress.draw(self.wire_bytes, &cx.now);
+                    }
+                    return Ok(Err(Next::Again(Deadline::Keep)));
+                }
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }

@@ -61,7 +61,7 @@ fn check(options: &ServeOptions) -> ExitCode {
         .try_for_each(|setting| writeln!(out, "{setting}"));
     match printed {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 
@@ -160,7 +160,7 @@ fn start_logger(options: &ServeOptions) {
     logger::init(level, color);
 }
 
-fn open_site(options: &ServeOptions) -> Result<Site, String> {
+pub(super) fn open_site(options: &ServeOptions) -> Result<Site, String> {
     let path = options.path.display();
     Site::open(&options.path, options.hidden).map_err(|e| {
         let hint = match (e.kind(), options.path_resembles_verb) {
@@ -213,7 +213,7 @@ fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
     walls.raise()
 }
 
-fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
+pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     let mut types = MediaTypes::default();
     for rule in &options.types {
         let spec = format!("{}={}", rule.extension, rule.media_type);

@@ -248,7 +248,10 @@ impl Client {
                     self.record.would_blocks += u32::from(was_ready);
                     return Ok(None);
                 }
-                Attempt::Spent => return Ok(Some(Next::Again(Deadline::Keep))),
+                Attempt::Spent => {
+                    self.draw(cx);
+                    return Ok(Some(Next::Again(Deadline::Keep)));
+                }
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
@@ -263,11 +266,7 @@ impl Client {
             return Err(Failure::quiet(self.to, self.timeout));
         }
         let mut deadline = self.sending.not_before.unwrap_or(end);
-        let done = self.hearing.body_bytes;
-        if let Some(progress) = &mut self.hearing.progress
-            && done > 0
-        {
-            progress.draw(done, &cx.now);
+        if self.draw(cx) {
             let redraw = now.after(PROGRESS_INTERVAL);
             if redraw.is_due(deadline) {
                 deadline = redraw;
@@ -279,6 +278,16 @@ impl Client {
         }
         let side = if unsent { Side::Either } else { Side::Read };
         Ok(Some(Next::Park(side, Deadline::At(deadline))))
+    }
+
+    /// Draws how far it is, if there is anything to draw and anybody to look.
+    fn draw(&mut self, cx: &Context<'_, Solo>) -> bool {
+        let done = self.hearing.body_bytes;
+        match &mut self.hearing.progress {
+            Some(progress) if done > 0 => progress.draw(done, &cx.now),
+            Some(_) | None => return false,
+        }
+        true
     }
 
     fn over(&mut self, outcome: Result<(), Failure>, cx: &mut Context<'_, Solo>) -> Next {

@@ -1,7 +1,7 @@
 //! Where a body goes: standard output, or a file that is whole or not there.
 //!
 //! What lives here: new files, and completing half ones. It may not know sockets. A download with `-c` that is cut
-//! short stays as `NAME.part`, and what it was half of (its strong `ETag`, else `Last-Modified`) as `NAME.part.of`; the
+//! short stays as `NAME.part`, and what it was half of (its strong `ETag`, else `Last-Modified` if that is one) as `NAME.part.of`; the
 //! next one asks for the rest on condition that it is still the same (`If-Range`, RFC 9110 §13.1.5), else gets the whole.
 //!
 //! Invariant: a file never holds parts of two versions, and a name never stands for half a file.
@@ -10,6 +10,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::protocol::http::client::Head;
 use crate::protocol::http::client::head::{ContentRange, content_range};
@@ -68,11 +69,16 @@ pub(super) fn half(name: &Path) -> Option<Half> {
     (bytes > 0 && fits).then_some(Half { bytes, validator })
 }
 
-/// What `If-Range` may be asked with: it must be strong (RFC 9110 §13.1.5).
+/// What `If-Range` may be asked with: a strong tag, else a date that is one (RFC 9110 §13.1.5), which it is if the file had
+/// been left alone for a second when it was sent (§8.8.2.2).
 fn validator(head: &Head) -> Option<&str> {
-    let strong = |tag: &&str| tag.starts_with('"');
-    let tag = head.field("etag").filter(strong);
-    tag.or_else(|| head.field("last-modified"))
+    if let Some(tag) = head.field("etag").filter(|tag| tag.starts_with('"')) {
+        return Some(tag);
+    }
+    let date = |field| httpdate::parse_http_date(head.field(field)?).ok();
+    let age = date("date")?.duration_since(date("last-modified")?).ok()?;
+    head.field("last-modified")
+        .filter(|_| age >= Duration::from_secs(1))
 }
 
 impl Output {
@@ -91,7 +97,7 @@ impl Output {
         };
         match (head.status, half) {
             (206, Some(half)) => Self::complete(name, half, head),
-            (206, None) => Err(Failure::new(
+            (206, None) if resume => Err(Failure::new(
                 "the server sent a part of the file, which nobody asked for",
             )),
             (416, Some(half)) => Self::already_whole(name, half, head),

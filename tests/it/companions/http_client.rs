@@ -29,6 +29,9 @@ fn got(replies: &[&str], args: &[&str]) -> (Outcome, Vec<String>) {
         let script: Box<dyn FnOnce(TcpStream) + Send> = Box::new(move |mut stream| {
             tell.send(head(&mut stream)).expect("somebody listens");
             let _ = stream.write_all(reply.as_bytes());
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            // What it still says is taken, so that no reset overtakes the last words.
+            let _ = stream.read_to_end(&mut Vec::new());
         });
         script
     });
@@ -227,6 +230,19 @@ fn a_file_is_whole_or_not_there_and_errors_are_not_saved() {
     assert_eq!(fs::read_dir(site.path()).expect("it is there").count(), 1);
 }
 
+#[test]
+fn a_part_that_was_asked_for_by_hand_can_be_saved() {
+    let site = Site::new();
+    let file = site.path().join("f");
+    let part =
+        "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nhi";
+    let name = file.to_str().expect("ours");
+    let (outcome, requests) = got(&[part], &["-H", "Range: bytes=0-1", "-o", name, "{}/"]);
+    assert_eq!(said(&outcome), (Some(0), String::new(), ""));
+    assert!(requests[0].contains("\r\nRange: bytes=0-1\r\n"));
+    assert_eq!(fs::read(&file).expect("it is there"), b"hi");
+}
+
 const HALF: &str = "HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n01234";
 
 /// What is left after a download of half a file, and then another answer.
@@ -281,6 +297,70 @@ fn half_a_file_is_completed_if_it_is_still_the_same() {
     );
     assert_eq!(said(&outcome), (Some(0), String::new(), ""));
     assert_eq!(left, [pair("f", "01234")]);
+}
+
+#[test]
+fn only_what_is_strong_is_asked_with() {
+    let begun = |fields: &str| {
+        let site = Site::new();
+        let file = site.path().join("f");
+        let reply = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 10\r\n\r\n01234");
+        let args = ["-c", "-o", file.to_str().expect("ours"), "{}/f"];
+        got(&[&reply], &args);
+        let (_, requests) = got(&["HTTP/1.1 200 OK\r\n\r\nnew"], &args);
+        let asked = requests[0]
+            .lines()
+            .find_map(|l| l.strip_prefix("If-Range: "));
+        asked.map(str::to_owned)
+    };
+    let modified = "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    let later = "Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n";
+    let same = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+    assert_eq!(begun("ETag: \"a\"\r\n").as_deref(), Some("\"a\""));
+    assert_eq!(begun("ETag: W/\"a\"\r\n"), None);
+    assert_eq!(
+        begun(&format!("ETag: W/\"a\"\r\n{modified}{later}")).as_deref(),
+        Some("Sun, 06 Nov 1994 08:49:37 GMT")
+    );
+    assert_eq!(begun(&format!("{modified}{same}")), None);
+    assert_eq!(begun(modified), None);
+    assert_eq!(begun(""), None);
+}
+
+#[test]
+fn a_download_from_idler_is_resumed_with_a_part_of_it() {
+    let site = Site::with(&[("f", &super::transfer::noise(1_000_000))]);
+    site.age("f");
+    let idler = Idler::serve(site.path()).start();
+    let head = run(&["get", "-I", &idler.url("/f")]).text();
+    let tag = head
+        .lines()
+        .find_map(|l| l.strip_prefix("ETag: "))
+        .expect("a tag");
+    let to = Site::new();
+    let whole = fs::read(site.path().join("f")).expect("it is there");
+    to.file("f.part", &whole[..400_000]);
+    to.file("f.part.of", tag.as_bytes());
+    let name = to.path().join("f");
+    let outcome = run(&[
+        "get",
+        "-v",
+        "-c",
+        "-o",
+        name.to_str().expect("ours"),
+        &idler.url("/f"),
+    ]);
+    assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
+    let err = &outcome.stderr;
+    if tag.starts_with('"') {
+        assert!(err.contains("< HTTP/1.1 206 "), "{err}");
+        assert!(
+            err.contains("< Content-Range: bytes 400000-999999/1000000"),
+            "{err}"
+        );
+    }
+    assert!(fs::read(&name).expect("it came") == whole);
+    assert_eq!(fs::read_dir(to.path()).expect("it is there").count(), 1);
 }
 
 #[test]
