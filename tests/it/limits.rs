@@ -265,6 +265,7 @@ fn when_all_are_busy_a_newcomer_is_told_to_come_again() {
         left_alone.try_exactly(64 << 20).map(|body| body.len()),
         Ok(64 << 20)
     );
+    drop(busy);
     idler.stop();
 }
 
