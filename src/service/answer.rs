@@ -25,7 +25,8 @@ use super::http_server::Note;
 use super::listing::ListingBody;
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Content, Facts, Representation};
+use super::representation::{Facts, Representation};
+use super::variants::Chosen;
 
 /// What answering needs: the site, its cache, the policy.
 #[derive(Debug)]
@@ -104,7 +105,8 @@ impl Http {
     }
 
     fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
-        if let Some(entry) = self.cache.find(0, request.target.path, now.turn) {
+        let class = self.class(request);
+        if let Some(entry) = self.cache.find(class, request.target.path, now.turn) {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
             if let Kept::Bytes(bytes) = &mut entry.kept
                 && plain
@@ -147,14 +149,15 @@ impl Http {
         now: &Now,
     ) -> Reply {
         let name = if path.as_bytes().is_empty() {
-            self.site.only().unwrap_or_default()
+            self.site.only().unwrap_or_default().to_vec()
         } else {
-            path.name()
+            path.name().to_vec()
         };
+        let Chosen { opened, form, kept } = self.choose(request, path, &name, opened, now);
         let date = *self.dates.header(now.wall);
-        match Representation::load(name, opened, &self.policy, &date, now.wall) {
+        match Representation::load(&name, opened, form, &self.policy, &date, now.wall) {
             Ok(found) => {
-                self.keep(request.target.path, path, &found, now);
+                self.keep(request.target.path, kept, &found, now);
                 self.represent(request, &found, wish, now)
             }
             Err(e) => self.not_found(&Found::Failed(e), wish, now),
@@ -264,30 +267,6 @@ impl Http {
             }
         };
         self.page(refusal, wish, now)
-    }
-
-    /// Keeps it for next time, under the raw path of the request, if that is the one way to write it: so each
-    /// file is kept once, however a client spells it.
-    fn keep(&mut self, raw: &[u8], path: &SitePath, found: &Representation, now: &Now) {
-        let Some(identity) = found.settled(now.wall) else {
-            return;
-        };
-        let Some(condition) = self.site.condition(path, identity) else {
-            return;
-        };
-        let (kept, weight) = match &found.content {
-            Content::Whole(bytes) => (Kept::Bytes(Rc::clone(bytes)), bytes.len()),
-            Content::File(file) => (Kept::File(Rc::clone(file)), 0),
-        };
-        self.cache.keep(
-            0,
-            raw,
-            kept,
-            Rc::clone(&found.facts),
-            weight,
-            vec![condition],
-            now.turn,
-        );
     }
 
     /// A page that says what is wrong.

@@ -22,6 +22,7 @@ pub mod represent;
 pub mod representation;
 pub mod serve;
 pub mod signals;
+pub mod variants;
 
 use std::process::ExitCode;
 

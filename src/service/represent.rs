@@ -52,7 +52,9 @@ impl Http {
                         Status::PRECONDITION_FAILED,
                         "the file is not what the request expects it to be",
                     );
-                    return self.page(refusal, wish, now);
+                    let mut reply = self.draft(refusal.status, now);
+                    reply.head.lines(facts.vary());
+                    return reply.finish_page(Some(refusal.why), &self.policy.extra_lines, wish);
                 }
             }
         }
@@ -152,7 +154,10 @@ impl Http {
         let mut range = Vec::new();
         write_unsatisfied_range(facts.size, &mut range);
         let mut reply = self.draft(Status::RANGE_NOT_SATISFIABLE, now);
-        reply.head.field("Content-Range", &range);
+        reply
+            .head
+            .field("Content-Range", &range)
+            .lines(facts.vary());
         reply.finish_page(
             Some("the file has nothing in this range"),
             &self.policy.extra_lines,

@@ -25,3 +25,4 @@ mod logs;
 mod start_up;
 mod stop;
 mod support;
+mod variants;
