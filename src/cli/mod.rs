@@ -1,6 +1,6 @@
 //! The command line: from arguments and environment to a [`Command`].
 //!
-//! What lives here: two stages, what was typed (`parse.rs`) and what it means (`serve.rs` and its like, with
+//! What lives here: two stages, what was typed (`parse.rs`) and what it means (`serve.rs`, `tools.rs`, with
 //! `values.rs`), over one table (`table.rs`) from which also help, manual page and completions are
 //! made. It may not know sockets, files or the loop: it reads strings and makes plain data.
 //! Invariant: an option is defined in one row of the table, and nowhere else is its spelling known.
@@ -12,10 +12,13 @@ mod man;
 mod parse;
 mod serve;
 mod table;
+mod tools;
 mod values;
 
 pub use parse::{Setting, Source};
 pub use serve::{Bind, Color, LogFormat, ServeOptions};
+pub use tools::{ExplainOptions, PrecompressOptions};
+pub(crate) use values::printable;
 pub use values::{AccessLog, BindAddress, HeaderLine, TypeRule};
 
 use parse::{Request, Typed};
@@ -35,6 +38,10 @@ pub enum Command {
     Completions(Shell),
     /// Serve files.
     Serve(Box<ServeOptions>),
+    /// Say why a request gets its answer.
+    Explain(Box<ExplainOptions>),
+    /// Write compressed siblings.
+    Precompress(Box<PrecompressOptions>),
 }
 
 /// A shell that completions are made for.
@@ -72,6 +79,8 @@ pub fn parse(
 fn meaning(typed: &Typed) -> Result<Command, UsageError> {
     Ok(match typed.verb {
         Verb::Serve => Command::Serve(Box::new(ServeOptions::read(typed)?)),
+        Verb::Explain => Command::Explain(Box::new(ExplainOptions::read(typed)?)),
+        Verb::Precompress => Command::Precompress(Box::new(PrecompressOptions::read(typed)?)),
         Verb::Completions => Command::Completions(shell(typed)?),
         Verb::Man => Command::Man,
     })
@@ -95,7 +104,7 @@ impl Command {
             Self::Version => Some(format!("{VERSION}\n")),
             Self::Man => Some(man::page()),
             Self::Completions(shell) => Some(completions::script(*shell)),
-            Self::Serve(_) => None,
+            Self::Serve(_) | Self::Explain(_) | Self::Precompress(_) => None,
         }
     }
 }
@@ -106,7 +115,7 @@ const VERSION: &str = concat!("idler ", env!("CARGO_PKG_VERSION"));
 impl UsageError {
     /// `message` without the program's name; control characters that slipped in are escaped.
     pub(crate) fn new(message: String) -> Self {
-        let message = values::printable(message.as_ref());
+        let message = printable(message.as_ref());
         Self { message }
     }
 }

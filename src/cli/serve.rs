@@ -118,6 +118,9 @@ const COLORS: &[(&str, Color)] = &[
     ("never", Color::Never),
 ];
 
+/// What is served if nothing is named.
+pub(super) const DEFAULT_PATH: &str = ".";
+
 impl ServeOptions {
     /// Understands what was typed.
     pub(crate) fn read(typed: &Typed) -> Result<Self, UsageError> {
@@ -181,9 +184,9 @@ impl ServeOptions {
     }
 }
 
-fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
+pub(super) fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
     match word {
-        None => Ok(PathBuf::from(".")),
+        None => Ok(PathBuf::from(DEFAULT_PATH)),
         Some(word) if word.is_empty() => Err(UsageError::new(
             "PATH is empty; leave it out for the current directory".to_owned(),
         )),
@@ -193,17 +196,23 @@ fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
 
 fn headers(typed: &Typed) -> Result<Vec<HeaderLine>, UsageError> {
     let headers = typed.all(Id::Header, values::header_line)?;
+    within_limit(&headers)?;
+    Ok(headers)
+}
+
+/// Refuses more than [`limits::GIVEN_HEADER_BYTES_MAX`] of header lines.
+pub(super) fn within_limit(headers: &[HeaderLine]) -> Result<(), UsageError> {
     // With ": " and CR LF.
     let lengths = headers
         .iter()
         .map(|line| line.name.len() + line.value.len() + 4);
     if lengths.sum::<usize>() > limits::GIVEN_HEADER_BYTES_MAX {
         return Err(UsageError::new(format!(
-            "--header: all lines together may have {} bytes; proxies refuse longer replies",
+            "--header: all lines together may have {} bytes; proxies refuse longer heads",
             limits::GIVEN_HEADER_BYTES_MAX
         )));
     }
-    Ok(headers)
+    Ok(())
 }
 
 fn memory(

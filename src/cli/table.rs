@@ -8,17 +8,26 @@
 //! Read next: `parse.rs`.
 
 mod serve;
+mod tools;
 
 /// What idler can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verb {
     Serve,
+    Explain,
+    Precompress,
     Completions,
     Man,
 }
 
 impl Verb {
-    const ALL: &[Self] = &[Self::Serve, Self::Completions, Self::Man];
+    const ALL: &[Self] = &[
+        Self::Serve,
+        Self::Explain,
+        Self::Precompress,
+        Self::Completions,
+        Self::Man,
+    ];
 }
 
 /// One verb, and how it is described.
@@ -83,7 +92,8 @@ pub(crate) enum Repeat {
     EachLine,
 }
 
-/// Names an option, whatever verb it belongs to.
+/// Names an option, whatever verb it belongs to. Different verbs may have different rows of one name;
+/// one verb has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Id {
     Port,
@@ -107,6 +117,9 @@ pub(crate) enum Id {
     Verbose,
     Color,
     Check,
+    RequestHeader,
+    HeadOnly,
+    Root,
     Help,
     Version,
 }
@@ -148,9 +161,10 @@ impl Row {
         more: "",
     };
 
-    /// `IDLER_MAX_HEAD` for `--max-head`; none for the options that only ask for a page.
+    /// `IDLER_MAX_HEAD` for `--max-head`. None for the options that only ask for a page, and for header
+    /// lines of requests: what a server is told in `IDLER_HEADER` must not leave with a client.
     pub(crate) fn environment(&self) -> Option<String> {
-        if matches!(self.id, Id::Help | Id::Version) {
+        if matches!(self.id, Id::Help | Id::Version | Id::RequestHeader) {
             return None;
         }
         let name = self.long.replace('-', "_").to_ascii_uppercase();
@@ -179,7 +193,9 @@ pub(crate) fn options(verb: Verb) -> impl Iterator<Item = &'static Row> {
 
 /// Every option of every verb.
 pub(crate) fn every_option() -> impl Iterator<Item = &'static Row> {
-    [serve::OPTIONS, PAGES].into_iter().flatten()
+    [serve::OPTIONS, tools::OPTIONS, PAGES]
+        .into_iter()
+        .flatten()
 }
 
 /// The row of a verb.
@@ -195,6 +211,8 @@ const OTHER: &str = "Other";
 /// Every verb; the first is meant when none is named.
 pub(crate) const VERBS: &[VerbRow] = &[
     serve::VERB,
+    tools::EXPLAIN,
+    tools::PRECOMPRESS,
     VerbRow {
         verb: Verb::Completions,
         name: "completions",

@@ -13,7 +13,7 @@ mod header;
 pub use address::BindAddress;
 pub(crate) use address::bind_address;
 pub use header::{HeaderLine, TypeRule};
-pub(crate) use header::{header_line, type_rule};
+pub(crate) use header::{header_line, request_header_line, type_rule};
 
 use crate::limits;
 use std::{

@@ -21,6 +21,7 @@ use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
 use super::dates::Dates;
+use super::explain::story::{Story, shown};
 use super::http_server::Note;
 use super::listing::ListingBody;
 use super::policy::{Patience, Policy};
@@ -49,6 +50,8 @@ pub struct Http {
     pub listing_turn: (u64, u32),
     /// The date lines, made once a second.
     pub dates: Dates,
+    /// Who listens to why an answer is what it is.
+    pub story: Story,
 }
 
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
@@ -129,7 +132,10 @@ impl Http {
             Ok(path) => path,
             Err(refusal) => return self.page(refusal, wish, now),
         };
-        match self.site.find(&path, now.turn) {
+        self.story.tell("path", || shown(&path));
+        let found = self.site.find(&path, now.turn);
+        self.tell_found(&path, &found);
+        match found {
             Found::File(opened) => self.file(request, &path, opened, wish, now),
             Found::Directory(_) if !path.is_directory() => {
                 self.to_directory(request, &path, wish, now)
@@ -175,13 +181,17 @@ impl Http {
     ) -> Reply {
         for i in 0..self.policy.indexes.len() {
             let index = path.join(&self.policy.indexes[i]);
-            match self.site.find(&index, now.turn) {
+            let found = self.site.find(&index, now.turn);
+            self.tell_found(&index, &found);
+            match found {
                 Found::File(opened) => return self.file(request, &index, opened, wish, now),
                 Found::Missing | Found::Directory(_) => {}
                 other => return self.not_found(&other, wish, now),
             }
         }
         if !self.policy.listing {
+            self.story
+                .tell("answer", || "directories are not listed".to_owned());
             return self.not_found(&Found::Missing, wish, now);
         }
         self.list(request, path, opened, wish, now)
@@ -195,6 +205,7 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        self.story.tell("answer", || "a listing".to_owned());
         let query = ListingQuery::parse(request.target.query.unwrap_or_default());
         let chunked = request.minor > 0;
         // Without chunks the end of the listing is the end of the connection.
@@ -238,6 +249,9 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        self.story.tell("answer", || {
+            "a redirect: the address of a directory ends in a slash".to_owned()
+        });
         let mut location = path.as_directory().to_url().into_bytes();
         if let Some(query) = request.target.query {
             location.push(b'?');
@@ -272,6 +286,7 @@ impl Http {
     /// A page that says what is wrong.
     pub(super) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
+        self.story.tell("answer", || why.to_owned());
         // Who breaks the grammar once may have meant something else all along.
         let wish = Wish {
             keep: wish.keep && status != Status::BAD_REQUEST,

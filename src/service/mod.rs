@@ -10,12 +10,14 @@ pub mod answer;
 pub mod counters;
 pub mod dates;
 pub mod door;
+pub mod explain;
 pub mod http_server;
 pub mod listing;
 pub mod log_entry;
 pub mod logger;
 pub mod outlet;
 pub mod policy;
+pub mod precompress;
 pub mod record;
 pub mod reply;
 pub mod represent;
@@ -48,6 +50,8 @@ pub fn run(command: Command) -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Serve(options) => serve::run(&options),
+        Command::Explain(options) => explain::run(&options),
+        Command::Precompress(options) => precompress::run(&options),
     }
 }
 

@@ -8,8 +8,8 @@ use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
 use crate::protocol::http::multipart::{Boundary, Multipart};
-use crate::protocol::http::preconditions::{Validators, Verdict, evaluate};
-use crate::protocol::http::range::{Selection, select};
+use crate::protocol::http::preconditions::{Step, Validators, Verdict, evaluate_observed};
+use crate::protocol::http::range::{self, Selection, select_observed};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, FileSpan, Parts};
 use crate::protocol::http::span::{Span, write_unsatisfied_range};
@@ -38,7 +38,10 @@ impl Http {
                 last_modified: facts.modified,
                 exists: true,
             };
-            match evaluate(request.headers, true, &validators, unix_seconds(now.wall)) {
+            let story = &mut self.story;
+            let tell = |step: Step| story.tell("condition", || step.to_string());
+            let wall = unix_seconds(now.wall);
+            match evaluate_observed(request.headers, true, &validators, wall, tell) {
                 Verdict::Proceed {
                     honour_range: honour,
                 } => honour_range = honour,
@@ -58,8 +61,14 @@ impl Http {
                 }
             }
         }
+        if request.seen.any(Seen::RANGE) && request.method == Method::Head {
+            self.story
+                .tell("range", || "Range means nothing with HEAD".to_owned());
+        }
         if honour_range && request.method == Method::Get && request.seen.any(Seen::RANGE) {
-            match select(request.headers, facts.size, &facts.content_type) {
+            let story = &mut self.story;
+            let tell = |step: range::Step| story.tell("range", || step.to_string());
+            match select_observed(request.headers, facts.size, &facts.content_type, tell) {
                 Selection::Whole => {}
                 Selection::One(span) => return self.part(found, span, wish, now),
                 Selection::Several(spans) => return self.parts(found, spans, wish, now),

@@ -32,6 +32,7 @@ use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
 use super::dates::Dates;
 use super::door::Door;
+use super::explain::story::Story;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::signals::Signals;
@@ -156,7 +157,7 @@ fn start_logger(options: &ServeOptions) {
     logger::init(level, color);
 }
 
-fn open_site(options: &ServeOptions) -> Result<Site, String> {
+pub(super) fn open_site(options: &ServeOptions) -> Result<Site, String> {
     let path = options.path.display();
     Site::open(&options.path, options.hidden).map_err(|e| {
         let hint = match (e.kind(), options.path_resembles_verb) {
@@ -244,7 +245,7 @@ fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
     walls.raise()
 }
 
-fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
+pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     let mut types = MediaTypes::default();
     for rule in &options.types {
         let spec = format!("{}={}", rule.extension, rule.media_type);
@@ -285,6 +286,7 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         boundary_count: 0,
         listing_turn: (0, 0),
         dates: Dates::default(),
+        story: Story::default(),
     })
 }
 

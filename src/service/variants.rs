@@ -7,7 +7,7 @@
 
 use std::rc::Rc;
 
-use crate::protocol::http::negotiation::{AcceptEncoding, Coding};
+use crate::protocol::http::negotiation::{AcceptEncoding, Coding, EncodingStep};
 use crate::protocol::http::request::{Request, Seen};
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
@@ -16,6 +16,7 @@ use crate::site::cache::{CHOICES, Kept};
 use crate::site::open::{Identity, Opened};
 
 use super::answer::Http;
+use super::explain::story::shown;
 use super::representation::{Content, Representation, is_settled};
 
 /// Says that another client may be sent another variant (RFC 9110 §12.5.5).
@@ -135,8 +136,16 @@ impl Preference {
 
     /// Of a request. Bounded by the length of its head; nothing is read if there is no Accept-Encoding.
     pub fn of_request(request: &Request<'_>) -> Self {
+        Self::of_request_observed(request, |_| ())
+    }
+
+    /// [`of_request`](Self::of_request), which tells `observe` each step as it is taken.
+    pub fn of_request_observed(
+        request: &Request<'_>,
+        observe: impl FnMut(EncodingStep<'_>),
+    ) -> Self {
         if request.seen.any(Seen::ACCEPT_ENCODING) {
-            Self::of(&AcceptEncoding::read(request.headers))
+            Self::of(&AcceptEncoding::read_observed(request.headers, observe))
         } else {
             Self::PLAIN
         }
@@ -205,9 +214,15 @@ impl Http {
     ) -> Chosen {
         // A site of one file has no siblings.
         let varies = self.site.only().is_none() && is_compressible(&self.policy.types.of(name));
+        let story = &mut self.story;
         let preference = if varies {
-            Preference::of_request(request)
+            Preference::of_request_observed(request, |step| {
+                story.tell("encoding", || step.to_string());
+            })
         } else {
+            story.tell("encoding", || {
+                "files of this kind have no siblings".to_owned()
+            });
             Preference::PLAIN
         };
         let mut place = Place {
@@ -225,7 +240,9 @@ impl Http {
         let mut missing = false;
         for &coding in preference.codings() {
             let sibling = path.with_suffix(suffix(coding));
-            match self.site.find(&sibling, now.turn) {
+            let found = self.site.find(&sibling, now.turn);
+            self.tell_sibling(&sibling, &found, &original.identity);
+            match found {
                 Found::File(opened) if is_current(&opened.identity, &original.identity) => {
                     // Of a newer original this sibling is none.
                     place.depends_on(path.clone(), Some(original.identity));
@@ -262,6 +279,20 @@ impl Http {
             },
             kept: place,
         }
+    }
+
+    fn tell_sibling(&mut self, path: &SitePath, found: &Found, original: &Identity) {
+        self.story.tell("sibling", || {
+            let what = match found {
+                Found::File(it) if it.identity.size == 0 => "is empty, which no coded file is",
+                Found::File(it) if is_current(&it.identity, original) => "is sent",
+                Found::File(_) => "is older than its original",
+                Found::Directory(_) => "is a directory",
+                Found::Missing => "is missing",
+                Found::Forbidden | Found::Exhausted | Found::Failed(_) => "cannot be read",
+            };
+            format!("{} {what}", shown(path))
+        });
     }
 
     /// Keeps it for next time, under the raw path of the request.

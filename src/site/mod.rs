@@ -161,6 +161,20 @@ impl Site {
         }
     }
 
+    /// Why [`find`](Self::find) says that something is missing, in words for whoever runs the server. Never for a client.
+    pub fn why_missing(&self, path: &SitePath) -> &'static str {
+        if path.is_hidden() && !self.hidden {
+            return "names that begin with a dot are not served";
+        }
+        if self.only.is_some() {
+            return "only one file is served";
+        }
+        let (Some(root), Ok(inner)) = (&self.root, c_string(path.as_bytes())) else {
+            return "the root itself is gone";
+        };
+        self.opener.why_missing(root.as_fd(), &inner)
+    }
+
     /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the root.
     pub fn meta(&mut self, path: &SitePath, turn: u64) -> Option<(Kind, Identity)> {
         match self.find(path, turn) {

@@ -44,6 +44,13 @@ const ROW: Row = Row {
     ..Row::PLAIN
 };
 
+/// For options that decide an answer, and so matter to `explain` too.
+const SITE: Row = Row {
+    verbs: &[Verb::Serve, Verb::Explain],
+    group: WHAT,
+    ..Row::PLAIN
+};
+
 const WHERE: &str = "Where it listens";
 const WHAT: &str = "What it serves";
 const LIMITS: &str = "Limits and time";
@@ -80,7 +87,6 @@ pub(super) const OPTIONS: &[Row] = &[
     },
     Row {
         id: Id::Index,
-        group: WHAT,
         long: "index",
         short: Some('i'),
         value: Value::Text("NAME"),
@@ -88,23 +94,21 @@ pub(super) const OPTIONS: &[Row] = &[
         repeat: Repeat::Each,
         help: "The file that stands for its directory",
         more: "Of several, the first one that exists is served.",
-        ..ROW
+        ..SITE
     },
     Row {
         id: Id::NoListing,
-        group: WHAT,
         long: "no-listing",
         help: "Do not list directories that have no index",
         more: "They are answered with 404.",
-        ..ROW
+        ..SITE
     },
     Row {
         id: Id::Hidden,
-        group: WHAT,
         long: "hidden",
         help: "Serve and list names that begin with a dot",
         more: "Without it they are answered with 404, all but .well-known.",
-        ..ROW
+        ..SITE
     },
     Row {
         id: Id::Header,
@@ -120,13 +124,12 @@ pub(super) const OPTIONS: &[Row] = &[
     },
     Row {
         id: Id::Type,
-        group: WHAT,
         long: "type",
         value: Value::Text(".EXT=TYPE"),
         repeat: Repeat::EachLine,
         help: "The media type of files with this extension",
         more: "For instance .wasm=application/wasm. It wins over idler's own table.",
-        ..ROW
+        ..SITE
     },
     Row {
         id: Id::MaxConnections,

@@ -7,7 +7,7 @@
 use super::shown;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
 
-/// One header line for every reply, valid by RFC 9110 §5.1 and §5.5, and not one that idler itself
+/// One header line, valid by RFC 9110 §5.1 and §5.5. For replies it is not one that idler itself
 /// must get right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderLine {
@@ -26,8 +26,18 @@ pub struct TypeRule {
     pub media_type: String,
 }
 
-/// `Name: value`, by RFC 9110 §5.1 and §5.5.
+/// `Name: value` for replies: by RFC 9110 §5.1 and §5.5, and none that idler alone can get right.
 pub(crate) fn header_line(given: &OsStr) -> Result<HeaderLine, String> {
+    let line = request_header_line(given)?;
+    let mut refused = REFUSED_HEADERS.iter();
+    match refused.find(|(name, _)| name.eq_ignore_ascii_case(&line.name)) {
+        Some((_, why)) => Err(format!("{}: {why}", shown(given))),
+        None => Ok(line),
+    }
+}
+
+/// `Name: value`, by RFC 9110 §5.1 and §5.5.
+pub(crate) fn request_header_line(given: &OsStr) -> Result<HeaderLine, String> {
     let refuse = |why: &str| Err(format!("{}: {why}", shown(given)));
     let Some(colon) = given.as_bytes().iter().position(|&byte| byte == b':') else {
         return refuse("not a header line such as 'Name: value'");
@@ -39,12 +49,6 @@ pub(crate) fn header_line(given: &OsStr) -> Result<HeaderLine, String> {
     let value = trim_blanks(&value[1..]);
     if value.iter().any(|&byte| is_control(byte)) {
         return refuse("the value contains a control byte; only tabs are allowed");
-    }
-    if let Some((_, instead)) = REFUSED_HEADERS
-        .iter()
-        .find(|(refused, _)| refused.eq_ignore_ascii_case(name))
-    {
-        return refuse(instead);
     }
     Ok(HeaderLine {
         name: name.to_owned(),
