@@ -612,7 +612,7 @@ fn every_option_does_something_from_both_sides() {
 
 #[test]
 fn the_defaults_shown_are_those_in_force() {
-    for row in table::every_option().filter(|row| !row.default.is_empty()) {
+    for row in table::options(Verb::Serve).filter(|row| !row.default.is_empty()) {
         let given = in_force(&format!("--{} {}", row.long, row.default));
         let mut expected = in_force("");
         if row.id == table::Id::Bind {
@@ -621,4 +621,43 @@ fn the_defaults_shown_are_those_in_force() {
         }
         assert_eq!(given, expected, "--{}", row.long);
     }
+}
+
+#[test]
+fn explain_takes_a_request_and_what_shapes_its_answer() {
+    let explained = |line: &str| match parsed(line, &[]).unwrap() {
+        Command::Explain(options) => options,
+        other => panic!("{other:?}"),
+    };
+    let plain = explained("explain /x");
+    assert_eq!(plain.target, "/x");
+    assert!(!plain.head_only && plain.headers.is_empty());
+    assert_eq!(plain.server.path, std::path::Path::new("."));
+    let full = explained("explain -I -H Range:bytes=0-1 --root site --hidden --index a http://b/c");
+    assert!(full.head_only && full.server.hidden);
+    assert_eq!(full.headers[0].name, "Range");
+    assert_eq!(full.server.path, std::path::Path::new("site"));
+    assert_eq!(full.server.index, ["a"]);
+    assert_eq!(full.target, "http://b/c");
+    for bad in [
+        "explain",
+        "explain a b",
+        "explain --port 1 /",
+        "explain -H x /",
+        "explain --root= /",
+    ] {
+        assert!(parsed(bad, &[]).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn precompress_takes_a_path() {
+    let meant = |line: &str| match parsed(line, &[]).unwrap() {
+        Command::Precompress(options) => options,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(meant("precompress").path, std::path::Path::new("."));
+    let full = meant("precompress -q site");
+    assert!(full.quiet && full.path == std::path::Path::new("site"));
+    assert!(parsed("precompress a b", &[]).is_err());
 }

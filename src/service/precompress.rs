@@ -34,15 +34,9 @@ use report::Report;
 
 /// Writes the siblings of all files beneath a path. 0: all that were due; 1: something failed, which was said.
 pub fn run(options: &PrecompressOptions) -> ExitCode {
-    let mut report = Report::new(options.quiet);
-    if !coders::ARE_HERE {
-        report
-            .complain("this idler was built without coders; build it with the feature precompress");
-        return ExitCode::FAILURE;
-    }
     let mut walk = Walk {
         types: MediaTypes::default(),
-        report,
+        report: Report::new(options.quiet),
     };
     walk.begin(&options.path);
     walk.report.finish()

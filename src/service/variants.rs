@@ -142,11 +142,12 @@ impl Preference {
     /// [`of_request`](Self::of_request), which tells `observe` each step as it is taken.
     pub fn of_request_observed(
         request: &Request<'_>,
-        observe: impl FnMut(EncodingStep<'_>),
+        mut observe: impl FnMut(EncodingStep<'_>),
     ) -> Self {
         if request.seen.any(Seen::ACCEPT_ENCODING) {
             Self::of(&AcceptEncoding::read_observed(request.headers, observe))
         } else {
+            observe(EncodingStep::Absent);
             Self::PLAIN
         }
     }

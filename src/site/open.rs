@@ -198,12 +198,12 @@ impl Opener {
             Err(e) => Errno::from_io_error(&e),
         };
         match error {
-            Some(Errno::XDEV) => "a link on the way leads out of the root",
+            Some(Errno::XDEV) => "a link on the way is absolute or leads out of the root",
             Some(Errno::LOOP) => "links on the way lead in a circle, or are not followed here",
             Some(Errno::NOTDIR) => "a file stands where the path needs a directory",
             Some(Errno::NXIO | Errno::NODEV) => "it is neither a file nor a directory",
             Some(Errno::NAMETOOLONG) => "a name is too long",
-            _ => "nothing has this name",
+            _ => "there is nothing",
         }
     }
 

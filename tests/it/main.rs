@@ -16,12 +16,14 @@
 mod architecture;
 mod clients;
 mod confinement;
+mod explain;
 mod fairness;
 mod files;
 mod footprint;
 mod http_requests;
 mod limits;
 mod logs;
+mod precompress;
 mod start_up;
 mod stop;
 mod support;

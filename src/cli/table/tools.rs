@@ -41,6 +41,8 @@ pub(super) const PRECOMPRESS: VerbRow = VerbRow {
     about: &[
         "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
          sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.",
+        "An idler built without its cargo feature precompress writes .gz alone; those it serves it does \
+         not have to make.",
     ],
     examples: &[("idler precompress site", "after each build")],
 };

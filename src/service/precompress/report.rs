@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::Outcome;
+use super::coders::ARE_SOME_MISSING;
 
 /// What has been done so far.
 #[derive(Debug)]
@@ -120,6 +121,9 @@ impl fmt::Display for Report {
             if count > 0 {
                 write!(f, ", {count} {what}")?;
             }
+        }
+        if ARE_SOME_MISSING {
+            f.write_str("; .gz alone, since this idler was built without its feature precompress")?;
         }
         Ok(())
     }
