@@ -29,6 +29,7 @@ use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
 use super::dates::Dates;
 use super::door::Door;
+use super::explain::story::Story;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::signals::Signals;
@@ -258,6 +259,7 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         boundary_count: 0,
         listing_turn: (0, 0),
         dates: Dates::default(),
+        story: Story::default(),
     })
 }
 
