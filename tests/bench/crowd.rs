@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::crowd_client::Mode;
 use crate::measure::{self, Memory, median, quartiles};
-use crate::peers::{Imitation, Peer, Server};
+use crate::peers::{Imitation, Peer};
 use crate::role::{Client, Cores};
+use crate::server::Server;
 use crate::site;
 use crate::slice::{self, Load, Until};
 use crate::table::{Table, mebibytes, number, whole};

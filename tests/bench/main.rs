@@ -21,12 +21,14 @@ mod peers;
 mod record;
 mod rest;
 mod role;
+mod server;
 mod site;
 mod slice;
 mod syscalls;
 mod table;
 mod targets;
 mod throughput;
+mod watch;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -103,6 +105,7 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
     for workload in &options.workloads {
         eprintln!("{} …", workload.name);
         (workload.run)(&mut bench)?;
+        check_interrupted()?;
     }
     targets::print(&bench.figures);
     if !bench.left_out.is_empty() {
@@ -200,13 +203,14 @@ impl Bench {
         table.print();
     }
 
-    /// Those that take part: the limit server always. `limit_open`: where files must be found, the limit server that
+    /// Those that take part: the limit server and those of `--also` always. `limit_open`: where files must be found, the limit server that
     /// opens them, too.
     fn peers(&self, limit_open: bool) -> Vec<Peer> {
         let wanted = |peer: &&Peer| match (&self.only, peer.name.as_str()) {
             (_, "limit") => true,
             (_, "limit-open") => limit_open,
             (None, _) => true,
+            (Some(_), _) if peer.is_other() => true,
             (Some(only), name) => only.iter().any(|wanted| wanted == name),
         };
         self.field.iter().filter(wanted).cloned().collect()

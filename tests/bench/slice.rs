@@ -8,8 +8,8 @@
 
 use std::path::PathBuf;
 
-use crate::peers::Server;
 use crate::role::{self, Cores};
+use crate::server::Server;
 use crate::site::Asset;
 use crate::{Outcome, check_interrupted};
 

@@ -7,7 +7,8 @@
 //! Read next: `slice.rs`; `targets.rs`, which remembers what idler must reach.
 
 use crate::measure::{median, range};
-use crate::peers::{Imitation, Peer, Server};
+use crate::peers::{Imitation, Peer};
+use crate::server::Server;
 use crate::site::{self, Asset};
 use crate::slice::{self, Load, Slice, Until};
 use crate::table::{Table, number, percent, whole};
