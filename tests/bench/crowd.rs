@@ -113,11 +113,11 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
         &[
             "server",
             "clients",
+            "Rss B each",
             "Pss B each",
             "anonymous B each",
-            "Rss B each",
-            "Pss MiB before",
-            "Pss MiB then",
+            "Rss MiB before",
+            "Rss MiB then",
             "CPU ticks in 10 s",
             "wake-ups in 10 s",
             "alive",
@@ -125,7 +125,8 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
     );
     table.note(
         "User memory of the server: what it grew by, divided by the clients. Ticks (10 ms) and wake-ups at the last step \
-         only. What the kernel keeps for each socket is the same for all and not shown.",
+         only. The limit server's Pss is pulled down by its clients, which are the same program. What the kernel keeps \
+         for each socket is the same for all and not shown.",
     );
     for peer in bench.peers(false) {
         if !peer.keeps() {
@@ -151,8 +152,8 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
             let each = |bytes: fn(&Memory) -> u64| {
                 (bytes(&then) as f64 - bytes(&before) as f64) / held as f64
             };
-            let pss = each(|memory| memory.pss);
-            dearest = dearest.max(pss);
+            let rss = each(|memory| memory.rss);
+            dearest = dearest.max(rss);
             let last = place + 1 == steps.len();
             let (ticks, wakes) = if last {
                 watch(&pids)?
@@ -163,11 +164,11 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
             table.row([
                 server.name.clone(),
                 whole(held as f64),
-                number(pss),
+                number(rss),
+                number(each(|memory| memory.pss)),
                 number(each(|memory| memory.anonymous)),
-                number(each(|memory| memory.rss)),
-                mebibytes(before.pss as f64),
-                mebibytes(then.pss as f64),
+                mebibytes(before.rss as f64),
+                mebibytes(then.rss as f64),
                 whole(ticks),
                 whole(wakes),
                 whole(alive as f64),

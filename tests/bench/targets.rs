@@ -24,7 +24,7 @@ pub(crate) enum Figure {
     Large,
     /// 1 GiB: bytes per CPU time to nginx's.
     Huge,
-    /// Anonymous bytes of a connection on which nothing was sent, at the step where it costs most.
+    /// Resident bytes of a connection on which nothing was sent, at the step where it costs most.
     Silent,
     /// The same for one that rests after a request.
     AfterRequest,
