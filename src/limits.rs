@@ -19,16 +19,17 @@ pub const EVENTS_PER_TURN: usize = 1024;
 pub const DRIVE_BYTES_MAX: usize = 256 * 1024;
 
 /// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that makes
-/// idler call often for little (deep pipelines of tiny files) is bounded as well, to 64 calls a drive.
+/// idler call often for little (deep pipelines of tiny files, a storm of newcomers) is bounded as well, to 64 calls
+/// a drive.
 pub const CALL_COST_BYTES: usize = 4096;
 
 /// The one read buffer, shared by all connections, in bytes. As large as the longest head allowed by
 /// default, so that any legal head can be read in one call; it is all the buffer an idle crowd costs.
 pub const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// Connections accepted in one drive of a listener. A storm of newcomers must not hold up those who
-/// are already here; 64 keep the accept queue (4,096) short at any rate that one thread can serve.
-pub const ACCEPTS_PER_DRIVE: usize = 64;
+/// Slots beyond the connection limit for those who are told that it is reached: a reply that says so must be
+/// sent, and lingered over, like any other. Whoever comes beyond them is told as well as can be done at once.
+pub const REFUSALS_MAX: usize = 8;
 
 /// Entries of the wheel looked at to find an idle connection that can make room. They come from the
 /// earliest bucket, so the one found is near enough to the longest idle.
@@ -53,6 +54,19 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 /// It is woken earlier when a connection leaves.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Ports tried when any free one will do and several addresses must share it: the one that is free on the
+/// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
+pub const PORT_ATTEMPTS_MAX: usize = 32;
+
+/// Sockets that a service manager may hand over. A number to be believed: it comes from the environment.
+pub const INHERITED_SOCKETS_MAX: usize = 64;
+
+/// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
+pub const OWN_ADDRESSES_MAX: usize = 16;
+
+/// Bytes read of one of the kernel's address tables; a router's routing table has no end.
+pub const ADDRESS_TABLE_BYTES_MAX: u64 = 1024 * 1024;
 
 // ---- HTTP -------------------------------------------------------------------------------------
 
@@ -104,6 +118,10 @@ pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen at most, and
+/// each costs one more call to the kernel than the whole file would.
+pub const RANGES_MAX: usize = 32;
+
 // ---- files ------------------------------------------------------------------------------------
 
 /// Largest file kept in memory, in bytes. Up to here one copy into the socket is as cheap as
@@ -127,9 +145,60 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
+/// At most one warning of a kind in this time.
+pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
 // ---- listings ---------------------------------------------------------------------------------
 
+/// Entries of one directory that are listed; what is beyond them is counted, not shown. No person reads
+/// further, and a browser needs seconds for a table of this length.
+pub const LISTING_ENTRIES_MAX: usize = 100_000;
+
+/// Bytes of all names of one listing: 150 for each entry, so that with its other 32 bytes an entry stays
+/// below 200. Only directories whose names are longer than that on average meet this limit first.
+pub const LISTING_NAME_BYTES_MAX: usize = 150 * LISTING_ENTRIES_MAX;
+
+/// Entries beyond the listed ones that are counted before idler stops reading the directory (50 ms of
+/// work, spread over thousands of steps).
+pub const LISTING_COUNTED_MAX: u64 = 1_000_000;
+
+/// Entries up to which a listing is sorted by size or time; longer ones are sorted by name.
+pub const LISTING_SORTED_BY_VALUE_MAX: usize = 10_000;
+
+/// Bytes of directory read in one step: about 200 names, each asked for its size and time. Even if all
+/// are symbolic links (10 µs each to resolve) a step stays below 5 ms. The longest name a Linux file
+/// system may have (4,095 bytes) fits.
+pub const LISTING_READ_BYTES: usize = 8 * 1024;
+
+/// Entries sorted at once before they are merged: a quarter of a millisecond.
+pub const LISTING_SORT_RUN: usize = 1024;
+
+/// Entries moved in one step of merging: half a millisecond.
+pub const LISTING_SORT_MOVES: usize = 4096;
+
+/// Directories above the listed one that its page links to; a path may have thousands of segments, and
+/// each link is longer than the one below it.
+pub const LISTING_CRUMBS_MAX: usize = 32;
+
+/// Bytes of a listing page produced in one step: some 300 rows, and a few socket buffers' worth.
+pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
+
+/// Steps of listings in one turn of the loop, whoever asked for them. A step takes 0.3 ms on average and
+/// 1.2 ms at the longest, so that no turn takes longer than 5 ms for listings.
+pub const LISTING_STEPS_PER_TURN: u32 = 3;
+
 // ---- policies ---------------------------------------------------------------------------------
+
+/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
+/// between two turns of the loop, and must not be felt there.
+pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
+
+/// Redirects in such a file.
+pub const REDIRECTS_MAX: usize = 10_000;
+
+/// Redirects that may lead to each other before the file is refused as running in a circle. Browsers give
+/// up after 20; anyone who needs more than a few should write down where the first one ends.
+pub const REDIRECT_HOPS_MAX: usize = 8;
 
 // ---- stop -------------------------------------------------------------------------------------
 
@@ -138,6 +207,98 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- logs -------------------------------------------------------------------------------------
 
+/// Bytes of lines kept for a log whose reader does not keep up; beyond, lines are dropped and counted.
+/// Ten thousand lines: a pause of the reader that a person would not call a stop.
+pub const LOG_PENDING_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a log's queue that stay allocated when it is empty.
+pub const LOG_KEPT_BYTES: usize = 64 * 1024;
+
+/// Writes to one log in one go (once a turn): at 4 KiB each, everything that may wait for a pipe.
+pub const LOG_WRITES_PER_FLUSH_MAX: usize = 256;
+
+/// Bytes in one write to a pipe: `PIPE_BUF`, up to which it is written whole or not at all (pipe(7)).
+pub const PIPE_BYTES_MAX: usize = 4096;
+
+/// How soon a log that did not take everything is tried again. Doubled while nothing moves, up to
+/// [`LOG_RETRY_MAX`]: a reader that stopped costs one wake-up a second.
+pub const LOG_RETRY_FIRST: Duration = Duration::from_millis(10);
+
+/// See [`LOG_RETRY_FIRST`].
+pub const LOG_RETRY_MAX: Duration = Duration::from_secs(1);
+
+/// At most one warning about a log in this time: the trouble of one log must not flood the other.
+pub const LOG_WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Waits of 10 ms for a slow reader at the end of the program: half a second in all.
+pub const LOG_FAREWELL_POLLS_MAX: usize = 50;
+
+/// Bytes of one client's text (request line, referrer, user agent) that a log line shows; the rest is cut
+/// and marked. Escaping can make four of each, or six.
+pub const LOG_FIELD_BYTES_MAX: usize = 2048;
+
 // ---- companions -------------------------------------------------------------------------------
 
+/// Longest head of a reply that `idler get` takes, in bytes. Servers send far more cookies and policies
+/// than clients send anything.
+pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Longest message, in bytes: what the programs of the courses receive in one call.
+pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
+pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
+
+/// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
+pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Largest ping, in bytes: what one UDP datagram over IPv4 holds (65,535 less 20 and 8 of headers).
+pub const PING_BYTES_MAX: usize = 65_507;
+
+/// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
+/// usual one a second this is more than an hour.
+pub const PING_WINDOW: usize = 4096;
+
+/// Replies a ping server holds back at once (delayed or to be reordered); more are dropped and counted.
+pub const PING_HELD_MAX: usize = 4096;
+
+/// Bytes of the replies a ping server holds back at once.
+pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
+pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);
+
 // ---- crowd ------------------------------------------------------------------------------------
+
+// ---- command line -----------------------------------------------------------------------------
+
+/// The port of `idler serve` when none is given: the customary one that needs no privilege.
+pub const PORT: u16 = 8080;
+
+/// How long a stopping idler keeps its listeners open, unless told otherwise: only load balancers
+/// need longer.
+pub const DRAIN_DELAY: Duration = Duration::ZERO;
+
+/// The range of `--max-head`, in bytes. Below the least, plain browsers are refused; above the most, a
+/// thousand slow heads would hold a gigabyte.
+pub const HEAD_BYTES_OPTION: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
+
+/// The range of `--cache-memory`, in bytes. 0 switches the cache off.
+pub const CACHE_BYTES_OPTION: std::ops::RangeInclusive<u64> = 0..=1024 * 1024 * 1024 * 1024;
+
+/// The longest duration an option takes. The wheel reaches 12 days; whoever asks for more than one
+/// has more likely mistyped the unit.
+pub const DURATION_OPTION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The shortest timeout an option takes: the wheel's tick.
+pub const TIMEOUT_OPTION_MIN: Duration = Duration::from_millis(1);
+
+/// Bytes of all header lines given by `--header` together. Proxies hold a whole reply head in one
+/// buffer, commonly of 4 or 8 KiB, and idler's own lines must fit beside these.
+pub const GIVEN_HEADER_BYTES_MAX: usize = 3 * 1024;
+
+/// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final NUL.
+pub const UNIX_PATH_BYTES_MAX: usize = 107;
+
+/// Characters of a mistaken argument that an error line repeats; the line should stay one line.
+pub const SHOWN_ARGUMENT_CHARS_MAX: usize = 100;

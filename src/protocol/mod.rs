@@ -4,4 +4,9 @@
 //! log: time is passed in, and reasons are returned. Invariant: the same bytes give the same result, however they are cut.
 //! Read next: `http/server.rs`.
 
+pub mod daytime;
 pub mod http;
+pub mod message;
+pub mod ping;
+pub mod random;
+pub mod transfer;

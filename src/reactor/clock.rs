@@ -96,6 +96,13 @@ impl Clock {
     }
 }
 
+/// Microseconds of `CLOCK_MONOTONIC`, as others on this machine read it too (service managers ask for it).
+pub fn monotonic_micros() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let part = |n: i64| u64::try_from(n).unwrap_or(0);
+    part(now.tv_sec) * 1_000_000 + part(now.tv_nsec) / 1_000
+}
+
 /// The time now, for what is measured within a turn (round trips of datagrams, phases of a request).
 pub fn precisely_now() -> Instant {
     Instant::now()

@@ -12,9 +12,7 @@ use log::trace;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::limits::{
-    ACCEPTS_PER_DRIVE, DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYTES,
-};
+use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYTES};
 
 use super::clock::{Clock, Now, Tick};
 use super::readiness::{Link, Readiness, Side};
@@ -68,6 +66,7 @@ pub struct EventLoop<H: Handler> {
     events: Events,
     slots: Slab<Slot<H>>,
     capacity: usize,
+    reserve: usize,
     queue: VecDeque<u32>,
     wheel: Wheel,
     clock: Clock,
@@ -85,20 +84,22 @@ pub struct EventLoop<H: Handler> {
 }
 
 impl<H: Handler> EventLoop<H> {
-    /// A loop with room for `capacity` handlers. The memory for them is reserved now and touched when used.
+    /// A loop with room for `capacity` handlers, and `reserve` more for those who are told that there is no
+    /// room. The memory for them is reserved now and touched when used.
     ///
     /// # Errors
     /// If the kernel refuses an epoll instance.
-    pub fn new(capacity: usize, shared: H::Shared) -> io::Result<Self> {
+    pub fn new(capacity: usize, reserve: usize, shared: H::Shared) -> io::Result<Self> {
         let mut clock = Clock::new();
         let now = clock.read();
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS_PER_TURN),
-            slots: Slab::with_capacity(capacity),
+            slots: Slab::with_capacity(capacity + reserve),
             capacity,
+            reserve,
             queue: VecDeque::new(),
-            wheel: Wheel::new(capacity, now.tick),
+            wheel: Wheel::new(capacity + reserve, now.tick),
             clock,
             now,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
@@ -217,6 +218,8 @@ impl<H: Handler> EventLoop<H> {
                 break;
             };
             let room = self.room();
+            let all = self.capacity + self.reserve;
+            let spare = self.reserve.min(all.saturating_sub(self.slots_used()));
             let Some(slot) = self.slots.get_mut(key as usize) else {
                 continue;
             };
@@ -229,6 +232,7 @@ impl<H: Handler> EventLoop<H> {
                 scratch: &mut self.scratch,
                 shared: &mut self.shared,
                 room,
+                spare,
                 no_room: self.no_room,
                 newcomers: &mut self.newcomers,
                 control: &mut self.control,
@@ -318,8 +322,8 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    /// Asks parked handlers near their deadline to leave, as many as a listener may accept in a turn.
-    /// Bounded by [`ROOM_LOOK_MAX`].
+    /// Asks parked handlers near their deadline to leave, one for each that waits for room: how many
+    /// newcomers there are nobody knows, and nobody leaves for one who does not come. Bounded by [`ROOM_LOOK_MAX`].
     fn make_room(&mut self) {
         for key in self.wheel.earliest(ROOM_LOOK_MAX) {
             let Some(slot) = self.slots.get_mut(key as usize) else {
@@ -329,7 +333,7 @@ impl<H: Handler> EventLoop<H> {
                 slot.handler.dropped(Key(key), &mut self.shared);
                 slot.place = Place::Leaving;
                 self.leaving.push(key);
-                if self.leaving.len() == ACCEPTS_PER_DRIVE {
+                if self.leaving.len() == self.waiting_for_room.len() {
                     break;
                 }
             }
@@ -337,12 +341,15 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn room(&self) -> usize {
-        self.capacity
-            .saturating_sub(self.slots.len() + self.newcomers.len())
+        self.capacity.saturating_sub(self.slots_used())
+    }
+
+    fn slots_used(&self) -> usize {
+        self.slots.len() + self.newcomers.len()
     }
 
     fn install(&mut self, mut handler: H, next: Next) -> io::Result<Key> {
-        if self.slots.len() >= self.capacity {
+        if self.slots.len() >= self.capacity + self.reserve {
             return Err(io::Error::other("no slot left"));
         }
         let entry = self.slots.vacant_entry();
@@ -398,10 +405,10 @@ impl<H: Handler> EventLoop<H> {
                 slot.place = Place::Asleep;
                 Deadline::At(tick)
             }
-            Next::Again => {
+            Next::Again(deadline) => {
                 slot.place = Place::Queued;
                 self.queue.push_back(key);
-                Deadline::Keep
+                deadline
             }
             Next::Room => {
                 slot.place = Place::WaitingForRoom;

@@ -94,7 +94,7 @@ pub enum Next {
     /// Time alone.
     Sleep(Tick),
     /// Another turn: the budget is spent, the work is not.
-    Again,
+    Again(Deadline),
     /// A free slot (listeners at the connection limit). Answered by a drive in which either
     /// [`Context::room`] is not 0 or [`Context::no_room`] is true.
     Room,
@@ -102,7 +102,7 @@ pub enum Next {
     Leave,
 }
 
-/// The deadline of a parked handler.
+/// The deadline of a handler that is parked or queued.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Deadline {
     /// Whatever it was when the handler was driven.
@@ -140,6 +140,8 @@ pub struct Context<'a, H: Handler> {
     pub shared: &'a mut H::Shared,
     /// Slots that are still free, newcomers of this turn counted in.
     pub room: usize,
+    /// Slots beyond those, for handlers that tell newcomers that there is no room.
+    pub spare: usize,
     /// True if this drive answers [`Next::Room`] and nobody could be asked to leave.
     pub no_room: bool,
     pub(crate) newcomers: &'a mut Vec<(H, Next)>,
@@ -150,7 +152,11 @@ impl<H: Handler> Context<'_, H> {
     /// Adds a handler to the loop at the end of this turn. `next` is its first place; for a socket
     /// that is `Park`, since registering it makes the kernel report what is ready.
     pub fn admit(&mut self, handler: H, next: Next) {
-        self.room = self.room.saturating_sub(1);
+        if self.room > 0 {
+            self.room -= 1;
+        } else {
+            self.spare = self.spare.saturating_sub(1);
+        }
         self.newcomers.push((handler, next));
     }
 

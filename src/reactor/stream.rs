@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::net::SocketAddr;
 
 use mio::net::TcpStream;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
@@ -39,6 +40,9 @@ pub trait Transport {
     /// # Errors
     /// Whatever shutdown(2) reports.
     fn shut_down_write(&mut self) -> io::Result<()>;
+
+    /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
+    fn peer(&self) -> Option<SocketAddr>;
 }
 
 impl Transport for TcpStream {
@@ -63,6 +67,10 @@ impl Transport for TcpStream {
 
     fn shut_down_write(&mut self) -> io::Result<()> {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.peer_addr().ok()
     }
 }
 

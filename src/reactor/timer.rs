@@ -22,14 +22,15 @@ const BUCKETS: u32 = 1 << BITS;
 /// means "none".
 type Place = u32;
 
-#[derive(Clone, Copy, Default, Debug)]
-struct Entry {
+/// One for each key. Three plain arrays and not one of structs: the allocator hands those out as untouched zero pages.
+#[derive(Debug)]
+struct Links {
     /// When it is to come up.
-    tick: u32,
+    tick: Vec<u32>,
     /// The next in the same bucket.
-    next: Place,
+    next: Vec<Place>,
     /// The one before; for the first, the bucket itself, counted down from the top. 0: not filed.
-    prev: u32,
+    prev: Vec<u32>,
 }
 
 /// See the module.
@@ -38,7 +39,7 @@ pub struct Wheel {
     now: Tick,
     heads: [[Place; BUCKETS as usize]; LEVELS],
     occupied: [u64; LEVELS],
-    entries: Vec<Entry>,
+    links: Links,
 }
 
 /// Names a bucket where an entry would name the one before it. Slots number a million at most, so the top of the range is free.
@@ -55,18 +56,22 @@ impl Wheel {
             now,
             heads: [[0; BUCKETS as usize]; LEVELS],
             occupied: [0; LEVELS],
-            entries: vec![Entry::default(); keys],
+            links: Links {
+                tick: vec![0; keys],
+                next: vec![0; keys],
+                prev: vec![0; keys],
+            },
         }
     }
 
     /// Files `key` so that it comes up at `tick` or before. Does nothing if it already will.
     pub fn file(&mut self, key: u32, tick: Tick) {
-        let Some(entry) = self.entries.get(key as usize) else {
+        let Some(&prev) = self.links.prev.get(key as usize) else {
             debug_assert!(false, "the wheel was made for fewer keys");
             return;
         };
-        if entry.prev != 0 {
-            if Tick(entry.tick).is_due(tick) {
+        if prev != 0 {
+            if Tick(self.links.tick[key as usize]).is_due(tick) {
                 return;
             }
             self.remove(key);
@@ -82,19 +87,15 @@ impl Wheel {
 
     /// Forgets `key`.
     pub fn remove(&mut self, key: u32) {
-        let Some(&Entry {
-            tick: _,
-            next,
-            prev,
-        }) = self.entries.get(key as usize)
-        else {
+        let Some(&prev) = self.links.prev.get(key as usize) else {
             return;
         };
         if prev == 0 {
             return;
         }
+        let next = self.links.next[key as usize];
         if next != 0 {
-            self.entries[next as usize - 1].prev = prev;
+            self.links.prev[next as usize - 1] = prev;
         }
         if prev > bucket_mark(LEVELS, 0) {
             let mark = u32::MAX - prev;
@@ -104,9 +105,9 @@ impl Wheel {
                 self.occupied[level] &= !(1 << bucket);
             }
         } else {
-            self.entries[prev as usize - 1].next = next;
+            self.links.next[prev as usize - 1] = next;
         }
-        self.entries[key as usize].prev = 0;
+        self.links.prev[key as usize] = 0;
     }
 
     /// When something may next come up: at that tick [`advance`](Self::advance) has work to do.
@@ -166,7 +167,7 @@ impl Wheel {
         let mut place = bucket.unwrap_or(0);
         std::iter::from_fn(move || {
             let key = place.checked_sub(1)?;
-            place = self.entries[key as usize].next;
+            place = self.links.next[key as usize];
             Some(key)
         })
         .take(most)
@@ -176,10 +177,9 @@ impl Wheel {
         self.occupied[level] &= !(1 << bucket);
         let mut place = std::mem::take(&mut self.heads[level][bucket as usize]);
         while let Some(key) = place.checked_sub(1) {
-            let entry = &mut self.entries[key as usize];
-            place = entry.next;
-            entry.prev = 0;
-            let tick = Tick(entry.tick);
+            place = self.links.next[key as usize];
+            self.links.prev[key as usize] = 0;
+            let tick = Tick(self.links.tick[key as usize]);
             if tick.is_due(self.now) {
                 comes_up(key);
             } else {
@@ -196,13 +196,11 @@ impl Wheel {
         let next = std::mem::replace(&mut self.heads[level][bucket as usize], key + 1);
         self.occupied[level] |= 1 << bucket;
         if next != 0 {
-            self.entries[next as usize - 1].prev = key + 1;
+            self.links.prev[next as usize - 1] = key + 1;
         }
-        self.entries[key as usize] = Entry {
-            tick: tick.0,
-            next,
-            prev: bucket_mark(level, bucket),
-        };
+        self.links.tick[key as usize] = tick.0;
+        self.links.next[key as usize] = next;
+        self.links.prev[key as usize] = bucket_mark(level, bucket);
     }
 }
 

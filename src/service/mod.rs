@@ -1,1 +1,175 @@
-//! (being written)
+//! What idler does: one file for each service, the only place where loop, protocol and files meet.
+//!
+//! What lives here: the enum of all handlers, what they share, and the way from a command to its exit code. It may
+//! not know how anything is waited for, parsed or opened. Invariant: a new service is one file, one variant of
+//! [`Service`], one row of the command line.
+//! Read next: `http_server.rs`.
+
+pub mod access_log;
+pub mod answer;
+pub mod counters;
+pub mod dates;
+pub mod door;
+pub mod http_server;
+pub mod listing;
+pub mod log_entry;
+pub mod logger;
+pub mod outlet;
+pub mod policy;
+pub mod record;
+pub mod reply;
+pub mod represent;
+pub mod representation;
+pub mod serve;
+pub mod signals;
+
+use std::process::ExitCode;
+
+use mio::event::Source;
+
+use crate::cli::Command;
+use crate::limits::WARNING_INTERVAL;
+use crate::process::notify::Notify;
+use crate::reactor::{Context, Handler, Key, Next, Now, Shared, Tick, clock};
+
+use access_log::AccessLog;
+use answer::Http;
+use counters::{Close, Counters};
+use door::Door;
+use http_server::HttpConnection;
+use record::Record;
+use signals::Signals;
+
+/// Does what was asked, and returns the exit code: 0 done, 1 failed, 2 not understood.
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Help(_) | Command::Version | Command::Man | Command::Completions(_) => {
+            ExitCode::SUCCESS
+        }
+        Command::Serve(options) => serve::run(&options),
+    }
+}
+
+/// Every kind of handler there is. What is not idle by the hundred thousand is boxed.
+#[derive(Debug)]
+pub enum Service {
+    /// A client's HTTP connection.
+    Http(HttpConnection),
+    /// A listening socket.
+    Door(Box<Door>),
+    /// A signal.
+    Signals(Box<Signals>),
+}
+
+// What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel.
+#[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
+const _: () = {
+    assert!(size_of::<crate::reactor::event_loop::Slot<Service>>() <= 32);
+    assert!(size_of::<slab::Slab<Service>>() > 0);
+};
+
+/// What all handlers share.
+#[derive(Debug)]
+pub struct House {
+    /// The HTTP server: site, cache, policy.
+    pub http: Http,
+    /// The access log.
+    pub access: AccessLog,
+    /// What has happened.
+    pub counters: Counters,
+    /// The service manager, which is told how far we are.
+    pub notify: Notify,
+    /// Whether the stop did not wait for everybody.
+    pub cut_short: bool,
+    warned: Option<Tick>,
+}
+
+impl House {
+    /// Puts together what is shared.
+    pub fn new(http: Http, access: AccessLog, notify: Notify) -> Self {
+        Self {
+            http,
+            access,
+            counters: Counters::default(),
+            notify,
+            cut_short: false,
+            warned: None,
+        }
+    }
+
+    /// Writes the log line of a reply, once.
+    pub fn log_line(&mut self, record: &mut Option<Box<Record>>, now: Now, body_bytes: u64) {
+        if let Some(record) = record.take() {
+            self.access.entry(&record.entry(body_bytes, &now));
+        }
+    }
+
+    /// SIGHUP: the log is opened again.
+    pub fn look_again(&mut self) {
+        self.notify.reloading(clock::monotonic_micros());
+        self.access.reopen();
+        self.notify.ready();
+    }
+
+    /// Whether it is time for a warning of which there might be many.
+    pub fn warn_rarely(&mut self, now: Tick) -> bool {
+        let due = self
+            .warned
+            .is_none_or(|last| last.after(WARNING_INTERVAL).is_due(now));
+        if due {
+            self.warned = Some(now);
+        }
+        due
+    }
+}
+
+impl Shared for House {
+    fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
+        let again = [self.access.flush(now.instant), logger::flush()]
+            .into_iter()
+            .flatten()
+            .min()?;
+        Some(now.tick.after(again))
+    }
+}
+
+impl Handler for Service {
+    type Shared = House;
+
+    fn source(&mut self) -> Option<&mut dyn Source> {
+        match self {
+            Self::Http(connection) => Some(connection.transport()),
+            Self::Door(door) => Some(door.source()),
+            Self::Signals(signals) => Some(signals.source()),
+        }
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
+        match self {
+            Self::Http(connection) => connection.drive(cx),
+            Self::Door(door) => door.drive(cx),
+            Self::Signals(signals) => signals.drive(cx),
+        }
+    }
+
+    fn is_background(&self) -> bool {
+        match self {
+            Self::Signals(_) => true,
+            Self::Http(_) | Self::Door(_) => false,
+        }
+    }
+
+    fn may_be_dropped(&self) -> bool {
+        match self {
+            Self::Http(connection) => connection.is_idle(),
+            Self::Door(_) | Self::Signals(_) => false,
+        }
+    }
+
+    fn dropped(&mut self, key: Key, shared: &mut House) {
+        if let Self::Http(connection) = self {
+            connection.dropped(key);
+            shared.counters.close(Close::MadeRoom);
+        }
+    }
+}

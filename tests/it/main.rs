@@ -1,1 +1,27 @@
-fn main() {}
+//! idler from outside: the built program, on a port of its own, through real sockets.
+//!
+//! One module per thing a user sees; `support` starts the program and speaks to it. Tests that need other
+//! people's programs are ignored with that need as the reason (`cargo test -- --ignored` runs them).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at the first surprise"
+)]
+#![allow(
+    dead_code,
+    reason = "support is shared by modules that each use a part of it"
+)]
+
+mod architecture;
+mod clients;
+mod confinement;
+mod fairness;
+mod files;
+mod footprint;
+mod http_requests;
+mod limits;
+mod logs;
+mod start_up;
+mod stop;
+mod support;

@@ -1,0 +1,110 @@
+//! The manual page, as roff for man(7).
+//!
+//! What lives here: one page for all verbs, made from the table. It may not know any option by name.
+//! Invariant: whatever the table says is text, never a request to roff (`text` escapes it).
+//! Read next: `completions.rs`.
+
+use super::{VERSION, help, table};
+use table::VerbRow;
+
+/// The page of `idler man`.
+pub(crate) fn page() -> String {
+    let mut out = format!(".TH IDLER 1 \"\" \"{VERSION}\" \"User Commands\"\n");
+    out.push_str(".SH NAME\n");
+    out.push_str(&format!("idler \\- {}\n", text(help::TITLE)));
+    out.push_str(".SH SYNOPSIS\n");
+    for row in table::VERBS {
+        for usage in row.usage {
+            out.push_str(&format!(".B idler\n{}\n.br\n", text(usage)));
+        }
+    }
+    for row in table::VERBS {
+        verb(&mut out, row);
+    }
+    out.push_str(".SH VALUES\n");
+    out.push_str(&format!("{}\n", text(help::VALUES)));
+    out.push_str(".SH ENVIRONMENT\n");
+    out.push_str(&format!("{}\n", text(help::ENVIRONMENT)));
+    for (name, meaning) in VARIABLES {
+        tagged(&mut out, &format!("\\fB{}\\fR", text(name)), meaning);
+    }
+    out.push_str(".SH EXIT STATUS\n");
+    for (code, meaning) in help::EXIT {
+        tagged(&mut out, &format!("\\fB{code}\\fR"), meaning);
+    }
+    out.push_str(".SH SIGNALS\n");
+    for (signal, meaning) in SIGNALS {
+        tagged(&mut out, &format!("\\fB{signal}\\fR"), meaning);
+    }
+    out
+}
+
+/// Variables that are no options.
+const VARIABLES: &[(&str, &str)] = &[
+    (
+        "RUST_LOG, IDLER_LOG",
+        "What is logged on standard error: error, warn, info, debug, trace, or idler=LEVEL.",
+    ),
+    ("NO_COLOR", "If it is set and not empty, no colours."),
+];
+
+/// What a running server does on signals.
+const SIGNALS: &[(&str, &str)] = &[
+    (
+        "SIGTERM, SIGINT",
+        "Stop: no more newcomers, the idle are sent away, the busy may finish. A second one stops at once.",
+    ),
+    ("SIGHUP", "Open the log file again."),
+];
+
+fn verb(out: &mut String, row: &VerbRow) {
+    out.push_str(&format!(".SH IDLER {}\n", text(&row.name.to_uppercase())));
+    for paragraph in row.about {
+        out.push_str(&format!("{}\n.PP\n", text(paragraph)));
+    }
+    for (group, rows) in help::groups(row.verb) {
+        out.push_str(&format!(".SS {}\n", text(group)));
+        for row in rows {
+            let mut tag = match row.short {
+                Some(short) => format!("\\fB\\-{short}\\fR, "),
+                None => String::new(),
+            };
+            tag.push_str(&format!("\\fB\\-\\-{}\\fR", text(row.long)));
+            let placeholder = row.value.placeholder();
+            if !placeholder.is_empty() {
+                tag.push_str(&format!(" \\fI{}\\fR", text(&placeholder)));
+            }
+            tagged(out, &tag, &help::described(row));
+        }
+    }
+    out.push_str(".SS Examples\n");
+    for (command, purpose) in row.examples {
+        tagged(out, &format!("\\fB{}\\fR", text(command)), purpose);
+    }
+}
+
+/// A paragraph under a tag that is roff already.
+fn tagged(out: &mut String, tag: &str, paragraph: &str) {
+    out.push_str(&format!(".TP\n{tag}\n{}\n", text(paragraph)));
+}
+
+/// Text that roff prints as it stands: hyphens that can be typed, no escapes, no requests.
+fn text(plain: &str) -> String {
+    let mut out = String::new();
+    if plain.starts_with(['.', '\'']) {
+        out.push_str("\\&");
+    }
+    for char in plain.chars() {
+        match char {
+            '\\' => out.push_str("\\e"),
+            '-' => out.push_str("\\-"),
+            '\'' => out.push_str("\\(aq"),
+            '`' => out.push_str("\\(ga"),
+            '^' => out.push_str("\\(ha"),
+            '~' => out.push_str("\\(ti"),
+            '…' => out.push_str("..."),
+            other => out.push(other),
+        }
+    }
+    out
+}

@@ -1,0 +1,223 @@
+//! The meaning of what was typed after `idler serve`, or after `idler` alone.
+//!
+//! What lives here: [`ServeOptions`], and which option takes which value. It may not know
+//! spellings (the table has them) or look at the machine: whether the path exists, whether the port is free, is
+//! for the service to find out.
+//! Invariant: every field is valid in itself; what it leaves out is in `limits.rs`.
+//! Read next: `values.rs`.
+
+use super::{
+    UsageError, parse,
+    parse::{Setting, Typed},
+    table::Id,
+    values,
+    values::{AccessLog, BindAddress, HeaderLine, TypeRule},
+};
+use crate::limits;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Everything `idler serve` was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// The directory or file to serve, `.` by default. Whether it exists is not known here.
+    pub path: PathBuf,
+    /// If the path looks like a misspelled verb, that verb: worth saying when the path is missing.
+    pub path_resembles_verb: Option<&'static str>,
+    /// The TCP port; 0 asks for any free one.
+    pub port: u16,
+    /// The addresses to listen on.
+    pub bind: Bind,
+    /// Names that stand for their directory, best first; never empty.
+    pub index: Vec<OsString>,
+    /// Directories without an index are not listed.
+    pub no_listing: bool,
+    /// Names that begin with a dot are served.
+    pub hidden: bool,
+    /// Header lines for every reply; [`limits::GIVEN_HEADER_BYTES_MAX`] together.
+    pub headers: Vec<HeaderLine>,
+    /// Media types that win over the built-in ones; of equal extensions the last counts.
+    pub types: Vec<TypeRule>,
+    /// Connections at most; `None`: as many as descriptors allow.
+    pub max_connections: Option<usize>,
+    /// Bytes of a request head at most.
+    pub head_bytes_max: usize,
+    /// From a head's first byte to its last.
+    pub head_timeout: Duration,
+    /// Between requests, and before the first.
+    pub idle_timeout: Duration,
+    /// How long a reply may make no progress.
+    pub stall_timeout: Duration,
+    /// How long the busy may finish after the first signal to stop; may be zero.
+    pub grace: Duration,
+    /// How long listeners stay open after the first signal to stop; may be zero.
+    pub drain_delay: Duration,
+    /// Bytes of small files kept in memory at most; 0: none.
+    pub cache_bytes_max: usize,
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+    /// The form of its lines.
+    pub log_format: LogFormat,
+    /// No start-up lines.
+    pub quiet: bool,
+    /// How often `-v` was given: 1 asks for the log level debug, 2 for trace.
+    pub verbose: u8,
+    /// Colours on standard error; `NO_COLOR` is already heeded.
+    pub color: Color,
+    /// Validate, print [`ServeOptions::settings`], and leave.
+    pub check: bool,
+    /// Every setting and where it comes from, in the order of the help.
+    pub settings: Vec<Setting>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// Nothing was said: both loopback addresses, or the one that this machine has.
+    Default,
+    /// These, all of them; never empty.
+    Given(Vec<BindAddress>),
+}
+
+/// The form of access log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// The Combined Log Format.
+    Combined,
+    /// One JSON object a line.
+    Json,
+    /// Only what a developer looks for.
+    Short,
+}
+
+/// Whether to colour what goes to a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// If it is a terminal.
+    Auto,
+    /// In any case.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The words of `--log-format`.
+const LOG_FORMATS: &[(&str, LogFormat)] = &[
+    ("combined", LogFormat::Combined),
+    ("json", LogFormat::Json),
+    ("short", LogFormat::Short),
+];
+
+/// The words of `--color`.
+const COLORS: &[(&str, Color)] = &[
+    ("auto", Color::Auto),
+    ("always", Color::Always),
+    ("never", Color::Never),
+];
+
+impl ServeOptions {
+    /// Understands what was typed.
+    pub(crate) fn read(typed: &Typed) -> Result<Self, UsageError> {
+        let timeout = |id, default: Duration| {
+            let range = limits::TIMEOUT_OPTION_MIN..=limits::DURATION_OPTION_MAX;
+            let given = typed.last(id, |text| values::duration(text, range.clone()))?;
+            Ok(given.unwrap_or(default))
+        };
+        let wait = |id, default: Duration| {
+            let range = Duration::ZERO..=limits::DURATION_OPTION_MAX;
+            let given = typed.last(id, |text| values::duration(text, range.clone()))?;
+            Ok(given.unwrap_or(default))
+        };
+        let path = typed.words.first();
+        Ok(Self {
+            path: served_path(path.map(OsString::as_os_str))?,
+            path_resembles_verb: path.and_then(|path| parse::verb_like(path)),
+            port: typed
+                .last(Id::Port, |text| values::number(text, 0..=u16::MAX))?
+                .unwrap_or(limits::PORT),
+            bind: match typed.all(Id::Bind, values::bind_address)? {
+                given if given.is_empty() => Bind::Default,
+                given => Bind::Given(given),
+            },
+            index: match typed.all(Id::Index, values::file_name)? {
+                given if given.is_empty() => vec!["index.html".into()],
+                given => given,
+            },
+            no_listing: typed.switch(Id::NoListing)?,
+            hidden: typed.switch(Id::Hidden)?,
+            headers: headers(typed)?,
+            types: typed.all(Id::Type, values::type_rule)?,
+            max_connections: typed
+                .last(Id::MaxConnections, |text| {
+                    values::number_or_auto(text, 1..=limits::SLOTS_MAX)
+                })?
+                .flatten(),
+            head_bytes_max: memory(typed, Id::MaxHead, limits::HEAD_BYTES_OPTION)?
+                .unwrap_or(limits::HEAD_BYTES_MAX),
+            head_timeout: timeout(Id::HeadTimeout, limits::HEAD_TIMEOUT)?,
+            idle_timeout: timeout(Id::IdleTimeout, limits::IDLE_TIMEOUT)?,
+            stall_timeout: timeout(Id::StallTimeout, limits::STALL_TIMEOUT)?,
+            grace: wait(Id::Grace, limits::GRACE)?,
+            drain_delay: wait(Id::DrainDelay, limits::DRAIN_DELAY)?,
+            cache_bytes_max: memory(typed, Id::CacheMemory, limits::CACHE_BYTES_OPTION)?
+                .unwrap_or(limits::CACHE_BYTES_MAX),
+            access_log: typed
+                .last(Id::AccessLog, values::access_log)?
+                .unwrap_or(AccessLog::Stdout),
+            log_format: typed
+                .last(Id::LogFormat, |text| values::word(text, LOG_FORMATS))?
+                .unwrap_or(LogFormat::Combined),
+            quiet: typed.switch(Id::Quiet)?,
+            verbose: typed.count(Id::Verbose)?,
+            color: typed
+                .last(Id::Color, |text| values::word(text, COLORS))?
+                .unwrap_or(Color::Auto),
+            check: typed.switch(Id::Check)?,
+            settings: typed.settings(),
+        })
+    }
+}
+
+fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
+    match word {
+        None => Ok(PathBuf::from(".")),
+        Some(word) if word.is_empty() => Err(UsageError::new(
+            "PATH is empty; leave it out for the current directory".to_owned(),
+        )),
+        Some(word) => Ok(PathBuf::from(word)),
+    }
+}
+
+fn headers(typed: &Typed) -> Result<Vec<HeaderLine>, UsageError> {
+    let headers = typed.all(Id::Header, values::header_line)?;
+    // With ": " and CR LF.
+    let lengths = headers
+        .iter()
+        .map(|line| line.name.len() + line.value.len() + 4);
+    if lengths.sum::<usize>() > limits::GIVEN_HEADER_BYTES_MAX {
+        return Err(UsageError::new(format!(
+            "--header: all lines together may have {} bytes; proxies refuse longer replies",
+            limits::GIVEN_HEADER_BYTES_MAX
+        )));
+    }
+    Ok(headers)
+}
+
+fn memory(
+    typed: &Typed,
+    id: Id,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<Option<usize>, UsageError> {
+    typed.last(id, |text| {
+        let bytes = values::size(text, range.clone())?;
+        usize::try_from(bytes).map_err(|_| {
+            format!(
+                "{} is more than this machine can address",
+                values::shown(text)
+            )
+        })
+    })
+}

@@ -1,0 +1,271 @@
+//! `serve` and its options.
+//!
+//! What lives here: rows of the table. They may not know what an option does.
+//! Invariant: the default shown is the one of `limits.rs` (a test holds it).
+//! Read next: the parent, `table.rs`.
+
+use super::{Id, Repeat, Row, Value, Verb, VerbRow, Words};
+
+pub(super) const VERB: VerbRow = VerbRow {
+    verb: Verb::Serve,
+    name: "serve",
+    usage: &["[OPTIONS] [PATH]", "serve [OPTIONS] [PATH]"],
+    words: Words {
+        least: 0,
+        most: 1,
+        names: "[PATH]",
+        value: Value::File("PATH"),
+    },
+    summary: "Serve a directory or a file over HTTP",
+    about: &[
+        "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
+         the current directory. One thread does everything.",
+        "The URLs are printed on standard error once idler really listens; standard output has \
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP \
+         opens the log file again.",
+    ],
+    examples: &[
+        ("idler", "this directory, for this machine alone"),
+        ("idler -b 0.0.0.0 -b :: site", "share with the network"),
+        (
+            "idler serve -p 0 get",
+            "a directory named like a verb, any free port",
+        ),
+        (
+            "idler -H 'Cache-Control: max-age=60' site",
+            "a header on every reply",
+        ),
+        ("idler --access-log off -v site", "only why connections end"),
+    ],
+};
+
+const ROW: Row = Row {
+    verbs: &[Verb::Serve],
+    ..Row::PLAIN
+};
+
+const WHERE: &str = "Where it listens";
+const WHAT: &str = "What it serves";
+const LIMITS: &str = "Limits and time";
+const LOGS: &str = "What it says";
+
+pub(super) const OPTIONS: &[Row] = &[
+    Row {
+        id: Id::Port,
+        group: WHERE,
+        long: "port",
+        short: Some('p'),
+        value: Value::Text("N"),
+        default: "8080",
+        common: true,
+        help: "Listen on this port; 0 takes any free one",
+        more: "The start-up lines say which one it is. A port that is in use or needs privileges is \
+               an error, never another port.",
+        ..ROW
+    },
+    Row {
+        id: Id::Bind,
+        group: WHERE,
+        long: "bind",
+        short: Some('b'),
+        value: Value::Text("ADDR"),
+        default: "localhost",
+        repeat: Repeat::Each,
+        common: true,
+        help: "Listen on this address; 0.0.0.0 and :: share",
+        more: "An IPv4 or IPv6 address, with :PORT or without ([::1]:8081); localhost for both \
+               loopback addresses; or unix:/path, with permissions or without \
+               (unix:/run/idler.sock,0660).",
+        ..ROW
+    },
+    Row {
+        id: Id::Index,
+        group: WHAT,
+        long: "index",
+        short: Some('i'),
+        value: Value::Text("NAME"),
+        default: "index.html",
+        repeat: Repeat::Each,
+        help: "The file that stands for its directory",
+        more: "Of several, the first one that exists is served.",
+        ..ROW
+    },
+    Row {
+        id: Id::NoListing,
+        group: WHAT,
+        long: "no-listing",
+        help: "Do not list directories that have no index",
+        more: "They are answered with 404.",
+        ..ROW
+    },
+    Row {
+        id: Id::Hidden,
+        group: WHAT,
+        long: "hidden",
+        help: "Serve and list names that begin with a dot",
+        more: "Without it they are answered with 404, all but .well-known.",
+        ..ROW
+    },
+    Row {
+        id: Id::Header,
+        group: WHAT,
+        long: "header",
+        short: Some('H'),
+        value: Value::Text("'NAME: VALUE'"),
+        repeat: Repeat::EachLine,
+        help: "Send this header line with every reply",
+        more: "Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
+               refused.",
+        ..ROW
+    },
+    Row {
+        id: Id::Type,
+        group: WHAT,
+        long: "type",
+        value: Value::Text(".EXT=TYPE"),
+        repeat: Repeat::EachLine,
+        help: "The media type of files with this extension",
+        more: "For instance .wasm=application/wasm. It wins over idler's own table.",
+        ..ROW
+    },
+    Row {
+        id: Id::MaxConnections,
+        group: LIMITS,
+        long: "max-connections",
+        value: Value::Text("N"),
+        default: "auto",
+        help: "Hold at most this many connections",
+        more: "auto: as many as the descriptor limit allows. When all are taken, an idle one makes \
+               room; if none is idle, the newcomer gets 503.",
+        ..ROW
+    },
+    Row {
+        id: Id::MaxHead,
+        group: LIMITS,
+        long: "max-head",
+        value: Value::Text("SIZE"),
+        default: "16K",
+        help: "The longest request head; a longer one gets 431",
+        more: "From 1K to 1M.",
+        ..ROW
+    },
+    Row {
+        id: Id::HeadTimeout,
+        group: LIMITS,
+        long: "head-timeout",
+        value: Value::Text("TIME"),
+        default: "10s",
+        help: "How long a request head may take to arrive",
+        more: "Counted from its first byte and never extended; then 408.",
+        ..ROW
+    },
+    Row {
+        id: Id::IdleTimeout,
+        group: LIMITS,
+        long: "idle-timeout",
+        value: Value::Text("TIME"),
+        default: "60s",
+        help: "How long a connection may be idle",
+        more: "Between requests, and before the first.",
+        ..ROW
+    },
+    Row {
+        id: Id::StallTimeout,
+        group: LIMITS,
+        long: "stall-timeout",
+        value: Value::Text("TIME"),
+        default: "60s",
+        help: "How long a reply may make no progress",
+        more: "A reader that takes nothing, or next to nothing, for so long is given up.",
+        ..ROW
+    },
+    Row {
+        id: Id::Grace,
+        group: LIMITS,
+        long: "grace",
+        value: Value::Text("TIME"),
+        default: "10s",
+        help: "How long the busy may finish after a signal to stop",
+        more: "A second signal ends the wait.",
+        ..ROW
+    },
+    Row {
+        id: Id::DrainDelay,
+        group: LIMITS,
+        long: "drain-delay",
+        value: Value::Text("TIME"),
+        default: "0s",
+        help: "How long to go on accepting after a signal to stop",
+        more: "For load balancers, which need time to notice. Every reply says Connection: close \
+               meanwhile.",
+        ..ROW
+    },
+    Row {
+        id: Id::CacheMemory,
+        group: LIMITS,
+        long: "cache-memory",
+        value: Value::Text("SIZE"),
+        default: "64M",
+        help: "Keep at most this much of small files in memory",
+        more: "What is kept is never older than the files. 0 keeps nothing.",
+        ..ROW
+    },
+    Row {
+        id: Id::AccessLog,
+        group: LOGS,
+        long: "access-log",
+        value: Value::File("FILE|-|off"),
+        default: "-",
+        common: true,
+        help: "Where each reply leaves a line; - is stdout",
+        more: "A file is appended to, and opened again on SIGHUP. Lines that its reader does not take in \
+               time are dropped and counted.",
+        ..ROW
+    },
+    Row {
+        id: Id::LogFormat,
+        group: LOGS,
+        long: "log-format",
+        value: Value::OneOf(&["combined", "json", "short"]),
+        default: "combined",
+        help: "The form of its lines",
+        ..ROW
+    },
+    Row {
+        id: Id::Quiet,
+        group: LOGS,
+        long: "quiet",
+        short: Some('q'),
+        help: "Say nothing on standard error but errors",
+        ..ROW
+    },
+    Row {
+        id: Id::Verbose,
+        group: LOGS,
+        long: "verbose",
+        short: Some('v'),
+        repeat: Repeat::Count,
+        help: "Say why connections end; twice: every step",
+        more: "RUST_LOG or IDLER_LOG choose more finely: RUST_LOG=idler=trace is the teaching view, \
+               each line beginning with the key of its connection.",
+        ..ROW
+    },
+    Row {
+        id: Id::Color,
+        group: LOGS,
+        long: "color",
+        value: Value::OneOf(&["auto", "always", "never"]),
+        default: "auto",
+        help: "Colours on standard error",
+        more: "auto: on a terminal, unless NO_COLOR is set.",
+        ..ROW
+    },
+    Row {
+        id: Id::Check,
+        group: super::OTHER,
+        long: "check",
+        help: "Check the settings, print them, and do not serve",
+        more: "Each is printed with where it comes from: an option, the environment, or the default.",
+        ..ROW
+    },
+];

@@ -1,0 +1,624 @@
+//! Tables of command lines: what they mean, or the exact line that refuses them; and the table of
+//! options held against everything that is made from it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at the first surprise"
+)]
+
+use super::{
+    table::{VERBS, Value},
+    *,
+};
+use std::{
+    collections::HashSet,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::PathBuf,
+    time::Duration,
+};
+
+type Env<'a> = &'a [(&'a str, &'a str)];
+
+/// Splits at blanks; `_` stands for a blank inside a word.
+fn words(line: &str) -> Vec<OsString> {
+    let words = line.split_ascii_whitespace();
+    words.map(|word| word.replace('_', " ").into()).collect()
+}
+
+fn parsed(line: &str, env: Env<'_>) -> Result<Command, UsageError> {
+    parse(words(line).into_iter(), |name| {
+        let found = env.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| value.into())
+    })
+}
+
+fn served_with(line: &str, env: Env<'_>) -> ServeOptions {
+    match parsed(line, env) {
+        Ok(Command::Serve(options)) => *options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn served(line: &str) -> ServeOptions {
+    served_with(line, &[])
+}
+
+/// What is in force, without where it comes from.
+fn in_force(line: &str) -> ServeOptions {
+    ServeOptions {
+        settings: Vec::new(),
+        ..served(line)
+    }
+}
+
+#[test]
+fn a_command_line_without_options_serves_this_directory_with_the_defaults() {
+    let options = served("");
+    assert_eq!(options.path, PathBuf::from("."));
+    assert_eq!(options.port, 8080);
+    assert_eq!(options.bind, Bind::Default);
+    assert_eq!(options.index, ["index.html"]);
+    assert!(!options.no_listing && !options.hidden && !options.quiet && !options.check);
+    assert_eq!(options.max_connections, None);
+    assert_eq!(options.head_bytes_max, 16 * 1024);
+    assert_eq!(options.head_timeout, Duration::from_secs(10));
+    assert_eq!(options.idle_timeout, Duration::from_secs(60));
+    assert_eq!(options.stall_timeout, Duration::from_secs(60));
+    assert_eq!(options.grace, Duration::from_secs(10));
+    assert_eq!(options.drain_delay, Duration::ZERO);
+    assert_eq!(options.access_log, AccessLog::Stdout);
+    assert_eq!(options.log_format, LogFormat::Combined);
+    assert_eq!((options.verbose, options.color), (0, Color::Auto));
+    assert_eq!(options, served("serve"));
+}
+
+#[test]
+fn every_order_and_spelling_means_the_same() {
+    let expected = in_force("serve -p 9000 -q --access-log off site");
+    for line in [
+        "-p 9000 -q --access-log off site",
+        "site -p 9000 -q --access-log off",
+        "-p9000 -q site --access-log=off",
+        "-qp9000 --access-log off -- site",
+        "-p=9000 site --quiet --access-log off",
+        "--port 1 --port 9000 -q --access-log off site",
+        "-q serve --port=9000 site --access-log off",
+        "serve site -q -p 9000 --access-log - --access-log off",
+        "--quiet=yes -p 9000 --access-log off site",
+    ] {
+        assert_eq!(in_force(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_directory_named_like_a_verb_can_be_served() {
+    assert_eq!(served("./man").path, PathBuf::from("./man"));
+    assert_eq!(served("serve man").path, PathBuf::from("man"));
+    assert_eq!(served("serve serve").path, PathBuf::from("serve"));
+    assert_eq!(served("-- man").path, PathBuf::from("man"));
+    assert_eq!(parsed("man", &[]), Ok(Command::Man));
+}
+
+#[test]
+fn after_two_dashes_everything_is_a_path() {
+    assert_eq!(served("-- --port").path, PathBuf::from("--port"));
+    assert_eq!(served("serve -- --").path, PathBuf::from("--"));
+    assert_eq!(served("-p 1 -- -h").path, PathBuf::from("-h"));
+}
+
+#[test]
+fn a_path_is_kept_byte_by_byte() {
+    let raw = OsString::from_vec(b"s\xFF\xFEte".to_vec());
+    let log = OsString::from_vec(b"--access-log=l\xFFg".to_vec());
+    let command = parse([raw.clone(), log].into_iter(), |_| None).unwrap();
+    let Command::Serve(options) = command else {
+        panic!("{command:?}")
+    };
+    assert_eq!(options.path.as_os_str(), raw);
+    let AccessLog::File(log) = options.access_log else {
+        panic!("not a file")
+    };
+    assert_eq!(log.as_os_str().as_bytes(), b"l\xFFg");
+}
+
+#[test]
+fn a_misspelled_verb_is_a_path_with_a_remark() {
+    for (line, verb) in [
+        ("sevre", Some("serve")),
+        ("server", Some("serve")),
+        ("completion", Some("completions")),
+        ("mna", Some("man")),
+        ("site", None),
+        ("./sevre", None),
+        ("public", None),
+    ] {
+        let options = served(line);
+        assert_eq!(options.path, PathBuf::from(line));
+        assert_eq!(options.path_resembles_verb, verb, "{line}");
+    }
+}
+
+#[test]
+fn values_reach_their_fields() {
+    let options = served(
+        "-b 0.0.0.0 -b :: -i a.html -i b.htm -H X-A:_1 --header X-B:2 --type .x=a/b \
+         --max-connections 10 --max-head 8K --head-timeout 500ms --idle-timeout 1h \
+         --stall-timeout 5m --grace 0 --drain-delay 1.5s --cache-memory 0 --log-format json -vv -v \
+         --color never --hidden --no-listing --check",
+    );
+    let any = |address: &str| BindAddress::Ip {
+        address: address.parse().unwrap(),
+        port: None,
+    };
+    assert_eq!(options.bind, Bind::Given(vec![any("0.0.0.0"), any("::")]));
+    assert_eq!(options.index, ["a.html", "b.htm"]);
+    let header = |name: &str, value: &str| HeaderLine {
+        name: name.to_owned(),
+        value: value.into(),
+    };
+    assert_eq!(options.headers, [header("X-A", "1"), header("X-B", "2")]);
+    assert_eq!(options.types[0].media_type, "a/b");
+    assert_eq!(options.max_connections, Some(10));
+    assert_eq!(options.head_bytes_max, 8192);
+    assert_eq!(options.head_timeout, Duration::from_millis(500));
+    assert_eq!(options.idle_timeout, Duration::from_secs(3600));
+    assert_eq!(options.stall_timeout, Duration::from_secs(300));
+    assert_eq!(options.grace, Duration::ZERO);
+    assert_eq!(options.drain_delay, Duration::from_millis(1500));
+    assert_eq!(options.cache_bytes_max, 0);
+    assert_eq!(options.log_format, LogFormat::Json);
+    assert_eq!((options.verbose, options.color), (3, Color::Never));
+    assert!(options.hidden && options.no_listing && options.check);
+}
+
+#[test]
+fn an_option_beats_the_environment_which_beats_the_default() {
+    let env: Env<'_> = &[
+        ("IDLER_PORT", "7000"),
+        ("IDLER_HIDDEN", "1"),
+        ("IDLER_VERBOSE", "2"),
+        ("IDLER_BIND", "127.0.0.1 ::1"),
+        ("IDLER_HEADER", "A: 1 2\nB: 3\n"),
+        ("IDLER_GRACE", ""),
+        ("IDLER_MAX_HEAD", "32K"),
+    ];
+    let options = served_with("", env);
+    assert_eq!(options.port, 7000);
+    assert!(options.hidden);
+    assert_eq!(options.verbose, 2);
+    assert!(matches!(&options.bind, Bind::Given(given) if given.len() == 2));
+    assert_eq!(options.headers.len(), 2);
+    assert_eq!(options.headers[0].value, b"1 2");
+    assert_eq!(options.grace, Duration::from_secs(10));
+    assert_eq!(options.head_bytes_max, 32 * 1024);
+
+    let options = served_with("-p 1 --hidden=no -b localhost -H C:4 --verbose=0", env);
+    assert_eq!(options.port, 1);
+    assert!(!options.hidden);
+    assert_eq!(options.verbose, 0);
+    assert_eq!(
+        options.bind,
+        Bind::Given(vec![BindAddress::Localhost { port: None }])
+    );
+    assert_eq!(options.headers.len(), 1);
+    assert_eq!(served_with("-v", env).verbose, 1);
+    // A variable that an option beats is not looked at.
+    assert_eq!(served_with("-p 1", &[("IDLER_PORT", "x")]).port, 1);
+}
+
+#[test]
+fn no_color_is_heeded_unless_a_colour_was_asked_for() {
+    let with = |line, env| served_with(line, env).color;
+    assert_eq!(with("", &[("NO_COLOR", "1")]), Color::Never);
+    assert_eq!(with("", &[("NO_COLOR", "")]), Color::Auto);
+    assert_eq!(with("--color always", &[("NO_COLOR", "1")]), Color::Always);
+    let both: Env<'_> = &[("NO_COLOR", "1"), ("IDLER_COLOR", "always")];
+    assert_eq!(with("", both), Color::Always);
+}
+
+#[test]
+fn check_says_where_each_setting_comes_from() {
+    let env: Env<'_> = &[("IDLER_GRACE", "5s"), ("NO_COLOR", "1")];
+    let options = served_with("--check -p 1 -p 2 -i a -i b", env);
+    let lines: Vec<String> = options.settings.iter().map(Setting::to_string).collect();
+    for (name, value, source) in [
+        ("port", "2", "(--port)"),
+        ("bind", "localhost", "(default)"),
+        ("index", "a", "(--index)"),
+        ("index", "b", "(--index)"),
+        ("hidden", "no", "(default)"),
+        ("header", "(none)", "(default)"),
+        ("grace", "5s", "(IDLER_GRACE)"),
+        ("color", "never", "(NO_COLOR)"),
+        ("verbose", "0", "(default)"),
+        ("check", "yes", "(--check)"),
+    ] {
+        let line = format!("{name:<16} {value:<24} {source}");
+        assert!(lines.contains(&line), "{line:?} is not in {lines:#?}");
+    }
+    assert_eq!(
+        lines.iter().filter(|line| line.starts_with("port")).count(),
+        1
+    );
+}
+
+#[test]
+fn what_is_not_understood_is_one_line_that_says_what_to_try() {
+    for (line, env, expected) in [
+        (
+            "--prot 1",
+            &[] as Env<'_>,
+            "idler: '--prot' is no option of idler serve; did you mean --port?",
+        ),
+        (
+            "--hiden",
+            &[],
+            "idler: '--hiden' is no option of idler serve; did you mean --hidden?",
+        ),
+        (
+            "--max-conn 5",
+            &[],
+            "idler: '--max-conn' is no option of idler serve; did you mean --max-connections?",
+        ),
+        (
+            "--frobnicate",
+            &[],
+            "idler: '--frobnicate' is no option of idler serve; idler serve --help lists all",
+        ),
+        (
+            "-P 80",
+            &[],
+            "idler: '-P' is no option of idler serve; did you mean -p (--port)?",
+        ),
+        (
+            "-Z",
+            &[],
+            "idler: '-Z' is no option of idler serve; idler serve --help lists all",
+        ),
+        (
+            "man --port 1",
+            &[],
+            "idler: '--port' is no option of idler man; it belongs to idler serve",
+        ),
+        (
+            "-p abc",
+            &[],
+            "idler: --port: 'abc' is not a number from 0 to 65535",
+        ),
+        (
+            "-p 65536",
+            &[],
+            "idler: --port: '65536' is not a number from 0 to 65535",
+        ),
+        (
+            "-p +80",
+            &[],
+            "idler: --port: '+80' is not a number from 0 to 65535",
+        ),
+        (
+            "-p x -p 1",
+            &[],
+            "idler: --port: 'x' is not a number from 0 to 65535",
+        ),
+        ("-p", &[], "idler: --port needs a value: --port N"),
+        (
+            "--color",
+            &[],
+            "idler: --color needs a value: --color auto|always|never",
+        ),
+        (
+            "--color red",
+            &[],
+            "idler: --color: 'red' is not one of auto, always, never",
+        ),
+        (
+            "",
+            &[("IDLER_PORT", "http")],
+            "idler: IDLER_PORT: 'http' is not a number from 0 to 65535",
+        ),
+        (
+            "",
+            &[("IDLER_HIDDEN", "perhaps")],
+            "idler: IDLER_HIDDEN: 'perhaps' is neither yes nor no",
+        ),
+        (
+            "",
+            &[("IDLER_MAX_HEAD", "16Q")],
+            "idler: IDLER_MAX_HEAD: '16Q' is not a size in bytes such as 512, 16K, 4M or 1G",
+        ),
+        (
+            "--quiet=maybe",
+            &[],
+            "idler: --quiet: 'maybe' is neither yes nor no",
+        ),
+        (
+            "-q=no",
+            &[],
+            "idler: unexpected argument for option '-q': \"no\"; it takes no value",
+        ),
+        (
+            "--max-connections 0",
+            &[],
+            "idler: --max-connections: '0' is not a number from 1 to 1048576, nor 'auto'",
+        ),
+        (
+            "--max-head 1",
+            &[],
+            "idler: --max-head: '1' is not a size from 1K to 1M",
+        ),
+        (
+            "--head-timeout 0",
+            &[],
+            "idler: --head-timeout: '0' is not a duration from 1ms to 24h",
+        ),
+        (
+            "--grace 25h",
+            &[],
+            "idler: --grace: '25h' is not a duration from 0s to 24h",
+        ),
+        (
+            "--idle-timeout 10x",
+            &[],
+            "idler: --idle-timeout: '10x' is not a duration such as 500ms, 10s, 5m or 1h \
+             (a bare number counts seconds)",
+        ),
+        (
+            "--access-log=",
+            &[],
+            "idler: --access-log: the name of a file is empty",
+        ),
+        (
+            "one two",
+            &[],
+            "idler: 'two' is one argument too many; idler serve --help says what is",
+        ),
+        (
+            "sevre site",
+            &[],
+            "idler: 'site' is one argument too many; did you mean idler serve?",
+        ),
+        (
+            "man site",
+            &[],
+            "idler: 'site' is one argument too many; idler man --help says what is",
+        ),
+        (
+            "completions",
+            &[],
+            "idler: completions needs more words; try idler completions SHELL",
+        ),
+        (
+            "completions csh",
+            &[],
+            "idler: completions: 'csh' is not one of bash, zsh, fish",
+        ),
+        (
+            "-q man",
+            &[],
+            "idler: --quiet stands before the verb; try idler man --quiet …, or ./man for the path",
+        ),
+    ] {
+        let error = parsed(line, env).expect_err(line);
+        assert_eq!(error.to_string(), expected, "{line}");
+    }
+}
+
+#[test]
+fn an_empty_path_is_refused() {
+    let error = parse([OsString::new()].into_iter(), |_| None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "idler: PATH is empty; leave it out for the current directory"
+    );
+}
+
+#[test]
+fn an_error_stays_one_line_whatever_it_quotes() {
+    for raw in [
+        "--po\nrt",
+        "--po\x1b[31mrt",
+        "-\n",
+        "--port=\r\n\u{202e}",
+        "--quiet=\n",
+        "-q=\n",
+        "--color=\u{7}",
+    ] {
+        let error = parse([raw.into()].into_iter(), |_| None).unwrap_err();
+        let line = error.to_string();
+        assert!(line.starts_with("idler: "), "{line:?}");
+        assert!(
+            !line.chars().any(|c| c.is_control() || c == '\u{202e}'),
+            "{line:?}"
+        );
+    }
+    let long = format!("--port={}", "9".repeat(100_000));
+    let error = parse([long.into()].into_iter(), |_| None).unwrap_err();
+    assert!(error.to_string().len() < 300);
+    let long = format!("--{}", "x".repeat(100_000));
+    let error = parse([long.into()].into_iter(), |_| None).unwrap_err();
+    assert!(error.to_string().len() < 300);
+}
+
+#[test]
+fn too_many_header_lines_are_refused() {
+    let line = format!("-H A:{} -H B:{}", "x".repeat(2000), "y".repeat(2000));
+    assert_eq!(
+        parsed(&line, &[]).unwrap_err().to_string(),
+        "idler: --header: all lines together may have 3072 bytes; proxies refuse longer replies"
+    );
+}
+
+#[test]
+fn help_and_version_are_pages_wherever_they_stand() {
+    let Ok(Command::Help(overview)) = parsed("--help", &[]) else {
+        panic!("no overview")
+    };
+    for line in ["-h", "-p 80 -h", "-p abc --help", "site -h", "-qh"] {
+        assert_eq!(
+            parsed(line, &[]),
+            Ok(Command::Help(overview.clone())),
+            "{line}"
+        );
+    }
+    let Ok(Command::Help(page)) = parsed("serve --help", &[]) else {
+        panic!("no page")
+    };
+    assert_eq!(
+        parsed("serve site -h", &[]),
+        Ok(Command::Help(page.clone()))
+    );
+    assert_ne!(page, overview);
+    for line in ["-V", "--version", "serve -V", "man --version"] {
+        assert_eq!(parsed(line, &[]), Ok(Command::Version), "{line}");
+    }
+    assert_eq!(Command::Version.text().unwrap(), "idler 0.1.0\n");
+}
+
+#[test]
+fn the_overview_fits_a_screen_and_no_page_is_wider() {
+    let overview = help::overview();
+    // One line of 24 is the prompt's.
+    assert!(overview.lines().count() <= 23, "{overview}");
+    let pages = VERBS.iter().map(|row| help::of(row.verb));
+    for page in pages.chain([overview]) {
+        for line in page.lines() {
+            assert!(line.chars().count() <= 79, "{line}");
+            assert_eq!(line.trim_end(), line);
+        }
+    }
+}
+
+#[test]
+fn every_verb_has_one_row_and_every_spelling_one_option() {
+    let mut names = HashSet::new();
+    for row in VERBS {
+        assert!(names.insert(row.name), "{} twice", row.name);
+        assert_eq!(table::verb(row.verb).name, row.name);
+        let mut spellings = HashSet::new();
+        for option in table::options(row.verb) {
+            assert!(spellings.insert(option.long.to_owned()), "{}", option.long);
+            if let Some(short) = option.short {
+                assert!(spellings.insert(short.to_string()), "-{short}");
+            }
+        }
+    }
+    for row in table::every_option() {
+        assert!(!row.verbs.is_empty(), "{}", row.long);
+        assert_eq!(row.id == table::Id::Version, row.long == "version");
+        assert!(
+            row.help.len() <= 60 && !row.help.ends_with('.'),
+            "{}",
+            row.long
+        );
+        // The logger has that variable.
+        assert_ne!(row.environment().as_deref(), Some("IDLER_LOG"));
+    }
+}
+
+#[test]
+fn every_option_is_in_help_manual_page_and_completions() {
+    let man = man::page();
+    let scripts = [
+        completions::script(Shell::Bash),
+        completions::script(Shell::Zsh),
+        completions::script(Shell::Fish),
+    ];
+    for verb in VERBS {
+        let page = help::of(verb.verb);
+        let heading = format!(
+            ".SH IDLER {}\n",
+            verb.name.to_uppercase().replace('-', "\\-")
+        );
+        let section = man.split(&heading).nth(1).expect(verb.name);
+        let section = section.split("\n.SH ").next().unwrap();
+        for script in &scripts {
+            assert!(script.contains(verb.name), "{}", verb.name);
+        }
+        for row in table::options(verb.verb) {
+            let line = format!("  {}\n", row.spelling());
+            assert!(page.contains(&line), "{line:?} is not in\n{page}");
+            let escaped = row.long.replace('-', "\\-");
+            assert!(
+                section.contains(&format!("\\fB\\-\\-{escaped}\\fR")),
+                "{escaped}"
+            );
+            let [bash, zsh, fish] = &scripts;
+            let listed = bash
+                .lines()
+                .find(|l| l.trim().starts_with(&format!("{}:-*)", verb.name)));
+            let spelled = listed
+                .expect(verb.name)
+                .split(['\'', ' '])
+                .any(|word| word.strip_prefix("--").is_some_and(|word| word == row.long));
+            assert!(spelled, "bash: {}", row.long);
+            assert!(
+                zsh.contains(&format!("--{}", row.long)),
+                "zsh: {}",
+                row.long
+            );
+            let fish_line = format!("'__idler_verb {}' -l {}", verb.name, row.long);
+            assert!(fish.contains(&fish_line), "{fish_line}");
+        }
+    }
+}
+
+/// A value for each option of `serve` that differs from its default.
+const SAMPLES: &[(&str, &str)] = &[
+    ("port", "81"),
+    ("bind", "::1"),
+    ("index", "start.html"),
+    ("header", "X:_y"),
+    ("type", ".x=a/b"),
+    ("max-connections", "7"),
+    ("max-head", "2K"),
+    ("head-timeout", "1"),
+    ("idle-timeout", "1"),
+    ("stall-timeout", "1"),
+    ("grace", "1"),
+    ("drain-delay", "1"),
+    ("cache-memory", "1"),
+    ("access-log", "off"),
+    ("log-format", "json"),
+    ("color", "never"),
+];
+
+#[test]
+fn every_option_does_something_from_both_sides() {
+    for row in table::options(Verb::Serve) {
+        let Some(variable) = row.environment() else {
+            continue;
+        };
+        let sample = SAMPLES.iter().find(|(long, _)| *long == row.long);
+        let (typed, value) = match (row.value, sample) {
+            (Value::Nothing, _) => (format!("--{}", row.long), "1".to_owned()),
+            (_, Some((_, value))) => (format!("--{} {value}", row.long), value.replace('_', " ")),
+            (_, None) => panic!("no sample for {}", row.long),
+        };
+        let given = in_force(&typed);
+        assert_ne!(given, in_force(""), "{typed} changes nothing");
+        let from_environment = served_with("", &[(&variable, &value)]);
+        let from_environment = ServeOptions {
+            settings: Vec::new(),
+            ..from_environment
+        };
+        assert_eq!(from_environment, given, "{variable}");
+        if let Some(short) = row.short {
+            let typed = typed.replacen(&format!("--{}", row.long), &format!("-{short}"), 1);
+            assert_eq!(in_force(&typed), given, "{typed}");
+        }
+    }
+}
+
+#[test]
+fn the_defaults_shown_are_those_in_force() {
+    for row in table::every_option().filter(|row| !row.default.is_empty()) {
+        let given = in_force(&format!("--{} {}", row.long, row.default));
+        let mut expected = in_force("");
+        if row.id == table::Id::Bind {
+            // Saying it is not the same as the default, which makes do with one of the two.
+            expected.bind = Bind::Given(vec![BindAddress::Localhost { port: None }]);
+        }
+        assert_eq!(given, expected, "--{}", row.long);
+    }
+}

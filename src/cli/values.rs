@@ -1,0 +1,249 @@
+//! The values that options take: text to meaning, one function each.
+//!
+//! What lives here: numbers, durations, sizes, names; addresses in `address.rs`, header lines and
+//! media types in `header.rs`. It may not know
+//! which option asks, and does no I/O: a path is only a path here.
+//! Invariant: whatever is refused says what was given and what is accepted, on one line, since that
+//! is what the user reads after the option's name.
+//! Read next: `serve.rs`, which says which option takes which value.
+
+mod address;
+mod header;
+
+pub use address::BindAddress;
+pub(crate) use address::bind_address;
+pub use header::{HeaderLine, TypeRule};
+pub(crate) use header::{header_line, type_rule};
+
+use crate::limits;
+use std::{
+    ffi::{OsStr, OsString},
+    fmt::Display,
+    ops::RangeInclusive,
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+/// Where the access log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// `-`.
+    Stdout,
+    /// A file, appended to, and opened again on SIGHUP.
+    File(PathBuf),
+    /// `off`.
+    Off,
+}
+
+/// `'like this'`: an argument as an error line repeats it. Cut to
+/// [`limits::SHOWN_ARGUMENT_CHARS_MAX`]; what a terminal would act on is escaped.
+pub(crate) fn shown(given: &OsStr) -> String {
+    let most = limits::SHOWN_ARGUMENT_CHARS_MAX;
+    let text = given.to_string_lossy();
+    if text.chars().nth(most).is_none() {
+        return format!("'{}'", printable(given));
+    }
+    let cut: String = text.chars().take(most).collect();
+    format!("'{}…'", printable(OsStr::new(&cut)))
+}
+
+/// An argument as it can be printed: what a terminal would act on is escaped.
+pub(crate) fn printable(given: &OsStr) -> String {
+    let mut out = String::new();
+    for char in given.to_string_lossy().chars() {
+        match char {
+            '\'' | '"' | '\\' => out.push(char),
+            other => out.extend(other.escape_debug()),
+        }
+    }
+    out
+}
+
+/// A switch in the environment, or as `--switch=no`.
+pub(crate) fn yes_no(given: &OsStr) -> Result<bool, String> {
+    match given.to_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("1" | "yes" | "true" | "on") => Ok(true),
+        Some("0" | "no" | "false" | "off") => Ok(false),
+        Some(_) | None => Err(format!("{} is neither yes nor no", shown(given))),
+    }
+}
+
+/// A decimal number in `range`.
+pub(crate) fn number<T>(given: &OsStr, range: RangeInclusive<T>) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    digits(given.to_str().unwrap_or_default())
+        .and_then(|text| text.parse().ok())
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            format!("{} is not a number from {least} to {most}", shown(given))
+        })
+}
+
+/// `auto`, or a decimal number in `range`.
+pub(crate) fn number_or_auto<T>(
+    given: &OsStr,
+    range: RangeInclusive<T>,
+) -> Result<Option<T>, String>
+where
+    T: FromStr + PartialOrd + Display,
+{
+    if given == "auto" {
+        return Ok(None);
+    }
+    match number(given, range) {
+        Ok(number) => Ok(Some(number)),
+        Err(reason) => Err(format!("{reason}, nor 'auto'")),
+    }
+}
+
+/// One of `words`, spelled exactly; the answer is its place among them.
+pub(crate) fn word<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, String> {
+    let found = words.iter().find(|(word, _)| given == *word);
+    found.map(|&(_, meaning)| meaning).ok_or_else(|| {
+        let all: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
+        format!("{} is not one of {}", shown(given), all.join(", "))
+    })
+}
+
+/// A path; only the empty one is refused.
+pub(crate) fn path(given: &OsStr) -> Result<PathBuf, String> {
+    if given.is_empty() {
+        return Err("the name of a file is empty".to_owned());
+    }
+    Ok(PathBuf::from(given))
+}
+
+/// The name of one file, without a directory.
+pub(crate) fn file_name(given: &OsStr) -> Result<OsString, String> {
+    let bytes = given.as_bytes();
+    if matches!(bytes, b"" | b"." | b"..") || bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
+        return Err(format!(
+            "{} is not the name of a file; give one without '/', such as index.html",
+            shown(given)
+        ));
+    }
+    Ok(given.to_owned())
+}
+
+/// `500ms`, `10s`, `5m`, `1h`, `1.5s`; a bare number counts seconds. Exact to the millisecond.
+pub(crate) fn duration(given: &OsStr, range: RangeInclusive<Duration>) -> Result<Duration, String> {
+    let Some(millis) = given.to_str().and_then(milliseconds) else {
+        return Err(format!(
+            "{} is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)",
+            shown(given)
+        ));
+    };
+    let duration = Duration::from_millis(millis);
+    if !range.contains(&duration) {
+        return Err(format!(
+            "{} is not a duration from {} to {}",
+            shown(given),
+            duration_text(*range.start()),
+            duration_text(*range.end())
+        ));
+    }
+    Ok(duration)
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let unit_at = text
+        .find(|char: char| !char.is_ascii_digit() && char != '.')
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit: u64 = match unit {
+        "ms" => 1,
+        "" | "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let (whole, fraction) = match number.split_once('.') {
+        Some((whole, fraction)) => (whole, digits(fraction)?),
+        None => (number, ""),
+    };
+    let whole = digits(whole)?.parse::<u64>().ok()?.checked_mul(unit)?;
+    // At most three digits: enough for a millisecond, and the sum below stays exact.
+    if fraction.len() > 3 {
+        return None;
+    }
+    let scale = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
+    let parts = fraction.parse::<u64>().unwrap_or(0) * unit;
+    if !parts.is_multiple_of(scale) {
+        return None;
+    }
+    whole.checked_add(parts / scale)
+}
+
+/// A duration as it would be typed, in its largest whole unit.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    match millis {
+        0 => "0s".to_owned(),
+        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
+        _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
+        _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+/// `512`, `16K`, `4M`, `1G`: bytes, in powers of 1,024.
+pub(crate) fn size(given: &OsStr, range: RangeInclusive<u64>) -> Result<u64, String> {
+    let Some(bytes) = given.to_str().and_then(bytes) else {
+        return Err(format!(
+            "{} is not a size in bytes such as 512, 16K, 4M or 1G",
+            shown(given)
+        ));
+    };
+    if !range.contains(&bytes) {
+        return Err(format!(
+            "{} is not a size from {} to {}",
+            shown(given),
+            size_text(*range.start()),
+            size_text(*range.end())
+        ));
+    }
+    Ok(bytes)
+}
+
+fn bytes(text: &str) -> Option<u64> {
+    let (number, factor) = match text.as_bytes().last()? {
+        b'k' | b'K' => (&text[..text.len() - 1], 1 << 10),
+        b'm' | b'M' => (&text[..text.len() - 1], 1 << 20),
+        b'g' | b'G' => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    digits(number)?.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A size as it would be typed, in its largest whole unit.
+pub(crate) fn size_text(bytes: u64) -> String {
+    match bytes {
+        0 => "0".to_owned(),
+        _ if bytes.is_multiple_of(1 << 30) => format!("{}G", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{}M", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{}K", bytes >> 10),
+        _ => bytes.to_string(),
+    }
+}
+
+/// The text if it is ASCII digits and nothing else, not even the sign that [`FromStr`] would take.
+fn digits(text: &str) -> Option<&str> {
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
+}
+
+/// `-`, `off` or a file.
+pub(crate) fn access_log(given: &OsStr) -> Result<AccessLog, String> {
+    Ok(match given.as_bytes() {
+        b"-" => AccessLog::Stdout,
+        b"off" => AccessLog::Off,
+        _ => AccessLog::File(path(given)?),
+    })
+}
+
+#[cfg(test)]
+mod tests;

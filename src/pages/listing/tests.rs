@@ -1,0 +1,323 @@
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::time::{Duration, Instant};
+
+use super::*;
+
+const NOTHING: Summary = Summary {
+    directories: 0,
+    files: 0,
+    bytes: 0,
+    more: 0,
+    more_is_exact: true,
+};
+
+fn file(name: &[u8]) -> Row<'_> {
+    Row {
+        name,
+        is_directory: false,
+        size: 1536,
+        mtime: 951_782_400,
+    }
+}
+
+fn directory(name: &[u8]) -> Row<'_> {
+    Row {
+        is_directory: true,
+        ..file(name)
+    }
+}
+
+fn page(path: &str, rows: &[Row<'_>], summary: Summary) -> String {
+    written(
+        &ListingPage::new(path.as_bytes(), Sort::default(), true, summary),
+        rows,
+    )
+}
+
+fn written(page: &ListingPage, rows: &[Row<'_>]) -> String {
+    let mut out = Vec::new();
+    page.head(&mut out);
+    let mut from = 0;
+    while from < rows.len() {
+        from += page.rows(rows[from..].iter().copied(), &mut out);
+    }
+    page.tail(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn links(page: &str) -> Vec<&str> {
+    let parts = page.split("href=\"").skip(1);
+    parts.map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[test]
+fn rows_are_plain_links_with_size_and_time() {
+    let page = page("/a/", &[directory(b"sub"), file(b"x.tar.gz")], NOTHING);
+    assert!(page.contains(
+        "<tr><td><a href=\"sub/\">sub/</a></td><td></td><td>2000-02-29 00:00</td></tr>\n"
+    ));
+    assert!(page.contains(
+        "<tr><td><a href=\"x.tar.gz\">x.tar.gz</a></td><td>1.5 KiB</td><td>2000-02-29 00:00</td></tr>\n"
+    ));
+    assert!(page.contains("<title>Index of /a/</title>"));
+}
+
+#[test]
+fn no_name_becomes_markup_or_leads_elsewhere() {
+    let names: [&[u8]; 14] = [
+        b"<img src=x onerror=alert(1)>",
+        b"javascript:alert(1)",
+        b"a:b",
+        b"http:",
+        b"\" onmouseover=\"alert(1)",
+        b"'quoted'",
+        b"new\nline",
+        b"\r\nSet-Cookie: x",
+        b"...",
+        b"..%2f..%2f",
+        b"back\\slash",
+        b"a\xff\xfeb",
+        "photo\u{202e}gpj.exe".as_bytes(),
+        b"</style><script>alert(1)</script>",
+    ];
+    let rows: Vec<Row<'_>> = names
+        .iter()
+        .flat_map(|name| [file(name), directory(name)])
+        .collect();
+    // The same names in the path, as a directory of that name would have them.
+    let mut path = vec![b'/'];
+    for name in names {
+        path.extend_from_slice(name);
+        path.push(b'/');
+    }
+    let page = ListingPage::new(&path, Sort::default(), true, NOTHING);
+    let page = written(&page, &rows);
+    for word in [
+        "<img",
+        "<script",
+        "onmouseover=\"",
+        "'quoted'",
+        "\u{202e}",
+        "\r",
+        "javascript:alert(1)\"",
+    ] {
+        assert!(!page.contains(word), "{word}");
+    }
+    assert!(page.contains("photo[U+202E]gpj.exe"));
+    // Elements and attributes are only ours: as many tags as without names, plus those of rows and crumbs.
+    let tags = page.matches('<').count();
+    assert_eq!(tags, page.matches('>').count() - count_in_style(&page, '>'));
+    for link in links(&page) {
+        let of_ours = link.starts_with("?sort=") || link.chars().all(|c| c == '.' || c == '/');
+        let plain = link.strip_suffix('/').unwrap_or(link);
+        assert!(
+            of_ours
+                || plain
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)),
+            "{link}"
+        );
+    }
+    assert!(links(&page).contains(&"javascript%3Aalert%281%29"));
+    assert!(links(&page).contains(&"a%FF%FEb/"));
+}
+
+fn count_in_style(page: &str, character: char) -> usize {
+    [PAGE_STYLE, LISTING_STYLE]
+        .iter()
+        .map(|style| {
+            assert!(page.contains(style));
+            style.matches(character).count()
+        })
+        .sum()
+}
+
+#[test]
+fn crumbs_lead_up_to_the_root() {
+    let page = page("/docs/a b/", &[], NOTHING);
+    assert!(page.contains(
+        "<h1>Index of <a href=\"../../\">/</a><a href=\"../\"><bdi>docs</bdi>/</a><wbr>\
+         <a href=\"./\" aria-current=\"page\"><bdi>a b</bdi>/</a><wbr></h1>"
+    ));
+    assert!(page.contains("<a href=\"../\">Parent directory</a>"));
+}
+
+#[test]
+fn the_root_has_no_parent() {
+    let page = page("/", &[], NOTHING);
+    assert!(page.contains("<h1>Index of <a href=\"./\" aria-current=\"page\">/</a></h1>"));
+    assert!(!page.contains("../\">"));
+}
+
+#[test]
+fn a_deep_path_has_a_bounded_head() {
+    let path = "/x".repeat(2000) + "/";
+    let page = ListingPage::new(path.as_bytes(), Sort::default(), true, NOTHING);
+    let mut out = Vec::new();
+    page.head(&mut out);
+    assert!(out.len() < LISTING_PIECE_BYTES, "{}", out.len());
+    let head = String::from_utf8(out).unwrap();
+    assert!(head.contains("\u{2026}/<a href=\"../"));
+    assert_eq!(head.matches("<bdi>").count(), LISTING_CRUMBS_MAX);
+}
+
+#[test]
+fn columns_link_to_another_order() {
+    let title = |sort, by_value| {
+        let page = written(&ListingPage::new(b"/", sort, by_value, NOTHING), &[]);
+        page.lines()
+            .find(|line| line.contains("<th scope"))
+            .unwrap()
+            .to_owned()
+    };
+    let by_name = title(Sort::default(), true);
+    assert!(by_name.contains(
+        "<th scope=\"col\" aria-sort=\"ascending\"><a href=\"?sort=name&amp;order=desc\""
+    ));
+    assert!(by_name.contains("\"?sort=size&amp;order=desc\""));
+    assert!(by_name.contains("\"?sort=time&amp;order=desc\""));
+    let by_size = title(
+        Sort {
+            key: SortKey::Size,
+            descending: true,
+        },
+        true,
+    );
+    assert!(by_size.contains("aria-sort=\"descending\"><a href=\"?sort=size&amp;order=asc\""));
+    assert!(by_size.contains("\"?sort=name&amp;order=asc\""));
+    assert_eq!(by_size.matches("aria-sort").count(), 1);
+    let long = title(Sort::default(), false);
+    assert_eq!(links(&long), ["?sort=name&amp;order=desc"]);
+}
+
+#[test]
+fn every_link_of_a_column_is_understood() {
+    for key in [SortKey::Name, SortKey::Size, SortKey::Time] {
+        for descending in [false, true] {
+            let page = ListingPage::new(b"/", Sort { key, descending }, true, NOTHING);
+            let page = written(&page, &[]);
+            let current: Vec<_> = page.split("aria-sort=\"").collect();
+            let link = links(current[1])[0].replace("&amp;", "&");
+            let query = ListingQuery::parse(link.trim_start_matches('?').as_bytes());
+            assert_eq!(
+                query.sort,
+                Sort {
+                    key,
+                    descending: !descending
+                }
+            );
+        }
+    }
+}
+
+#[test]
+fn queries() {
+    let parse = |query: &str| ListingQuery::parse(query.as_bytes());
+    let default = ListingQuery::default();
+    for query in [
+        "",
+        "&",
+        "sort",
+        "sort=",
+        "sort=colour",
+        "order=up",
+        "C=M&O=A",
+        "jsonp",
+        "v=1",
+        "%73ort=size",
+    ] {
+        assert_eq!(parse(query), default, "{query}");
+    }
+    let by_size = Sort {
+        key: SortKey::Size,
+        descending: true,
+    };
+    assert_eq!(parse("sort=size&order=desc").sort, by_size);
+    assert_eq!(
+        parse("x=y&order=desc&json&sort=time&sort=size"),
+        ListingQuery {
+            sort: by_size,
+            json: true
+        }
+    );
+    assert!(parse("json=1").json);
+    assert_eq!(
+        ListingQuery::parse(b"\xff&sort=size&order=desc").sort,
+        by_size
+    );
+}
+
+#[test]
+fn the_foot_adds_up() {
+    let foot = |summary| {
+        let page = page("/", &[], summary);
+        page.split("</table>").nth(1).unwrap().to_owned()
+    };
+    assert!(foot(NOTHING).contains("<footer>This directory is empty."));
+    let some = Summary {
+        directories: 1,
+        files: 1234,
+        bytes: 4_404_019,
+        ..NOTHING
+    };
+    assert!(foot(some).contains("<footer>1 directory, 1,234 files of 4.2 MiB <"));
+    let one = Summary {
+        files: 1,
+        bytes: 5,
+        ..NOTHING
+    };
+    assert!(foot(one).contains("<footer>1 file of 5 B <"));
+    let more = Summary {
+        more: 12_345,
+        ..some
+    };
+    assert!(foot(more).contains("\u{2026} and 12,345 more that are not shown."));
+    let even_more = Summary {
+        more_is_exact: false,
+        ..more
+    };
+    assert!(foot(even_more).contains("and at least 12,345 more"));
+}
+
+#[test]
+fn fetches_nothing_and_needs_no_script() {
+    let page = page("/a/", &[file(b"x")], NOTHING);
+    for word in [
+        "src=",
+        "url(",
+        "<script",
+        "<link",
+        "http-equiv",
+        "<base",
+        "<form",
+        " style=",
+        " on",
+    ] {
+        assert!(!page.contains(word), "{word}");
+    }
+}
+
+/// Prints what a piece costs (`--nocapture`); the time is only asserted where the code is optimised.
+#[test]
+fn a_piece_is_bounded_in_bytes_and_time() {
+    let short = file(b"Report 00001 of the year.txt");
+    let long = file(&[b'"'; 255]);
+    for (what, row) in [("ordinary", short), ("hostile", long)] {
+        let page = ListingPage::new(b"/", Sort::default(), true, NOTHING);
+        let rows = vec![row; 1_000];
+        let mut fastest = Duration::MAX;
+        let mut written = 0;
+        let mut out = Vec::new();
+        for _ in 0..20 {
+            out.clear();
+            let begin = Instant::now();
+            written = page.rows(rows.iter().copied(), &mut out);
+            fastest = fastest.min(begin.elapsed());
+        }
+        println!("{what} rows: {written} in {} bytes, {fastest:?}", out.len());
+        assert!(written < rows.len());
+        assert!(out.len() < LISTING_PIECE_BYTES + 4096);
+        assert!(cfg!(debug_assertions) || fastest < Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,109 @@
+//! How many descriptors the process may have, and how many of them connections may take.
+//!
+//! What lives here: raising the limit to what the administrator allows, and sharing it out.
+//! It may not know what the descriptors are for. Invariant: something is always left for files, logs
+//! and listeners, however small the limit. Read next: `listen.rs`.
+//!
+//! Descriptors 0, 1 and 2 need no care of ours: before `main`, Rust's runtime opens `/dev/null` on
+//! those that were closed, so that no socket can take the place of the log. A test holds it to that.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::limits::{DESCRIPTORS_RESERVED, SLOTS_MAX};
+
+/// Raises the limit of open descriptors as far as is allowed, and returns what it is then.
+///
+/// Where raising it is refused, the old limit is returned: fewer connections are no reason not to start.
+pub fn raise_limit() -> usize {
+    let before = getrlimit(Resource::Nofile);
+    if before.current != before.maximum {
+        let wanted = Rlimit {
+            current: before.maximum,
+            maximum: before.maximum,
+        };
+        if let Err(e) = setrlimit(Resource::Nofile, wanted) {
+            log::debug!("the limit of open descriptors stays as it is: {e}");
+        }
+    }
+    // Asked again, since the kernel has the last word. No limit reads as "more than anyone needs".
+    getrlimit(Resource::Nofile)
+        .current
+        .and_then(|n| usize::try_from(n).ok())
+        .unwrap_or(usize::MAX)
+}
+
+/// How many connections fit under a limit of `descriptors`, if the user asked for `asked` of them.
+///
+/// [`DESCRIPTORS_RESERVED`] are kept back, but never more than half. At least 1 is returned.
+pub fn connections_for(descriptors: usize, asked: Option<usize>) -> usize {
+    let reserved = DESCRIPTORS_RESERVED.min(descriptors / 2);
+    (descriptors - reserved)
+        .min(SLOTS_MAX)
+        .min(asked.unwrap_or(usize::MAX))
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+
+    #[test]
+    fn connections_are_the_least_of_limit_slots_and_wish() {
+        assert_eq!(connections_for(1024, None), 1024 - DESCRIPTORS_RESERVED);
+        assert_eq!(connections_for(1024, Some(10)), 10);
+        assert_eq!(
+            connections_for(1024, Some(5000)),
+            1024 - DESCRIPTORS_RESERVED
+        );
+        assert_eq!(connections_for(1_073_741_816, None), SLOTS_MAX);
+        assert_eq!(connections_for(usize::MAX, None), SLOTS_MAX);
+    }
+
+    #[test]
+    fn a_tiny_limit_leaves_half_to_connections() {
+        assert_eq!(connections_for(64, None), 32);
+        assert_eq!(connections_for(9, None), 5);
+        assert_eq!(connections_for(1, None), 1);
+        assert_eq!(connections_for(0, Some(0)), 1);
+    }
+
+    #[test]
+    fn the_limit_is_raised_to_the_hard_one() {
+        let raised = raise_limit();
+        let now = getrlimit(Resource::Nofile);
+        assert_eq!(now.current, now.maximum);
+        assert_eq!(Some(raised as u64), now.current);
+    }
+
+    /// Runs this very test again in a process that was started with 0, 1 and 2 closed.
+    #[test]
+    fn closed_standard_descriptors_are_filled_before_anything_is_opened() {
+        use std::os::fd::AsRawFd as _;
+        const REPORT: &str = "IDLER_TEST_CLOSED_STREAMS";
+        if let Some(report) = std::env::var_os(REPORT) {
+            let first = std::fs::File::open("/dev/null").unwrap();
+            let targets: Vec<_> = (0..3)
+                .map(|n| std::fs::read_link(format!("/proc/self/fd/{n}")).unwrap())
+                .collect();
+            std::fs::write(report, format!("{} {targets:?}", first.as_raw_fd() > 2)).unwrap();
+            return;
+        }
+        let report = std::env::temp_dir().join(format!("idler-streams-{}", std::process::id()));
+        let status = std::process::Command::new("/bin/sh")
+            .args(["-c", "exec \"$0\" \"$@\" 0<&- 1>&- 2>&-"])
+            .arg(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "process::descriptors::tests::closed_standard_descriptors_are_filled_before_anything_is_opened",
+            ])
+            .env(REPORT, &report)
+            .status()
+            .unwrap();
+        let seen = std::fs::read_to_string(&report).unwrap();
+        std::fs::remove_file(&report).unwrap();
+        assert!(status.success());
+        assert_eq!(seen, r#"true ["/dev/null", "/dev/null", "/dev/null"]"#);
+    }
+}

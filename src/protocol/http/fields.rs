@@ -1,0 +1,188 @@
+//! Finding fields by name, and cutting their values into list elements.
+//!
+//! What lives here: the few things that every rule about a field needs (RFC 9110 §5.3, §5.6.1).
+//! It may not know what any field means. Invariant: nothing is copied; every slice handed out lies in the
+//! head it was read from. Work is bounded by the length of the head.
+//! Read next: `preconditions.rs`, which uses all of it.
+
+use httparse::Header;
+
+/// The values of all lines named `name`, in order. Names are compared without regard to case (§5.1).
+pub(crate) fn lines<'h>(
+    headers: &'h [Header<'h>],
+    name: &'static str,
+) -> impl Iterator<Item = &'h [u8]> {
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name))
+        .map(|header| header.value)
+}
+
+/// A field that may stand once only (§5.3).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) enum Single<'h> {
+    /// It does not stand in the head.
+    #[default]
+    Absent,
+    /// It stands once, with this value.
+    One(&'h [u8]),
+    /// It stands on several lines, so that nobody can say which was meant.
+    Several,
+}
+
+impl<'h> Single<'h> {
+    /// Notes one more line.
+    pub(crate) fn add(&mut self, value: &'h [u8]) {
+        *self = match self {
+            Self::Absent => Self::One(value),
+            Self::One(_) | Self::Several => Self::Several,
+        };
+    }
+
+    /// Reads the field `name` of `headers`.
+    pub(crate) fn read(headers: &'h [Header<'h>], name: &'static str) -> Self {
+        let mut single = Self::Absent;
+        for value in lines(headers, name) {
+            single.add(value);
+        }
+        single
+    }
+
+    /// Whether it stands at all.
+    pub(crate) fn is_present(&self) -> bool {
+        *self != Self::Absent
+    }
+}
+
+/// `bytes` without spaces and tabs at either end (OWS, §5.6.3).
+pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// The pieces of `value` between separators that stand outside quoted strings (§5.6.4), trimmed; empty
+/// ones are left out, as §5.6.1.2 asks of recipients.
+pub(crate) fn elements(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = value;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = end_of_element(rest, separator);
+            let element = trim(&rest[..end]);
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    })
+}
+
+/// Where the first separator outside quotes stands, or the end.
+fn end_of_element(bytes: &[u8], separator: u8) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, &byte) in bytes.iter().enumerate() {
+        if escaped {
+            escaped = false;
+        } else if quoted && byte == b'\\' {
+            escaped = true;
+        } else if byte == b'"' {
+            quoted = !quoted;
+        } else if byte == separator && !quoted {
+            return at;
+        }
+    }
+    bytes.len()
+}
+
+/// Whether `bytes` are a token (§5.6.2).
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
+    !bytes.is_empty()
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+}
+
+/// Whether `bytes` are a quoted string and nothing more (§5.6.4).
+pub(crate) fn is_quoted_string(bytes: &[u8]) -> bool {
+    let [b'"', inner @ .., b'"'] = bytes else {
+        return false;
+    };
+    let mut escaped = false;
+    for &byte in inner {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return false,
+            _ => {}
+        }
+    }
+    !escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header<'a>(name: &'a str, value: &'a [u8]) -> Header<'a> {
+        Header { name, value }
+    }
+
+    #[test]
+    fn names_are_compared_without_case_and_lines_keep_their_order() {
+        let headers = [
+            header("Accept", b"a"),
+            header("ACCEPT", b"b"),
+            header("Accept-Encoding", b"c"),
+            header("accept", b"d"),
+        ];
+        let found: Vec<&[u8]> = lines(&headers, "accept").collect();
+        assert_eq!(found, [b"a", b"b", b"d"]);
+    }
+
+    #[test]
+    fn a_single_field_knows_when_it_stands_twice() {
+        let headers = [
+            header("Range", b"x"),
+            header("If-Range", b"y"),
+            header("range", b"x"),
+        ];
+        assert_eq!(Single::read(&headers, "host"), Single::Absent);
+        assert_eq!(Single::read(&headers, "if-range"), Single::One(b"y"));
+        assert_eq!(Single::read(&headers, "range"), Single::Several);
+        let thrice = [headers[0], headers[0], headers[0]];
+        assert_eq!(Single::read(&thrice, "range"), Single::Several);
+    }
+
+    #[test]
+    fn elements_are_cut_outside_quotes_only() {
+        let cases: [(&[u8], &[&[u8]]); 9] = [
+            (b"", &[]),
+            (b" , ,\t,", &[]),
+            (b"a", &[b"a"]),
+            (b" a , b ", &[b"a", b"b"]),
+            (b",a,,b,", &[b"a", b"b"]),
+            (b"\"a,b\",c", &[b"\"a,b\"", b"c"]),
+            (b"\"a\\\",b\",c", &[b"\"a\\\",b\"", b"c"]),
+            (b"\"open,c", &[b"\"open,c"]),
+            (b"a\\,b", &[b"a\\", b"b"]), // a backslash escapes inside quotes only
+        ];
+        for (value, expected) in cases {
+            let found: Vec<&[u8]> = elements(value, b',').collect();
+            assert_eq!(found, expected, "{}", value.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn tokens_and_quoted_strings() {
+        assert!(is_token(b"x-gzip") && is_token(b"*"));
+        assert!(!is_token(b"") && !is_token(b"a b") && !is_token(b"a/b") && !is_token(b"\xe4"));
+        for yes in [&b"\"\""[..], b"\"a b\"", b"\"a\\\"b\"", b"\"\\\\\""] {
+            assert!(is_quoted_string(yes), "{}", yes.escape_ascii());
+        }
+        for no in [&b"\""[..], b"", b"a", b"\"a", b"\"a\"b\"", b"\"a\\\""] {
+            assert!(!is_quoted_string(no), "{}", no.escape_ascii());
+        }
+    }
+}

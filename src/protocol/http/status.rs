@@ -1,0 +1,64 @@
+//! Status codes that idler sends, and their reason phrases (RFC 9110 §15).
+//!
+//! What lives here: a number and its words. It may not know when which is sent. Read next: `request.rs`.
+
+/// A status code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Status(pub u16);
+
+macro_rules! statuses {
+    ($($name:ident $code:literal $reason:literal)*) => {
+        impl Status {
+            $(
+                #[doc = concat!("`", stringify!($code), " ", $reason, "`")]
+                pub const $name: Self = Self($code);
+            )*
+
+            /// The reason phrase; empty for a code that idler has no words for.
+            pub fn reason(self) -> &'static str {
+                match self.0 {
+                    $($code => $reason,)*
+                    _ => "",
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    OK 200 "OK"
+    NO_CONTENT 204 "No Content"
+    PARTIAL_CONTENT 206 "Partial Content"
+    MOVED_PERMANENTLY 301 "Moved Permanently"
+    FOUND 302 "Found"
+    SEE_OTHER 303 "See Other"
+    NOT_MODIFIED 304 "Not Modified"
+    TEMPORARY_REDIRECT 307 "Temporary Redirect"
+    PERMANENT_REDIRECT 308 "Permanent Redirect"
+    BAD_REQUEST 400 "Bad Request"
+    UNAUTHORIZED 401 "Unauthorized"
+    FORBIDDEN 403 "Forbidden"
+    NOT_FOUND 404 "Not Found"
+    METHOD_NOT_ALLOWED 405 "Method Not Allowed"
+    NOT_ACCEPTABLE 406 "Not Acceptable"
+    REQUEST_TIMEOUT 408 "Request Timeout"
+    GONE 410 "Gone"
+    PRECONDITION_FAILED 412 "Precondition Failed"
+    CONTENT_TOO_LARGE 413 "Content Too Large"
+    URI_TOO_LONG 414 "URI Too Long"
+    RANGE_NOT_SATISFIABLE 416 "Range Not Satisfiable"
+    EXPECTATION_FAILED 417 "Expectation Failed"
+    TOO_MANY_REQUESTS 429 "Too Many Requests"
+    FIELDS_TOO_LARGE 431 "Request Header Fields Too Large"
+    INTERNAL_ERROR 500 "Internal Server Error"
+    NOT_IMPLEMENTED 501 "Not Implemented"
+    UNAVAILABLE 503 "Service Unavailable"
+    VERSION_NOT_SUPPORTED 505 "HTTP Version Not Supported"
+}
+
+impl Status {
+    /// Whether a reply with this status never has a body (RFC 9110 §6.4.1).
+    pub fn is_bodiless(self) -> bool {
+        self == Self::NO_CONTENT || self == Self::NOT_MODIFIED || self.0 < 200
+    }
+}

@@ -1,0 +1,97 @@
+//! UDP ping: a numbered, stamped text goes out and comes back in capitals.
+//!
+//! What lives here: the text. It may not know sockets or what time it is. The form is that of the
+//! courses, `Ping 1 1699999999.1`: number, then seconds since 1970. Their servers answer with the text in
+//! capitals, and some cut it at 1,024 bytes, so a reply is known by its number and stamp alone.
+//!
+//! Invariant: a datagram that anybody may have sent is a reply only if number and stamp are those of a ping that went out.
+//! Read next: `round_trips.rs`, `statistics.rs`, `impairments.rs`.
+
+pub mod impairments;
+pub mod round_trips;
+pub mod statistics;
+
+use std::time::Duration;
+
+use crate::limits::PING_BYTES_MAX;
+
+/// The text of a ping: number, time since 1970, and as much padding as makes it `bytes` long.
+pub fn request(number: u32, stamp: Duration, bytes: usize) -> String {
+    let mut text = format!(
+        "Ping {number} {}.{:06}",
+        stamp.as_secs(),
+        stamp.subsec_micros()
+    );
+    let bytes = bytes.min(PING_BYTES_MAX);
+    if text.len() < bytes {
+        text.push(' ');
+    }
+    while text.len() < bytes {
+        text.push('x');
+    }
+    text
+}
+
+/// What a reply says of the ping it answers: its number, and its stamp as written.
+pub fn reply(datagram: &[u8]) -> Option<(u32, &str)> {
+    // Number and stamp stand at the start; padding need not be looked at, nor be text.
+    let start = datagram.get(..64).unwrap_or(datagram);
+    let end = start
+        .iter()
+        .position(|b| !b.is_ascii_graphic() && *b != b' ');
+    let text = str::from_utf8(start.get(..end.unwrap_or(start.len()))?).ok()?;
+    let mut words = text.split_ascii_whitespace();
+    if !words.next()?.eq_ignore_ascii_case("ping") {
+        return None;
+    }
+    Some((words.next()?.parse().ok()?, words.next()?))
+}
+
+/// Turns a ping into its reply: letters of ASCII become capitals, everything else stays as it is.
+pub fn capitals(datagram: &mut [u8]) {
+    datagram.make_ascii_uppercase();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ping_is_what_the_courses_send() {
+        let stamp = Duration::new(1_699_999_999, 100_000_000);
+        assert_eq!(request(1, stamp, 0), "Ping 1 1699999999.100000");
+        assert_eq!(request(1, stamp, 30), "Ping 1 1699999999.100000 xxxxx");
+        assert_eq!(request(1, stamp, 25), "Ping 1 1699999999.100000 ");
+        assert_eq!(request(1, stamp, 1_000_000).len(), PING_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_reply_is_known_by_number_and_stamp() {
+        let known = Some((1, "1699999999.1"));
+        assert_eq!(reply(b"PING 1 1699999999.1"), known);
+        assert_eq!(reply(b"ping 1  1699999999.1 xxxx"), known);
+        assert_eq!(reply(b"PING 1 1699999999.1\r\n"), known);
+        assert_eq!(reply(b"PING 1 1699999999.1 \xff\xff"), known);
+        for strange in [
+            &b""[..],
+            b"PONG 1 2",
+            b"PING",
+            b"PING 1",
+            b"PING -1 2",
+            b"PING 4294967296 2",
+            b"\xff\xfe",
+        ] {
+            assert_eq!(reply(strange), None);
+        }
+    }
+
+    #[test]
+    fn what_goes_out_comes_back() {
+        let mut datagram = request(7, Duration::from_micros(1), 100).into_bytes();
+        capitals(&mut datagram);
+        assert_eq!(reply(&datagram), Some((7, "0.000001")));
+        let mut bytes = *b"a\xc3\xa9z\x00\xff1";
+        capitals(&mut bytes);
+        assert_eq!(&bytes, b"A\xc3\xa9Z\x00\xff1");
+    }
+}

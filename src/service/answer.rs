@@ -1,0 +1,319 @@
+//! From a request to its answer: a short chain of functions.
+//!
+//! What lives here: [`Http::answer`], which asks the cache, else the site, and composes the reply. It may not know
+//! connections or the loop. Invariant: a small file that was served before is answered from one kept buffer, without
+//! being decoded, opened or formatted. Read next: `policy.rs`.
+
+use std::fs::File;
+use std::hash::RandomState;
+use std::io;
+use std::rc::Rc;
+
+use crate::limits::{LISTING_STEPS_PER_TURN, RETRY_AFTER_SECONDS};
+use crate::pages::{self, ListingQuery};
+use crate::protocol::http::request::{Method, Refusal, Request, Seen};
+use crate::protocol::http::server::{Body, Bytes, Sending};
+use crate::protocol::http::status::Status;
+use crate::protocol::http::target::SitePath;
+use crate::reactor::Now;
+use crate::site::cache::{Cache, Kept};
+use crate::site::open::Opened;
+use crate::site::{Found, Site};
+
+use super::dates::Dates;
+use super::http_server::Note;
+use super::listing::ListingBody;
+use super::policy::{Patience, Policy};
+use super::reply::{Draft, Reply, Wish};
+use super::representation::{Content, Facts, Representation};
+
+/// What answering needs: the site, its cache, the policy.
+#[derive(Debug)]
+pub struct Http {
+    /// What is served.
+    pub site: Site,
+    /// What was served before.
+    pub cache: Cache<Rc<Facts>>,
+    /// What options switch on.
+    pub policy: Policy,
+    /// How long a connection may take for what.
+    pub patience: Patience,
+    /// Longest head, in bytes.
+    pub head_bytes_max: usize,
+    /// Where boundaries between parts come from: nobody can guess them.
+    pub boundaries: RandomState,
+    /// How many there were.
+    pub boundary_count: u64,
+    /// In which turn listings were last made, and how many steps it has left.
+    pub listing_turn: (u64, u32),
+    /// The date lines, made once a second.
+    pub dates: Dates,
+}
+
+const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
+
+impl Http {
+    /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
+    pub fn answer(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+        match request.method {
+            Method::Get | Method::Head => self.get(request, wish, now),
+            Method::Options => {
+                let mut reply = self.draft(Status::NO_CONTENT, now);
+                reply.head.field("Allow", ALLOW);
+                reply.finish(wish, None)
+            }
+            Method::Other => self.page(
+                Refusal::new(
+                    Status::METHOD_NOT_ALLOWED,
+                    "only GET, HEAD and OPTIONS are allowed here",
+                ),
+                wish,
+                now,
+            ),
+            Method::Unknown => self.page(
+                Refusal::new(Status::NOT_IMPLEMENTED, "this method is not known"),
+                wish,
+                now,
+            ),
+        }
+    }
+
+    /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
+    pub fn refuse(&mut self, refusal: Refusal, now: &Now) -> Reply {
+        self.page(refusal, Wish::UNKNOWN, now)
+    }
+
+    /// Makes the next piece of a listing; false if there must be another turn first.
+    ///
+    /// # Errors
+    /// If the directory cannot be read any more.
+    pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, now: &Now) -> io::Result<bool> {
+        if self.listing_turn.0 != now.turn {
+            self.listing_turn = (now.turn, LISTING_STEPS_PER_TURN);
+        }
+        let Some(left) = self.listing_turn.1.checked_sub(1) else {
+            return Ok(false);
+        };
+        self.listing_turn.1 = left;
+        let (piece, last) = match &mut out.note.listing {
+            Some(listing) => listing.step(&mut self.site, now.turn)?,
+            None => (Vec::new(), true),
+        };
+        out.produce(piece, if last { Body::Nothing } else { Body::Produced });
+        Ok(true)
+    }
+
+    fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+        if let Some(entry) = self.cache.find(0, request.target.path, now.turn) {
+            let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
+            if let Kept::Bytes(bytes) = &mut entry.kept
+                && plain
+                && wish.is_usual()
+            {
+                self.dates.stamp(bytes, now.wall);
+                return Reply {
+                    status: Status::OK,
+                    bytes: Bytes::Shared(Rc::clone(bytes)),
+                    head_len: entry.meta.head_len,
+                    body: Body::Nothing,
+                    keep: wish.keep,
+                    listing: None,
+                };
+            }
+            let found = Representation::kept(Rc::clone(&entry.meta), &entry.kept);
+            return self.represent(request, &found, wish, now);
+        }
+        let path = match SitePath::decode(request.target.path) {
+            Ok(path) => path,
+            Err(refusal) => return self.page(refusal, wish, now),
+        };
+        match self.site.find(&path, now.turn) {
+            Found::File(opened) => self.file(request, &path, opened, wish, now),
+            Found::Directory(_) if !path.is_directory() => {
+                self.to_directory(request, &path, wish, now)
+            }
+            Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
+            other => self.not_found(&other, wish, now),
+        }
+    }
+
+    /// A file, just opened.
+    fn file(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        opened: Opened,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let name = if path.as_bytes().is_empty() {
+            self.site.only().unwrap_or_default()
+        } else {
+            path.name()
+        };
+        let date = *self.dates.header(now.wall);
+        match Representation::load(name, opened, &self.policy, &date, now.wall) {
+            Ok(found) => {
+                self.keep(request.target.path, path, &found, now);
+                self.represent(request, &found, wish, now)
+            }
+            Err(e) => self.not_found(&Found::Failed(e), wish, now),
+        }
+    }
+
+    /// A directory: the first of its indexes, or a list of what is in it.
+    fn directory(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        opened: Opened,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        for i in 0..self.policy.indexes.len() {
+            let index = path.join(&self.policy.indexes[i]);
+            match self.site.find(&index, now.turn) {
+                Found::File(opened) => return self.file(request, &index, opened, wish, now),
+                Found::Missing | Found::Directory(_) => {}
+                other => return self.not_found(&other, wish, now),
+            }
+        }
+        if !self.policy.listing {
+            return self.not_found(&Found::Missing, wish, now);
+        }
+        self.list(request, path, opened, wish, now)
+    }
+
+    fn list(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        opened: Opened,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let chunked = request.minor > 0;
+        // Without chunks the end of the listing is the end of the connection.
+        let wish = Wish {
+            keep: wish.keep && chunked,
+            ..wish
+        };
+        let mut reply = self.draft(Status::OK, now);
+        reply.head.field(
+            "Content-Type",
+            if query.json {
+                pages::JSON_TYPE
+            } else {
+                pages::HTML_TYPE
+            }
+            .as_bytes(),
+        );
+        reply.self_made(&self.policy.extra_lines);
+        if chunked {
+            reply.head.field("Transfer-Encoding", b"chunked");
+        }
+        let mut reply = reply.finish_with(wish, Body::Produced);
+        if !wish.head_only {
+            reply.listing = Some(ListingBody::new(
+                opened.file.into(),
+                path,
+                query,
+                self.site.shows_hidden(),
+                chunked,
+            ));
+        }
+        reply
+    }
+
+    /// A directory that was asked for without its slash: relative links in it would lead astray. The path is our own spelling, which
+    /// begins with one slash, so that it cannot name another host.
+    fn to_directory(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let mut location = path.as_directory().to_url().into_bytes();
+        if let Some(query) = request.target.query {
+            location.push(b'?');
+            location.extend_from_slice(query);
+        }
+        let mut reply = self.draft(Status::MOVED_PERMANENTLY, now);
+        reply.head.field("Location", &location);
+        reply.finish_page(
+            Some("The address of a directory ends in a slash."),
+            &self.policy.extra_lines,
+            wish,
+        )
+    }
+
+    fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
+        let refusal = match found {
+            Found::File(_) | Found::Directory(_) | Found::Missing => {
+                Refusal::new(Status::NOT_FOUND, "there is nothing at this address")
+            }
+            Found::Forbidden => Refusal::new(Status::FORBIDDEN, "the server may not read this"),
+            Found::Exhausted => {
+                Refusal::new(Status::UNAVAILABLE, "the server has too many files open")
+            }
+            Found::Failed(e) => {
+                log::warn!("a file cannot be read: {e}");
+                Refusal::new(Status::INTERNAL_ERROR, "the file cannot be read")
+            }
+        };
+        self.page(refusal, wish, now)
+    }
+
+    /// Keeps it for next time, under the raw path of the request, if that is the one way to write it: so each
+    /// file is kept once, however a client spells it.
+    fn keep(&mut self, raw: &[u8], path: &SitePath, found: &Representation, now: &Now) {
+        let Some(identity) = found.settled(now.wall) else {
+            return;
+        };
+        let Some(condition) = self.site.condition(path, identity) else {
+            return;
+        };
+        let (kept, weight) = match &found.content {
+            Content::Whole(bytes) => (Kept::Bytes(Rc::clone(bytes)), bytes.len()),
+            Content::File(file) => (Kept::File(Rc::clone(file)), 0),
+        };
+        self.cache.keep(
+            0,
+            raw,
+            kept,
+            Rc::clone(&found.facts),
+            weight,
+            vec![condition],
+            now.turn,
+        );
+    }
+
+    /// A page that says what is wrong.
+    pub(super) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
+        let Refusal { status, why } = refusal;
+        // Who breaks the grammar once may have meant something else all along.
+        let wish = Wish {
+            keep: wish.keep && status != Status::BAD_REQUEST,
+            ..wish
+        };
+        let mut reply = self.draft(status, now);
+        match status {
+            Status::METHOD_NOT_ALLOWED => {
+                reply.head.field("Allow", ALLOW);
+            }
+            Status::UNAVAILABLE => {
+                reply
+                    .head
+                    .field_number("Retry-After", RETRY_AFTER_SECONDS.into());
+            }
+            _ => {}
+        }
+        reply.finish_page(Some(why), &self.policy.extra_lines, wish)
+    }
+
+    pub(super) fn draft(&mut self, status: Status, now: &Now) -> Draft {
+        Draft::new(status, self.dates.header(now.wall))
+    }
+}

@@ -1,0 +1,139 @@
+//! A door: a listening socket, and what those who come through it will speak.
+//!
+//! What lives here: accepting, making room, refusing. It may not know what is said later.
+//! Invariant: a full house neither spins nor falls silent: newcomers displace the idle, or are told to come back.
+//! Read next: `http_server.rs`.
+
+use log::{debug, error, warn};
+use mio::net::TcpStream;
+
+use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
+use crate::protocol::http::request::Refusal;
+use crate::protocol::http::status::Status;
+use crate::reactor::listener::{Accepted, Listener};
+use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
+
+use super::Service;
+use super::http_server::HttpConnection;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Door {
+    listener: Listener,
+    number: u16,
+}
+
+impl Door {
+    /// A door to the HTTP server; `number` tells it from others.
+    pub fn new(listener: Listener, number: u16) -> Self {
+        Self { listener, number }
+    }
+
+    /// The socket, for registering it.
+    pub fn source(&mut self) -> &mut mio::net::TcpListener {
+        self.listener.source()
+    }
+
+    /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
+    pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+        loop {
+            let full = cx.room == 0;
+            if full && !cx.no_room {
+                if cx.stage == Stage::Stopping {
+                    return Next::Leave;
+                }
+                // Only who really waits is worth somebody's place.
+                if !cx.link.ready.is(Side::Read) {
+                    return Next::Park(Side::Read, Deadline::Never);
+                }
+                return Next::Room;
+            }
+            match self.listener.accept(&mut cx.link) {
+                Accepted::Newcomer(stream) if full => {
+                    debug!(
+                        "{} refused a connection: --max-connections is reached, and nobody is idle",
+                        cx.link.key
+                    );
+                    cx.shared.counters.refused += 1;
+                    if cx.spare == 0 {
+                        refuse(stream, cx.scratch);
+                        continue;
+                    }
+                    let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
+                    let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
+                    let connection = HttpConnection::refused(
+                        Stream::new(stream),
+                        self.number,
+                        reply,
+                        cx.now.tick,
+                    );
+                    cx.admit(
+                        Service::Http(connection),
+                        Next::Park(Side::Write, Deadline::At(deadline)),
+                    );
+                }
+                Accepted::Newcomer(stream) => {
+                    cx.shared.counters.accepted += 1;
+                    let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
+                    let connection = HttpConnection::new(Stream::new(stream), self.number);
+                    cx.admit(
+                        Service::Http(connection),
+                        Next::Park(Side::Read, Deadline::At(deadline)),
+                    );
+                }
+                // What waited in the queue was promised an answer; now it is empty.
+                Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
+                Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
+                Accepted::Spent => return Next::Again(Deadline::Never),
+                Accepted::Exhausted(e) => return self.exhausted(&e, cx),
+                Accepted::Broken(e) => {
+                    error!("{} the listening socket is broken: {e}", cx.link.key);
+                    return Next::Leave;
+                }
+            }
+        }
+    }
+
+    /// Descriptors or memory have run out. The cache gives back what it can; else the one who waits is told to come back, by way of the
+    /// descriptor in reserve, and the door sleeps for a moment.
+    fn exhausted(&mut self, error: &std::io::Error, cx: &mut Context<'_, Service>) -> Next {
+        if cx.shared.http.cache.give_up_descriptors() {
+            return Next::Again(Deadline::Never);
+        }
+        if cx.shared.warn_rarely(cx.now.tick) {
+            warn!(
+                "{} cannot accept: {error} (raise the descriptor limit, or lower --max-connections)",
+                cx.link.key
+            );
+        }
+        if let Accepted::Newcomer(stream) = self.listener.accept_by_reserve(&mut cx.link) {
+            cx.shared.counters.refused += 1;
+            refuse(stream, cx.scratch);
+        }
+        self.listener.restore_reserve();
+        if cx.stage == Stage::Stopping {
+            Next::Leave
+        } else {
+            Next::Sleep(cx.now.tick.after(ACCEPT_PAUSE))
+        }
+    }
+}
+
+const NO_ROOM: Refusal = Refusal::new(
+    Status::UNAVAILABLE,
+    "the server has as many connections as it can hold",
+);
+
+/// Says 503 to a connection that gets no slot, as well as can be done without waiting. What it has sent is read first: closing
+/// with unread input would destroy the reply.
+fn refuse(mut stream: TcpStream, scratch: &mut [u8]) {
+    let reply = format!(
+        "HTTP/1.1 503 Service Unavailable\r\nServer: idler\r\nRetry-After: {RETRY_AFTER_SECONDS}\r\nContent-Type: text/plain\r\n\
+         Content-Length: 5\r\nConnection: close\r\n\r\nbusy\n"
+    );
+    // Whether it arrives is up to the peer; there is nobody to tell.
+    let _ = stream.recv(scratch);
+    let _ = stream.send(reply.as_bytes(), false);
+    let _ = stream.shut_down_write();
+    let _ = stream.recv(scratch);
+}

@@ -1,0 +1,168 @@
+//! Rows 11 to 22: sending a reply, and hanging up so that it is not lost.
+//!
+//! What lives here: the functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. They may not know how a
+//! reply was made. Invariant: every promised byte goes out, or the connection is closed. Read next: `../answer.rs`.
+
+use std::fs::File;
+use std::mem::take;
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN};
+use crate::protocol::http::server::{After, Linger, Output, State};
+use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
+use crate::service::Service;
+use crate::service::counters::Close;
+
+use super::{HttpConnection, Note, Out, Step, close, close_failed, since_change};
+
+impl<T: Transport> HttpConnection<T> {
+    /// Rows 11 to 18.
+    pub(super) fn write(
+        &mut self,
+        mut out: Box<Out>,
+        changed: bool,
+        cx: &mut Context<'_, Service>,
+    ) -> Step {
+        if cx.stage != Stage::Running {
+            out.withdraw_reuse();
+        }
+        let late = take(&mut cx.expired) && !changed;
+        if late {
+            // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
+            cx.link.ready.set(Side::Write);
+        }
+        let headers = !out.head_is_out();
+        let stall = cx.shared.http.patience.stall;
+        let attempt = match out.output() {
+            Output::Done => return self.finish(out, cx),
+            Output::Produce => {
+                return match cx.shared.http.produce(&mut out, &cx.now) {
+                    Ok(true) => Step::go(writing(out)),
+                    Ok(false) => {
+                        Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
+                    }
+                    Err(e) => close_failed(cx, &e),
+                };
+            }
+            Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
+            Output::Span(file, at, len) => match self.stream.send_file(&mut cx.link, file, at, len)
+            {
+                Attempt::Done(0) => {
+                    cx.shared.log_line(&mut out.note.record, cx.now, 0);
+                    return close(cx, Close::FileShrank, "the file shrank while it was sent");
+                }
+                attempt => attempt,
+            },
+        };
+        match attempt {
+            Attempt::Done(n) => {
+                out.moved(n);
+                out.note.moved += n as u64;
+                cx.shared.counters.sent(n);
+                if matches!(out.output(), Output::Done) {
+                    return self.finish(out, cx);
+                }
+                if headers && out.head_is_out() {
+                    Step::go(State::WritingBody(out))
+                } else {
+                    Step::go(writing(out))
+                }
+            }
+            Attempt::Blocked => {
+                if late || is_too_slow(&mut out.note, cx.now.tick, stall) {
+                    let sent = out.body_sent();
+                    cx.shared.log_line(&mut out.note.record, cx.now, sent);
+                    return close(
+                        cx,
+                        Close::Stalled,
+                        "the reader is slower than --stall-timeout allows",
+                    );
+                }
+                Step::stop(
+                    writing(out),
+                    Next::Park(Side::Write, since_change(changed, cx, stall)),
+                )
+            }
+            Attempt::Spent => {
+                Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
+            }
+            Attempt::Failed(e) => {
+                let sent = out.body_sent();
+                cx.shared.log_line(&mut out.note.record, cx.now, sent);
+                close_failed(cx, &e)
+            }
+        }
+    }
+
+    /// Rows 13 and 14, and 22.
+    fn finish(&mut self, out: Box<Out>, cx: &mut Context<'_, Service>) -> Step {
+        let sent = out.body_sent();
+        let (mut note, after) = out.finish();
+        cx.shared.log_line(&mut note.record, cx.now, sent);
+        match after {
+            After::Keep(reading) => Step::go(State::ReadingHead(reading)),
+            After::Close if note.clean => close(cx, Close::Done, "the client asked to close"),
+            After::Close => match self.stream.shut_down_write() {
+                Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
+                Err(e) => close_failed(cx, &e),
+            },
+        }
+    }
+
+    /// Rows 19 and 20.
+    pub(super) fn linger(
+        &mut self,
+        linger: Linger,
+        changed: bool,
+        cx: &mut Context<'_, Service>,
+    ) -> Step {
+        if take(&mut cx.expired) && !changed {
+            return close(cx, Close::Done, "the client did not hang up");
+        }
+        match self.stream.read(&mut cx.link, cx.scratch) {
+            Attempt::Done(0) => close(cx, Close::Done, "both sides hung up"),
+            Attempt::Done(n) => match linger.throw_away(n) {
+                // Not `go`: the time of lingering is not extended by what comes.
+                Some(linger) if changed => Step::go(State::Lingering(linger)),
+                Some(linger) if cx.link.ready.is(Side::Read) => {
+                    Step::stop(State::Lingering(linger), Next::Again(Deadline::Keep))
+                }
+                Some(linger) => Step::stop(
+                    State::Lingering(linger),
+                    Next::Park(Side::Read, Deadline::Keep),
+                ),
+                None => close(cx, Close::Done, "the client sent on after the last reply"),
+            },
+            Attempt::Blocked => {
+                let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
+                Step::stop(State::Lingering(linger), Next::Park(Side::Read, deadline))
+            }
+            Attempt::Spent => {
+                let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
+                Step::stop(State::Lingering(linger), Next::Again(deadline))
+            }
+            Attempt::Failed(e) => close_failed(cx, &e),
+        }
+    }
+}
+
+fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
+    if out.head_is_out() {
+        State::WritingBody(out)
+    } else {
+        State::WritingHeaders(out)
+    }
+}
+
+/// The least rate, averaged over at least one stall time.
+fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
+    let elapsed = now.since(note.since);
+    if elapsed < stall {
+        return false;
+    }
+    let enough = note.moved >= elapsed.as_secs().saturating_mul(SEND_RATE_MIN);
+    note.since = now;
+    note.moved = 0;
+    !enough
+}

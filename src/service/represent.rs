@@ -1,0 +1,169 @@
+//! From a representation to its reply: conditions first, then ranges, then all of it.
+//!
+//! What lives here: the order of RFC 9110 §13.2.2 and §14.2, applied to what a file is. The rules themselves are pure, in
+//! `protocol/http`. It may not know how the file was found. Invariant: a plain GET never comes this way when
+//! its file is kept. Read next: `crate::protocol::http::preconditions`.
+
+use std::hash::BuildHasher as _;
+use std::rc::Rc;
+
+use crate::protocol::http::multipart::{Boundary, Multipart};
+use crate::protocol::http::preconditions::{Validators, Verdict, evaluate};
+use crate::protocol::http::range::{Selection, select};
+use crate::protocol::http::request::{Method, Refusal, Request, Seen};
+use crate::protocol::http::server::{Body, FileSpan, Parts};
+use crate::protocol::http::span::{Span, write_unsatisfied_range};
+use crate::protocol::http::status::Status;
+use crate::reactor::Now;
+
+use super::answer::Http;
+use super::dates::unix_seconds;
+use super::reply::{Reply, Wish};
+use super::representation::{Content, Facts, Representation};
+
+impl Http {
+    /// A representation: its conditions, then its ranges, then its bytes.
+    pub(super) fn represent(
+        &mut self,
+        request: &Request<'_>,
+        found: &Representation,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let facts = &found.facts;
+        let mut honour_range = true;
+        if request.seen.any(Seen::CONDITION) {
+            let validators = Validators {
+                etag: Some(&facts.etag),
+                last_modified: facts.modified,
+                exists: true,
+            };
+            match evaluate(request.headers, true, &validators, unix_seconds(now.wall)) {
+                Verdict::Proceed {
+                    honour_range: honour,
+                } => honour_range = honour,
+                Verdict::NotModified => {
+                    let mut reply = self.draft(Status::NOT_MODIFIED, now);
+                    reply.head.lines(&facts.validator_lines);
+                    return reply.finish(wish, None);
+                }
+                Verdict::Failed => {
+                    let refusal = Refusal::new(
+                        Status::PRECONDITION_FAILED,
+                        "the file is not what the request expects it to be",
+                    );
+                    return self.page(refusal, wish, now);
+                }
+            }
+        }
+        if honour_range && request.method == Method::Get && request.seen.any(Seen::RANGE) {
+            match select(request.headers, facts.size, &facts.content_type) {
+                Selection::Whole => {}
+                Selection::One(span) => return self.part(found, span, wish, now),
+                Selection::Several(spans) => return self.parts(found, spans, wish, now),
+                Selection::Unsatisfiable => return self.unsatisfiable(facts, wish, now),
+            }
+        }
+        let mut reply = self.draft(Status::OK, now);
+        reply
+            .head
+            .field("Content-Type", facts.content_type.as_bytes())
+            .lines(&facts.lines)
+            .field_number("Content-Length", facts.size);
+        match &found.content {
+            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
+            Content::File(file) => reply.finish_with(
+                wish,
+                Body::Span(FileSpan {
+                    file: Rc::clone(file),
+                    at: 0,
+                    len: facts.size,
+                }),
+            ),
+        }
+    }
+
+    /// 206 with one part (RFC 9110 §15.3.7.1).
+    fn part(&mut self, found: &Representation, span: Span, wish: Wish, now: &Now) -> Reply {
+        let facts = &found.facts;
+        let mut range = Vec::new();
+        span.write_content_range(facts.size, &mut range);
+        let mut reply = self.draft(Status::PARTIAL_CONTENT, now);
+        reply
+            .head
+            .field("Content-Type", facts.content_type.as_bytes())
+            .lines(&facts.lines);
+        reply
+            .head
+            .field("Content-Range", &range)
+            .field_number("Content-Length", span.len());
+        match &found.content {
+            Content::Whole(bytes) => reply.finish(wish, slice(bytes, facts, span)),
+            Content::File(file) => reply.finish_with(
+                wish,
+                Body::Span(FileSpan {
+                    file: Rc::clone(file),
+                    at: span.start,
+                    len: span.len(),
+                }),
+            ),
+        }
+    }
+
+    /// 206 with several parts (§15.3.7.2).
+    fn parts(
+        &mut self,
+        found: &Representation,
+        spans: Box<[Span]>,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let facts = &found.facts;
+        self.boundary_count += 1;
+        let boundary = Boundary::from_bits(self.boundaries.hash_one(self.boundary_count));
+        let multipart = Multipart::new(spans, &facts.content_type, boundary, facts.size);
+        let mut content_type = Vec::new();
+        multipart.write_content_type(&mut content_type);
+        let mut reply = self.draft(Status::PARTIAL_CONTENT, now);
+        reply
+            .head
+            .field("Content-Type", &content_type)
+            .lines(&facts.lines)
+            .field_number("Content-Length", multipart.body_bytes());
+        match &found.content {
+            Content::Whole(bytes) => {
+                let mut body = Vec::new();
+                let mut part = 0;
+                while let Some(span) = multipart.frame(part, &mut body) {
+                    body.extend_from_slice(slice(bytes, facts, span).unwrap_or_default());
+                    part += 1;
+                }
+                reply.finish(wish, Some(&body))
+            }
+            Content::File(file) => reply.finish_with(
+                wish,
+                Body::Parts(Box::new(Parts::new(Rc::clone(file), multipart))),
+            ),
+        }
+    }
+
+    /// 416 (§15.5.17).
+    fn unsatisfiable(&mut self, facts: &Facts, wish: Wish, now: &Now) -> Reply {
+        let mut range = Vec::new();
+        write_unsatisfied_range(facts.size, &mut range);
+        let mut reply = self.draft(Status::RANGE_NOT_SATISFIABLE, now);
+        reply.head.field("Content-Range", &range);
+        reply.finish_page(
+            Some("the file has nothing in this range"),
+            &self.policy.extra_lines,
+            wish,
+        )
+    }
+}
+
+/// A span of a body that is kept behind its head.
+fn slice<'a>(whole: &'a [u8], facts: &Facts, span: Span) -> Option<&'a [u8]> {
+    let start = usize::try_from(span.start).ok()?;
+    let end = usize::try_from(span.end).ok()?;
+    whole.get(facts.head_len..)?.get(start..end)
+}

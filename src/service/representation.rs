@@ -1,0 +1,204 @@
+//! A file as it is sent: its fields, its validators, its bytes.
+//!
+//! What lives here: what is known of a file once it has been opened, made ready for the wire. It may not know
+//! connections, or how the file was found. Invariant: the length that is announced is that of the file that is sent.
+//! Read next: `answer.rs`.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileExt as _;
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW};
+use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
+use crate::protocol::http::response::HeadWriter;
+use crate::protocol::http::status::Status;
+use crate::site::cache::Kept;
+use crate::site::open::{Identity, Moment, Opened, look_at};
+
+use super::dates::unix_seconds;
+use super::policy::Policy;
+
+/// What is said of a file.
+#[derive(Debug)]
+pub struct Facts {
+    /// The media type.
+    pub content_type: Box<str>,
+    /// The other fields of a 200, without `Content-Length`: whole lines.
+    pub lines: Vec<u8>,
+    /// The fields of a 304 (RFC 9110 §15.4.5): whole lines.
+    pub validator_lines: Vec<u8>,
+    /// The entity tag, quotes and all.
+    pub etag: Vec<u8>,
+    /// When it was last modified, if that says anything.
+    pub modified: Option<UnixSeconds>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// How much of [`Content::Whole`] is the head.
+    pub head_len: usize,
+}
+
+/// The bytes of a representation.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A whole reply with status 200, head and body, as a client of HTTP/1.1 gets it that keeps its connection.
+    Whole(Rc<[u8]>),
+    /// The file.
+    File(Rc<File>),
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Representation {
+    /// What is said of it.
+    pub facts: Rc<Facts>,
+    /// Its bytes.
+    pub content: Content,
+    /// What it was when it was opened; `None` if it comes from the cache.
+    identity: Option<Identity>,
+}
+
+/// How often a file is read again that changed while it was read.
+const TORN_READS_MAX: usize = 3;
+
+impl Facts {
+    /// What is said of a file with this name and identity.
+    pub fn of(name: &[u8], identity: &Identity, policy: &Policy, wall: SystemTime) -> Self {
+        let now = unix_seconds(wall);
+        // Reproducible builds set every date to 0 or 1: such a date says nothing.
+        let constant = (0..=1).contains(&identity.modified.seconds);
+        let etag = entity_tag(identity, constant, wall);
+        // A future date must not be sent (RFC 9110 §8.8.2.1).
+        let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
+        let mut validator_lines = Vec::new();
+        line(&mut validator_lines, "ETag", &etag);
+        line(&mut validator_lines, "Cache-Control", b"no-cache");
+        validator_lines.extend_from_slice(&policy.extra_lines);
+        let mut lines = Vec::new();
+        line(&mut lines, "X-Content-Type-Options", b"nosniff");
+        line(&mut lines, "Accept-Ranges", b"bytes");
+        if let Some(date) = modified.and_then(imf_fixdate) {
+            line(&mut lines, "Last-Modified", &date);
+        }
+        lines.extend_from_slice(&validator_lines);
+        Self {
+            content_type: policy.types.of(name).into(),
+            lines,
+            validator_lines,
+            etag,
+            modified,
+            size: identity.size,
+            head_len: 0,
+        }
+    }
+}
+
+fn line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
+    lines.extend_from_slice(name.as_bytes());
+    lines.extend_from_slice(b": ");
+    lines.extend_from_slice(value);
+    lines.extend_from_slice(b"\r\n");
+}
+
+/// From size and modification time, so that it is equal on every machine that holds the same copy. Where the
+/// time is a constant, from inode and change time as well. Weak while another change could leave it the same.
+fn entity_tag(identity: &Identity, constant: bool, wall: SystemTime) -> Vec<u8> {
+    let Identity {
+        size,
+        modified: Moment { seconds, nanos },
+        ..
+    } = *identity;
+    let weak = if is_recent(identity.modified, wall) {
+        "W/"
+    } else {
+        ""
+    };
+    let tag = if constant {
+        let Identity { inode, changed, .. } = *identity;
+        format!(
+            "{weak}\"{size:x}-{inode:x}-{:x}.{:x}\"",
+            changed.seconds, changed.nanos
+        )
+    } else {
+        format!("{weak}\"{size:x}-{seconds:x}.{nanos:x}\"")
+    };
+    tag.into_bytes()
+}
+
+/// Whether something may have changed again since without showing it in its times. What lies in the future (a clock that was
+/// set back) is no older than it looks.
+fn is_recent(moment: Moment, wall: SystemTime) -> bool {
+    let window = i64::try_from(RACY_WINDOW.as_secs()).unwrap_or(i64::MAX);
+    moment.seconds >= unix_seconds(wall).saturating_sub(window)
+}
+
+impl Representation {
+    /// From what was just opened. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn load(
+        name: &[u8],
+        opened: Opened,
+        policy: &Policy,
+        date: &[u8; 29],
+        wall: SystemTime,
+    ) -> io::Result<Self> {
+        let Opened {
+            file, mut identity, ..
+        } = opened;
+        for _ in 0..TORN_READS_MAX {
+            if identity.size > CACHED_FILE_BYTES_MAX {
+                break;
+            }
+            let mut facts = Facts::of(name, &identity, policy, wall);
+            let mut head = HeadWriter::new(Status::OK, date);
+            head.field("Content-Type", facts.content_type.as_bytes())
+                .lines(&facts.lines)
+                .field_number("Content-Length", facts.size);
+            let mut whole = head.end();
+            facts.head_len = whole.len();
+            let size = usize::try_from(identity.size).unwrap_or_default();
+            whole.resize(facts.head_len + size, 0);
+            let read = match file.read_exact_at(&mut whole[facts.head_len..], 0) {
+                Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
+                other => other.is_ok(),
+            };
+            let (_, after) = look_at(file.as_fd())?;
+            if read && after == identity {
+                return Ok(Self {
+                    facts: Rc::new(facts),
+                    content: Content::Whole(whole.into()),
+                    identity: Some(identity),
+                });
+            }
+            identity = after;
+        }
+        let facts = Facts::of(name, &identity, policy, wall);
+        Ok(Self {
+            facts: Rc::new(facts),
+            content: Content::File(Rc::new(file)),
+            identity: Some(identity),
+        })
+    }
+
+    /// From the cache.
+    pub fn kept(facts: Rc<Facts>, kept: &Kept) -> Self {
+        let content = match kept {
+            Kept::Bytes(bytes) => Content::Whole(Rc::clone(bytes)),
+            Kept::File(file) => Content::File(Rc::clone(file)),
+        };
+        Self {
+            facts,
+            content,
+            identity: None,
+        }
+    }
+
+    /// Under which identity it may be kept: none while another change could go unnoticed.
+    pub fn settled(&self, wall: SystemTime) -> Option<Identity> {
+        self.identity.filter(|i| !is_recent(i.changed, wall))
+    }
+}

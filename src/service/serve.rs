@@ -1,0 +1,313 @@
+//! `idler serve`: from options to a running loop.
+//!
+//! What lives here: start-up, in the only order that is safe: descriptors, root, sockets, log, walls, then the loop, and
+//! only then the lines that say so. It may not know what is said on connections.
+//! Invariant: nothing is printed as done that is not. Read next: `door.rs`.
+
+use std::hash::RandomState;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use log::LevelFilter;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+use crate::cli::{
+    AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
+};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT, REFUSALS_MAX};
+use crate::process::listen::{Bind, Listening, listen};
+use crate::process::notify::Notify;
+use crate::process::walls::{Applied, Walls};
+use crate::process::{addresses, descriptors, inherited};
+use crate::reactor::event_loop::EventLoop;
+use crate::reactor::listener::Listener;
+use crate::reactor::signal::Signal;
+use crate::reactor::{Deadline, Next, Side};
+use crate::site::Site;
+use crate::site::cache::Cache;
+use crate::site::media::MediaTypes;
+use crate::site::open::Opener;
+
+use super::access_log::{AccessLog, Destination};
+use super::answer::Http;
+use super::dates::Dates;
+use super::door::Door;
+use super::log_entry::Format;
+use super::policy::{Patience, Policy};
+use super::signals::Signals;
+use super::{House, Service, logger};
+
+/// Serves until a signal stops it.
+pub fn run(options: &ServeOptions) -> ExitCode {
+    if options.check {
+        return check(options);
+    }
+    match start(options).and_then(|mut server| serve(&mut server)) {
+        Ok(code) => code,
+        Err(line) => {
+            let _ = writeln!(std::io::stderr(), "idler: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `--check`: everything is validated that can be without taking a port, and the settings are printed.
+fn check(options: &ServeOptions) -> ExitCode {
+    if let Err(line) = open_site(options).and_then(|site| http(options, site)) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+        return ExitCode::FAILURE;
+    }
+    let mut out = std::io::stdout().lock();
+    let printed = options
+        .settings
+        .iter()
+        .try_for_each(|setting| writeln!(out, "{setting}"));
+    match printed {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Everything is in place; the loop has not turned yet.
+fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
+    // Before anything else is opened: they are known by their numbers only.
+    let inherited = inherited::take()?;
+    start_logger(options);
+    let descriptors = descriptors::raise_limit();
+    let connections = descriptors::connections_for(descriptors, options.max_connections);
+
+    let site = open_site(options)?;
+    let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let mut listening = inherited;
+    if !only_inherited {
+        listening.extend(open_sockets(options)?);
+    }
+    let urls = addresses::urls(&listening);
+    let access = open_log(options)?;
+    let notify = Notify::from_env();
+    let walls = raise_walls(options, &site)?;
+    let mut start_up = start_up_lines(&site, &urls, &walls.to_string(), connections);
+    if options.bind == Asked::Default && !only_inherited {
+        start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
+    }
+    if std::io::stderr().is_terminal() {
+        start_up += "  Ctrl-C stops\n";
+    }
+
+    let house = House::new(http(options, site)?, access, notify);
+    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
+    let mut event_loop = EventLoop::new(
+        connections + listening.len() + stops.len(),
+        REFUSALS_MAX,
+        house,
+    )
+    .map_err(|e| format!("cannot start: {e}"))?;
+    for number in stops {
+        let signal =
+            Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
+        let signals = Signals::new(signal, options.drain_delay, options.grace);
+        add(&mut event_loop, Service::Signals(Box::new(signals)))?;
+    }
+    for (number, socket) in listening.into_iter().enumerate() {
+        let listener =
+            Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
+        let door = Door::new(listener, u16::try_from(number).unwrap_or(u16::MAX));
+        add(&mut event_loop, Service::Door(Box::new(door)))?;
+    }
+    if !options.quiet {
+        logger::say(start_up.trim_end());
+    }
+    event_loop.shared.notify.ready();
+    Ok(event_loop)
+}
+
+fn add(event_loop: &mut EventLoop<Service>, service: Service) -> Result<(), String> {
+    event_loop
+        .add(service, Next::Park(Side::Read, Deadline::Never))
+        .map(|_| ())
+        .map_err(|e| format!("cannot start: {e}"))
+}
+
+fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
+    event_loop
+        .run()
+        .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
+    event_loop.shared.access.finish();
+    logger::finish();
+    Ok(if event_loop.shared.cut_short {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn start_logger(options: &ServeOptions) {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => LevelFilter::Error,
+        (false, 0) => LevelFilter::Info,
+        (false, 1) => LevelFilter::Debug,
+        (false, _) => LevelFilter::Trace,
+    };
+    let color = match options.color {
+        Color::Auto => logger::Color::Auto,
+        Color::Always => logger::Color::Always,
+        Color::Never => logger::Color::Never,
+    };
+    logger::init(level, color);
+}
+
+fn open_site(options: &ServeOptions) -> Result<Site, String> {
+    let path = options.path.display();
+    Site::open(&options.path, options.hidden).map_err(|e| {
+        let hint = match (e.kind(), options.path_resembles_verb) {
+            (std::io::ErrorKind::NotFound, Some(verb)) => {
+                format!("; did you mean the command '{verb}'?")
+            }
+            (std::io::ErrorKind::PermissionDenied, _) => {
+                " (give this user the right to read it, or serve another directory)".to_owned()
+            }
+            _ => String::new(),
+        };
+        format!("cannot serve {path}: {}{hint}", words_of(&e))
+    })
+}
+
+/// The words of an I/O error, without the number that Rust adds.
+pub(super) fn words_of(error: &std::io::Error) -> String {
+    let text = match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn open_sockets(options: &ServeOptions) -> Result<Vec<Listening>, String> {
+    let given = match &options.bind {
+        Asked::Default => {
+            return listen(&[Bind::Loopback], options.port, false).map_err(|e| e.to_string());
+        }
+        Asked::Given(given) => given,
+    };
+    // Those without a port of their own share one, also if it is any free one.
+    let mut sharing = Vec::new();
+    let mut own = Vec::new();
+    for address in given {
+        match address {
+            BindAddress::Ip {
+                address,
+                port: None,
+            } => sharing.push(Bind::Ip(*address)),
+            BindAddress::Ip {
+                address,
+                port: Some(port),
+            } => own.push((Bind::Ip(*address), *port)),
+            BindAddress::Localhost { port: None } => sharing.push(Bind::Loopback),
+            BindAddress::Localhost { port: Some(port) } => own.push((Bind::Loopback, *port)),
+            BindAddress::Unix { path, mode } => sharing.push(Bind::Unix {
+                path: path.clone(),
+                mode: *mode,
+            }),
+        }
+    }
+    let mut all = listen(&sharing, options.port, false).map_err(|e| e.to_string())?;
+    for (bind, port) in own {
+        all.extend(listen(&[bind], port, false).map_err(|e| e.to_string())?);
+    }
+    Ok(all)
+}
+
+fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
+    let destination = match &options.access_log {
+        AskedLog::Stdout => Destination::Stdout,
+        AskedLog::File(path) => Destination::File(path.clone()),
+        AskedLog::Off => Destination::Off,
+    };
+    let format = match options.log_format {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+        LogFormat::Short => Format::Short,
+    };
+    AccessLog::open(destination, format)
+}
+
+/// From here on nothing but the site can be read, nothing but the log written, and no other socket be opened.
+fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
+    let mut walls = Walls::new();
+    walls.allow_reading(site.path());
+    if let AskedLog::File(path) = &options.access_log {
+        walls.allow_appending(path);
+    }
+    walls.raise()
+}
+
+fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
+    let mut types = MediaTypes::default();
+    for rule in &options.types {
+        let spec = format!("{}={}", rule.extension, rule.media_type);
+        types
+            .add(&spec)
+            .map_err(|e| format!("--type {spec}: {e}"))?;
+    }
+    let mut extra_lines = Vec::new();
+    for header in &options.headers {
+        extra_lines.extend_from_slice(header.name.as_bytes());
+        extra_lines.extend_from_slice(b": ");
+        extra_lines.extend_from_slice(&header.value);
+        extra_lines.extend_from_slice(b"\r\n");
+    }
+    let policy = Policy {
+        indexes: options
+            .index
+            .iter()
+            .map(|name| std::os::unix::ffi::OsStrExt::as_bytes(name.as_os_str()).to_vec())
+            .collect(),
+        listing: !options.no_listing,
+        extra_lines,
+        types,
+    };
+    let patience = Patience {
+        head: options.head_timeout,
+        idle: options.idle_timeout,
+        stall: options.stall_timeout,
+        linger: LINGER_TIMEOUT,
+    };
+    Ok(Http {
+        site,
+        cache: Cache::new(options.cache_bytes_max, CACHE_DESCRIPTORS_MAX),
+        policy,
+        patience,
+        head_bytes_max: options.head_bytes_max,
+        boundaries: RandomState::new(),
+        boundary_count: 0,
+        listing_turn: (0, 0),
+        dates: Dates::default(),
+    })
+}
+
+fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize) -> String {
+    let opener = match site.opener() {
+        Opener::Openat2 => "openat2",
+        Opener::Walk => "no symlinks",
+    };
+    let what = site.only().map_or_else(
+        || site.path().to_owned(),
+        |name| {
+            site.path()
+                .join(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr)
+        },
+    );
+    let mut lines = format!(
+        "idler {} serves {}\n",
+        env!("CARGO_PKG_VERSION"),
+        what.display()
+    );
+    for url in urls {
+        lines += &format!("  {url}\n");
+    }
+    lines += &format!("  walls: {opener}, {walls}; up to {connections} connections\n");
+    lines
+}

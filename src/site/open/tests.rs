@@ -1,0 +1,113 @@
+#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use super::*;
+use std::ffi::CString;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+struct Tree(PathBuf);
+
+impl Tree {
+    /// `site/` beside a secret, with links of every sort.
+    fn new(name: &str) -> Self {
+        let top = std::env::temp_dir().join(format!("idler-open-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&top);
+        std::fs::create_dir_all(top.join("site/sub")).unwrap();
+        std::fs::write(top.join("secret"), "secret").unwrap();
+        std::fs::write(top.join("site/a"), "a").unwrap();
+        std::fs::write(top.join("site/sub/b"), "b").unwrap();
+        symlink("sub/b", top.join("site/inside")).unwrap();
+        symlink("../a", top.join("site/sub/up")).unwrap();
+        symlink("../secret", top.join("site/outside")).unwrap();
+        symlink("/etc/passwd", top.join("site/absolute")).unwrap();
+        symlink("loop", top.join("site/loop")).unwrap();
+        symlink("/proc/self/root", top.join("site/magic")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            top.join("site/fifo"),
+            FileType::Fifo,
+            Mode::from_raw_mode(0o644),
+            0,
+        )
+        .unwrap();
+        Self(top)
+    }
+
+    fn open(&self, opener: Opener, path: &str) -> io::Result<Opened> {
+        let root = rustix::fs::open(
+            self.0.join("site"),
+            OFlags::PATH | OFlags::DIRECTORY,
+            Mode::empty(),
+        )
+        .unwrap();
+        opener.open(root.as_fd(), &CString::new(path).unwrap())
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn what_lies_beneath_is_opened() {
+    let tree = Tree::new("beneath");
+    for opener in [Opener::Openat2, Opener::Walk] {
+        assert_eq!(tree.open(opener, "a").unwrap().kind, Kind::File);
+        assert_eq!(tree.open(opener, "sub").unwrap().kind, Kind::Directory);
+        assert_eq!(tree.open(opener, "sub/b").unwrap().identity.size, 1);
+        assert_eq!(tree.open(opener, "").unwrap().kind, Kind::Directory);
+    }
+}
+
+#[test]
+fn links_that_stay_beneath_are_followed_or_refused() {
+    let tree = Tree::new("links");
+    for path in ["inside", "sub/up"] {
+        assert_eq!(
+            tree.open(Opener::Openat2, path).unwrap().kind,
+            Kind::File,
+            "{path}"
+        );
+        assert_eq!(
+            tree.open(Opener::Walk, path).unwrap_err().kind(),
+            io::ErrorKind::NotFound,
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn nothing_outside_is_ever_opened() {
+    let tree = Tree::new("outside");
+    for opener in [Opener::Openat2, Opener::Walk] {
+        for path in [
+            "outside",
+            "absolute",
+            "loop",
+            "magic/etc/passwd",
+            "fifo",
+            "a/",
+            "a/b",
+            "../secret",
+            "sub/../../secret",
+            "missing",
+        ] {
+            let error = tree.open(opener, path).unwrap_err();
+            assert_eq!(
+                error.kind(),
+                io::ErrorKind::NotFound,
+                "{opener:?} {path}: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn both_ways_of_looking_see_the_same() {
+    let tree = Tree::new("look");
+    let a = tree.open(Opener::Openat2, "a").unwrap();
+    let portable = look_portably(a.file.as_fd(), c"", AtFlags::EMPTY_PATH).unwrap();
+    assert_eq!(portable, (a.kind, a.identity));
+}
