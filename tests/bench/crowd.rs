@@ -40,11 +40,18 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
 }
 
 /// A crowd that one or several processes hold.
-struct Crowd(Vec<Client>);
+#[derive(Default)]
+pub(crate) struct Crowd(Vec<Client>);
 
 impl Crowd {
     /// Adds some clients; returns how many got in.
-    fn grow(&mut self, cores: Cores, server: &Server, count: usize, mode: Mode) -> Outcome<usize> {
+    pub(crate) fn grow(
+        &mut self,
+        cores: Cores,
+        server: &Server,
+        count: usize,
+        mode: Mode,
+    ) -> Outcome<usize> {
         check_interrupted()?;
         let words = [
             format!("port={}", server.port),
@@ -73,13 +80,14 @@ impl Crowd {
         Ok(alive)
     }
 
-    fn leave(self) -> Outcome<()> {
+    /// All go at once, by reset.
+    pub(crate) fn leave(self) -> Outcome<()> {
         self.0.into_iter().try_for_each(Client::end)
     }
 }
 
 /// Waits until a server has as many descriptors open as `wanted` says; whether it came to that.
-fn await_descriptors(pids: &[u32], wanted: impl Fn(usize) -> bool) -> bool {
+pub(crate) fn await_descriptors(pids: &[u32], wanted: impl Fn(usize) -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
     while !wanted(measure::descriptors(pids)) {
         if Instant::now() > end {
@@ -135,13 +143,13 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
         let (server, pids) = match start_warm(bench, &peer) {
             Ok(started) => started,
             Err(error) => {
-                bench.leave_out(&error.to_string());
+                bench.leave_out(&*error)?;
                 continue;
             }
         };
         let before = measure::memory(&pids);
         let descriptors = measure::descriptors(&pids);
-        let mut crowd = Crowd(Vec::new());
+        let mut crowd = Crowd::default();
         let mut held = 0;
         let mut dearest = 0.0_f64;
         let steps = bench.crowd_steps(&peer);
@@ -229,7 +237,7 @@ fn beside(bench: &mut Bench) -> Outcome<()> {
         let (server, pids) = match start_warm(bench, &peer) {
             Ok(started) => started,
             Err(error) => {
-                bench.leave_out(&error.to_string());
+                bench.leave_out(&*error)?;
                 continue;
             }
         };
@@ -243,7 +251,7 @@ fn beside(bench: &mut Bench) -> Outcome<()> {
         let mut crowded = Vec::new();
         let mut least_alive = usize::MAX;
         for _ in 0..bench.live_rounds {
-            let mut crowd = Crowd(Vec::new());
+            let mut crowd = Crowd::default();
             let held = crowd.grow(bench.cores, &server, full, Mode::AfterRequest)?;
             await_descriptors(&pids, |now| now >= empty + held);
             crowded.push(ask()?);

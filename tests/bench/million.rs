@@ -88,7 +88,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
             began.elapsed().as_secs_f64()
         );
         if opened == 0 || measure::machine_memory("MemAvailable")? < MEMORY_LEFT {
-            bench.leave_out(&format!(
+            bench.remark(&format!(
                 "stopped at {held} clients: none got in, or memory ran short"
             ));
             break;
@@ -200,10 +200,12 @@ fn start_all(
         let end = Instant::now() + PATIENCE;
         while listeners(port)? < number {
             if !server.is_alive() {
-                let why = server.last_words();
-                return Err(
-                    format!("process {number} of {name} with --reuse-port ended: {why}").into(),
-                );
+                return Err(format!(
+                    "process {number} of {name} did not start with --reuse-port on port {port} ({}); \
+                     an idler that does not know this option cannot run this workload",
+                    server.last_words()
+                )
+                .into());
             }
             if Instant::now() > end {
                 return Err(format!("process {number} does not listen on port {port}").into());

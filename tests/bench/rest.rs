@@ -56,7 +56,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
                     bench.note_figure(Figure::Rest, pss / f64::from(1 << 20));
                 }
             }
-            Err(error) => bench.leave_out(&error.to_string()),
+            Err(error) => bench.leave_out(&*error)?,
         }
     }
     table.print();

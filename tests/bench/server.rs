@@ -138,7 +138,7 @@ pub(crate) fn fetch(
 }
 
 /// A sink for [`fetch`] that fails as soon as a piece differs from what the file has there.
-pub(crate) fn compare_with(path: &Path) -> Outcome<impl FnMut(&[u8]) -> Outcome<()>> {
+pub(crate) fn compare_with(path: &Path) -> Outcome<impl FnMut(&[u8]) -> Outcome<()> + use<>> {
     let mut file = File::open(path)?;
     let mut expected = Vec::new();
     Ok(move |piece: &[u8]| {
