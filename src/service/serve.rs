@@ -77,7 +77,11 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
     let mut listening = inherited;
     if !only_inherited {
-        listening.extend(sockets::listening(&options.bind, options.port)?);
+        listening.extend(sockets::listening(
+            &options.bind,
+            options.port,
+            options.reuse_port,
+        )?);
     }
     let urls = addresses::urls(&listening);
     let companions = companion::beside(&options.with, &options.bind)?;

@@ -18,6 +18,7 @@ mod footprint;
 mod http_requests;
 mod limits;
 mod logs;
+mod readme;
 mod start_up;
 mod stop;
 mod support;
