@@ -199,7 +199,7 @@ impl<H: Handler> EventLoop<H> {
                 reason = "slots are numbered below SLOTS_MAX"
             )]
             let key = key as u32;
-            trace!("{} event {:?}", Key(key), slot.ready);
+            trace!("{} event: {:?}", Key(key), slot.ready);
             if slot
                 .place
                 .parked_on()
@@ -239,6 +239,7 @@ impl<H: Handler> EventLoop<H> {
             };
             let next = slot.handler.drive(&mut cx);
             slot.ready = cx.link.ready;
+            trace!("{} next: {next:?}", Key(key));
             self.place(key, next);
         }
     }
