@@ -19,6 +19,7 @@ mod http_requests;
 mod limits;
 mod logs;
 mod readme;
+mod real_use;
 mod start_up;
 mod stop;
 mod support;
