@@ -114,7 +114,7 @@ fn browse(url: &str) -> String {
             "--disable-dev-shm-usage",
             "--no-proxy-server",
             "--autoplay-policy=no-user-gesture-required",
-            "--timeout=40000",
+            "--timeout=30000",
             "--dump-dom",
         ])
         .arg(format!("--user-data-dir={}", profile.path().display()))
@@ -157,7 +157,7 @@ fn a_browser_skips_through_a_long_sound() {
     let site = Site::with(&[(
         "index.html",
         b"<!doctype html><meta charset=utf-8><title>Sound</title><iframe id=wait></iframe>\
-          <audio id=sound muted preload=metadata src=silence.wav></audio><script>\
+          <audio id=sound muted preload=metadata></audio><script>\
           const wait = document.getElementById('wait').contentDocument; wait.open();\
           const sound = document.getElementById('sound'), said = [];\
           const say = (what, last) => { said.push(what); document.body.dataset.outcome = said.join(', ');\
@@ -167,7 +167,8 @@ fn a_browser_skips_through_a_long_sound() {
             sound.play().catch(e => say('refused: ' + e, true)); };\
           sound.ontimeupdate = () => { if (sound.currentTime > 3800.2) {\
             sound.ontimeupdate = null; sound.pause(); say('played', true); } };\
-          sound.onerror = () => say('error: ' + sound.error.message, true);</script>",
+          sound.onerror = () => say('error: ' + sound.error.message, true);\
+          sound.src = 'silence.wav';</script>",
     )]);
     let all = silence(&site, "silence.wav");
     let idler = Idler::serve(site.path()).start();
@@ -181,7 +182,11 @@ fn a_browser_skips_through_a_long_sound() {
     let seen = answers(&idler, "/silence.wav", |seen| {
         seen.iter().filter(|(status, _)| *status == 206).count() >= 2
     });
-    assert!(seen.iter().all(|(status, _)| *status == 206), "{seen:?}");
+    // A part that it has already it may ask for again, on a condition.
+    assert!(
+        seen.iter().all(|(status, _)| [206, 304].contains(status)),
+        "{seen:?}"
+    );
     let sent: u64 = seen.iter().map(|(_, bytes)| bytes).sum();
     assert!(
         sent > rest / 100 && sent < all / 2,
@@ -207,7 +212,8 @@ fn a_browser_that_reloads_gets_nothing_twice() {
               } else {\
                 sessionStorage.setItem('again', 'yes');\
                 document.getElementById('wait').contentDocument.open();\
-                picture.onload = () => location.reload();\
+                const again = () => location.reload();\
+                if (picture.complete) again(); else picture.onload = again;\
               }</script>",
         ),
     ]);
@@ -240,7 +246,7 @@ fn a_browser_that_reloads_gets_nothing_twice() {
 
 fn curl(args: &[&str], into: &Path, url: &str) -> Outcome {
     Program::find(&["curl"])
-        .args(&["-q", "--silent", "--show-error", "--noproxy", "*", "--fail"])
+        .args(&["-q", "--silent", "--show-error", "--noproxy", "*"])
         .args(args)
         .arg("-o")
         .arg(into)
@@ -278,7 +284,7 @@ fn curl_goes_on_with_a_download_that_was_cut() {
     assert_eq!(got.status.code(), Some(0), "{}", got.stderr);
     assert!(fs::read(&copy).expect("a file") == film, "it differs");
     answers(&idler, "/film.bin", |seen| seen == [(206, 2_000_000)]);
-    // Once more: there is nothing left, which curl sees in the Content-Range of the 416.
+    // Once more: there is nothing left, and the page that says so is not put behind the film.
     let got = curl(&["-C", "-"], &copy, &url);
     assert_eq!(got.status.code(), Some(0), "{}", got.stderr);
     assert!(fs::read(&copy).expect("a file") == film, "it differs now");
@@ -326,8 +332,13 @@ fn curl_does_not_glue_two_films_together_if_it_says_which_it_has() {
     // And of a shorter one nothing, with an error.
     site.replace("film.bin", &other[..500_000]);
     here.file("film.bin", &film[..1_000_000]);
-    let got = curl(&["-C", "-"], &copy, &url);
-    assert_eq!(got.status.code(), Some(22), "{}", got.stderr);
+    let got = curl(&["--fail", "-C", "-"], &copy, &url);
+    assert_eq!(
+        got.status.code(),
+        Some(22),
+        "curl's code for 416: {}",
+        got.stderr
+    );
     assert!(fs::read(&copy).expect("a file") == film[..1_000_000]);
     idler.stop();
 }
@@ -667,18 +678,23 @@ fn apt_gets_packages_from_a_flat_repository() {
     let mut download = vec!["download"];
     download.extend(NAMES);
     apt_get(&system, &download);
-    for path in files(&system.path().join("downloads")) {
-        println!("{}", path.display());
-    }
     for name in NAMES {
         let file = format!("{name}_1.0~1+b2_all.deb");
         let copy = fs::read(system.path().join("downloads").join(&file));
         let original = fs::read(site.path().join(&file)).expect("a package");
         assert!(copy.expect("it is here") == original, "{file} differs");
     }
-    // Nothing is new.
+    // Nothing is new: the list is not sent again.
     let again = apt_get(&system, &["update"]);
-    println!("{}\n{}", again.text(), idler.stdout());
+    assert!(
+        again.text().contains("Hit:") && !again.text().contains("Get:"),
+        "{}",
+        again.text()
+    );
+    // apt asks for a flat repository below "./".
+    answers(&idler, "/./Packages.gz", |seen| {
+        seen.len() == 2 && seen[0].0 == 200 && seen[1] == (304, 0)
+    });
     idler.stop();
 }
 
@@ -724,9 +740,9 @@ fn git_clones_what_lies_in_a_folder() {
     let url = idler.url("/repo.git");
     let head = done(git(&["rev-parse", "HEAD"], &work)).text();
     // First each object in a file of its own, then all of them in a pack.
-    for preparation in [&["unpack-objects"][..], &["repack", "-a", "-d", "--quiet"]] {
-        if preparation[0] == "repack" {
-            done(git(preparation, &bare));
+    for packed in [false, true] {
+        if packed {
+            done(git(&["repack", "-a", "-d", "--quiet"], &bare));
         }
         done(git(&["update-server-info"], &bare));
         let here = Site::new();
@@ -739,7 +755,10 @@ fn git_clones_what_lies_in_a_folder() {
             assert!(file.expect("a file") == noise(10_000, number.into()));
         }
     }
-    println!("{}", idler.stdout());
+    // A pack was asked for by its name, once the list of packs had told it.
+    answers(&idler, "/repo.git/objects/info/packs", |seen| {
+        seen.len() == 1 && seen[0].0 == 200
+    });
     // The folder `.git` of a working copy is hidden, unless somebody wants it shown.
     done(git(&["update-server-info"], &work));
     let here = Site::new();
