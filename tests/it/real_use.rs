@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::support::program::{Outcome, Program};
 use crate::support::{self, Idler, Running, Site, wait_until};
@@ -20,48 +20,38 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const THEN: i64 = 1_700_000_000;
 
 /// The status and the bytes of the body of each GET of `path` that idler's access log tells of, once they
-/// are as many and as is expected.
+/// are what is expected.
 fn answers(
     idler: &Running,
     path: &str,
     expected: impl Fn(&[(u16, u64)]) -> bool,
 ) -> Vec<(u16, u64)> {
     let start = format!("\"GET {path} HTTP/1.");
-    let look = || {
-        let mut found = Vec::new();
-        for line in idler.stdout().lines() {
-            let Some((_, rest)) = line.split_once(&start) else {
-                continue;
-            };
-            // 1" 206 4096 "…
-            let mut words = rest.split(' ').skip(1);
-            let number = |word: Option<&str>| word.and_then(|w| w.parse::<u64>().ok());
-            // A line may be half written.
-            let (Some(status), Some(bytes)) = (number(words.next()), number(words.next())) else {
-                continue;
-            };
-            found.push((u16::try_from(status).expect("three digits"), bytes));
-        }
-        Some(found)
-    };
-    let what = format!("the expected answers for {path}");
-    let seen = wait_until(&what, support::PATIENCE, || {
-        look().filter(|found| !found.is_empty())
-    });
-    if expected(&seen) {
-        return seen;
-    }
+    let begin = Instant::now();
     // The line of a reply is written at the end of its turn: a moment after the client has it all.
-    let begin = std::time::Instant::now();
-    wait_until(&what, support::PATIENCE * 2, || {
-        let seen = look().unwrap_or_default();
-        assert!(
-            expected(&seen) || begin.elapsed() < support::PATIENCE,
-            "{path}: {seen:?} in\n{}",
-            idler.stdout()
-        );
-        expected(&seen).then_some(seen)
-    })
+    wait_until(
+        "what the access log should tell",
+        2 * support::PATIENCE,
+        || {
+            let said = idler.stdout();
+            let seen: Vec<(u16, u64)> = said
+                .lines()
+                .filter_map(|line| line.split_once(&start))
+                .filter_map(|(_, rest)| {
+                    // 1" 206 4096 "…; unless the line is only half written.
+                    let mut words = rest.split(' ').skip(1);
+                    let status = words.next()?.parse().ok()?;
+                    Some((status, words.next()?.parse().ok()?))
+                })
+                .collect();
+            let right = expected(&seen);
+            assert!(
+                right || begin.elapsed() < support::PATIENCE,
+                "{path}: {seen:?} in\n{said}"
+            );
+            right.then_some(seen)
+        },
+    )
 }
 
 /// Bytes of which no two places look alike.
