@@ -21,6 +21,7 @@ mod limits;
 mod logs;
 mod precompress;
 mod readme;
+mod real_use;
 mod start_up;
 mod stop;
 mod support;
