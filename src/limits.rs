@@ -189,6 +189,13 @@ pub const LISTING_STEPS_PER_TURN: u32 = 3;
 
 // ---- policies ---------------------------------------------------------------------------------
 
+/// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
+pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;
+
+/// The longest freshness that `--cache` promises: a year, which caches take for
+/// "as good as for ever".
+pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
 /// between two turns of the loop, and must not be felt there.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
@@ -251,8 +258,36 @@ pub const LOG_FIELD_BYTES_MAX: usize = 2048;
 /// than clients send anything.
 pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// Redirects that `idler get` follows; more are a loop, or as good as one.
+pub const FOLLOWED_REDIRECTS_MAX: u32 = 10;
+
+/// How long a client waits for a connection before it tries the next address.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence that stands for the end of an answer where its server does not close.
+pub const CLIENT_QUIET: Duration = Duration::from_secs(1);
+
+/// How long a client waits for the answer to a datagram before it asks again.
+pub const DATAGRAM_RETRY: Duration = Duration::from_secs(1);
+
+/// How often a progress bar is drawn. Ten times a second looks like motion.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Longest message, in bytes: what the programs of the courses receive in one call.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// How long it must be quiet for a message to count as whole, if its sender has not ended its side. Long
+/// beside what the network may put between two pieces, short for who waits for the answer.
+pub const MESSAGE_QUIET: Duration = Duration::from_millis(100);
+
+/// How long a client may take for its whole message.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Largest file that a client receives, in bytes: 16 GiB. A sender without end would fill the disk.
+pub const TRANSFER_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// Names tried for a temporary file before giving up.
+pub const TEMPORARY_NAMES_MAX: u32 = 100;
 
 /// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
 pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
@@ -260,12 +295,13 @@ pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
 /// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
 pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Largest ping, in bytes: what one UDP datagram over IPv4 holds (65,535 less 20 and 8 of headers).
-pub const PING_BYTES_MAX: usize = 65_507;
-
 /// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
 /// usual one a second this is more than an hour.
 pub const PING_WINDOW: usize = 4096;
+
+/// How long a ping client listens for duplicates of the last reply before it sums up (or twice the
+/// longest round trip, if that is more).
+pub const PING_QUIET: Duration = Duration::from_millis(100);
 
 /// Replies a ping server holds back at once (delayed or to be reordered); more are dropped and counted.
 pub const PING_HELD_MAX: usize = 4096;
@@ -276,7 +312,50 @@ pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
 pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);
 
+/// How long a client waits for a peer that says nothing.
+pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests that `--keep` and `--pipeline` may ask for: enough for any figure, few enough to end.
+pub const REPEATED_REQUESTS_MAX: u32 = 1_000_000;
+
+/// The customary ports of the companions, as socket courses use them. 12000 and 1313 are written in
+/// many exercises; daytime's own port 13 needs privileges.
+pub const MESSAGE_PORT: u16 = 8000;
+/// See [`MESSAGE_PORT`].
+pub const DAYTIME_PORT: u16 = 1313;
+/// See [`MESSAGE_PORT`].
+pub const TRANSFER_PORT: u16 = 5566;
+/// See [`MESSAGE_PORT`].
+pub const PING_PORT: u16 = 12000;
+
+/// Pings sent, one each [`PING_INTERVAL`], as the exercises ask for.
+pub const PING_COUNT: u32 = 10;
+
+/// Time from one ping to the next.
+pub const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a ping waits for its reply.
+pub const PING_WAIT: Duration = Duration::from_secs(1);
+
+/// The largest payload of a UDP datagram over IPv4, in bytes.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
 // ---- crowd ------------------------------------------------------------------------------------
+
+/// Clients of a crowd when none are counted: below the least descriptor limit that is common (1,024).
+pub const CROWD_CLIENTS: u32 = 1_000;
+
+/// Clients one `idler crowd` can have: as many as the most descriptors of a process.
+pub const CROWD_CLIENTS_MAX: u32 = 1_048_576;
+
+/// How long a crowd is held.
+pub const CROWD_DURATION: Duration = Duration::from_secs(60);
+
+/// Time between two bytes of a slow head: the customary pace of the attack.
+pub const CROWD_DRIP: Duration = Duration::from_secs(10);
+
+/// Connections a crowd opens in a second: few enough that no accept queue overflows.
+pub const CROWD_RATE: u32 = 1_000;
 
 // ---- command line -----------------------------------------------------------------------------
 
@@ -310,3 +389,6 @@ pub const UNIX_PATH_BYTES_MAX: usize = 107;
 
 /// Characters of a mistaken argument that an error line repeats; the line should stay one line.
 pub const SHOWN_ARGUMENT_CHARS_MAX: usize = 100;
+
+/// The longest delay put between two writes, or on a datagram.
+pub const DELAY_OPTION_MAX: Duration = Duration::from_secs(60);

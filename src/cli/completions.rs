@@ -18,14 +18,14 @@ pub(crate) fn script(shell: Shell) -> String {
 
 /// The names of all verbs, separated.
 fn verbs(separator: &str) -> String {
-    let names: Vec<&str> = table::VERBS.iter().map(|row| row.name).collect();
+    let names: Vec<&str> = table::every_verb().map(|row| row.name).collect();
     names.join(separator)
 }
 
 fn bash() -> String {
     let mut of_values = String::new();
     let mut of_verbs = String::new();
-    for verb in table::VERBS {
+    for verb in table::every_verb() {
         let name = verb.name;
         let mut spellings = Vec::new();
         for row in table::options(verb.verb) {
@@ -79,7 +79,7 @@ _idler() {{
 }}
 complete -F _idler idler
 "#,
-        default = table::VERBS[0].name,
+        default = table::verb(table::DEFAULT_VERB).name,
         any_verb = verbs("|"),
         all_verbs = verbs(" "),
     )
@@ -97,15 +97,14 @@ fn bash_values(value: Value) -> Option<String> {
 
 fn zsh() -> String {
     let mut of_verbs = String::new();
-    for verb in table::VERBS {
+    for verb in table::every_verb() {
         of_verbs.push_str(&format!("    {})\n      _arguments -s -S \\\n", verb.name));
         for row in table::options(verb.verb) {
             of_verbs.push_str(&format!("        {} \\\n", zsh_option(row)));
         }
         of_verbs.push_str(&format!("        {} ;;\n", zsh_words(verb)));
     }
-    let listed: Vec<String> = table::VERBS
-        .iter()
+    let listed: Vec<String> = table::every_verb()
         .map(|row| quoted(&format!("{}:{}", row.name, row.summary)))
         .collect();
     format!(
@@ -140,7 +139,7 @@ else
 fi
 "#,
         listed = listed.join(" "),
-        default = table::VERBS[0].name,
+        default = table::verb(table::DEFAULT_VERB).name,
         any_verb = verbs("|"),
     )
 }
@@ -210,9 +209,9 @@ end
 complete -c idler -f
 ",
         all_verbs = verbs(" "),
-        default = table::VERBS[0].name,
+        default = table::verb(table::DEFAULT_VERB).name,
     );
-    for verb in table::VERBS {
+    for verb in table::every_verb() {
         let summary = fish_quoted(verb.summary);
         out.push_str(&format!(
             "complete -c idler -n __idler_no_verb -a {} -d {summary}\n",

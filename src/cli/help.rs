@@ -19,7 +19,7 @@ pub(crate) fn overview() -> String {
     let mut out = format!("{VERSION}: {TITLE}\n\n");
     out.push_str("Usage: idler [OPTIONS] [PATH]        Serve PATH, or this directory\n");
     out.push_str("       idler VERB [OPTIONS] …\n\nVerbs:\n");
-    for row in table::VERBS {
+    for row in table::every_verb() {
         if let Some(name) = listed(row) {
             out.push_str(&format!("  {name:<28} {}\n", row.summary));
         }
@@ -70,7 +70,7 @@ pub(crate) fn of(verb: Verb) -> String {
         out.push('\n');
         wrap(&mut out, ENVIRONMENT, 0);
     }
-    let measured = |row: &Row| matches!(row.value, Value::Text("TIME" | "SIZE"));
+    let measured = |row: &Row| matches!(row.value, Value::Text(name) if name.starts_with("TIME") || name == "SIZE");
     if table::options(verb).any(measured) {
         out.push('\n');
         wrap(&mut out, VALUES, 0);

@@ -13,12 +13,12 @@ pub(crate) fn page() -> String {
     out.push_str(".SH NAME\n");
     out.push_str(&format!("idler \\- {}\n", text(help::TITLE)));
     out.push_str(".SH SYNOPSIS\n");
-    for row in table::VERBS {
+    for row in table::every_verb() {
         for usage in row.usage {
             out.push_str(&format!(".B idler\n{}\n.br\n", text(usage)));
         }
     }
-    for row in table::VERBS {
+    for row in table::every_verb() {
         verb(&mut out, row);
     }
     out.push_str(".SH VALUES\n");

@@ -1,12 +1,15 @@
 //! The command line: from arguments and environment to a [`Command`].
 //!
-//! What lives here: two stages, what was typed (`parse.rs`) and what it means (`serve.rs`, `tools.rs`, with
-//! `values.rs`), over one table (`table.rs`) from which also help, manual page and completions are
+//! What lives here: two stages, what was typed (`parse.rs`) and what it means (`serve.rs`, `get.rs`,
+//! `companions.rs` and `tools.rs`, with `values.rs`), over one table (`table.rs`) from which also help, manual page and completions are
 //! made. It may not know sockets, files or the loop: it reads strings and makes plain data.
 //! Invariant: an option is defined in one row of the table, and nowhere else is its spelling known.
 //! Read next: `table.rs`.
 
+mod common;
+mod companions;
 mod completions;
+mod get;
 mod help;
 mod man;
 mod parse;
@@ -15,11 +18,21 @@ mod table;
 mod tools;
 mod values;
 
+pub use common::{Listening, Peer, Voice};
+pub use companions::{
+    DaytimeClientOptions, DaytimeFormat, DaytimeServerOptions, MessageClientOptions,
+    MessageServerOptions, PingClientOptions, PingServerOptions, TransferClientOptions,
+    TransferServerOptions, Weather,
+};
+pub use get::{GetOptions, Output, Pace, Requests};
 pub use parse::{Setting, Source};
 pub use serve::{Bind, Color, LogFormat, ServeOptions};
-pub use tools::{ExplainOptions, PrecompressOptions};
+pub use tools::{CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions};
 pub(crate) use values::printable;
-pub use values::{AccessLog, BindAddress, HeaderLine, TypeRule};
+pub use values::{
+    AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HostRule, Jitter, Share,
+    TypeRule, Url,
+};
 
 use parse::{Request, Typed};
 use std::{ffi::OsString, fmt};
@@ -38,10 +51,32 @@ pub enum Command {
     Completions(Shell),
     /// Serve files.
     Serve(Box<ServeOptions>),
+    /// Fetch a file over HTTP.
+    Get(Box<GetOptions>),
+    /// Answer messages.
+    MessageServer(Box<MessageServerOptions>),
+    /// Send a message.
+    MessageClient(Box<MessageClientOptions>),
+    /// Say date and time.
+    DaytimeServer(Box<DaytimeServerOptions>),
+    /// Ask for date and time.
+    DaytimeClient(Box<DaytimeClientOptions>),
+    /// Send files.
+    TransferServer(Box<TransferServerOptions>),
+    /// Receive a file.
+    TransferClient(Box<TransferClientOptions>),
+    /// Answer pings.
+    PingServer(Box<PingServerOptions>),
+    /// Send pings.
+    PingClient(Box<PingClientOptions>),
+    /// Hold many clients.
+    Crowd(Box<CrowdOptions>),
     /// Say why a request gets its answer.
     Explain(Box<ExplainOptions>),
     /// Write compressed siblings.
     Precompress(Box<PrecompressOptions>),
+    /// Make a line for a file of users.
+    Password(Box<PasswordOptions>),
 }
 
 /// A shell that completions are made for.
@@ -79,8 +114,23 @@ pub fn parse(
 fn meaning(typed: &Typed) -> Result<Command, UsageError> {
     Ok(match typed.verb {
         Verb::Serve => Command::Serve(Box::new(ServeOptions::read(typed)?)),
+        Verb::Get => Command::Get(Box::new(GetOptions::read(typed)?)),
+        Verb::MessageServer => Command::MessageServer(Box::new(MessageServerOptions::read(typed)?)),
+        Verb::MessageClient => Command::MessageClient(Box::new(MessageClientOptions::read(typed)?)),
+        Verb::DaytimeServer => Command::DaytimeServer(Box::new(DaytimeServerOptions::read(typed)?)),
+        Verb::DaytimeClient => Command::DaytimeClient(Box::new(DaytimeClientOptions::read(typed)?)),
+        Verb::TransferServer => {
+            Command::TransferServer(Box::new(TransferServerOptions::read(typed)?))
+        }
+        Verb::TransferClient => {
+            Command::TransferClient(Box::new(TransferClientOptions::read(typed)?))
+        }
+        Verb::PingServer => Command::PingServer(Box::new(PingServerOptions::read(typed)?)),
+        Verb::PingClient => Command::PingClient(Box::new(PingClientOptions::read(typed)?)),
+        Verb::Crowd => Command::Crowd(Box::new(CrowdOptions::read(typed)?)),
         Verb::Explain => Command::Explain(Box::new(ExplainOptions::read(typed)?)),
         Verb::Precompress => Command::Precompress(Box::new(PrecompressOptions::read(typed)?)),
+        Verb::Password => Command::Password(Box::new(PasswordOptions::read(typed)?)),
         Verb::Completions => Command::Completions(shell(typed)?),
         Verb::Man => Command::Man,
     })
@@ -104,7 +154,20 @@ impl Command {
             Self::Version => Some(format!("{VERSION}\n")),
             Self::Man => Some(man::page()),
             Self::Completions(shell) => Some(completions::script(*shell)),
-            Self::Serve(_) | Self::Explain(_) | Self::Precompress(_) => None,
+            Self::Serve(_)
+            | Self::Get(_)
+            | Self::MessageServer(_)
+            | Self::MessageClient(_)
+            | Self::DaytimeServer(_)
+            | Self::DaytimeClient(_)
+            | Self::TransferServer(_)
+            | Self::TransferClient(_)
+            | Self::PingServer(_)
+            | Self::PingClient(_)
+            | Self::Crowd(_)
+            | Self::Explain(_)
+            | Self::Precompress(_)
+            | Self::Password(_) => None,
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use super::{
     UsageError, table,
-    table::{Id, Repeat, Row, Value, Verb},
+    table::{DEFAULT_VERB, Id, Repeat, Row, Value, Verb},
     values,
 };
 use lexopt::{Arg, Parser};
@@ -247,11 +247,8 @@ impl Typed {
     }
 }
 
-/// The verb that is meant when none is named.
-const DEFAULT_VERB: Verb = table::VERBS[0].verb;
-
 fn verb_named(word: &OsStr) -> Option<Verb> {
-    let found = table::VERBS.iter().find(|row| word == row.name);
+    let found = table::every_verb().find(|row| word == row.name);
     found.map(|row| row.verb)
 }
 
@@ -337,7 +334,7 @@ fn count_words(row: &table::VerbRow, words: &[OsString]) -> Result<(), UsageErro
 
 /// The verb that a word may have been meant for, though it is none.
 pub(crate) fn verb_like(word: &OsStr) -> Option<&'static str> {
-    nearest(word.to_str()?, table::VERBS.iter().map(|row| row.name))
+    nearest(word.to_str()?, table::every_verb().map(|row| row.name))
 }
 
 /// The nearest of the known spellings, if one is near: a third of the letters may be wrong, or the

@@ -7,11 +7,13 @@
 //! Read next: `values.rs`.
 
 use super::{
-    UsageError, parse,
+    UsageError, common, parse,
     parse::{Setting, Typed},
     table::Id,
     values,
-    values::{AccessLog, BindAddress, HeaderLine, TypeRule},
+    values::{
+        AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HostRule, TypeRule,
+    },
 };
 use crate::limits;
 use std::{
@@ -41,6 +43,38 @@ pub struct ServeOptions {
     pub headers: Vec<HeaderLine>,
     /// Media types that win over the built-in ones; of equal extensions the last counts.
     pub types: Vec<TypeRule>,
+    /// Missing pages are answered with the root's index.
+    pub spa: bool,
+    /// `/page` means `page.html`.
+    pub clean_urls: bool,
+    /// What `Cache-Control` says.
+    pub cache: CachePolicy,
+    /// Scripts of other sites may read replies.
+    pub cors: bool,
+    /// Sites for names of their own; everybody else gets `path`.
+    pub hosts: Vec<HostRule>,
+    /// A file of redirects.
+    pub redirects: Option<PathBuf>,
+    /// A file of users.
+    pub auth: Option<PathBuf>,
+    /// Who may connect; empty: everybody.
+    pub allow: Vec<Cidr>,
+    /// Connections from one address at most.
+    pub max_per_address: Option<u32>,
+    /// Proxies that are believed whom they speak for; empty: none.
+    pub proxy_from: Vec<Cidr>,
+    /// Share the port with other processes.
+    pub reuse_port: bool,
+    /// Where health is answered; a plain path.
+    pub health: Option<String>,
+    /// Where figures are answered; a plain path.
+    pub status: Option<String>,
+    /// Who may see the figures besides this machine.
+    pub status_from: Vec<Cidr>,
+    /// The user to become, with `:group` or without.
+    pub user: Option<String>,
+    /// Companions on the same loop.
+    pub with: Vec<Companion>,
     /// Connections at most; `None`: as many as descriptors allow.
     pub max_connections: Option<usize>,
     /// Bytes of a request head at most.
@@ -111,40 +145,21 @@ const LOG_FORMATS: &[(&str, LogFormat)] = &[
     ("short", LogFormat::Short),
 ];
 
-/// The words of `--color`.
-const COLORS: &[(&str, Color)] = &[
-    ("auto", Color::Auto),
-    ("always", Color::Always),
-    ("never", Color::Never),
-];
-
 /// What is served if nothing is named.
 pub(super) const DEFAULT_PATH: &str = ".";
 
 impl ServeOptions {
     /// Understands what was typed.
     pub(crate) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let timeout = |id, default: Duration| {
-            let range = limits::TIMEOUT_OPTION_MIN..=limits::DURATION_OPTION_MAX;
-            let given = typed.last(id, |text| values::duration(text, range.clone()))?;
-            Ok(given.unwrap_or(default))
-        };
-        let wait = |id, default: Duration| {
-            let range = Duration::ZERO..=limits::DURATION_OPTION_MAX;
-            let given = typed.last(id, |text| values::duration(text, range.clone()))?;
-            Ok(given.unwrap_or(default))
-        };
         let path = typed.words.first();
+        let (health, status) = own_paths(typed)?;
         Ok(Self {
             path: served_path(path.map(OsString::as_os_str))?,
             path_resembles_verb: path.and_then(|path| parse::verb_like(path)),
             port: typed
                 .last(Id::Port, |text| values::number(text, 0..=u16::MAX))?
                 .unwrap_or(limits::PORT),
-            bind: match typed.all(Id::Bind, values::bind_address)? {
-                given if given.is_empty() => Bind::Default,
-                given => Bind::Given(given),
-            },
+            bind: common::bind(typed)?,
             index: match typed.all(Id::Index, values::file_name)? {
                 given if given.is_empty() => vec!["index.html".into()],
                 given => given,
@@ -153,18 +168,43 @@ impl ServeOptions {
             hidden: typed.switch(Id::Hidden)?,
             headers: headers(typed)?,
             types: typed.all(Id::Type, values::type_rule)?,
+            spa: typed.switch(Id::Spa)?,
+            clean_urls: typed.switch(Id::CleanUrls)?,
+            cache: typed
+                .last(Id::Cache, values::cache_policy)?
+                .unwrap_or(CachePolicy {
+                    max_age: None,
+                    immutable: false,
+                }),
+            cors: typed.switch(Id::Cors)?,
+            hosts: typed.all(Id::Host, values::host_rule)?,
+            redirects: typed.last(Id::Redirects, values::path)?,
+            auth: typed.last(Id::Auth, values::path)?,
+            allow: typed.all(Id::Allow, values::cidr)?,
+            max_per_address: typed
+                .last(Id::MaxPerAddress, |text| {
+                    values::number_or("off", text, 1..=limits::PER_ADDRESS_OPTION_MAX)
+                })?
+                .flatten(),
+            proxy_from: typed.all(Id::ProxyFrom, values::cidr)?,
+            reuse_port: typed.switch(Id::ReusePort)?,
+            health,
+            status,
+            status_from: typed.all(Id::StatusFrom, values::cidr)?,
+            user: typed.last(Id::User, values::user)?,
+            with: typed.all(Id::With, values::companions)?.concat(),
             max_connections: typed
                 .last(Id::MaxConnections, |text| {
-                    values::number_or_auto(text, 1..=limits::SLOTS_MAX)
+                    values::number_or("auto", text, 1..=limits::SLOTS_MAX)
                 })?
                 .flatten(),
             head_bytes_max: memory(typed, Id::MaxHead, limits::HEAD_BYTES_OPTION)?
                 .unwrap_or(limits::HEAD_BYTES_MAX),
-            head_timeout: timeout(Id::HeadTimeout, limits::HEAD_TIMEOUT)?,
-            idle_timeout: timeout(Id::IdleTimeout, limits::IDLE_TIMEOUT)?,
-            stall_timeout: timeout(Id::StallTimeout, limits::STALL_TIMEOUT)?,
-            grace: wait(Id::Grace, limits::GRACE)?,
-            drain_delay: wait(Id::DrainDelay, limits::DRAIN_DELAY)?,
+            head_timeout: common::timeout(typed, Id::HeadTimeout, limits::HEAD_TIMEOUT)?,
+            idle_timeout: common::timeout(typed, Id::IdleTimeout, limits::IDLE_TIMEOUT)?,
+            stall_timeout: common::timeout(typed, Id::StallTimeout, limits::STALL_TIMEOUT)?,
+            grace: common::wait(typed, Id::Grace, limits::GRACE)?,
+            drain_delay: common::wait(typed, Id::DrainDelay, limits::DRAIN_DELAY)?,
             cache_bytes_max: memory(typed, Id::CacheMemory, limits::CACHE_BYTES_OPTION)?
                 .unwrap_or(limits::CACHE_BYTES_MAX),
             access_log: typed
@@ -175,9 +215,7 @@ impl ServeOptions {
                 .unwrap_or(LogFormat::Combined),
             quiet: typed.switch(Id::Quiet)?,
             verbose: typed.count(Id::Verbose)?,
-            color: typed
-                .last(Id::Color, |text| values::word(text, COLORS))?
-                .unwrap_or(Color::Auto),
+            color: common::color(typed)?,
             check: typed.switch(Id::Check)?,
             settings: typed.settings(),
         })
@@ -196,23 +234,20 @@ pub(super) fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
 
 fn headers(typed: &Typed) -> Result<Vec<HeaderLine>, UsageError> {
     let headers = typed.all(Id::Header, values::header_line)?;
-    within_limit(&headers)?;
+    common::within_limit(&headers)?;
     Ok(headers)
 }
 
-/// Refuses more than [`limits::GIVEN_HEADER_BYTES_MAX`] of header lines.
-pub(super) fn within_limit(headers: &[HeaderLine]) -> Result<(), UsageError> {
-    // With ": " and CR LF.
-    let lengths = headers
-        .iter()
-        .map(|line| line.name.len() + line.value.len() + 4);
-    if lengths.sum::<usize>() > limits::GIVEN_HEADER_BYTES_MAX {
-        return Err(UsageError::new(format!(
-            "--header: all lines together may have {} bytes; proxies refuse longer heads",
-            limits::GIVEN_HEADER_BYTES_MAX
-        )));
+/// The paths of health and status, which must differ.
+fn own_paths(typed: &Typed) -> Result<(Option<String>, Option<String>), UsageError> {
+    let health = typed.last(Id::Health, values::own_path)?;
+    let status = typed.last(Id::Status, values::own_path)?;
+    if health.is_some() && health == status {
+        return Err(UsageError::new(
+            "--health and --status have one path; give each its own".to_owned(),
+        ));
     }
-    Ok(())
+    Ok((health, status))
 }
 
 fn memory(

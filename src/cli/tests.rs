@@ -7,10 +7,7 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use super::{
-    table::{VERBS, Value},
-    *,
-};
+use super::{table::Value, *};
 use std::{
     collections::HashSet,
     os::unix::ffi::{OsStrExt, OsStringExt},
@@ -132,6 +129,8 @@ fn a_misspelled_verb_is_a_path_with_a_remark() {
         ("site", None),
         ("./sevre", None),
         ("public", None),
+        ("message", Some("message-server")),
+        ("explian", Some("explain")),
     ] {
         let options = served(line);
         assert_eq!(options.path, PathBuf::from(line));
@@ -445,7 +444,7 @@ fn too_many_header_lines_are_refused() {
     let line = format!("-H A:{} -H B:{}", "x".repeat(2000), "y".repeat(2000));
     assert_eq!(
         parsed(&line, &[]).unwrap_err().to_string(),
-        "idler: --header: all lines together may have 3072 bytes; proxies refuse longer replies"
+        "idler: --header: all lines together may have 3072 bytes; proxies refuse longer heads"
     );
 }
 
@@ -480,7 +479,7 @@ fn the_overview_fits_a_screen_and_no_page_is_wider() {
     let overview = help::overview();
     // One line of 24 is the prompt's.
     assert!(overview.lines().count() <= 23, "{overview}");
-    let pages = VERBS.iter().map(|row| help::of(row.verb));
+    let pages = table::every_verb().map(|row| help::of(row.verb));
     for page in pages.chain([overview]) {
         for line in page.lines() {
             assert!(line.chars().count() <= 79, "{line}");
@@ -492,12 +491,16 @@ fn the_overview_fits_a_screen_and_no_page_is_wider() {
 #[test]
 fn every_verb_has_one_row_and_every_spelling_one_option() {
     let mut names = HashSet::new();
-    for row in VERBS {
+    for row in table::every_verb() {
         assert!(names.insert(row.name), "{} twice", row.name);
+        assert!(row.summary.len() <= 48, "{}", row.name);
         assert_eq!(table::verb(row.verb).name, row.name);
         let mut spellings = HashSet::new();
+        let mut ids = Vec::new();
         for option in table::options(row.verb) {
             assert!(spellings.insert(option.long.to_owned()), "{}", option.long);
+            assert!(!ids.contains(&option.id), "{}: {:?}", row.name, option.id);
+            ids.push(option.id);
             if let Some(short) = option.short {
                 assert!(spellings.insert(short.to_string()), "-{short}");
             }
@@ -524,7 +527,7 @@ fn every_option_is_in_help_manual_page_and_completions() {
         completions::script(Shell::Zsh),
         completions::script(Shell::Fish),
     ];
-    for verb in VERBS {
+    for verb in table::every_verb() {
         let page = help::of(verb.verb);
         let heading = format!(
             ".SH IDLER {}\n",
@@ -563,13 +566,48 @@ fn every_option_is_in_help_manual_page_and_completions() {
     }
 }
 
-/// A value for each option of `serve` that differs from its default.
+#[test]
+fn the_examples_are_understood() {
+    for verb in table::every_verb() {
+        assert!(!verb.examples.is_empty(), "{}", verb.name);
+        for (example, _) in verb.examples {
+            // What follows is for the shell.
+            let command = example.split(['>', '&']).next().unwrap();
+            // Of the pieces between quotes, every second one stands inside them.
+            let mut line = String::new();
+            for (number, piece) in command.split('\'').enumerate() {
+                let inside = number % 2 == 1;
+                line.push_str(&if inside {
+                    piece.replace(' ', "_")
+                } else {
+                    piece.to_owned()
+                });
+            }
+            let line = line.trim().strip_prefix("idler").expect(example);
+            parsed(line, &[]).unwrap_or_else(|error| panic!("{example}: {error}"));
+        }
+    }
+}
+
+/// A value for each option that differs from its default; `_` stands for a blank.
 const SAMPLES: &[(&str, &str)] = &[
     ("port", "81"),
     ("bind", "::1"),
     ("index", "start.html"),
     ("header", "X:_y"),
     ("type", ".x=a/b"),
+    ("cache", "1h,immutable"),
+    ("host", "a.example=/srv"),
+    ("redirects", "file"),
+    ("auth", "file"),
+    ("allow", "10.0.0.0/8"),
+    ("max-per-address", "5"),
+    ("proxy-from", "::1"),
+    ("health", "/health"),
+    ("status", "/status"),
+    ("status-from", "10.0.0.0/8"),
+    ("user", "nobody"),
+    ("with", "daytime=1313"),
     ("max-connections", "7"),
     ("max-head", "2K"),
     ("head-timeout", "1"),
@@ -581,83 +619,276 @@ const SAMPLES: &[(&str, &str)] = &[
     ("access-log", "off"),
     ("log-format", "json"),
     ("color", "never"),
+    ("output", "file"),
+    ("timeout", "1"),
+    ("keep", "2"),
+    ("pipeline", "2"),
+    ("chunk", "2"),
+    ("delay", "20ms"),
+    ("answer", "No"),
+    ("format", "iso"),
+    ("count", "3"),
+    ("loss", "1%"),
+    ("dup", "1%"),
+    ("reorder", "1%"),
+    ("seed", "1"),
+    ("interval", "2"),
+    ("wait", "2"),
+    ("size", "64"),
+    ("clients", "5"),
+    ("mode", "churn"),
+    ("drip", "1"),
+    ("duration", "1"),
+    ("rate", "1"),
+    ("path", "/x"),
+    ("probe", "localhost"),
+    ("root", "site"),
 ];
+
+/// The words that a verb needs.
+fn needed(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Serve
+        | Verb::MessageServer
+        | Verb::DaytimeServer
+        | Verb::PingServer
+        | Verb::Precompress
+        | Verb::Man => "",
+        Verb::Get => "http://localhost/file",
+        Verb::MessageClient | Verb::Crowd => "localhost 1",
+        Verb::DaytimeClient | Verb::TransferClient | Verb::PingClient => "localhost",
+        Verb::TransferServer => "file",
+        Verb::Explain => "/",
+        Verb::Password => "alice",
+        Verb::Completions => "bash",
+    }
+}
+
+/// What is in force for any verb, without where it comes from.
+fn in_force_for(verb: Verb, options: &str, env: Env<'_>) -> Command {
+    let line = format!("{} {} {options}", table::verb(verb).name, needed(verb));
+    let mut command = parsed(&line, env).unwrap_or_else(|error| panic!("{line}: {error}"));
+    if let Command::Serve(options) = &mut command {
+        options.settings.clear();
+    }
+    if let Command::Explain(options) = &mut command {
+        options.server.settings.clear();
+    }
+    command
+}
 
 #[test]
 fn every_option_does_something_from_both_sides() {
-    for row in table::options(Verb::Serve) {
-        let Some(variable) = row.environment() else {
-            continue;
-        };
-        let sample = SAMPLES.iter().find(|(long, _)| *long == row.long);
-        let (typed, value) = match (row.value, sample) {
-            (Value::Nothing, _) => (format!("--{}", row.long), "1".to_owned()),
-            (_, Some((_, value))) => (format!("--{} {value}", row.long), value.replace('_', " ")),
-            (_, None) => panic!("no sample for {}", row.long),
-        };
-        let given = in_force(&typed);
-        assert_ne!(given, in_force(""), "{typed} changes nothing");
-        let from_environment = served_with("", &[(&variable, &value)]);
-        let from_environment = ServeOptions {
-            settings: Vec::new(),
-            ..from_environment
-        };
-        assert_eq!(from_environment, given, "{variable}");
-        if let Some(short) = row.short {
-            let typed = typed.replacen(&format!("--{}", row.long), &format!("-{short}"), 1);
-            assert_eq!(in_force(&typed), given, "{typed}");
+    for verb in table::every_verb() {
+        let by_default = in_force_for(verb.verb, "", &[]);
+        for row in table::options(verb.verb) {
+            if matches!(row.id, table::Id::Help | table::Id::Version) {
+                continue;
+            }
+            // Some options make sense with another only.
+            let also = match row.long {
+                "continue" => "-o file",
+                _ => "",
+            };
+            let by_default = match also {
+                "" => by_default.clone(),
+                also => in_force_for(verb.verb, also, &[]),
+            };
+            let sample = SAMPLES.iter().find(|(long, _)| *long == row.long);
+            let value = match (row.value, sample) {
+                (Value::Nothing, _) => "",
+                (_, Some((_, value))) => value,
+                (_, None) => panic!("no sample for {}", row.long),
+            };
+            let typed = format!("--{} {value} {also}", row.long);
+            let given = in_force_for(verb.verb, &typed, &[]);
+            assert_ne!(given, by_default, "{}: {typed} changes nothing", verb.name);
+            if let Some(variable) = row.environment() {
+                let value = match value {
+                    "" => "1".to_owned(),
+                    value => value.replace('_', " "),
+                };
+                let from_environment = in_force_for(verb.verb, also, &[(&variable, &value)]);
+                assert_eq!(from_environment, given, "{}: {variable}", verb.name);
+            }
+            if let Some(short) = row.short {
+                let typed = format!("-{short} {value} {also}");
+                assert_eq!(in_force_for(verb.verb, &typed, &[]), given, "{typed}");
+            }
         }
     }
 }
 
 #[test]
 fn the_defaults_shown_are_those_in_force() {
-    for row in table::options(Verb::Serve).filter(|row| !row.default.is_empty()) {
-        let given = in_force(&format!("--{} {}", row.long, row.default));
-        let mut expected = in_force("");
-        if row.id == table::Id::Bind {
-            // Saying it is not the same as the default, which makes do with one of the two.
-            expected.bind = Bind::Given(vec![BindAddress::Localhost { port: None }]);
+    let mut seen = 0;
+    for verb in table::every_verb() {
+        let by_default = in_force_for(verb.verb, "", &[]);
+        for row in table::options(verb.verb) {
+            // To say "localhost" is not the same as the default, which makes do with one of the two.
+            if row.default.is_empty() || row.id == table::Id::Bind {
+                continue;
+            }
+            let typed = format!("--{} {}", row.long, row.default);
+            assert_eq!(in_force_for(verb.verb, &typed, &[]), by_default, "{typed}");
+            seen += 1;
         }
-        assert_eq!(given, expected, "--{}", row.long);
     }
+    assert!(seen > 30);
 }
 
 #[test]
-fn explain_takes_a_request_and_what_shapes_its_answer() {
-    let explained = |line: &str| match parsed(line, &[]).unwrap() {
-        Command::Explain(options) => options,
-        other => panic!("{other:?}"),
+fn companions_and_tools_know_their_words() {
+    let peer = |host: &str, port| Peer {
+        host: host.to_owned(),
+        port,
     };
-    let plain = explained("explain /x");
-    assert_eq!(plain.target, "/x");
-    assert!(!plain.head_only && plain.headers.is_empty());
-    assert_eq!(plain.server.path, std::path::Path::new("."));
-    let full = explained("explain -I -H Range:bytes=0-1 --root site --hidden --index a http://b/c");
-    assert!(full.head_only && full.server.hidden);
-    assert_eq!(full.headers[0].name, "Range");
-    assert_eq!(full.server.path, std::path::Path::new("site"));
-    assert_eq!(full.server.index, ["a"]);
-    assert_eq!(full.target, "http://b/c");
-    for bad in [
-        "explain",
-        "explain a b",
-        "explain --port 1 /",
-        "explain -H x /",
-        "explain --root= /",
+    let Ok(Command::MessageClient(options)) = parsed("message-client ::1 8000 hi_there", &[])
+    else {
+        panic!("no message-client")
+    };
+    assert_eq!(options.peer, peer("::1", 8000));
+    assert_eq!(options.text, b"hi there");
+    let Ok(Command::DaytimeClient(options)) = parsed("daytime-client --udp [::1]", &[]) else {
+        panic!("no daytime-client")
+    };
+    assert_eq!((options.peer, options.udp), (peer("::1", 1313), true));
+    let Ok(Command::TransferServer(options)) = parsed("transfer-server a -q b", &[]) else {
+        panic!("no transfer-server")
+    };
+    assert_eq!(options.files, [PathBuf::from("a"), PathBuf::from("b")]);
+    assert_eq!(options.listening.port, 5566);
+    let Ok(Command::PingClient(options)) = parsed("ping-client -c 3 -i 0.2 h 9", &[]) else {
+        panic!("no ping-client")
+    };
+    assert_eq!((options.peer, options.count), (peer("h", 9), 3));
+    assert_eq!(options.interval, Duration::from_millis(200));
+    let Ok(Command::Crowd(options)) = parsed("crowd localhost 80 -n 5", &[]) else {
+        panic!("no crowd")
+    };
+    assert_eq!((options.peer, options.clients), (peer("localhost", 80), 5));
+    let Ok(Command::Explain(options)) = parsed("explain /a_b --root site --spa -H A:b", &[]) else {
+        panic!("no explain")
+    };
+    assert_eq!(options.target, "/a b");
+    assert_eq!(options.server.path, PathBuf::from("site"));
+    assert!(options.server.spa && options.server.headers.is_empty());
+    assert_eq!(options.headers.len(), 1);
+}
+
+#[test]
+fn get_takes_a_url_or_the_textbook_s_three_words() {
+    let get = |line: &str| match parsed(&format!("get {line}"), &[]) {
+        Ok(Command::Get(options)) => *options,
+        other => panic!("{line}: {other:?}"),
+    };
+    let url = Url {
+        host: "localhost".to_owned(),
+        port: 8080,
+        target: "/hello.txt".to_owned(),
+    };
+    assert_eq!(get("localhost 8080 hello.txt").url, url);
+    assert_eq!(get("localhost 8080 /hello.txt").url, url);
+    assert_eq!(get("http://localhost:8080/hello.txt").url, url);
+    assert_eq!(get("u/a%20b.txt -O").output, Output::File("a b.txt".into()));
+    assert_eq!(get("u -o -").output, Output::Stdout);
+    assert_eq!(get("u --keep 3").requests, Requests::Kept(3));
+    assert_eq!(get("u --pipeline 3").requests, Requests::Pipelined(3));
+    let slow = |bytes, millis| Pace::Pieces {
+        bytes,
+        delay: Duration::from_millis(millis),
+    };
+    assert_eq!(get("u --chunk 5").pace, slow(5, 0));
+    assert_eq!(get("u --chunk 5 --delay 50").pace, slow(5, 50));
+    assert_eq!(get("u --delay 1s").pace, slow(1, 1000));
+    // What a server is told must not leave with a client.
+    let env: Env<'_> = &[("IDLER_HEADER", "X: y")];
+    assert!(matches!(parsed("get u", env), Ok(Command::Get(get)) if get.headers.is_empty()));
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    for (line, expected) in [
+        ("get", "get needs more words; try idler get [OPTIONS] URL"),
+        (
+            "get a 80",
+            "get takes a URL, or HOST PORT FILE; try idler get http://HOST:PORT/FILE",
+        ),
+        (
+            "get a 80 b c",
+            "'c' is one argument too many; idler get --help says what is",
+        ),
+        ("get a 0 b", "'0' is not a number from 1 to 65535"),
+        (
+            "get u -o a -O",
+            "--output and --remote-name name two files; choose one",
+        ),
+        (
+            "get u/ -O",
+            "--remote-name: the URL names no file; try -o FILE",
+        ),
+        (
+            "get u/%2e%2e -O",
+            "--remote-name: the URL names no file; try -o FILE",
+        ),
+        (
+            "get u/a%2fb -O",
+            "--remote-name: the URL names no file; try -o FILE",
+        ),
+        (
+            "get u -c",
+            "--continue needs a file to continue; add -O or -o FILE",
+        ),
+        (
+            "get u -c -o a --keep 2",
+            "--continue asks once; leave out --keep and --pipeline",
+        ),
+        (
+            "get u --keep 2 --pipeline 2",
+            "--keep waits for each reply and --pipeline does not; choose one",
+        ),
+        (
+            "get u -H content-length:5",
+            "--header: content-length announces a body, and get sends none",
+        ),
+        (
+            "get https://example.com/",
+            "'https://example.com/': idler speaks no TLS; try http://, or curl",
+        ),
+        (
+            "ping-server -b unix:/a",
+            "--bind: datagrams need an IPv4 or IPv6 address, not a Unix socket",
+        ),
+        (
+            "--health /a --status /a",
+            "--health and --status have one path; give each its own",
+        ),
+        (
+            "get u --follow",
+            "'--follow' is no option of idler get; idler get --help lists all",
+        ),
+        (
+            "--location site",
+            "'--location' is no option of idler serve; it belongs to idler get",
+        ),
+        (
+            "ping-client h x",
+            "PORT: 'x' is not a number from 1 to 65535",
+        ),
+        (
+            "daytime-client a/b",
+            "HOST: 'a/b' is not a host such as example.com, 127.0.0.1 or ::1",
+        ),
+        (
+            "password a:b",
+            "USER: 'a:b' is not a name without ':' and control characters",
+        ),
+        (
+            "transfer-server",
+            "transfer-server needs more words; try idler transfer-server [OPTIONS] FILE…",
+        ),
     ] {
-        assert!(parsed(bad, &[]).is_err(), "{bad}");
+        let error = parsed(line, &[]).expect_err(line);
+        assert_eq!(error.to_string(), format!("idler: {expected}"), "{line}");
     }
-}
-
-#[test]
-fn precompress_takes_a_path() {
-    let meant = |line: &str| match parsed(line, &[]).unwrap() {
-        Command::Precompress(options) => options,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(meant("precompress").path, std::path::Path::new("."));
-    let full = meant("precompress -q site");
-    assert!(full.quiet && full.path == std::path::Path::new("site"));
-    assert!(parsed("precompress a b", &[]).is_err());
 }

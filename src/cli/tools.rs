@@ -1,16 +1,63 @@
-//! The meaning of what was typed after `explain` and `precompress`.
+//! The meaning of what was typed after `crowd`, `explain`, `precompress` and `password`.
 //!
-//! What lives here: their options as plain data. It may not know spellings, which stand in the table.
-//! Invariant: every field is valid in itself. Read next: `values.rs`.
+//! What lives here: their options. It may not know how they work. Invariant: every number is within its
+//! bound in `limits.rs`.
+//! Read next: `values.rs`.
 
 use super::{
-    ServeOptions, UsageError,
+    UsageError,
+    common::{self, Peer, Voice},
     parse::Typed,
-    serve,
+    serve::{self, ServeOptions},
     table::Id,
-    values::{self, HeaderLine},
+    values::{self, HeaderLine, Url},
 };
-use std::{ffi::OsString, path::PathBuf};
+use crate::limits;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// Everything `idler crowd` was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrowdOptions {
+    /// Whom they connect to.
+    pub peer: Peer,
+    /// How many, at least one.
+    pub clients: u32,
+    /// What each of them does.
+    pub mode: CrowdMode,
+    /// Between two bytes of a slow head or reader.
+    pub drip: Duration,
+    /// How long they are held.
+    pub duration: Duration,
+    /// Opened in a second, at least one.
+    pub rate: u32,
+    /// What those ask for who ask; begins with `/`.
+    pub target: String,
+    /// What an honest client asks for.
+    pub probe: Option<Url>,
+    /// The verdict as JSON.
+    pub json: bool,
+    /// How much is said.
+    pub voice: Voice,
+}
+
+/// What each client of a crowd does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrowdMode {
+    /// Nothing.
+    Silent,
+    /// One request, then nothing.
+    KeepAlive,
+    /// A head that never ends.
+    HalfHead,
+    /// Asks, and hardly reads.
+    SlowRead,
+    /// Connects and leaves.
+    Churn,
+}
 
 /// Everything `idler explain` was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,15 +70,59 @@ pub struct ExplainOptions {
     pub headers: Vec<HeaderLine>,
     /// The server that is asked: its path is `--root`; what `explain` does not take has its default.
     pub server: Box<ServeOptions>,
+    /// How much is said.
+    pub voice: Voice,
 }
 
 /// Everything `idler precompress` was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrecompressOptions {
-    /// The directory, or one file.
+    /// The directory.
     pub path: PathBuf,
-    /// No progress is shown.
-    pub quiet: bool,
+    /// How much is said.
+    pub voice: Voice,
+}
+
+/// Everything `idler password` was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordOptions {
+    /// The user: neither empty nor with a colon or control character (RFC 7617 §2).
+    pub user: String,
+}
+
+/// The words of `--mode`.
+const MODES: &[(&str, CrowdMode)] = &[
+    ("silent", CrowdMode::Silent),
+    ("keep-alive", CrowdMode::KeepAlive),
+    ("half-head", CrowdMode::HalfHead),
+    ("slow-read", CrowdMode::SlowRead),
+    ("churn", CrowdMode::Churn),
+];
+
+impl CrowdOptions {
+    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
+        let clients = typed.last(Id::Clients, |text| {
+            values::number(text, 1..=limits::CROWD_CLIENTS_MAX)
+        })?;
+        let mode = typed.last(Id::Mode, |text| values::word(text, MODES))?;
+        let rate = typed.last(Id::Rate, |text| {
+            values::number(text, 1..=limits::CROWD_CLIENTS_MAX)
+        })?;
+        Ok(Self {
+            peer: Peer::read(typed, 0)?,
+            clients: clients.unwrap_or(limits::CROWD_CLIENTS),
+            mode: mode.unwrap_or(CrowdMode::Silent),
+            drip: common::timeout(typed, Id::Drip, limits::CROWD_DRIP)?,
+            duration: common::wait(typed, Id::Duration, limits::CROWD_DURATION)?,
+            rate: rate.unwrap_or(limits::CROWD_RATE),
+            target: typed
+                .last(Id::Path, values::target_of_path)?
+                .unwrap_or_else(|| "/".to_owned()),
+            probe: typed.last(Id::Probe, values::url)?,
+            json: typed.switch(Id::Json)?,
+            voice: Voice::read(typed)?,
+        })
+    }
 }
 
 impl ExplainOptions {
@@ -42,13 +133,18 @@ impl ExplainOptions {
         server.path = typed
             .last(Id::Root, values::path)?
             .unwrap_or_else(|| serve::DEFAULT_PATH.into());
-        let headers = typed.all(Id::RequestHeader, values::request_header_line)?;
-        serve::within_limit(&headers)?;
+        let target = typed.words.first().cloned().unwrap_or_default();
+        if target.is_empty() {
+            return Err(UsageError::new(
+                "URL is empty; try / for the root".to_owned(),
+            ));
+        }
         Ok(Self {
-            target: typed.words.first().cloned().unwrap_or_default(),
+            target,
             head_only: typed.switch(Id::HeadOnly)?,
-            headers,
+            headers: common::request_headers(typed)?,
             server: Box::new(server),
+            voice: Voice::read(typed)?,
         })
     }
 }
@@ -57,7 +153,28 @@ impl PrecompressOptions {
     pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
         Ok(Self {
             path: serve::served_path(typed.words.first().map(OsString::as_os_str))?,
-            quiet: typed.switch(Id::Quiet)?,
+            voice: Voice::read(typed)?,
         })
+    }
+}
+
+impl PasswordOptions {
+    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
+        let user = common::word(typed, 0, "USER", login)?;
+        Ok(Self {
+            user: user.unwrap_or_default(),
+        })
+    }
+}
+
+/// A name that Basic authentication can carry (RFC 7617 §2).
+fn login(given: &OsStr) -> Result<String, String> {
+    let odd = |char: char| char == ':' || char.is_control();
+    match given.to_str() {
+        Some(name) if !name.is_empty() && !name.contains(odd) => Ok(name.to_owned()),
+        Some(_) | None => Err(format!(
+            "{} is not a name without ':' and control characters",
+            values::shown(given)
+        )),
     }
 }

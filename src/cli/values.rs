@@ -1,7 +1,7 @@
 //! The values that options take: text to meaning, one function each.
 //!
 //! What lives here: numbers, durations, sizes, names; addresses in `address.rs`, header lines and
-//! media types in `header.rs`. It may not know
+//! media types in `header.rs`, hosts and URLs in `network.rs`, single settings in `policy.rs`. It may not know
 //! which option asks, and does no I/O: a path is only a path here.
 //! Invariant: whatever is refused says what was given and what is accepted, on one line, since that
 //! is what the user reads after the option's name.
@@ -9,11 +9,17 @@
 
 mod address;
 mod header;
+mod network;
+mod policy;
 
 pub use address::BindAddress;
 pub(crate) use address::bind_address;
 pub use header::{HeaderLine, TypeRule};
 pub(crate) use header::{header_line, request_header_line, type_rule};
+pub use network::{Cidr, Companion, Url};
+pub(crate) use network::{cidr, companions, host, peer_port, target_of_path, url, url_of_words};
+pub use policy::{CachePolicy, HostRule, Jitter, Share};
+pub(crate) use policy::{cache_policy, delay, host_rule, jitter, own_path, share, user};
 
 use crate::limits;
 use std::{
@@ -84,20 +90,21 @@ where
         })
 }
 
-/// `auto`, or a decimal number in `range`.
-pub(crate) fn number_or_auto<T>(
+/// `word`, which stands for no number, or a decimal number in `range`.
+pub(crate) fn number_or<T>(
+    word: &str,
     given: &OsStr,
     range: RangeInclusive<T>,
 ) -> Result<Option<T>, String>
 where
     T: FromStr + PartialOrd + Display,
 {
-    if given == "auto" {
+    if given == word {
         return Ok(None);
     }
     match number(given, range) {
         Ok(number) => Ok(Some(number)),
-        Err(reason) => Err(format!("{reason}, nor 'auto'")),
+        Err(reason) => Err(format!("{reason}, nor '{word}'")),
     }
 }
 

@@ -136,19 +136,22 @@ impl Http {
         let found = self.site.find(&path, now.turn);
         self.tell_found(&path, &found);
         match found {
-            Found::File(opened) => self.file(request, &path, opened, wish, now),
+            Found::File(opened) => self.file(request, &path, &path, opened, wish, now),
             Found::Directory(_) if !path.is_directory() => {
-                self.to_directory(request, &path, wish, now)
+                self.redirect_to_directory(request, &path, wish, now)
             }
             Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
-            other => self.not_found(&other, wish, now),
+            other @ (Found::Missing | Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+                self.not_found(&other, wish, now)
+            }
         }
     }
 
-    /// A file, just opened.
+    /// The file at `path`, just opened: what was `asked` for, or its index.
     fn file(
         &mut self,
         request: &Request<'_>,
+        asked: &SitePath,
         path: &SitePath,
         opened: Opened,
         wish: Wish,
@@ -163,7 +166,17 @@ impl Http {
         let date = *self.dates.header(now.wall);
         match Representation::load(&name, opened, form, &self.policy, &date, now.wall) {
             Ok(found) => {
-                self.keep(request.target.path, kept, &found, now);
+                // Who finds each file under one spelling only cannot be made to keep it under a thousand. And an index that is
+                // not the first choice would have to give way as soon as a better one appears.
+                let is_first = asked == path
+                    || self
+                        .policy
+                        .indexes
+                        .first()
+                        .is_some_and(|first| path.name() == first);
+                if is_first && request.target.path == asked.to_url().as_bytes() {
+                    self.keep(request.target.path, kept, &found, now);
+                }
                 self.represent(request, &found, wish, now)
             }
             Err(e) => self.not_found(&Found::Failed(e), wish, now),
@@ -184,9 +197,11 @@ impl Http {
             let found = self.site.find(&index, now.turn);
             self.tell_found(&index, &found);
             match found {
-                Found::File(opened) => return self.file(request, &index, opened, wish, now),
+                Found::File(opened) => return self.file(request, path, &index, opened, wish, now),
                 Found::Missing | Found::Directory(_) => {}
-                other => return self.not_found(&other, wish, now),
+                other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+                    return self.not_found(&other, wish, now);
+                }
             }
         }
         if !self.policy.listing {
@@ -242,7 +257,7 @@ impl Http {
 
     /// A directory that was asked for without its slash: relative links in it would lead astray. The path is our own spelling, which
     /// begins with one slash, so that it cannot name another host.
-    fn to_directory(
+    fn redirect_to_directory(
         &mut self,
         request: &Request<'_>,
         path: &SitePath,

@@ -21,12 +21,18 @@ use super::http_server::HttpConnection;
 pub struct Door {
     listener: Listener,
     number: u16,
+    /// Accepted, but there was no room: waiting for somebody to leave.
+    waiting: Option<TcpStream>,
 }
 
 impl Door {
     /// A door to the HTTP server; `number` tells it from others.
     pub fn new(listener: Listener, number: u16) -> Self {
-        Self { listener, number }
+        Self {
+            listener,
+            number,
+            waiting: None,
+        }
     }
 
     /// The socket, for registering it.
@@ -36,51 +42,19 @@ impl Door {
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+        if let Some(stream) = self.waiting.take() {
+            self.admit(stream, cx);
+        }
         loop {
-            let full = cx.room == 0;
-            if full && !cx.no_room {
-                if cx.stage == Stage::Stopping {
-                    return Next::Leave;
-                }
-                // Only who really waits is worth somebody's place.
-                if !cx.link.ready.is(Side::Read) {
-                    return Next::Park(Side::Read, Deadline::Never);
-                }
-                return Next::Room;
-            }
             match self.listener.accept(&mut cx.link) {
-                Accepted::Newcomer(stream) if full => {
-                    debug!(
-                        "{} refused a connection: --max-connections is reached, and nobody is idle",
-                        cx.link.key
-                    );
-                    cx.shared.counters.refused += 1;
-                    if cx.spare == 0 {
-                        refuse(stream, cx.scratch);
-                        continue;
-                    }
-                    let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
-                    let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
-                    let connection = HttpConnection::refused(
-                        Stream::new(stream),
-                        self.number,
-                        reply,
-                        cx.now.tick,
-                    );
-                    cx.admit(
-                        Service::Http(connection),
-                        Next::Park(Side::Write, Deadline::At(deadline)),
-                    );
+                Accepted::Newcomer(stream)
+                    if cx.room == 0 && !cx.no_room && cx.stage != Stage::Stopping =>
+                {
+                    // Only one who is really here is worth somebody's place.
+                    self.waiting = Some(stream);
+                    return Next::Room;
                 }
-                Accepted::Newcomer(stream) => {
-                    cx.shared.counters.accepted += 1;
-                    let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
-                    let connection = HttpConnection::new(Stream::new(stream), self.number);
-                    cx.admit(
-                        Service::Http(connection),
-                        Next::Park(Side::Read, Deadline::At(deadline)),
-                    );
-                }
+                Accepted::Newcomer(stream) => self.admit(stream, cx),
                 // What waited in the queue was promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
@@ -92,6 +66,37 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Gives a newcomer a slot; or, if there is none, a seat in which it is told so; or tells it at once.
+    fn admit(&self, stream: TcpStream, cx: &mut Context<'_, Service>) {
+        if cx.room > 0 {
+            cx.shared.counters.accepted += 1;
+            let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
+            let connection = HttpConnection::new(Stream::new(stream), self.number);
+            cx.admit(
+                Service::Http(connection),
+                Next::Park(Side::Read, Deadline::At(deadline)),
+            );
+            return;
+        }
+        debug!(
+            "{} refused a connection: --max-connections is reached, and nobody is idle",
+            cx.link.key
+        );
+        cx.shared.counters.refused += 1;
+        if cx.spare == 0 {
+            refuse(stream, cx.scratch);
+            return;
+        }
+        let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
+        let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
+        let connection =
+            HttpConnection::refused(Stream::new(stream), self.number, reply, cx.now.tick);
+        cx.admit(
+            Service::Http(connection),
+            Next::Park(Side::Write, Deadline::At(deadline)),
+        );
     }
 
     /// Descriptors or memory have run out. The cache gives back what it can; else the one who waits is told to come back, by way of the

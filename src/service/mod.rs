@@ -7,23 +7,34 @@
 
 pub mod access_log;
 pub mod answer;
+pub mod client;
+pub mod companion;
 pub mod counters;
 pub mod dates;
+pub mod daytime;
 pub mod door;
 pub mod explain;
+pub mod http_client;
 pub mod http_server;
 pub mod listing;
 pub mod log_entry;
 pub mod logger;
+pub mod message;
 pub mod outlet;
+pub mod ping;
 pub mod policy;
 pub mod precompress;
+pub mod progress;
 pub mod record;
 pub mod reply;
 pub mod represent;
 pub mod representation;
 pub mod serve;
 pub mod signals;
+mod sockets;
+pub mod solo;
+mod temporary;
+pub mod transfer;
 pub mod variants;
 
 use std::process::ExitCode;
@@ -37,6 +48,7 @@ use crate::reactor::{Context, Handler, Key, Next, Now, Shared, Tick, clock};
 
 use access_log::AccessLog;
 use answer::Http;
+use companion::{Companion, Notices};
 use counters::{Close, Counters};
 use door::Door;
 use http_server::HttpConnection;
@@ -52,6 +64,16 @@ pub fn run(command: Command) -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Precompress(options) => precompress::run(&options),
+        Command::Get(options) => http_client::run(&options),
+        Command::MessageServer(options) => message::serve(&options),
+        Command::MessageClient(options) => message::ask(&options),
+        Command::DaytimeServer(options) => daytime::serve(&options),
+        Command::DaytimeClient(options) => daytime::client::ask(&options),
+        Command::TransferServer(options) => transfer::serve(&options),
+        Command::TransferClient(options) => transfer::receive::receive(&options),
+        Command::PingServer(options) => ping::serve(&options),
+        Command::PingClient(options) => ping::client::ping(&options),
+        Command::Crowd(_) | Command::Password(_) => ExitCode::FAILURE,
     }
 }
 
@@ -64,6 +86,14 @@ pub enum Service {
     Door(Box<Door>),
     /// A signal.
     Signals(Box<Signals>),
+    /// Whatever else is served beside HTTP.
+    Companion(Box<Companion>),
+}
+
+impl From<Companion> for Service {
+    fn from(companion: Companion) -> Self {
+        Self::Companion(Box::new(companion))
+    }
 }
 
 // What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel.
@@ -128,6 +158,13 @@ impl House {
     }
 }
 
+impl Notices for House {
+    fn notice(&mut self, line: &str) {
+        // Standard output has the access log alone.
+        log::info!("{line}");
+    }
+}
+
 impl Shared for House {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
         let again = [self.access.flush(now.instant), logger::flush()]
@@ -146,6 +183,7 @@ impl Handler for Service {
             Self::Http(connection) => Some(connection.transport()),
             Self::Door(door) => Some(door.source()),
             Self::Signals(signals) => Some(signals.source()),
+            Self::Companion(companion) => Some(companion.source()),
         }
     }
 
@@ -154,20 +192,21 @@ impl Handler for Service {
             Self::Http(connection) => connection.drive(cx),
             Self::Door(door) => door.drive(cx),
             Self::Signals(signals) => signals.drive(cx),
+            Self::Companion(companion) => companion.drive(cx),
         }
     }
 
     fn is_background(&self) -> bool {
         match self {
             Self::Signals(_) => true,
-            Self::Http(_) | Self::Door(_) => false,
+            Self::Http(_) | Self::Door(_) | Self::Companion(_) => false,
         }
     }
 
     fn may_be_dropped(&self) -> bool {
         match self {
             Self::Http(connection) => connection.is_idle(),
-            Self::Door(_) | Self::Signals(_) => false,
+            Self::Door(_) | Self::Signals(_) | Self::Companion(_) => false,
         }
     }
 

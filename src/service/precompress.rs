@@ -36,7 +36,7 @@ use report::Report;
 pub fn run(options: &PrecompressOptions) -> ExitCode {
     let mut walk = Walk {
         types: MediaTypes::default(),
-        report: Report::new(options.quiet),
+        report: Report::new(options.voice.quiet),
     };
     walk.begin(&options.path);
     walk.report.finish()

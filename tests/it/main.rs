@@ -8,13 +8,9 @@
     clippy::expect_used,
     reason = "a test may stop at the first surprise"
 )]
-#![allow(
-    dead_code,
-    reason = "support is shared by modules that each use a part of it"
-)]
-
 mod architecture;
 mod clients;
+mod companions;
 mod confinement;
 mod explain;
 mod fairness;
@@ -24,6 +20,7 @@ mod http_requests;
 mod limits;
 mod logs;
 mod precompress;
+mod readme;
 mod start_up;
 mod stop;
 mod support;

@@ -21,8 +21,7 @@ pub(super) const VERB: VerbRow = VerbRow {
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
          the current directory. One thread does everything.",
         "The URLs are printed on standard error once idler really listens; standard output has \
-         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP \
-         opens the log file again.",
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again.",
     ],
     examples: &[
         ("idler", "this directory, for this machine alone"),
@@ -53,8 +52,10 @@ const SITE: Row = Row {
 
 const WHERE: &str = "Where it listens";
 const WHAT: &str = "What it serves";
+const WHO: &str = "Who may connect";
 const LIMITS: &str = "Limits and time";
 const LOGS: &str = "What it says";
+const OPERATION: &str = "Operation";
 
 pub(super) const OPTIONS: &[Row] = &[
     Row {
@@ -83,6 +84,14 @@ pub(super) const OPTIONS: &[Row] = &[
         more: "An IPv4 or IPv6 address, with :PORT or without ([::1]:8081); localhost for both \
                loopback addresses; or unix:/path, with permissions or without \
                (unix:/run/idler.sock,0660).",
+        ..ROW
+    },
+    Row {
+        id: Id::ReusePort,
+        group: WHERE,
+        long: "reuse-port",
+        help: "Share the port with other idlers",
+        more: "The kernel spreads connections over them: one process for each core.",
         ..ROW
     },
     Row {
@@ -130,6 +139,91 @@ pub(super) const OPTIONS: &[Row] = &[
         help: "The media type of files with this extension",
         more: "For instance .wasm=application/wasm. It wins over idler's own table.",
         ..SITE
+    },
+    Row {
+        id: Id::Spa,
+        long: "spa",
+        help: "Answer missing pages with the root's index",
+        more: "For single-page apps: with 200, to requests that accept HTML. Missing assets stay 404.",
+        ..SITE
+    },
+    Row {
+        id: Id::CleanUrls,
+        long: "clean-urls",
+        help: "Serve page.html as /page",
+        ..SITE
+    },
+    Row {
+        id: Id::Cache,
+        long: "cache",
+        value: Value::Text("POLICY"),
+        default: "no-cache",
+        help: "What Cache-Control says",
+        more: "no-cache: ask each time, which costs a 304. Or a number of seconds, or a TIME. With \
+               ,immutable (1h,immutable) names that contain a content hash are fresh for ever.",
+        ..SITE
+    },
+    Row {
+        id: Id::Cors,
+        long: "cors",
+        help: "Let scripts of other sites read the replies",
+        ..SITE
+    },
+    Row {
+        id: Id::Host,
+        long: "host",
+        value: Value::Text("NAME=DIR"),
+        repeat: Repeat::EachLine,
+        help: "Serve DIR to those who ask for host NAME",
+        more: "Everybody else gets PATH.",
+        ..SITE
+    },
+    Row {
+        id: Id::Redirects,
+        long: "redirects",
+        value: Value::File("FILE"),
+        help: "Redirect as FILE says: from, to and status a line",
+        more: "Read again on SIGHUP; a bad file is refused and the old one kept.",
+        ..SITE
+    },
+    Row {
+        id: Id::Auth,
+        group: WHO,
+        long: "auth",
+        value: Value::File("FILE"),
+        help: "Ask for a name and password of FILE",
+        more: "Its lines are made by idler password. Read again on SIGHUP; a bad file is refused and the \
+               old one kept.",
+        ..ROW
+    },
+    Row {
+        id: Id::Allow,
+        group: WHO,
+        long: "allow",
+        value: Value::Text("CIDR"),
+        repeat: Repeat::Each,
+        help: "Only these addresses may connect",
+        more: "An address or a range, such as 192.168.0.0/16.",
+        ..ROW
+    },
+    Row {
+        id: Id::MaxPerAddress,
+        group: WHO,
+        long: "max-per-address",
+        value: Value::Text("N"),
+        default: "off",
+        help: "At most N connections from one address",
+        ..ROW
+    },
+    Row {
+        id: Id::ProxyFrom,
+        group: WHO,
+        long: "proxy-from",
+        value: Value::Text("CIDR"),
+        repeat: Repeat::Each,
+        help: "Believe these proxies whom they speak for",
+        more: "The PROXY protocol, versions 1 and 2, and X-Forwarded-For and Forwarded in the log.",
+        ..ROW
     },
     Row {
         id: Id::MaxConnections,
@@ -219,7 +313,6 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "access-log",
         value: Value::File("FILE|-|off"),
         default: "-",
-        common: true,
         help: "Where each reply leaves a line; - is stdout",
         more: "A file is appended to, and opened again on SIGHUP. Lines that its reader does not take in \
                time are dropped and counted.",
@@ -261,6 +354,52 @@ pub(super) const OPTIONS: &[Row] = &[
         default: "auto",
         help: "Colours on standard error",
         more: "auto: on a terminal, unless NO_COLOR is set.",
+        ..ROW
+    },
+    Row {
+        id: Id::Health,
+        group: OPERATION,
+        long: "health",
+        value: Value::Text("/PATH"),
+        help: "Answer 200 at this path, 503 while stopping",
+        ..ROW
+    },
+    Row {
+        id: Id::Status,
+        group: OPERATION,
+        long: "status",
+        value: Value::Text("/PATH"),
+        help: "Answer with idler's own figures at this path",
+        more: "For Prometheus, or as JSON to those who accept that; to this machine alone, unless \
+               --status-from says otherwise.",
+        ..ROW
+    },
+    Row {
+        id: Id::StatusFrom,
+        group: OPERATION,
+        long: "status-from",
+        value: Value::Text("CIDR"),
+        repeat: Repeat::Each,
+        help: "Who may see the figures, besides this machine",
+        ..ROW
+    },
+    Row {
+        id: Id::User,
+        group: OPERATION,
+        long: "user",
+        value: Value::Text("NAME"),
+        more: "A name or a number, with :GROUP or without.",
+        help: "Become this user once it listens (as root only)",
+        ..ROW
+    },
+    Row {
+        id: Id::With,
+        group: OPERATION,
+        long: "with",
+        value: Value::Text("NAME=PORT,…"),
+        repeat: Repeat::EachLine,
+        help: "Companions on the same loop",
+        more: "message=8000, daytime=1313, ping=12000, transfer=5566:FILE, on the addresses of --bind.",
         ..ROW
     },
     Row {

@@ -296,3 +296,250 @@ fn what_is_shown_is_short_and_harmless() {
     assert_eq!(shown(os(&"x".repeat(101))).chars().count(), 103);
     assert!(shown(os(&"x".repeat(101))).ends_with("x…'"));
 }
+
+#[test]
+fn ranges_of_addresses() {
+    for (range, inside, outside) in [
+        ("192.168.0.0/16", "192.168.255.255", "192.169.0.0"),
+        ("10.1.2.3", "10.1.2.3", "10.1.2.4"),
+        ("10.1.2.3/32", "::ffff:10.1.2.3", "::a01:203"),
+        ("0.0.0.0/0", "255.255.255.255", "::1"),
+        ("::/0", "ffff::", "1.2.3.4"),
+        ("::1", "::1", "::2"),
+        ("fd00::/8", "fdff::1", "fe00::"),
+        ("128.0.0.0/1", "128.0.0.0", "127.255.255.255"),
+    ] {
+        let read = cidr(os(range)).unwrap();
+        assert!(read.contains(inside.parse().unwrap()), "{range} {inside}");
+        assert!(
+            !read.contains(outside.parse().unwrap()),
+            "{range} {outside}"
+        );
+    }
+    for text in [
+        "",
+        "/",
+        "1.2.3.4/",
+        "1.2.3.4/33",
+        "::1/129",
+        "1.2.3.4/-1",
+        "1.2.3/8",
+        "localhost",
+        "[::1]",
+        "1.2.3.4/8",
+        "::1/64",
+        "::ffff:1.2.3.4",
+        "::ffff:1.2.3.4/120",
+        "1.2.3.4/+8",
+    ] {
+        assert!(cidr(os(text)).is_err(), "{text}");
+    }
+    assert_eq!(
+        cidr(os("192.168.1.5/24")).unwrap_err(),
+        "'192.168.1.5/24' has bits beyond its prefix; did you mean 192.168.1.0/24?"
+    );
+}
+
+#[test]
+fn urls() {
+    for (text, host, port, target) in [
+        ("http://example.com", "example.com", 80, "/"),
+        (
+            "HTTP://Example.com:8080/a?b=c",
+            "Example.com",
+            8080,
+            "/a?b=c",
+        ),
+        ("example.com/a#b", "example.com", 80, "/a"),
+        ("localhost:8080?x", "localhost", 8080, "/?x"),
+        ("http://[::1]:81/", "::1", 81, "/"),
+        ("http://[::1]", "::1", 80, "/"),
+        ("http://a:/b", "a", 80, "/b"),
+        ("http://a/b c/é/%41\"", "a", 80, "/b%20c/%C3%A9/%41%22"),
+        ("http://a/\r\nX: y", "a", 80, "/%0D%0AX:%20y"),
+        ("a/?u=http://b/", "a", 80, "/?u=http://b/"),
+        ("http://a//b", "a", 80, "//b"),
+    ] {
+        let expected = Url {
+            host: host.to_owned(),
+            port,
+            target: target.to_owned(),
+        };
+        assert_eq!(url(os(text)), Ok(expected), "{text:?}");
+    }
+    for text in [
+        "",
+        "http://",
+        "http:///a",
+        "https://a/",
+        "ftp://a/",
+        "http://a b/",
+        "http://a:0/",
+        "http://a:x/",
+        "http://a:65536/",
+        "http://u:p@a/",
+        "http://::1/",
+        "http://[::1/",
+        "http://[a]/",
+        "http://é/",
+        "http://a\r\n/",
+        "-a",
+        ":80",
+        "http://-a/",
+    ] {
+        assert!(url(os(text)).is_err(), "{text:?}");
+    }
+    let authority = |text| url(os(text)).unwrap().authority();
+    assert_eq!(authority("a"), "a");
+    assert_eq!(authority("a:81"), "a:81");
+    assert_eq!(authority("[::1]"), "[::1]");
+    assert_eq!(authority("[::1]:81"), "[::1]:81");
+    let words = url_of_words(os("a"), os("81"), os("b#c d")).unwrap();
+    assert_eq!(words.target, "/b%23c%20d");
+}
+
+#[test]
+fn lists_of_companions() {
+    let transfer = |port, file: &str| Companion::Transfer(port, PathBuf::from(file));
+    for (text, expected) in [
+        ("daytime=1313", vec![Companion::Daytime(1313)]),
+        (
+            "daytime=1313,ping=12000,transfer=5566:FILE",
+            vec![
+                Companion::Daytime(1313),
+                Companion::Ping(12000),
+                transfer(5566, "FILE"),
+            ],
+        ),
+        (
+            "transfer=1:a,b:c,message=0",
+            vec![transfer(1, "a,b:c"), Companion::Message(0)],
+        ),
+    ] {
+        assert_eq!(companions(os(text)), Ok(expected), "{text}");
+    }
+    for text in [
+        "",
+        ",",
+        "daytime",
+        "daytime=",
+        "daytime=x",
+        "daytime=65536",
+        "ping=1,",
+        "ping=1,,ping=2",
+        "transfer=1",
+        "transfer=1:",
+        "transfer=:a",
+        "telnet=23",
+        "ping=1:a",
+    ] {
+        assert!(companions(os(text)).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn cache_policies() {
+    let policy = |seconds: Option<u64>, immutable| CachePolicy {
+        max_age: seconds.map(Duration::from_secs),
+        immutable,
+    };
+    for (text, expected) in [
+        ("no-cache", policy(None, false)),
+        ("no-cache,immutable", policy(None, true)),
+        ("60", policy(Some(60), false)),
+        ("1h,immutable", policy(Some(3600), true)),
+        ("0", policy(Some(0), false)),
+        ("31536000", policy(Some(31_536_000), false)),
+    ] {
+        assert_eq!(cache_policy(os(text)), Ok(expected), "{text}");
+    }
+    for text in [
+        "",
+        "immutable",
+        "500ms",
+        "1.5",
+        "60,",
+        "60,x",
+        "31536001",
+        "public",
+    ] {
+        assert!(cache_policy(os(text)).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn sites_and_paths() {
+    let rule = host_rule(os("Example.COM=/srv/a=b")).unwrap();
+    assert_eq!(rule.name, "example.com");
+    assert_eq!(rule.directory, PathBuf::from("/srv/a=b"));
+    assert_eq!(host_rule(os("[::1]=a")).unwrap().name, "[::1]");
+    for text in [
+        "", "a", "=b", "a=", "a b=c", "a:80=c", "[::1=c", "::1=c", "é=c", "a/b=c",
+    ] {
+        assert!(host_rule(os(text)).is_err(), "{text}");
+    }
+    assert_eq!(own_path(os("/health")), Ok("/health".to_owned()));
+    for text in [
+        "", "/", "health", "/a b", "/a?b", "/a#b", "/a%20b", "/é", "/a\n",
+    ] {
+        assert!(own_path(os(text)).is_err(), "{text:?}");
+    }
+    assert_eq!(user(os("www-data")), Ok("www-data".to_owned()));
+    assert_eq!(user(os("1000:1000")), Ok("1000:1000".to_owned()));
+    for text in ["", "a b", "a/b", "a\n"] {
+        assert!(user(os(text)).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn shares_and_delays() {
+    for (text, millionths) in [
+        ("0%", 0),
+        ("30%", 300_000),
+        ("30", 300_000),
+        ("0.5%", 5_000),
+        ("0.0001%", 1),
+        ("33.3%", 333_000),
+        ("100%", 1_000_000),
+        ("100.0%", 1_000_000),
+    ] {
+        assert_eq!(share(os(text)), Ok(Share { millionths }), "{text}");
+    }
+    for text in [
+        "",
+        "%",
+        "-1%",
+        "101%",
+        "100.1%",
+        "1.%",
+        ".5%",
+        "0.00001%",
+        "1%%",
+        "99999999999%",
+    ] {
+        assert!(share(os(text)).is_err(), "{text}");
+    }
+    let expected = |delay, spread| Jitter {
+        delay: Duration::from_millis(delay),
+        spread: Duration::from_millis(spread),
+    };
+    assert_eq!(jitter(os("100ms")), Ok(expected(100, 0)));
+    assert_eq!(jitter(os("100ms+-50ms")), Ok(expected(100, 50)));
+    assert_eq!(jitter(os("1+-1")), Ok(expected(1000, 1000)));
+    for text in [
+        "",
+        "100ms+-",
+        "+-50ms",
+        "50ms+-100ms",
+        "61s",
+        "a+-b",
+        "1+-1+-1",
+    ] {
+        assert!(jitter(os(text)).is_err(), "{text}");
+    }
+    assert_eq!(delay(os("50")), Ok(Duration::from_millis(50)));
+    assert_eq!(delay(os("2s")), Ok(Duration::from_secs(2)));
+    for text in ["", "x", "61s", "60001", "-1"] {
+        assert!(delay(os(text)).is_err(), "{text}");
+    }
+}

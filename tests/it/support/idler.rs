@@ -27,7 +27,6 @@ pub(crate) struct Idler {
     args: Vec<OsString>,
     env: Vec<(String, OsString)>,
     before: Option<String>,
-    stdin: Option<Stdio>,
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
     folder: Option<PathBuf>,
@@ -57,7 +56,6 @@ impl Idler {
             args: Vec::new(),
             env: vec![("RUST_LOG".into(), "idler=debug".into())],
             before: None,
-            stdin: None,
             stdout: None,
             stderr: None,
             folder: None,
@@ -69,7 +67,13 @@ impl Idler {
     pub(crate) fn unprivileged(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
             let site = Site::new();
-            fs::copy(PROGRAM, site.path().join("idler")).expect("the program can be copied");
+            // By another process: while this one had the copy open for writing, a child of another test's
+            // thread could inherit that, and nobody can run a file that somebody writes.
+            let copied = Command::new("cp").arg(PROGRAM).arg(site.path()).status();
+            assert!(
+                copied.is_ok_and(|s| s.success()),
+                "the program can be copied"
+            );
             self.nobody = Some(site);
         }
         self
@@ -102,12 +106,6 @@ impl Idler {
     /// Has a shell do something first in the same process: `ulimit -n 64`, for example.
     pub(crate) fn after(mut self, shell: &str) -> Self {
         self.before = Some(shell.to_owned());
-        self
-    }
-
-    /// Gives it this standard input instead of none.
-    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
-        self.stdin = Some(stdin.into());
         self
     }
 
@@ -161,7 +159,7 @@ impl Idler {
         let file = |path: &Path| Stdio::from(File::create(path).expect("a file for what it says"));
         let mut command = self.command();
         let child = command
-            .stdin(self.stdin.take().unwrap_or_else(Stdio::null))
+            .stdin(Stdio::null())
             .stdout(self.stdout.take().unwrap_or_else(|| file(&out)))
             .stderr(self.stderr.take().unwrap_or_else(|| file(&err)))
             .spawn()
@@ -169,7 +167,7 @@ impl Idler {
         Running {
             child,
             said,
-            program: self.nobody,
+            _program: self.nobody,
             addresses: Vec::new(),
             gone: None,
         }
@@ -199,7 +197,7 @@ impl Idler {
     /// Runs it to its end, for commands that have one.
     pub(crate) fn run(self) -> Outcome {
         assert!(
-            self.stdout.is_none() && self.stderr.is_none() && self.stdin.is_none(),
+            self.stdout.is_none() && self.stderr.is_none(),
             "what a finished run said is in its outcome"
         );
         Program::from(self.command()).run(PATIENCE)
@@ -212,7 +210,7 @@ pub(crate) struct Running {
     child: Child,
     said: Site,
     /// Kept for as long as it runs.
-    program: Option<Site>,
+    _program: Option<Site>,
     addresses: Vec<SocketAddr>,
     gone: Option<ExitStatus>,
 }
