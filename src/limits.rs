@@ -52,7 +52,6 @@ pub const DESCRIPTORS_RESERVED: usize = 64;
 pub const LISTEN_BACKLOG: i32 = 4096;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
-/// It is woken earlier when a connection leaves.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Ports tried when any free one will do and several addresses must share it: the one that is free on the
@@ -186,6 +185,14 @@ pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 /// Steps of listings in one turn of the loop, whoever asked for them. A step takes 0.3 ms on average and
 /// 1.2 ms at the longest, so that no turn takes longer than 5 ms for listings.
 pub const LISTING_STEPS_PER_TURN: u32 = 3;
+
+/// Bytes that all listings hold together while they are read, sorted and sent: six of the longest. A client that asks
+/// for a hundred and reads none would otherwise hold two gigabytes.
+pub const LISTINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Bytes up to which a listing is made even when the others hold too much: about 500 entries, and what any small
+/// reply may cost.
+pub const LISTING_BYTES_ALWAYS: usize = 64 * 1024;
 
 // ---- policies ---------------------------------------------------------------------------------
 

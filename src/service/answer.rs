@@ -9,7 +9,7 @@ use std::hash::RandomState;
 use std::io;
 use std::rc::Rc;
 
-use crate::limits::{LISTING_STEPS_PER_TURN, RETRY_AFTER_SECONDS};
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, Bytes, Sending};
@@ -23,7 +23,7 @@ use crate::site::{Found, Site};
 use super::dates::Dates;
 use super::explain::story::{Story, shown};
 use super::http_server::Note;
-use super::listing::ListingBody;
+use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
 use super::representation::{Facts, Representation};
@@ -46,8 +46,8 @@ pub struct Http {
     pub boundaries: RandomState,
     /// How many there were.
     pub boundary_count: u64,
-    /// In which turn listings were last made, and how many steps it has left.
-    pub listing_turn: (u64, u32),
+    /// How listings share time and memory.
+    pub listings: Listings,
     /// The date lines, made once a second.
     pub dates: Dates,
     /// Who listens to why an answer is what it is.
@@ -83,24 +83,29 @@ impl Http {
     }
 
     /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
-    pub fn refuse(&mut self, refusal: Refusal, now: &Now) -> Reply {
-        self.page(refusal, Wish::UNKNOWN, now)
+    /// `head_only`: so much was understood that it began with HEAD, and no body may follow (RFC 9110 §9.3.2).
+    pub fn refuse(&mut self, refusal: Refusal, head_only: bool, now: &Now) -> Reply {
+        let wish = Wish {
+            head_only,
+            ..Wish::UNKNOWN
+        };
+        self.page(refusal, wish, now)
     }
 
-    /// Makes the next piece of a listing; false if there must be another turn first.
+    /// Makes the next piece of a listing; false if it is the turn of others. To be called once a drive.
     ///
     /// # Errors
-    /// If the directory cannot be read any more.
+    /// If the directory cannot be read any more, or all listings together hold too much.
     pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, now: &Now) -> io::Result<bool> {
-        if self.listing_turn.0 != now.turn {
-            self.listing_turn = (now.turn, LISTING_STEPS_PER_TURN);
-        }
-        let Some(left) = self.listing_turn.1.checked_sub(1) else {
+        if !self.listings.may_step(now.turn) {
             return Ok(false);
-        };
-        self.listing_turn.1 = left;
+        }
         let (piece, last) = match &mut out.note.listing {
-            Some(listing) => listing.step(&mut self.site, now.turn)?,
+            Some(listing) => {
+                let made = listing.step(&mut self.site, now.turn)?;
+                self.listings.account(listing)?;
+                made
+            }
             None => (Vec::new(), true),
         };
         out.produce(piece, if last { Body::Nothing } else { Body::Produced });

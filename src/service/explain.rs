@@ -120,11 +120,11 @@ fn explain(http: &mut Http, head: &[u8], now: &Now) -> String {
 fn answer(http: &mut Http, head: &[u8], now: &Now) -> (Reply, Option<Method>) {
     let heard = match Reading::default().hear(head, http.head_bytes_max) {
         Hearing::Head(heard) => heard,
-        Hearing::Refuse(refusal) => return (http.refuse(refusal, now), None),
+        Hearing::Refuse(refusal) => return (http.refuse(refusal, false, now), None),
         // A head that ends in a blank line is neither unfinished nor followed by a body.
         Hearing::More(_) | Hearing::Broken(_) => {
             let refusal = crate::protocol::http::server::HEAD_TOO_SLOW;
-            return (http.refuse(refusal, now), None);
+            return (http.refuse(refusal, false, now), None);
         }
     };
     let mut fields = Fields::new();
@@ -137,7 +137,10 @@ fn answer(http: &mut Http, head: &[u8], now: &Now) -> (Reply, Option<Method>) {
             };
             (http.answer(&request, wish, now), Some(request.method))
         }
-        Err(refusal) => (http.refuse(refusal, now), None),
+        Err(refusal) => {
+            let head_only = head.starts_with(b"HEAD ");
+            (http.refuse(refusal, head_only, now), None)
+        }
     }
 }
 

@@ -30,6 +30,7 @@ use super::answer::Http;
 use super::dates::Dates;
 use super::door::Door;
 use super::explain::story::Story;
+use super::listing::Listings;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::signals::Signals;
@@ -260,7 +261,7 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         head_bytes_max: options.head_bytes_max,
         boundaries: RandomState::new(),
         boundary_count: 0,
-        listing_turn: (0, 0),
+        listings: Listings::default(),
         dates: Dates::default(),
         story: Story::default(),
     })
