@@ -214,6 +214,14 @@ pub const REDIRECTS_MAX: usize = 10_000;
 /// up after 20; anyone who needs more than a few should write down where the first one ends.
 pub const REDIRECT_HOPS_MAX: usize = 8;
 
+// ---- precompress ------------------------------------------------------------------------------
+
+/// Longest file that gets siblings, in bytes. The best of the coders takes a second for each megabyte.
+pub const PRECOMPRESS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Directories within directories that are entered; each holds a descriptor until all below it is done.
+pub const PRECOMPRESS_DEPTH_MAX: usize = 128;
+
 // ---- stop -------------------------------------------------------------------------------------
 
 /// How long busy connections may finish after the first signal to stop.

@@ -207,7 +207,7 @@ impl<H: Handler> EventLoop<H> {
                 reason = "slots are numbered below SLOTS_MAX"
             )]
             let key = key as u32;
-            trace!("{} event {:?}", Key(key), slot.ready);
+            trace!("{} event: {:?}", Key(key), slot.ready);
             if slot
                 .place
                 .parked_on()
@@ -245,6 +245,7 @@ impl<H: Handler> EventLoop<H> {
             };
             let next = slot.handler.drive(&mut cx);
             slot.ready = cx.link.ready;
+            trace!("{} next: {next:?}", Key(key));
             (room, spare) = (cx.room, cx.spare);
             self.place(key, next);
         }

@@ -21,11 +21,13 @@ use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
 use super::dates::Dates;
+use super::explain::story::{Story, shown};
 use super::http_server::Note;
 use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Content, Facts, Representation};
+use super::representation::{Facts, Representation};
+use super::variants::Chosen;
 
 /// What answering needs: the site, its cache, the policy.
 #[derive(Debug)]
@@ -48,6 +50,8 @@ pub struct Http {
     pub listings: Listings,
     /// The date lines, made once a second.
     pub dates: Dates,
+    /// Who listens to why an answer is what it is.
+    pub story: Story,
 }
 
 const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
@@ -109,7 +113,8 @@ impl Http {
     }
 
     fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
-        if let Some(entry) = self.cache.find(0, request.target.path, now.turn) {
+        let class = self.class(request);
+        if let Some(entry) = self.cache.find(class, request.target.path, now.turn) {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
             if let Kept::Bytes(bytes) = &mut entry.kept
                 && plain
@@ -132,7 +137,10 @@ impl Http {
             Ok(path) => path,
             Err(refusal) => return self.page(refusal, wish, now),
         };
-        match self.site.find(&path, now.turn) {
+        self.story.tell("path", || shown(&path));
+        let found = self.site.find(&path, now.turn);
+        self.tell_found(&path, &found);
+        match found {
             Found::File(opened) => self.file(request, &path, &path, opened, wish, now),
             Found::Directory(_) if !path.is_directory() => {
                 self.redirect_to_directory(request, &path, wish, now)
@@ -155,12 +163,13 @@ impl Http {
         now: &Now,
     ) -> Reply {
         let name = if path.as_bytes().is_empty() {
-            self.site.only().unwrap_or_default()
+            self.site.only().unwrap_or_default().to_vec()
         } else {
-            path.name()
+            path.name().to_vec()
         };
+        let Chosen { opened, form, kept } = self.choose(request, path, &name, opened, now);
         let date = *self.dates.header(now.wall);
-        match Representation::load(name, opened, &self.policy, &date, now.wall) {
+        match Representation::load(&name, opened, form, &self.policy, &date, now.wall) {
             Ok(found) => {
                 // Who finds each file under one spelling only cannot be made to keep it under a thousand. And an index that is
                 // not the first choice would have to give way as soon as a better one appears.
@@ -171,7 +180,7 @@ impl Http {
                         .first()
                         .is_some_and(|first| path.name() == first);
                 if is_first && request.target.path == asked.to_url().as_bytes() {
-                    self.keep(request.target.path, path, &found, now);
+                    self.keep(request.target.path, kept, &found, now);
                 }
                 self.represent(request, &found, wish, now)
             }
@@ -190,7 +199,9 @@ impl Http {
     ) -> Reply {
         for i in 0..self.policy.indexes.len() {
             let index = path.join(&self.policy.indexes[i]);
-            match self.site.find(&index, now.turn) {
+            let found = self.site.find(&index, now.turn);
+            self.tell_found(&index, &found);
+            match found {
                 Found::File(opened) => return self.file(request, path, &index, opened, wish, now),
                 Found::Missing | Found::Directory(_) => {}
                 other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
@@ -199,6 +210,8 @@ impl Http {
             }
         }
         if !self.policy.listing {
+            self.story
+                .tell("answer", || "directories are not listed".to_owned());
             return self.not_found(&Found::Missing, wish, now);
         }
         self.list(request, path, opened, wish, now)
@@ -212,6 +225,7 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        self.story.tell("answer", || "a listing".to_owned());
         let query = ListingQuery::parse(request.target.query.unwrap_or_default());
         let chunked = request.minor > 0;
         // Without chunks the end of the listing is the end of the connection.
@@ -255,6 +269,9 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        self.story.tell("answer", || {
+            "a redirect: the address of a directory ends in a slash".to_owned()
+        });
         let mut location = path.as_directory().to_url().into_bytes();
         if let Some(query) = request.target.query {
             location.push(b'?');
@@ -286,32 +303,10 @@ impl Http {
         self.page(refusal, wish, now)
     }
 
-    /// Keeps it for next time, under the raw path of the request.
-    fn keep(&mut self, raw: &[u8], path: &SitePath, found: &Representation, now: &Now) {
-        let Some(identity) = found.settled(now.wall) else {
-            return;
-        };
-        let Some(condition) = self.site.condition(path, identity) else {
-            return;
-        };
-        let (kept, weight) = match &found.content {
-            Content::Whole(bytes) => (Kept::Bytes(Rc::clone(bytes)), bytes.len()),
-            Content::File(file) => (Kept::File(Rc::clone(file)), 0),
-        };
-        self.cache.keep(
-            0,
-            raw,
-            kept,
-            Rc::clone(&found.facts),
-            weight,
-            vec![condition],
-            now.turn,
-        );
-    }
-
     /// A page that says what is wrong.
     pub(super) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
+        self.story.tell("answer", || why.to_owned());
         // Who breaks the grammar once may have meant something else all along.
         let wish = Wish {
             keep: wish.keep && status != Status::BAD_REQUEST,

@@ -13,6 +13,7 @@ pub mod counters;
 pub mod dates;
 pub mod daytime;
 pub mod door;
+pub mod explain;
 pub mod http_client;
 pub mod http_server;
 pub mod listing;
@@ -22,6 +23,7 @@ pub mod message;
 pub mod outlet;
 pub mod ping;
 pub mod policy;
+pub mod precompress;
 pub mod progress;
 pub mod record;
 pub mod reply;
@@ -33,6 +35,7 @@ mod sockets;
 pub mod solo;
 mod temporary;
 pub mod transfer;
+pub mod variants;
 
 use std::process::ExitCode;
 
@@ -68,10 +71,10 @@ pub fn run(command: Command) -> ExitCode {
         Command::TransferClient(options) => transfer::receive::receive(&options),
         Command::PingServer(options) => ping::serve(&options),
         Command::PingClient(options) => ping::client::ping(&options),
-        Command::Crowd(_)
-        | Command::Explain(_)
-        | Command::Precompress(_)
-        | Command::Password(_) => ExitCode::FAILURE,
+        Command::Explain(options) => explain::run(&options),
+        Command::Precompress(options) => precompress::run(&options),
+        // Not yet in the table of verbs (`LATER_VERBS`), so nobody can ask for them.
+        Command::Crowd(_) | Command::Password(_) => ExitCode::FAILURE,
     }
 }
 

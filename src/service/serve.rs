@@ -29,6 +29,7 @@ use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
 use super::dates::Dates;
 use super::door::Door;
+use super::explain::story::Story;
 use super::listing::Listings;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
@@ -78,7 +79,11 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
     let mut listening = inherited;
     if !only_inherited {
-        listening.extend(sockets::listening(&options.bind, options.port)?);
+        listening.extend(sockets::listening(
+            &options.bind,
+            options.port,
+            options.reuse_port,
+        )?);
     }
     let urls = addresses::urls(&listening);
     let companions = companion::beside(&options.with, &options.bind)?;
@@ -255,6 +260,7 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         boundary_count: 0,
         listings: Listings::default(),
         dates: Dates::default(),
+        story: Story::default(),
     })
 }
 

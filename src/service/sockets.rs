@@ -14,10 +14,14 @@ use crate::process::listen::{Bind, Listening, listen};
 ///
 /// # Errors
 /// One line for the user.
-pub(super) fn listening(bind: &Asked, port: u16) -> Result<Vec<Listening>, String> {
+pub(super) fn listening(
+    bind: &Asked,
+    port: u16,
+    reuse_port: bool,
+) -> Result<Vec<Listening>, String> {
     let mut all = Vec::new();
     for (binds, port) in groups(bind, port) {
-        all.extend(listen(&binds, port, false).map_err(|e| e.to_string())?);
+        all.extend(listen(&binds, port, reuse_port).map_err(|e| e.to_string())?);
     }
     Ok(all)
 }

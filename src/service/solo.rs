@@ -205,7 +205,7 @@ pub(super) fn serve(
 /// Doors to `offer` wherever was asked.
 pub(super) fn doors(listening: &Listening, offer: &Offer) -> Result<Ready, String> {
     let mut ready = Ready::default();
-    for socket in sockets::listening(&listening.bind, listening.port)? {
+    for socket in sockets::listening(&listening.bind, listening.port, false)? {
         ready.1.push(socket.address().to_string());
         let listener = Listener::new(socket.into_socket());
         let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
@@ -254,7 +254,7 @@ pub(super) fn at_first_of(
 ) -> Result<(), Failure> {
     let mut last = Failure::new("there is no address to go to");
     for &address in addresses {
-        match client(address).and_then(errand) {
+        match errand(|| client(address)) {
             Err(failure) if failure.elsewhere => last = failure,
             done => return done,
         }
@@ -262,11 +262,11 @@ pub(super) fn at_first_of(
     Err(last)
 }
 
-/// Runs one client to its end.
-pub(super) fn errand(client: Solo) -> Result<(), Failure> {
+/// Runs one client to its end. Signals are caught before it is made: from then on it cleans up behind itself.
+fn errand(client: impl FnOnce() -> Result<Solo, Failure>) -> Result<(), Failure> {
     let mut event_loop = event_loop(1, Errand::default())?;
     event_loop
-        .add(client, FIRST)
+        .add(client()?, FIRST)
         .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
     run(&mut event_loop)?;
     let outcome = event_loop.shared.outcome.take();

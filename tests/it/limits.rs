@@ -154,8 +154,9 @@ fn a_reader_that_stops_is_given_up() {
 #[test]
 fn a_slow_reader_is_not_given_up_while_it_reads() {
     let site = large_site();
+    // Not shorter: the kernels of both sides may take a second to agree that there is room again.
     let idler = Idler::serve(site.path())
-        .args(&["--stall-timeout", "500ms"])
+        .args(&["--stall-timeout", "2500ms"])
         .start();
     let mut client = idler.client();
     client.ask("GET", "/large.bin", "");
@@ -163,15 +164,16 @@ fn a_slow_reader_is_not_given_up_while_it_reads() {
     let begin = Instant::now();
     let mut read = 0;
     let mut pace = idler.client();
-    while begin.elapsed() < Duration::from_millis(1800) {
-        read += client.try_exactly(256 * 1024).expect("it goes on").len();
+    while begin.elapsed() < Duration::from_secs(6) {
+        client.skip(256 * 1024).expect("it goes on");
+        read += 256 * 1024;
         // Some milliseconds in which the server cannot send.
         for _ in 0..10 {
             let _ = pace.has_heard();
         }
     }
-    let rest = client.try_exactly((64 << 20) - read);
-    assert!(rest.is_ok(), "cut off after {read} bytes, or later");
+    let rest = client.skip((64 << 20) - read);
+    assert_eq!(rest, Ok(()), "cut off after {read} bytes, or later");
     idler.stop();
 }
 
@@ -260,8 +262,9 @@ fn when_all_are_busy_a_newcomer_is_told_to_come_again() {
     wait_until("room", PATIENCE, || {
         (idler.get("/small.txt").status == 200).then_some(())
     });
-    let left_alone = busy.first_mut().expect("three are left").read_to_end();
-    assert_eq!(left_alone.map(|body| body.len()), Ok(64 << 20));
+    let left_alone = busy.first_mut().expect("three are left").skip(64 << 20);
+    assert_eq!(left_alone, Ok(()));
+    drop(busy);
     idler.stop();
 }
 

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use super::transfer::noise;
 use super::{Server, run};
+use crate::support::idler::{PROGRAM, free_port};
 use crate::support::program::{Outcome, Program};
-use crate::support::{Running, Site, idler::free_port, wait_until};
+use crate::support::{Running, Site, wait_until};
 
 const LONG: Duration = Duration::from_secs(180);
 
@@ -37,7 +38,8 @@ fn beside<T>(program: &'static str, args: Vec<String>, then: impl FnOnce() -> T)
 /// Runs a client of ours until the server it needs is there.
 fn when_it_listens(args: &[&str]) -> Outcome {
     wait_until("the program to listen", LONG, || {
-        let outcome = run(args);
+        let idler = Program::at(PROGRAM).args(args).env("RUST_LOG", "");
+        let outcome = idler.run(LONG);
         let refused = outcome.stderr.contains("refused the connection");
         (!refused).then_some(outcome)
     })
@@ -162,7 +164,16 @@ fn transfer_both_ways(name: &str, bytes: &[u8]) {
     let port = free_port().to_string();
     let directory = to.path().to_str().expect("ours").to_owned();
     let (_, ours) = beside(TRANSFER_SERVER, vec![port.clone(), path], || {
-        when_it_listens(&["transfer-client", "127.0.0.1", &port, "-o", &directory])
+        // It makes all of its base64 before it sends any.
+        when_it_listens(&[
+            "transfer-client",
+            "--timeout",
+            "3m",
+            "127.0.0.1",
+            &port,
+            "-o",
+            &directory,
+        ])
     });
     assert_eq!(ours.status.code(), Some(0), "{}", ours.stderr);
     assert!(

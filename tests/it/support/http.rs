@@ -397,9 +397,9 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Bytes as they can be read in a message, at most 400 of them.
+/// Bytes as they can be read in a message, at most 200 of them.
 pub(crate) fn show(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(400)];
+    let shown = &bytes[..bytes.len().min(200)];
     let more = if shown.len() < bytes.len() { "…" } else { "" };
     format!("{}{more} ({} bytes)", shown.escape_ascii(), bytes.len())
 }
