@@ -309,7 +309,6 @@ const LATER_VERBS: &[Verb] = &[
 const LATER_OPTIONS: &[Id] = &[
     Id::Spa,
     Id::CleanUrls,
-    Id::Cache,
     Id::Cors,
     Id::Host,
     Id::Redirects,

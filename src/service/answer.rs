@@ -146,13 +146,13 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
-        let name = if path.as_bytes().is_empty() {
+        let inner = if path.as_bytes().is_empty() {
             self.site.only().unwrap_or_default()
         } else {
-            path.name()
+            path.as_bytes()
         };
         let date = *self.dates.header(now.wall);
-        match Representation::load(name, opened, &self.policy, &date, now.wall) {
+        match Representation::load(inner, opened, &self.policy, &date, now.wall) {
             Ok(found) => {
                 self.keep(request.target.path, path, &found, now);
                 self.represent(request, &found, wish, now)

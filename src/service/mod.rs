@@ -10,6 +10,8 @@ pub mod answer;
 pub mod counters;
 pub mod dates;
 pub mod door;
+pub mod fresh;
+pub mod headers;
 pub mod http_server;
 pub mod listing;
 pub mod log_entry;

@@ -3,9 +3,15 @@
 //! What lives here: the settings that shape an answer. It may not know connections or the loop.
 //! Invariant: a request pays only for what is switched on. Read next: `answer.rs`.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::Duration;
 
+use crate::cli::{CachePolicy, ServeOptions};
+use crate::limits::LINGER_TIMEOUT;
 use crate::site::media::MediaTypes;
+
+use super::fresh::cache_control;
+use super::headers::Headers;
 
 /// How requests are answered. Read by every request, written by none.
 #[derive(Debug)]
@@ -14,10 +20,57 @@ pub struct Policy {
     pub indexes: Vec<Vec<u8>>,
     /// Whether a directory without any of them is listed.
     pub listing: bool,
-    /// Fields added to every reply that has a representation: whole lines, each with its line end.
+    /// Fields of every reply that idler makes itself, such as an error page: whole lines, each with its line end.
     pub extra_lines: Vec<u8>,
+    /// Fields that were asked for.
+    pub headers: Headers,
+    /// For how long files are fresh.
+    pub cache: CachePolicy,
     /// Media types by extension that win over all others.
     pub types: MediaTypes,
+}
+
+impl Policy {
+    /// Resolves the options.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub fn new(options: &ServeOptions) -> Result<Self, String> {
+        let mut types = MediaTypes::default();
+        for rule in &options.types {
+            let spec = format!("{}={}", rule.extension, rule.media_type);
+            types
+                .add(&spec)
+                .map_err(|e| format!("--type {spec}: {e}"))?;
+        }
+        let headers = Headers::new(&options.headers)?;
+        let mut extra_lines = b"Cache-Control: no-cache\r\n".to_vec();
+        headers.write_for_made(&mut extra_lines);
+        Ok(Self {
+            indexes: options
+                .index
+                .iter()
+                .map(|name| name.as_bytes().to_vec())
+                .collect(),
+            listing: !options.no_listing,
+            extra_lines,
+            headers,
+            cache: options.cache,
+            types,
+        })
+    }
+
+    /// Appends the fields that options decide for the file at `path` within the site: of a 200, and of a 304 as well.
+    pub fn write_lines(&self, path: &[u8], out: &mut Vec<u8>) {
+        let mut given = Vec::new();
+        for name in self.headers.write(path, &["Cache-Control"], &mut given) {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(b": ");
+            out.extend_from_slice(cache_control(self.cache, false, path).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(&given);
+    }
 }
 
 /// How long a connection may take for what.
@@ -31,4 +84,16 @@ pub struct Patience {
     pub stall: Duration,
     /// For the peer to hang up, at the end.
     pub linger: Duration,
+}
+
+impl Patience {
+    /// As the options say.
+    pub fn new(options: &ServeOptions) -> Self {
+        Self {
+            head: options.head_timeout,
+            idle: options.idle_timeout,
+            stall: options.stall_timeout,
+            linger: LINGER_TIMEOUT,
+        }
+    }
 }

@@ -64,8 +64,8 @@ pub struct Representation {
 const TORN_READS_MAX: usize = 3;
 
 impl Facts {
-    /// What is said of a file with this name and identity.
-    pub fn of(name: &[u8], identity: &Identity, policy: &Policy, wall: SystemTime) -> Self {
+    /// What is said of a file with this path within the site, and this identity.
+    pub fn of(path: &[u8], identity: &Identity, policy: &Policy, wall: SystemTime) -> Self {
         let now = unix_seconds(wall);
         // Reproducible builds set every date to 0 or 1: such a date says nothing.
         let constant = (0..=1).contains(&identity.modified.seconds);
@@ -74,8 +74,7 @@ impl Facts {
         let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
-        line(&mut validator_lines, "Cache-Control", b"no-cache");
-        validator_lines.extend_from_slice(&policy.extra_lines);
+        policy.write_lines(path, &mut validator_lines);
         let mut lines = Vec::new();
         line(&mut lines, "X-Content-Type-Options", b"nosniff");
         line(&mut lines, "Accept-Ranges", b"bytes");
@@ -84,7 +83,7 @@ impl Facts {
         }
         lines.extend_from_slice(&validator_lines);
         Self {
-            content_type: policy.types.of(name).into(),
+            content_type: policy.types.of(path).into(),
             lines,
             validator_lines,
             etag,
@@ -135,12 +134,12 @@ fn is_recent(moment: Moment, wall: SystemTime) -> bool {
 }
 
 impl Representation {
-    /// From what was just opened. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
+    /// From what was just opened at `path` within the site. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn load(
-        name: &[u8],
+        path: &[u8],
         opened: Opened,
         policy: &Policy,
         date: &[u8; 29],
@@ -153,7 +152,7 @@ impl Representation {
             if identity.size > CACHED_FILE_BYTES_MAX {
                 break;
             }
-            let mut facts = Facts::of(name, &identity, policy, wall);
+            let mut facts = Facts::of(path, &identity, policy, wall);
             let mut head = HeadWriter::new(Status::OK, date);
             head.field("Content-Type", facts.content_type.as_bytes())
                 .lines(&facts.lines)
@@ -176,7 +175,7 @@ impl Representation {
             }
             identity = after;
         }
-        let facts = Facts::of(name, &identity, policy, wall);
+        let facts = Facts::of(path, &identity, policy, wall);
         Ok(Self {
             facts: Rc::new(facts),
             content: Content::File(Rc::new(file)),

@@ -14,7 +14,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
 };
-use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT, REFUSALS_MAX};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, REFUSALS_MAX};
 use crate::process::listen::{Bind, Listening, listen};
 use crate::process::notify::Notify;
 use crate::process::walls::{Applied, Walls};
@@ -25,7 +25,6 @@ use crate::reactor::signal::Signal;
 use crate::reactor::{Deadline, Next, Side};
 use crate::site::Site;
 use crate::site::cache::Cache;
-use crate::site::media::MediaTypes;
 use crate::site::open::Opener;
 
 use super::access_log::{AccessLog, Destination};
@@ -245,41 +244,11 @@ fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
 }
 
 fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
-    let mut types = MediaTypes::default();
-    for rule in &options.types {
-        let spec = format!("{}={}", rule.extension, rule.media_type);
-        types
-            .add(&spec)
-            .map_err(|e| format!("--type {spec}: {e}"))?;
-    }
-    let mut extra_lines = Vec::new();
-    for header in &options.headers {
-        extra_lines.extend_from_slice(header.name.as_bytes());
-        extra_lines.extend_from_slice(b": ");
-        extra_lines.extend_from_slice(&header.value);
-        extra_lines.extend_from_slice(b"\r\n");
-    }
-    let policy = Policy {
-        indexes: options
-            .index
-            .iter()
-            .map(|name| std::os::unix::ffi::OsStrExt::as_bytes(name.as_os_str()).to_vec())
-            .collect(),
-        listing: !options.no_listing,
-        extra_lines,
-        types,
-    };
-    let patience = Patience {
-        head: options.head_timeout,
-        idle: options.idle_timeout,
-        stall: options.stall_timeout,
-        linger: LINGER_TIMEOUT,
-    };
     Ok(Http {
         site,
         cache: Cache::new(options.cache_bytes_max, CACHE_DESCRIPTORS_MAX),
-        policy,
-        patience,
+        policy: Policy::new(options)?,
+        patience: Patience::new(options),
         head_bytes_max: options.head_bytes_max,
         boundaries: RandomState::new(),
         boundary_count: 0,

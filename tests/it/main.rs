@@ -22,6 +22,7 @@ mod footprint;
 mod http_requests;
 mod limits;
 mod logs;
+mod policies;
 mod start_up;
 mod stop;
 mod support;

@@ -124,10 +124,12 @@ pub(super) const OPTIONS: &[Row] = &[
         group: WHAT,
         long: "header",
         short: Some('H'),
-        value: Value::Text("'NAME: VALUE'"),
+        value: Value::Text("'[/PATH ]NAME: VALUE'"),
         repeat: Repeat::EachLine,
         help: "Send this header line with every reply",
-        more: "Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
+        more: "Or with the file at /PATH alone, or, with a slash at its end, with what lies beneath \
+               ('/assets/ Cache-Control: max-age=60'). Of lines with one name the longest path wins. \
+               Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
                refused.",
         ..ROW
     },
@@ -159,8 +161,9 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("POLICY"),
         default: "no-cache",
         help: "What Cache-Control says",
-        more: "no-cache: ask each time, which costs a 304. Or a number of seconds, or a TIME. With \
-               ,immutable (1h,immutable) names that contain a content hash are fresh for ever.",
+        more: "Of files. no-cache: ask each time, which costs a 304. Or a number of seconds, or a TIME. With \
+               ,immutable (no-cache,immutable) names that contain a content hash, such as \
+               app.3f9a1c2b.js, are fresh for ever.",
         ..SITE
     },
     Row {

@@ -1,0 +1,6 @@
+//! What options switch on, each seen by a client.
+//!
+//! It may not know how a policy is kept. Invariant: each option has a test that fails without it.
+//! Read next: `headers.rs`.
+
+mod headers;
