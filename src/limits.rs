@@ -196,6 +196,10 @@ pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;
 /// "as good as for ever".
 pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Largest error page that a site may have of its own, in bytes: room for a style sheet and a small picture. Whoever makes
+/// mistakes by the thousand should not be sent much for each.
+pub const ERROR_PAGE_BYTES_MAX: u64 = 256 * 1024;
+
 /// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
 /// between two turns of the loop, and must not be felt there.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;

@@ -55,6 +55,11 @@ const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
 impl Http {
     /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
     pub fn answer(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+        if self.policy.has_gate
+            && let Some(reply) = self.before(request, wish, now)
+        {
+            return reply;
+        }
         match request.method {
             Method::Get | Method::Head => self.get(request, wish, now),
             Method::Options => {
@@ -103,7 +108,7 @@ impl Http {
         Ok(true)
     }
 
-    fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+    pub(super) fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
         if let Some(entry) = self.cache.find(0, request.target.path, now.turn) {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
             if let Kept::Bytes(bytes) = &mut entry.kept
@@ -129,10 +134,11 @@ impl Http {
         };
         match self.site.find(&path, now.turn) {
             Found::File(opened) => self.file(request, &path, opened, wish, now),
-            Found::Directory(_) if !path.is_directory() => {
-                self.to_directory(request, &path, wish, now)
-            }
+            Found::Directory(_) if !path.is_directory() => self
+                .page_without_html(request, &path, wish, now)
+                .unwrap_or_else(|| self.to_directory(request, &path, wish, now)),
             Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
+            Found::Missing => self.missing(request, &path, wish, now),
             other => self.not_found(&other, wish, now),
         }
     }
@@ -146,19 +152,29 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        match self.load(request.target.path, path, opened, now) {
+            Ok(found) => self.represent(request, &found, wish, now),
+            Err(e) => self.not_found(&Found::Failed(e), wish, now),
+        }
+    }
+
+    /// What was just opened at `path`, kept for the next who asks for `raw`.
+    pub(super) fn load(
+        &mut self,
+        raw: &[u8],
+        path: &SitePath,
+        opened: Opened,
+        now: &Now,
+    ) -> io::Result<Representation> {
         let inner = if path.as_bytes().is_empty() {
             self.site.only().unwrap_or_default()
         } else {
             path.as_bytes()
         };
         let date = *self.dates.header(now.wall);
-        match Representation::load(inner, opened, &self.policy, &date, now.wall) {
-            Ok(found) => {
-                self.keep(request.target.path, path, &found, now);
-                self.represent(request, &found, wish, now)
-            }
-            Err(e) => self.not_found(&Found::Failed(e), wish, now),
-        }
+        let found = Representation::load(inner, opened, &self.policy, &date, now.wall)?;
+        self.keep(raw, path, &found, now);
+        Ok(found)
     }
 
     /// A directory: the first of its indexes, or a list of what is in it.
@@ -179,7 +195,7 @@ impl Http {
             }
         }
         if !self.policy.listing {
-            return self.not_found(&Found::Missing, wish, now);
+            return self.missing(request, path, wish, now);
         }
         self.list(request, path, opened, wish, now)
     }
@@ -249,7 +265,7 @@ impl Http {
         )
     }
 
-    fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
+    pub(super) fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
         let refusal = match found {
             Found::File(_) | Found::Directory(_) | Found::Missing => {
                 Refusal::new(Status::NOT_FOUND, "there is nothing at this address")
@@ -310,7 +326,7 @@ impl Http {
             }
             _ => {}
         }
-        reply.finish_page(Some(why), &self.policy.extra_lines, wish)
+        self.finish_error(reply, why, wish, now)
     }
 
     pub(super) fn draft(&mut self, status: Status, now: &Now) -> Draft {

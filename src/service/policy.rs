@@ -26,9 +26,17 @@ pub struct Policy {
     pub headers: Headers,
     /// For how long files are fresh.
     pub cache: CachePolicy,
+    /// Whether something comes before any file is looked for: see `gate.rs`.
+    pub has_gate: bool,
+    /// Whether missing pages are answered with the root's index.
+    pub spa: bool,
+    /// Whether `/page` means `page.html`.
+    pub clean_urls: bool,
     /// Media types by extension that win over all others.
     pub types: MediaTypes,
 }
+
+const VARY_ACCEPT: &[u8] = b"Vary: Accept\r\n";
 
 impl Policy {
     /// Resolves the options.
@@ -45,6 +53,9 @@ impl Policy {
         }
         let headers = Headers::new(&options.headers)?;
         let mut extra_lines = b"Cache-Control: no-cache\r\n".to_vec();
+        if options.spa {
+            extra_lines.extend_from_slice(VARY_ACCEPT);
+        }
         headers.write_for_made(&mut extra_lines);
         Ok(Self {
             indexes: options
@@ -56,6 +67,9 @@ impl Policy {
             extra_lines,
             headers,
             cache: options.cache,
+            has_gate: options.clean_urls,
+            spa: options.spa,
+            clean_urls: options.clean_urls,
             types,
         })
     }
@@ -68,6 +82,10 @@ impl Policy {
             out.extend_from_slice(b": ");
             out.extend_from_slice(cache_control(self.cache, false, path).as_bytes());
             out.extend_from_slice(b"\r\n");
+        }
+        // The root's index may stand for a missing page, which depends on what the client takes.
+        if self.spa && self.indexes.iter().any(|index| index == path) {
+            out.extend_from_slice(VARY_ACCEPT);
         }
         out.extend_from_slice(&given);
     }

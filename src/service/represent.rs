@@ -153,11 +153,7 @@ impl Http {
         write_unsatisfied_range(facts.size, &mut range);
         let mut reply = self.draft(Status::RANGE_NOT_SATISFIABLE, now);
         reply.head.field("Content-Range", &range);
-        reply.finish_page(
-            Some("the file has nothing in this range"),
-            &self.policy.extra_lines,
-            wish,
-        )
+        self.finish_error(reply, "the file has nothing in this range", wish, now)
     }
 }
 

@@ -146,13 +146,16 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Spa,
         long: "spa",
         help: "Answer missing pages with the root's index",
-        more: "For single-page apps: with 200, to requests that accept HTML. Missing assets stay 404.",
+        more: "For single-page apps: with 200, to requests that accept HTML by name, as browsers do for a page. \
+               Missing assets stay 404.",
         ..SITE
     },
     Row {
         id: Id::CleanUrls,
         long: "clean-urls",
         help: "Serve page.html as /page",
+        more: "/page.html and /index.html are redirected to their shorter names. A page goes before a directory of \
+               the same name.",
         ..SITE
     },
     Row {

@@ -3,4 +3,5 @@
 //! It may not know how a policy is kept. Invariant: each option has a test that fails without it.
 //! Read next: `headers.rs`.
 
+mod fallbacks;
 mod headers;
