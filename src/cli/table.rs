@@ -309,7 +309,6 @@ const LATER_VERBS: &[Verb] = &[
 const LATER_OPTIONS: &[Id] = &[
     Id::Cors,
     Id::Host,
-    Id::Redirects,
     Id::Auth,
     Id::Allow,
     Id::MaxPerAddress,

@@ -13,6 +13,7 @@ pub mod door;
 pub mod fallback;
 pub mod fresh;
 pub mod gate;
+pub mod given_file;
 pub mod headers;
 pub mod http_server;
 pub mod listing;
@@ -122,10 +123,11 @@ impl House {
         }
     }
 
-    /// SIGHUP: the log is opened again.
+    /// SIGHUP: the log is opened again, and the files that options name are read again.
     pub fn look_again(&mut self) {
         self.notify.reloading(clock::monotonic_micros());
         self.access.reopen();
+        self.http.policy.look_again();
         self.notify.ready();
     }
 

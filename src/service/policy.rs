@@ -4,16 +4,19 @@
 //! Invariant: a request pays only for what is switched on. Read next: `answer.rs`.
 
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::{CachePolicy, ServeOptions};
-use crate::limits::LINGER_TIMEOUT;
+use crate::limits::{LINGER_TIMEOUT, REDIRECTS_BYTES_MAX};
+use crate::protocol::http::redirects::Redirects;
 use crate::site::media::MediaTypes;
 
 use super::fresh::cache_control;
+use super::given_file::GivenFile;
 use super::headers::Headers;
 
-/// How requests are answered. Read by every request, written by none.
+/// How requests are answered. Read by every request; only SIGHUP changes anything in it.
 #[derive(Debug)]
 pub struct Policy {
     /// Names looked for in a directory, in this order.
@@ -32,6 +35,8 @@ pub struct Policy {
     pub spa: bool,
     /// Whether `/page` means `page.html`.
     pub clean_urls: bool,
+    /// Paths that lead elsewhere.
+    pub redirects: Option<GivenFile<Redirects>>,
     /// Media types by extension that win over all others.
     pub types: MediaTypes,
 }
@@ -51,6 +56,14 @@ impl Policy {
                 .add(&spec)
                 .map_err(|e| format!("--type {spec}: {e}"))?;
         }
+        let redirects = options
+            .redirects
+            .as_deref()
+            .map(|path| {
+                let parse = |file: &[u8]| Redirects::parse(file).map_err(|e| e.to_string());
+                GivenFile::open(path, REDIRECTS_BYTES_MAX, parse)
+            })
+            .transpose()?;
         let headers = Headers::new(&options.headers)?;
         let mut extra_lines = b"Cache-Control: no-cache\r\n".to_vec();
         if options.spa {
@@ -67,11 +80,24 @@ impl Policy {
             extra_lines,
             headers,
             cache: options.cache,
-            has_gate: options.clean_urls,
+            has_gate: options.clean_urls || redirects.is_some(),
             spa: options.spa,
             clean_urls: options.clean_urls,
+            redirects,
             types,
         })
+    }
+
+    /// Reads again what may have changed.
+    pub fn look_again(&mut self) {
+        if let Some(redirects) = &mut self.redirects {
+            redirects.again();
+        }
+    }
+
+    /// The files that are read again, for which the walls need a door.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.redirects.iter().map(GivenFile::path)
     }
 
     /// Appends the fields that options decide for the file at `path` within the site: of a 200, and of a 304 as well.

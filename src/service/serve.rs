@@ -84,8 +84,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let urls = addresses::urls(&listening);
     let access = open_log(options)?;
     let notify = Notify::from_env();
-    let walls = raise_walls(options, &site)?;
-    let mut start_up = start_up_lines(&site, &urls, &walls.to_string(), connections);
+    let http = http(options, site)?;
+    let walls = raise_walls(options, &http)?;
+    let mut start_up = start_up_lines(&http.site, &urls, &walls.to_string(), connections);
     if options.bind == Asked::Default && !only_inherited {
         start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
     }
@@ -93,7 +94,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let house = House::new(http(options, site)?, access, notify);
+    let house = House::new(http, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
     let mut event_loop = EventLoop::new(
         connections + listening.len() + stops.len(),
@@ -233,10 +234,14 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
     AccessLog::open(destination, format)
 }
 
-/// From here on nothing but the site can be read, nothing but the log written, and no other socket be opened.
-fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
+/// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
+/// be opened.
+fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     let mut walls = Walls::new();
-    walls.allow_reading(site.path());
+    walls.allow_reading(http.site.path());
+    for file in http.policy.files() {
+        walls.allow_reading(file);
+    }
     if let AskedLog::File(path) = &options.access_log {
         walls.allow_appending(path);
     }

@@ -189,7 +189,8 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "redirects",
         value: Value::File("FILE"),
         help: "Redirect as FILE says: from, to and status a line",
-        more: "Read again on SIGHUP; a bad file is refused and the old one kept.",
+        more: "/old.html /new.html 301, or /blog/* https://blog.example/* 308; the status is 301, 302, 303, 307 or \
+               308. Read again on SIGHUP; a bad file is refused and the old one kept.",
         ..SITE
     },
     Row {

@@ -5,3 +5,4 @@
 
 mod fallbacks;
 mod headers;
+mod redirects;
