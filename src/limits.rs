@@ -200,6 +200,12 @@ pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 6
 /// mistakes by the thousand should not be sent much for each.
 pub const ERROR_PAGE_BYTES_MAX: u64 = 256 * 1024;
 
+/// Seconds a browser may remember that scripts of other sites may ask (`Access-Control-Max-Age`): Chromium's most.
+pub const PREFLIGHT_SECONDS: u32 = 7200;
+
+/// Sites told apart by their hosts. Each holds its root open, which [`DESCRIPTORS_RESERVED`] must cover.
+pub const HOSTS_MAX: usize = 16;
+
 /// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
 /// between two turns of the loop, and must not be felt there.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;

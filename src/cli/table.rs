@@ -307,8 +307,6 @@ const LATER_VERBS: &[Verb] = &[
 
 /// The same for options of `serve`.
 const LATER_OPTIONS: &[Id] = &[
-    Id::Cors,
-    Id::Host,
     Id::Auth,
     Id::Allow,
     Id::MaxPerAddress,

@@ -21,6 +21,7 @@ use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
 use super::dates::Dates;
+use super::hosts::Hosts;
 use super::http_server::Note;
 use super::listing::ListingBody;
 use super::policy::{Patience, Policy};
@@ -30,10 +31,12 @@ use super::representation::{Content, Facts, Representation};
 /// What answering needs: the site, its cache, the policy.
 #[derive(Debug)]
 pub struct Http {
-    /// What is served.
+    /// What is served. Of several sites, the one that is in hand.
     pub site: Site,
-    /// What was served before.
+    /// What was served before from it.
     pub cache: Cache<Rc<Facts>>,
+    /// The other sites.
+    pub hosts: Hosts,
     /// What options switch on.
     pub policy: Policy,
     /// How long a connection may take for what.
@@ -50,7 +53,8 @@ pub struct Http {
     pub dates: Dates,
 }
 
-const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
+/// The methods that are answered.
+pub(super) const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
 
 impl Http {
     /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
@@ -85,6 +89,7 @@ impl Http {
 
     /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
     pub fn refuse(&mut self, refusal: Refusal, now: &Now) -> Reply {
+        self.enter(0);
         self.page(refusal, Wish::UNKNOWN, now)
     }
 
@@ -101,7 +106,10 @@ impl Http {
         };
         self.listing_turn.1 = left;
         let (piece, last) = match &mut out.note.listing {
-            Some(listing) => listing.step(&mut self.site, now.turn)?,
+            Some(listing) => {
+                self.enter(listing.site());
+                listing.step(&mut self.site, now.turn)?
+            }
             None => (Vec::new(), true),
         };
         out.produce(piece, if last { Body::Nothing } else { Body::Produced });
@@ -234,6 +242,7 @@ impl Http {
             reply.listing = Some(ListingBody::new(
                 opened.file.into(),
                 path,
+                self.hosts.in_hand(),
                 query,
                 self.site.shows_hidden(),
                 chunked,

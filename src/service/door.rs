@@ -97,7 +97,7 @@ impl Door {
     /// Descriptors or memory have run out. The cache gives back what it can; else the one who waits is told to come back, by way of the
     /// descriptor in reserve, and the door sleeps for a moment.
     fn exhausted(&mut self, error: &std::io::Error, cx: &mut Context<'_, Service>) -> Next {
-        if cx.shared.http.cache.give_up_descriptors() {
+        if cx.shared.http.give_up_descriptors() {
             return Next::Again(Deadline::Never);
         }
         if cx.shared.warn_rarely(cx.now.tick) {

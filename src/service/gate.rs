@@ -4,16 +4,24 @@
 //! connections. Invariant: whoever switched none of them on pays for one question.
 //! Read next: `fallback.rs`.
 
+use crate::limits::PREFLIGHT_SECONDS;
 use crate::protocol::http::request::{Method, Request};
+use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
 
-use super::answer::Http;
+use super::answer::{ALLOW, Http};
 use super::reply::{Reply, Wish};
 
 impl Http {
     /// The reply to a request that no file is needed for, or none may be given for.
     pub(super) fn before(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+        if !self.hosts.is_empty() {
+            self.enter_host(request.host);
+        }
+        if self.policy.cors && request.method == Method::Options {
+            return Some(self.preflight(wish, now));
+        }
         let asks = matches!(request.method, Method::Get | Method::Head);
         if asks && (self.policy.clean_urls || self.policy.redirects.is_some()) {
             // What cannot be decoded is refused further on.
@@ -26,6 +34,21 @@ impl Http {
             }
         }
         None
+    }
+
+    /// What a browser asks before it lets a script of another site send what a plain link would not (Fetch standard, CORS
+    /// protocol). Nothing here depends on cookies, so that anybody may read what anybody may have.
+    fn preflight(&mut self, wish: Wish, now: &Now) -> Reply {
+        let mut reply = self.draft(Status::NO_CONTENT, now);
+        reply
+            .head
+            .field("Allow", ALLOW)
+            .field("Access-Control-Allow-Origin", b"*")
+            .field("Access-Control-Allow-Methods", ALLOW)
+            // A star does not stand for Authorization.
+            .field("Access-Control-Allow-Headers", b"*, Authorization")
+            .field_number("Access-Control-Max-Age", PREFLIGHT_SECONDS.into());
+        reply.finish(wish, None)
     }
 
     /// What the file of redirects says of this path, whether something stands there or not.

@@ -16,6 +16,7 @@ use crate::site::listing::{DirectoryReader, Entry, EntryMeta, Listing, Order, Pr
 #[derive(Debug)]
 pub struct ListingBody {
     path: SitePath,
+    site: usize,
     json: bool,
     /// Whether pieces are framed as chunks (RFC 9112 §7.1); HTTP/1.0 reads until the connection closes.
     chunked: bool,
@@ -63,10 +64,11 @@ impl Page {
 }
 
 impl ListingBody {
-    /// The listing of `directory`, which stands at `path`.
+    /// The listing of `directory`, which stands at `path` of the site with this number.
     pub fn new(
         directory: OwnedFd,
         path: &SitePath,
+        site: usize,
         query: ListingQuery,
         hidden: bool,
         chunked: bool,
@@ -83,10 +85,16 @@ impl ListingBody {
         let reader = DirectoryReader::new(directory, order, hidden);
         Box::new(Self {
             path: path.clone(),
+            site,
             json: query.json,
             chunked,
             stage: Stage::Reading(Box::new(reader)),
         })
+    }
+
+    /// The number of the site that it lists.
+    pub fn site(&self) -> usize {
+        self.site
     }
 
     /// Makes the next piece, possibly an empty one, and says whether it is the last.

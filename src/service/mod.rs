@@ -15,6 +15,7 @@ pub mod fresh;
 pub mod gate;
 pub mod given_file;
 pub mod headers;
+pub mod hosts;
 pub mod http_server;
 pub mod listing;
 pub mod log_entry;

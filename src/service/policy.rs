@@ -35,11 +35,19 @@ pub struct Policy {
     pub spa: bool,
     /// Whether `/page` means `page.html`.
     pub clean_urls: bool,
+    /// Whether scripts of other sites may read replies.
+    pub cors: bool,
     /// Paths that lead elsewhere.
     pub redirects: Option<GivenFile<Redirects>>,
     /// Media types by extension that win over all others.
     pub types: MediaTypes,
 }
+
+const CACHE_CONTROL: &str = "Cache-Control";
+const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
+
+/// Scripts of any site may read the reply, and all of its fields.
+const ANYBODY: &[u8] = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n";
 
 const VARY_ACCEPT: &[u8] = b"Vary: Accept\r\n";
 
@@ -69,6 +77,9 @@ impl Policy {
         if options.spa {
             extra_lines.extend_from_slice(VARY_ACCEPT);
         }
+        if options.cors && !headers.has(ALLOW_ORIGIN) {
+            extra_lines.extend_from_slice(ANYBODY);
+        }
         headers.write_for_made(&mut extra_lines);
         Ok(Self {
             indexes: options
@@ -80,7 +91,11 @@ impl Policy {
             extra_lines,
             headers,
             cache: options.cache,
-            has_gate: options.clean_urls || redirects.is_some(),
+            has_gate: options.clean_urls
+                || options.cors
+                || redirects.is_some()
+                || !options.hosts.is_empty(),
+            cors: options.cors,
             spa: options.spa,
             clean_urls: options.clean_urls,
             redirects,
@@ -103,11 +118,17 @@ impl Policy {
     /// Appends the fields that options decide for the file at `path` within the site: of a 200, and of a 304 as well.
     pub fn write_lines(&self, path: &[u8], out: &mut Vec<u8>) {
         let mut given = Vec::new();
-        for name in self.headers.write(path, &["Cache-Control"], &mut given) {
-            out.extend_from_slice(name.as_bytes());
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(cache_control(self.cache, false, path).as_bytes());
-            out.extend_from_slice(b"\r\n");
+        for name in self
+            .headers
+            .write(path, &[CACHE_CONTROL, ALLOW_ORIGIN], &mut given)
+        {
+            if name == CACHE_CONTROL {
+                out.extend_from_slice(b"Cache-Control: ");
+                out.extend_from_slice(cache_control(self.cache, false, path).as_bytes());
+                out.extend_from_slice(b"\r\n");
+            } else if self.cors {
+                out.extend_from_slice(ANYBODY);
+            }
         }
         // The root's index may stand for a missing page, which depends on what the client takes.
         if self.spa && self.indexes.iter().any(|index| index == path) {

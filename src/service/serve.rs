@@ -6,15 +6,17 @@
 
 use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use log::LevelFilter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use crate::cli::{
-    AccessLog as AskedLog, Bind as Asked, BindAddress, Color, LogFormat, ServeOptions,
+    AccessLog as AskedLog, Bind as Asked, BindAddress, Color, HostRule, LogFormat, ServeOptions,
 };
-use crate::limits::{CACHE_DESCRIPTORS_MAX, REFUSALS_MAX};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
 use crate::process::listen::{Bind, Listening, listen};
 use crate::process::notify::Notify;
 use crate::process::walls::{Applied, Walls};
@@ -31,8 +33,10 @@ use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
 use super::dates::Dates;
 use super::door::Door;
+use super::hosts::{Host, Hosts};
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
+use super::representation::Facts;
 use super::signals::Signals;
 use super::{House, Service, logger};
 
@@ -86,7 +90,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let notify = Notify::from_env();
     let http = http(options, site)?;
     let walls = raise_walls(options, &http)?;
-    let mut start_up = start_up_lines(&http.site, &urls, &walls.to_string(), connections);
+    let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     if options.bind == Asked::Default && !only_inherited {
         start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
     }
@@ -157,9 +161,13 @@ fn start_logger(options: &ServeOptions) {
 }
 
 fn open_site(options: &ServeOptions) -> Result<Site, String> {
-    let path = options.path.display();
-    Site::open(&options.path, options.hidden).map_err(|e| {
-        let hint = match (e.kind(), options.path_resembles_verb) {
+    open_root(&options.path, options, options.path_resembles_verb)
+}
+
+fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<Site, String> {
+    let path = root.display();
+    Site::open(root, options.hidden).map_err(|e| {
+        let hint = match (e.kind(), verb) {
             (std::io::ErrorKind::NotFound, Some(verb)) => {
                 format!("; did you mean the command '{verb}'?")
             }
@@ -239,6 +247,9 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
 fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     let mut walls = Walls::new();
     walls.allow_reading(http.site.path());
+    for host in http.hosts.others() {
+        walls.allow_reading(host.site.path());
+    }
     for file in http.policy.files() {
         walls.allow_reading(file);
     }
@@ -248,10 +259,37 @@ fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     walls.raise()
 }
 
+/// The sites of `--host`, each with its share of the cache.
+fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
+    if options.hosts.len() > HOSTS_MAX {
+        return Err(format!("--host: more than {HOSTS_MAX} sites"));
+    }
+    let open = |rule: &HostRule| {
+        Ok(Host {
+            name: rule.name.as_bytes().into(),
+            site: open_root(&rule.directory, options, None)?,
+            cache: open_cache(options),
+        })
+    };
+    let hosts: Result<Vec<Host>, String> = options.hosts.iter().map(open).collect();
+    Hosts::new(hosts?)
+        .map_err(|name| format!("--host: {} has two sites", String::from_utf8_lossy(&name)))
+}
+
+/// A cache for one site of several.
+fn open_cache(options: &ServeOptions) -> Cache<Rc<Facts>> {
+    let sites = options.hosts.len() + 1;
+    Cache::new(
+        options.cache_bytes_max / sites,
+        (CACHE_DESCRIPTORS_MAX / sites).max(1),
+    )
+}
+
 fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     Ok(Http {
         site,
-        cache: Cache::new(options.cache_bytes_max, CACHE_DESCRIPTORS_MAX),
+        cache: open_cache(options),
+        hosts: open_hosts(options)?,
         policy: Policy::new(options)?,
         patience: Patience::new(options),
         head_bytes_max: options.head_bytes_max,
@@ -262,7 +300,8 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     })
 }
 
-fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize) -> String {
+fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize) -> String {
+    let site = &http.site;
     let opener = match site.opener() {
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
@@ -279,6 +318,10 @@ fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize)
         env!("CARGO_PKG_VERSION"),
         what.display()
     );
+    for host in http.hosts.others() {
+        let name = String::from_utf8_lossy(&host.name);
+        lines += &format!("  for {name}: {}\n", host.site.path().display());
+    }
     for url in urls {
         lines += &format!("  {url}\n");
     }

@@ -173,6 +173,7 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Cors,
         long: "cors",
         help: "Let scripts of other sites read the replies",
+        more: "With Access-Control-Allow-Origin: *, and an answer to what browsers ask beforehand.",
         ..SITE
     },
     Row {
@@ -181,7 +182,8 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("NAME=DIR"),
         repeat: Repeat::EachLine,
         help: "Serve DIR to those who ask for host NAME",
-        more: "Everybody else gets PATH.",
+        more: "Everybody else gets PATH. All other settings are the same; each site has its share of \
+               --cache-memory.",
         ..SITE
     },
     Row {

@@ -6,3 +6,4 @@
 mod fallbacks;
 mod headers;
 mod redirects;
+mod sites;
