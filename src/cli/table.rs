@@ -308,8 +308,6 @@ const LATER_VERBS: &[Verb] = &[
 /// The same for options of `serve`.
 const LATER_OPTIONS: &[Id] = &[
     Id::Auth,
-    Id::Allow,
-    Id::MaxPerAddress,
     Id::ProxyFrom,
     Id::ReusePort,
     Id::Health,

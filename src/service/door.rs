@@ -14,6 +14,7 @@ use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
 
 use super::Service;
+use super::guests::{Guest, Welcome};
 use super::http_server::HttpConnection;
 
 /// See the module.
@@ -21,12 +22,18 @@ use super::http_server::HttpConnection;
 pub struct Door {
     listener: Listener,
     number: u16,
+    /// Whether those who come have addresses: of a Unix socket its permissions say who may connect.
+    has_addresses: bool,
 }
 
 impl Door {
-    /// A door to the HTTP server; `number` tells it from others.
-    pub fn new(listener: Listener, number: u16) -> Self {
-        Self { listener, number }
+    /// A door to the HTTP server; `number` tells it from others, `has_addresses` says that it is none for a Unix socket.
+    pub fn new(listener: Listener, number: u16, has_addresses: bool) -> Self {
+        Self {
+            listener,
+            number,
+            has_addresses,
+        }
     }
 
     /// The socket, for registering it.
@@ -48,7 +55,41 @@ impl Door {
                 }
                 return Next::Room;
             }
-            match self.listener.accept(&mut cx.link) {
+            let accepted = self.listener.accept(&mut cx.link);
+            let mut seat = None;
+            if let Accepted::Newcomer(stream) = &accepted
+                && self.has_addresses
+                && cx.shared.guests.are_asked()
+            {
+                match cx
+                    .shared
+                    .guests
+                    .welcome(stream.peer().map(|peer| peer.ip()))
+                {
+                    Welcome::In => {}
+                    Welcome::Counted(taken) => seat = Some(taken),
+                    Welcome::Stranger => {
+                        debug!(
+                            "{} closed a connection: its address is not in --allow",
+                            cx.link.key
+                        );
+                        cx.shared.counters.strangers += 1;
+                        continue;
+                    }
+                    Welcome::TooMany => {
+                        debug!(
+                            "{} refused a connection: --max-per-address is reached",
+                            cx.link.key
+                        );
+                        cx.shared.counters.crowding += 1;
+                        if let Accepted::Newcomer(stream) = accepted {
+                            refuse(stream, cx.scratch);
+                        }
+                        continue;
+                    }
+                }
+            }
+            match accepted {
                 Accepted::Newcomer(stream) if full => {
                     debug!(
                         "{} refused a connection: --max-connections is reached, and nobody is idle",
@@ -76,10 +117,11 @@ impl Door {
                     cx.shared.counters.accepted += 1;
                     let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
                     let connection = HttpConnection::new(Stream::new(stream), self.number);
-                    cx.admit(
-                        Service::Http(connection),
-                        Next::Park(Side::Read, Deadline::At(deadline)),
-                    );
+                    let service = match seat {
+                        None => Service::Http(connection),
+                        Some(seat) => Service::Guest(Guest::new(connection, seat)),
+                    };
+                    cx.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
                 }
                 // What waited in the queue was promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,

@@ -14,6 +14,7 @@ pub mod fallback;
 pub mod fresh;
 pub mod gate;
 pub mod given_file;
+pub mod guests;
 pub mod headers;
 pub mod hosts;
 pub mod http_server;
@@ -42,6 +43,7 @@ use access_log::AccessLog;
 use answer::Http;
 use counters::{Close, Counters};
 use door::Door;
+use guests::{Guest, Guests};
 use http_server::HttpConnection;
 use record::Record;
 use signals::Signals;
@@ -75,6 +77,8 @@ pub fn run(command: Command) -> ExitCode {
 pub enum Service {
     /// A client's HTTP connection.
     Http(HttpConnection),
+    /// The same, counted by its address.
+    Guest(Box<Guest>),
     /// A listening socket.
     Door(Box<Door>),
     /// A signal.
@@ -93,6 +97,8 @@ const _: () = {
 pub struct House {
     /// The HTTP server: site, cache, policy.
     pub http: Http,
+    /// Who may connect.
+    pub guests: Guests,
     /// The access log.
     pub access: AccessLog,
     /// What has happened.
@@ -106,9 +112,10 @@ pub struct House {
 
 impl House {
     /// Puts together what is shared.
-    pub fn new(http: Http, access: AccessLog, notify: Notify) -> Self {
+    pub fn new(http: Http, guests: Guests, access: AccessLog, notify: Notify) -> Self {
         Self {
             http,
+            guests,
             access,
             counters: Counters::default(),
             notify,
@@ -160,6 +167,7 @@ impl Handler for Service {
     fn source(&mut self) -> Option<&mut dyn Source> {
         match self {
             Self::Http(connection) => Some(connection.transport()),
+            Self::Guest(guest) => Some(guest.connection.transport()),
             Self::Door(door) => Some(door.source()),
             Self::Signals(signals) => Some(signals.source()),
         }
@@ -168,6 +176,7 @@ impl Handler for Service {
     fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
         match self {
             Self::Http(connection) => connection.drive(cx),
+            Self::Guest(guest) => guest.drive(cx),
             Self::Door(door) => door.drive(cx),
             Self::Signals(signals) => signals.drive(cx),
         }
@@ -176,21 +185,25 @@ impl Handler for Service {
     fn is_background(&self) -> bool {
         match self {
             Self::Signals(_) => true,
-            Self::Http(_) | Self::Door(_) => false,
+            Self::Http(_) | Self::Guest(_) | Self::Door(_) => false,
         }
     }
 
     fn may_be_dropped(&self) -> bool {
         match self {
             Self::Http(connection) => connection.is_idle(),
+            Self::Guest(guest) => guest.connection.is_idle(),
             Self::Door(_) | Self::Signals(_) => false,
         }
     }
 
     fn dropped(&mut self, key: Key, shared: &mut House) {
-        if let Self::Http(connection) = self {
-            connection.dropped(key);
-            shared.counters.close(Close::MadeRoom);
-        }
+        let connection = match self {
+            Self::Http(connection) => connection,
+            Self::Guest(guest) => &guest.connection,
+            Self::Door(_) | Self::Signals(_) => return,
+        };
+        connection.dropped(key);
+        shared.counters.close(Close::MadeRoom);
     }
 }

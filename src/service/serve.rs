@@ -17,7 +17,7 @@ use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, BindAddress, Color, HostRule, LogFormat, ServeOptions,
 };
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
-use crate::process::listen::{Bind, Listening, listen};
+use crate::process::listen::{Address, Bind, Listening, listen};
 use crate::process::notify::Notify;
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
@@ -33,6 +33,7 @@ use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
 use super::dates::Dates;
 use super::door::Door;
+use super::guests::Guests;
 use super::hosts::{Host, Hosts};
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
@@ -98,7 +99,8 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let house = House::new(http, access, notify);
+    let guests = Guests::new(&options.allow, options.max_per_address);
+    let house = House::new(http, guests, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
     let mut event_loop = EventLoop::new(
         connections + listening.len() + stops.len(),
@@ -113,9 +115,14 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         add(&mut event_loop, Service::Signals(Box::new(signals)))?;
     }
     for (number, socket) in listening.into_iter().enumerate() {
+        let has_addresses = matches!(socket.address(), Address::Ip(_));
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Door::new(listener, u16::try_from(number).unwrap_or(u16::MAX));
+        let door = Door::new(
+            listener,
+            u16::try_from(number).unwrap_or(u16::MAX),
+            has_addresses,
+        );
         add(&mut event_loop, Service::Door(Box::new(door)))?;
     }
     if !options.quiet {

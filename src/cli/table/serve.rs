@@ -212,7 +212,8 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("CIDR"),
         repeat: Repeat::Each,
         help: "Only these addresses may connect",
-        more: "An address or a range, such as 192.168.0.0/16.",
+        more: "An address or a range, such as 192.168.0.0/16; all others are hung up on. Unix sockets have \
+               permissions instead.",
         ..ROW
     },
     Row {
@@ -222,6 +223,7 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("N"),
         default: "off",
         help: "At most N connections from one address",
+        more: "Further ones get 503. An IPv6 network of 64 bits counts as one address.",
         ..ROW
     },
     Row {

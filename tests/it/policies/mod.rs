@@ -4,6 +4,7 @@
 //! Read next: `headers.rs`.
 
 mod fallbacks;
+mod guests;
 mod headers;
 mod redirects;
 mod sites;
