@@ -309,11 +309,8 @@ const LATER_VERBS: &[Verb] = &[
 const LATER_OPTIONS: &[Id] = &[
     Id::Auth,
     Id::ProxyFrom,
-    Id::ReusePort,
-    Id::Health,
     Id::Status,
     Id::StatusFrom,
-    Id::User,
     Id::With,
 ];
 

@@ -39,6 +39,8 @@ pub struct Http {
     pub hosts: Hosts,
     /// What options switch on.
     pub policy: Policy,
+    /// Whether the first signal to stop has come: for the health check.
+    pub stopping: bool,
     /// How long a connection may take for what.
     pub patience: Patience,
     /// Longest head, in bytes.

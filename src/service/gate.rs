@@ -16,13 +16,16 @@ use super::reply::{Reply, Wish};
 impl Http {
     /// The reply to a request that no file is needed for, or none may be given for.
     pub(super) fn before(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+        let asks = matches!(request.method, Method::Get | Method::Head);
+        if asks && self.policy.health.as_deref() == Some(request.target.path) {
+            return Some(self.health(wish, now));
+        }
         if !self.hosts.is_empty() {
             self.enter_host(request.host);
         }
         if self.policy.cors && request.method == Method::Options {
             return Some(self.preflight(wish, now));
         }
-        let asks = matches!(request.method, Method::Get | Method::Head);
         if asks && (self.policy.clean_urls || self.policy.redirects.is_some()) {
             // What cannot be decoded is refused further on.
             let path = SitePath::decode(request.target.path).ok()?;
@@ -34,6 +37,23 @@ impl Http {
             }
         }
         None
+    }
+
+    /// Whether it is well, for a load balancer: 503 from the first signal to stop on.
+    fn health(&mut self, wish: Wish, now: &Now) -> Reply {
+        let (status, body) = if self.stopping {
+            (Status::UNAVAILABLE, &b"stopping\n"[..])
+        } else {
+            (Status::OK, &b"ok\n"[..])
+        };
+        let mut reply = self.draft(status, now);
+        reply
+            .head
+            .field("Content-Type", b"text/plain; charset=utf-8")
+            .field("X-Content-Type-Options", b"nosniff")
+            .field("Cache-Control", b"no-store")
+            .field_number("Content-Length", body.len() as u64);
+        reply.finish(wish, Some(body))
     }
 
     /// What a browser asks before it lets a script of another site send what a plain link would not (Fetch standard, CORS

@@ -35,6 +35,8 @@ pub struct Policy {
     pub spa: bool,
     /// Whether `/page` means `page.html`.
     pub clean_urls: bool,
+    /// The path at which health is answered.
+    pub health: Option<Vec<u8>>,
     /// Whether scripts of other sites may read replies.
     pub cors: bool,
     /// Paths that lead elsewhere.
@@ -93,8 +95,10 @@ impl Policy {
             cache: options.cache,
             has_gate: options.clean_urls
                 || options.cors
+                || options.health.is_some()
                 || redirects.is_some()
                 || !options.hosts.is_empty(),
+            health: options.health.clone().map(String::into_bytes),
             cors: options.cors,
             spa: options.spa,
             clean_urls: options.clean_urls,

@@ -19,6 +19,7 @@ use crate::cli::{
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
 use crate::process::listen::{Address, Bind, Listening, listen};
 use crate::process::notify::Notify;
+use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
 use crate::reactor::event_loop::EventLoop;
@@ -57,7 +58,9 @@ pub fn run(options: &ServeOptions) -> ExitCode {
 
 /// `--check`: everything is validated that can be without taking a port, and the settings are printed.
 fn check(options: &ServeOptions) -> ExitCode {
-    if let Err(line) = open_site(options).and_then(|site| http(options, site)) {
+    let user = options.user.as_deref().map(User::find).transpose();
+    let http = open_site(options).and_then(|site| http(options, site));
+    if let Err(line) = user.and(http) {
         let _ = writeln!(std::io::stderr(), "idler: {line}");
         return ExitCode::FAILURE;
     }
@@ -203,7 +206,8 @@ pub(super) fn words_of(error: &std::io::Error) -> String {
 fn open_sockets(options: &ServeOptions) -> Result<Vec<Listening>, String> {
     let given = match &options.bind {
         Asked::Default => {
-            return listen(&[Bind::Loopback], options.port, false).map_err(|e| e.to_string());
+            return listen(&[Bind::Loopback], options.port, options.reuse_port)
+                .map_err(|e| e.to_string());
         }
         Asked::Given(given) => given,
     };
@@ -228,9 +232,9 @@ fn open_sockets(options: &ServeOptions) -> Result<Vec<Listening>, String> {
             }),
         }
     }
-    let mut all = listen(&sharing, options.port, false).map_err(|e| e.to_string())?;
+    let mut all = listen(&sharing, options.port, options.reuse_port).map_err(|e| e.to_string())?;
     for (bind, port) in own {
-        all.extend(listen(&[bind], port, false).map_err(|e| e.to_string())?);
+        all.extend(listen(&[bind], port, options.reuse_port).map_err(|e| e.to_string())?);
     }
     Ok(all)
 }
@@ -253,6 +257,13 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
 /// be opened.
 fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     let mut walls = Walls::new();
+    let user = options.user.as_deref().map(User::find).transpose()?;
+    if let Some(warning) = warning_for_root(user.as_ref()) {
+        log::warn!("{warning}");
+    }
+    if let Some(user) = user {
+        walls.become_user(user);
+    }
     walls.allow_reading(http.site.path());
     for host in http.hosts.others() {
         walls.allow_reading(host.site.path());
@@ -300,6 +311,7 @@ fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         policy: Policy::new(options)?,
         patience: Patience::new(options),
         head_bytes_max: options.head_bytes_max,
+        stopping: false,
         boundaries: RandomState::new(),
         boundary_count: 0,
         listing_turn: (0, 0),

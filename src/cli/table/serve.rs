@@ -373,6 +373,8 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "health",
         value: Value::Text("/PATH"),
         help: "Answer 200 at this path, 503 while stopping",
+        more: "To everybody who may connect, for any host, and without a password. Give load balancers time with \
+               --drain-delay.",
         ..ROW
     },
     Row {

@@ -6,5 +6,6 @@
 mod fallbacks;
 mod guests;
 mod headers;
+mod operation;
 mod redirects;
 mod sites;
