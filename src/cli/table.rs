@@ -298,21 +298,10 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
 }
 
 /// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
-const LATER_VERBS: &[Verb] = &[
-    Verb::Crowd,
-    Verb::Explain,
-    Verb::Precompress,
-    Verb::Password,
-];
+const LATER_VERBS: &[Verb] = &[Verb::Crowd, Verb::Explain, Verb::Precompress];
 
 /// The same for options of `serve`.
-const LATER_OPTIONS: &[Id] = &[
-    Id::Auth,
-    Id::ProxyFrom,
-    Id::Status,
-    Id::StatusFrom,
-    Id::With,
-];
+const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom, Id::With];
 
 /// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
 fn is_later<T: PartialEq>(later: &[T], row: &T) -> bool {

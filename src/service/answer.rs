@@ -20,6 +20,7 @@ use crate::site::cache::{Cache, Kept};
 use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
+use super::auth::Auth;
 use super::dates::Dates;
 use super::hosts::Hosts;
 use super::http_server::Note;
@@ -39,6 +40,8 @@ pub struct Http {
     pub hosts: Hosts,
     /// What options switch on.
     pub policy: Policy,
+    /// Who may see the site; everybody if there is none.
+    pub auth: Option<Auth>,
     /// Whether the first signal to stop has come: for the health check.
     pub stopping: bool,
     /// How long a connection may take for what.

@@ -4,13 +4,15 @@
 //! connections. Invariant: whoever switched none of them on pays for one question.
 //! Read next: `fallback.rs`.
 
-use crate::limits::PREFLIGHT_SECONDS;
+use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
+use crate::protocol::http::basic::Credentials;
 use crate::protocol::http::request::{Method, Request};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
 
 use super::answer::{ALLOW, Http};
+use super::auth::Verdict;
 use super::reply::{Reply, Wish};
 
 impl Http {
@@ -26,6 +28,9 @@ impl Http {
         if self.policy.cors && request.method == Method::Options {
             return Some(self.preflight(wish, now));
         }
+        if let Some(reply) = self.lock(request, wish, now) {
+            return Some(reply);
+        }
         if asks && (self.policy.clean_urls || self.policy.redirects.is_some()) {
             // What cannot be decoded is refused further on.
             let path = SitePath::decode(request.target.path).ok()?;
@@ -37,6 +42,45 @@ impl Http {
             }
         }
         None
+    }
+
+    /// What is said to those who have not the password (RFC 9110 §11.6.1, RFC 7617).
+    fn lock(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+        let auth = self.auth.as_mut()?;
+        let verdict = match Credentials::read(request.headers) {
+            Some(credentials) => auth.check(&credentials, now),
+            None => Verdict::Wrong,
+        };
+        let (status, why) = match verdict {
+            Verdict::Right => return None,
+            Verdict::Wrong => (
+                Status::UNAUTHORIZED,
+                "this site asks for a name and a password",
+            ),
+            Verdict::Later => (
+                Status::TOO_MANY_REQUESTS,
+                "too many passwords were tried; try again in a second",
+            ),
+        };
+        let mut reply = self.draft(status, now);
+        match verdict {
+            Verdict::Right | Verdict::Wrong => reply.head.field(
+                "WWW-Authenticate",
+                b"Basic realm=\"idler\", charset=\"UTF-8\"",
+            ),
+            Verdict::Later => reply
+                .head
+                .field_number("Retry-After", RETRY_AFTER_SECONDS.into()),
+        };
+        Some(self.finish_error(reply, why, wish, now))
+    }
+
+    /// SIGHUP: the files that options name are read again.
+    pub fn look_again(&mut self) {
+        self.policy.look_again();
+        if let Some(auth) = &mut self.auth {
+            auth.look_again();
+        }
     }
 
     /// Whether it is well, for a load balancer: 503 from the first signal to stop on.

@@ -35,6 +35,8 @@ pub struct Policy {
     pub spa: bool,
     /// Whether `/page` means `page.html`.
     pub clean_urls: bool,
+    /// Whether only some may see the site, so that shared caches must not keep it.
+    pub private: bool,
     /// The path at which health is answered.
     pub health: Option<Vec<u8>>,
     /// Whether scripts of other sites may read replies.
@@ -95,9 +97,11 @@ impl Policy {
             cache: options.cache,
             has_gate: options.clean_urls
                 || options.cors
+                || options.auth.is_some()
                 || options.health.is_some()
                 || redirects.is_some()
                 || !options.hosts.is_empty(),
+            private: options.auth.is_some(),
             health: options.health.clone().map(String::into_bytes),
             cors: options.cors,
             spa: options.spa,
@@ -128,7 +132,7 @@ impl Policy {
         {
             if name == CACHE_CONTROL {
                 out.extend_from_slice(b"Cache-Control: ");
-                out.extend_from_slice(cache_control(self.cache, false, path).as_bytes());
+                out.extend_from_slice(cache_control(self.cache, self.private, path).as_bytes());
                 out.extend_from_slice(b"\r\n");
             } else if self.cors {
                 out.extend_from_slice(ANYBODY);

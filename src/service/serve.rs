@@ -32,6 +32,7 @@ use crate::site::open::Opener;
 
 use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
+use super::auth::Auth;
 use super::dates::Dates;
 use super::door::Door;
 use super::guests::Guests;
@@ -268,7 +269,7 @@ fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     for host in http.hosts.others() {
         walls.allow_reading(host.site.path());
     }
-    for file in http.policy.files() {
+    for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
         walls.allow_reading(file);
     }
     if let AskedLog::File(path) = &options.access_log {
@@ -303,14 +304,35 @@ fn open_cache(options: &ServeOptions) -> Cache<Rc<Facts>> {
     )
 }
 
+/// The file of users, which must not be one that is served.
+fn open_auth(options: &ServeOptions, site: &Site, hosts: &Hosts) -> Result<Option<Auth>, String> {
+    let Some(path) = &options.auth else {
+        return Ok(None);
+    };
+    let auth = Auth::open(path)?;
+    let sites = hosts.others().map(|host| &host.site).chain([site]);
+    let roots = sites.filter_map(|site| site.path().canonicalize().ok());
+    let real = path.canonicalize();
+    if real.is_ok_and(|real| roots.into_iter().any(|root| real.starts_with(root))) {
+        return Err(format!(
+            "--auth {}: this file would be served; put it outside of the site",
+            path.display()
+        ));
+    }
+    Ok(Some(auth))
+}
+
 fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
+    let hosts = open_hosts(options)?;
+    let auth = open_auth(options, &site, &hosts)?;
     Ok(Http {
         site,
         cache: open_cache(options),
-        hosts: open_hosts(options)?,
+        hosts,
         policy: Policy::new(options)?,
         patience: Patience::new(options),
         head_bytes_max: options.head_bytes_max,
+        auth,
         stopping: false,
         boundaries: RandomState::new(),
         boundary_count: 0,

@@ -201,8 +201,9 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "auth",
         value: Value::File("FILE"),
         help: "Ask for a name and password of FILE",
-        more: "Its lines are made by idler password. Read again on SIGHUP; a bad file is refused and the \
-               old one kept.",
+        more: "Its lines are made by idler password, or by htpasswd -B -C 5. Names and passwords travel in the \
+               clear: put idler behind something that speaks TLS. Read again on SIGHUP; a bad file is refused and \
+               the old one kept.",
         ..ROW
     },
     Row {

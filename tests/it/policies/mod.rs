@@ -3,6 +3,7 @@
 //! It may not know how a policy is kept. Invariant: each option has a test that fails without it.
 //! Read next: `headers.rs`.
 
+mod auth;
 mod fallbacks;
 mod guests;
 mod headers;
