@@ -277,8 +277,36 @@ pub const LOG_FIELD_BYTES_MAX: usize = 2048;
 /// than clients send anything.
 pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// Redirects that `idler get` follows; more are a loop, or as good as one.
+pub const FOLLOWED_REDIRECTS_MAX: u32 = 10;
+
+/// How long a client waits for a connection before it tries the next address.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Silence that stands for the end of an answer where its server does not close.
+pub const CLIENT_QUIET: Duration = Duration::from_secs(1);
+
+/// How long a client waits for the answer to a datagram before it asks again.
+pub const DATAGRAM_RETRY: Duration = Duration::from_secs(1);
+
+/// How often a progress bar is drawn. Ten times a second looks like motion.
+pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Longest message, in bytes: what the programs of the courses receive in one call.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
+
+/// How long it must be quiet for a message to count as whole, if its sender has not ended its side. Long
+/// beside what the network may put between two pieces, short for who waits for the answer.
+pub const MESSAGE_QUIET: Duration = Duration::from_millis(100);
+
+/// How long a client may take for its whole message.
+pub const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Largest file that a client receives, in bytes: 16 GiB. A sender without end would fill the disk.
+pub const TRANSFER_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
+
+/// Names tried for a temporary file before giving up.
+pub const TEMPORARY_NAMES_MAX: u32 = 100;
 
 /// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
 pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
@@ -286,12 +314,13 @@ pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
 /// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
 pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Largest ping, in bytes: what one UDP datagram over IPv4 holds (65,535 less 20 and 8 of headers).
-pub const PING_BYTES_MAX: usize = 65_507;
-
 /// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
 /// usual one a second this is more than an hour.
 pub const PING_WINDOW: usize = 4096;
+
+/// How long a ping client listens for duplicates of the last reply before it sums up (or twice the
+/// longest round trip, if that is more).
+pub const PING_QUIET: Duration = Duration::from_millis(100);
 
 /// Replies a ping server holds back at once (delayed or to be reordered); more are dropped and counted.
 pub const PING_HELD_MAX: usize = 4096;

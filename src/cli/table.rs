@@ -301,7 +301,7 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
 const LATER_VERBS: &[Verb] = &[Verb::Crowd, Verb::Explain, Verb::Precompress];
 
 /// The same for options of `serve`.
-const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom, Id::With];
+const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom];
 
 /// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
 fn is_later<T: PartialEq>(later: &[T], row: &T) -> bool {

@@ -7,6 +7,7 @@
 //! `walls.rs`.
 
 pub mod addresses;
+pub mod datagrams;
 pub mod descriptors;
 pub mod inherited;
 pub mod listen;

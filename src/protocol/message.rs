@@ -13,9 +13,6 @@ use std::fmt::Write as _;
 
 use crate::limits::MESSAGE_BYTES_MAX;
 
-/// What the client asks unless told otherwise.
-pub const QUESTION: &str = "can you hear me?";
-
 /// What the server answers unless told otherwise.
 pub const ANSWER: &str = "Yes";
 

@@ -17,10 +17,11 @@ pub struct Tick(pub(crate) u32);
 const FURTHEST_MILLIS: u32 = (1 << 30) - 1;
 
 impl Tick {
-    /// The tick `duration` later, rounded up to the millisecond, 12 days at most.
+    /// The tick by which `duration` has passed for certain, 12 days at most: rounded up, and one more, since
+    /// part of the present millisecond is over.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
+        let millis = duration.as_nanos().div_ceil(1_000_000) + 1;
         let millis = u32::try_from(millis)
             .unwrap_or(u32::MAX)
             .min(FURTHEST_MILLIS);

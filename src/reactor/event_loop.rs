@@ -199,7 +199,7 @@ impl<H: Handler> EventLoop<H> {
                 reason = "slots are numbered below SLOTS_MAX"
             )]
             let key = key as u32;
-            trace!("{} event {:?}", Key(key), slot.ready);
+            trace!("{} event: {:?}", Key(key), slot.ready);
             if slot
                 .place
                 .parked_on()
@@ -239,6 +239,7 @@ impl<H: Handler> EventLoop<H> {
             };
             let next = slot.handler.drive(&mut cx);
             slot.ready = cx.link.ready;
+            trace!("{} next: {next:?}", Key(key));
             self.place(key, next);
         }
     }
@@ -322,20 +323,33 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    /// Asks parked handlers near their deadline to leave, one for each that waits for room: how many
-    /// newcomers there are nobody knows, and nobody leaves for one who does not come. Bounded by [`ROOM_LOOK_MAX`].
+    /// Asks the parked handlers nearest to their deadline to leave, one for each that waits for room. Bounded by
+    /// [`ROOM_LOOK_MAX`] for each.
     fn make_room(&mut self) {
-        for key in self.wheel.earliest(ROOM_LOOK_MAX) {
-            let Some(slot) = self.slots.get_mut(key as usize) else {
-                continue;
+        for _ in 0..self.waiting_for_room.len() {
+            let slots = &self.slots;
+            let idle = |&key: &u32| {
+                slots
+                    .get(key as usize)
+                    .is_some_and(|s| s.place.parked_on().is_some() && s.handler.may_be_dropped())
             };
-            if slot.place.parked_on().is_some() && slot.handler.may_be_dropped() {
+            let left = |&key: &u32| {
+                slots
+                    .get(key as usize)
+                    .map(|s| s.deadline.millis_from(self.now.tick))
+            };
+            let Some(key) = self
+                .wheel
+                .earliest(ROOM_LOOK_MAX)
+                .filter(idle)
+                .min_by_key(left)
+            else {
+                break;
+            };
+            if let Some(slot) = self.slots.get_mut(key as usize) {
                 slot.handler.dropped(Key(key), &mut self.shared);
                 slot.place = Place::Leaving;
                 self.leaving.push(key);
-                if self.leaving.len() == self.waiting_for_room.len() {
-                    break;
-                }
             }
         }
     }

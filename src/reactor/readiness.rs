@@ -8,6 +8,7 @@
 //! Invariant: a bit is cleared only after the kernel has said that there is nothing more.
 //! Read next: `stream.rs`.
 
+use std::fmt;
 use std::io;
 
 use crate::limits::{CALL_COST_BYTES, INTERRUPTED_RETRIES_MAX};
@@ -26,7 +27,7 @@ pub enum Side {
 }
 
 /// What is known of a socket since its last would-block.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Readiness(u8);
 
 impl Readiness {
@@ -87,6 +88,21 @@ impl Readiness {
             Side::Write => Self::WRITE,
             Side::Either => Self::READ | Self::WRITE,
         };
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = [
+            (Self::READ, "read"),
+            (Self::WRITE, "write"),
+            (Self::ENDED, "ended"),
+        ];
+        let set = bits
+            .iter()
+            .filter(|(bit, _)| self.0 & bit != 0)
+            .map(|(_, name)| *name);
+        f.write_str(&set.collect::<Vec<_>>().join("+"))
     }
 }
 

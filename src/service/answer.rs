@@ -146,35 +146,50 @@ impl Http {
             Err(refusal) => return self.page(refusal, wish, now),
         };
         match self.site.find(&path, now.turn) {
-            Found::File(opened) => self.file(request, &path, opened, wish, now),
+            Found::File(opened) => self.file(request, &path, &path, opened, wish, now),
             Found::Directory(_) if !path.is_directory() => self
                 .page_without_html(request, &path, wish, now)
-                .unwrap_or_else(|| self.to_directory(request, &path, wish, now)),
+                .unwrap_or_else(|| self.redirect_to_directory(request, &path, wish, now)),
             Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
             Found::Missing => self.missing(request, &path, wish, now),
-            other => self.not_found(&other, wish, now),
+            other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+                self.not_found(&other, wish, now)
+            }
         }
     }
 
-    /// A file, just opened.
+    /// The file at `path`, just opened: what was `asked` for, or its index.
     fn file(
         &mut self,
         request: &Request<'_>,
+        asked: &SitePath,
         path: &SitePath,
         opened: Opened,
         wish: Wish,
         now: &Now,
     ) -> Reply {
-        match self.load(request.target.path, path, opened, now) {
-            Ok(found) => self.represent(request, &found, wish, now),
+        match self.load(path, opened, now) {
+            Ok(found) => {
+                // Who finds each file under one spelling only cannot be made to keep it under a thousand. And an index that is
+                // not the first choice would have to give way as soon as a better one appears.
+                let is_first = asked == path
+                    || self
+                        .policy
+                        .indexes
+                        .first()
+                        .is_some_and(|first| path.name() == first);
+                if is_first && request.target.path == asked.to_url().as_bytes() {
+                    self.keep(request.target.path, path, &found, now);
+                }
+                self.represent(request, &found, wish, now)
+            }
             Err(e) => self.not_found(&Found::Failed(e), wish, now),
         }
     }
 
-    /// What was just opened at `path`, kept for the next who asks for `raw`.
+    /// What was just opened at `path`.
     pub(super) fn load(
         &mut self,
-        raw: &[u8],
         path: &SitePath,
         opened: Opened,
         now: &Now,
@@ -185,9 +200,7 @@ impl Http {
             path.as_bytes()
         };
         let date = *self.dates.header(now.wall);
-        let found = Representation::load(inner, opened, &self.policy, &date, now.wall)?;
-        self.keep(raw, path, &found, now);
-        Ok(found)
+        Representation::load(inner, opened, &self.policy, &date, now.wall)
     }
 
     /// A directory: the first of its indexes, or a list of what is in it.
@@ -202,9 +215,11 @@ impl Http {
         for i in 0..self.policy.indexes.len() {
             let index = path.join(&self.policy.indexes[i]);
             match self.site.find(&index, now.turn) {
-                Found::File(opened) => return self.file(request, &index, opened, wish, now),
+                Found::File(opened) => return self.file(request, path, &index, opened, wish, now),
                 Found::Missing | Found::Directory(_) => {}
-                other => return self.not_found(&other, wish, now),
+                other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+                    return self.not_found(&other, wish, now);
+                }
             }
         }
         if !self.policy.listing {
@@ -258,7 +273,7 @@ impl Http {
 
     /// A directory that was asked for without its slash: relative links in it would lead astray. The path is our own spelling, which
     /// begins with one slash, so that it cannot name another host.
-    fn to_directory(
+    fn redirect_to_directory(
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
@@ -296,9 +311,8 @@ impl Http {
         self.page(refusal, wish, now)
     }
 
-    /// Keeps it for next time, under the raw path of the request, if that is the one way to write it: so each
-    /// file is kept once, however a client spells it.
-    fn keep(&mut self, raw: &[u8], path: &SitePath, found: &Representation, now: &Now) {
+    /// Keeps it for next time, under the raw path of the request.
+    pub(super) fn keep(&mut self, raw: &[u8], path: &SitePath, found: &Representation, now: &Now) {
         let Some(identity) = found.settled(now.wall) else {
             return;
         };

@@ -14,7 +14,7 @@ use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
 
 use super::Service;
-use super::guests::{Guest, Welcome};
+use super::guests::{Guest, Seat, Welcome};
 use super::http_server::HttpConnection;
 
 /// See the module.
@@ -24,6 +24,8 @@ pub struct Door {
     number: u16,
     /// Whether those who come have addresses: of a Unix socket its permissions say who may connect.
     has_addresses: bool,
+    /// Accepted, but there was no room: waiting for somebody to leave.
+    waiting: Option<(TcpStream, Option<Seat>)>,
 }
 
 impl Door {
@@ -33,6 +35,7 @@ impl Door {
             listener,
             number,
             has_addresses,
+            waiting: None,
         }
     }
 
@@ -43,85 +46,21 @@ impl Door {
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+        if let Some((stream, seat)) = self.waiting.take() {
+            self.admit(stream, seat, cx);
+        }
         loop {
-            let full = cx.room == 0;
-            if full && !cx.no_room {
-                if cx.stage == Stage::Stopping {
-                    return Next::Leave;
-                }
-                // Only who really waits is worth somebody's place.
-                if !cx.link.ready.is(Side::Read) {
-                    return Next::Park(Side::Read, Deadline::Never);
-                }
-                return Next::Room;
-            }
-            let accepted = self.listener.accept(&mut cx.link);
-            let mut seat = None;
-            if let Accepted::Newcomer(stream) = &accepted
-                && self.has_addresses
-                && cx.shared.guests.are_asked()
-            {
-                match cx
-                    .shared
-                    .guests
-                    .welcome(stream.peer().map(|peer| peer.ip()))
-                {
-                    Welcome::In => {}
-                    Welcome::Counted(taken) => seat = Some(taken),
-                    Welcome::Stranger => {
-                        debug!(
-                            "{} closed a connection: its address is not in --allow",
-                            cx.link.key
-                        );
-                        cx.shared.counters.strangers += 1;
-                        continue;
-                    }
-                    Welcome::TooMany => {
-                        debug!(
-                            "{} refused a connection: --max-per-address is reached",
-                            cx.link.key
-                        );
-                        cx.shared.counters.crowding += 1;
-                        if let Accepted::Newcomer(stream) = accepted {
-                            refuse(stream, cx.scratch);
-                        }
-                        continue;
-                    }
-                }
-            }
-            match accepted {
-                Accepted::Newcomer(stream) if full => {
-                    debug!(
-                        "{} refused a connection: --max-connections is reached, and nobody is idle",
-                        cx.link.key
-                    );
-                    cx.shared.counters.refused += 1;
-                    if cx.spare == 0 {
-                        refuse(stream, cx.scratch);
-                        continue;
-                    }
-                    let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
-                    let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
-                    let connection = HttpConnection::refused(
-                        Stream::new(stream),
-                        self.number,
-                        reply,
-                        cx.now.tick,
-                    );
-                    cx.admit(
-                        Service::Http(connection),
-                        Next::Park(Side::Write, Deadline::At(deadline)),
-                    );
-                }
+            match self.listener.accept(&mut cx.link) {
                 Accepted::Newcomer(stream) => {
-                    cx.shared.counters.accepted += 1;
-                    let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
-                    let connection = HttpConnection::new(Stream::new(stream), self.number);
-                    let service = match seat {
-                        None => Service::Http(connection),
-                        Some(seat) => Service::Guest(Guest::new(connection, seat)),
+                    let Some((stream, seat)) = self.welcome(stream, cx) else {
+                        continue;
                     };
-                    cx.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
+                    if cx.room == 0 && !cx.no_room && cx.stage != Stage::Stopping {
+                        // Only one who is really here is worth somebody's place.
+                        self.waiting = Some((stream, seat));
+                        return Next::Room;
+                    }
+                    self.admit(stream, seat, cx);
                 }
                 // What waited in the queue was promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
@@ -134,6 +73,71 @@ impl Door {
                 }
             }
         }
+    }
+
+    /// Asks a newcomer who it is, if that is to be known: before it can cost anybody else a place. Whoever is not welcome is gone.
+    fn welcome(
+        &self,
+        stream: TcpStream,
+        cx: &mut Context<'_, Service>,
+    ) -> Option<(TcpStream, Option<Seat>)> {
+        if !self.has_addresses || !cx.shared.guests.are_asked() {
+            return Some((stream, None));
+        }
+        let peer = stream.peer().map(|peer| peer.ip());
+        match cx.shared.guests.welcome(peer) {
+            Welcome::In => Some((stream, None)),
+            Welcome::Counted(seat) => Some((stream, Some(seat))),
+            Welcome::Stranger => {
+                debug!(
+                    "{} closed a connection: its address is not in --allow",
+                    cx.link.key
+                );
+                cx.shared.counters.strangers += 1;
+                None
+            }
+            Welcome::TooMany => {
+                debug!(
+                    "{} refused a connection: --max-per-address is reached",
+                    cx.link.key
+                );
+                cx.shared.counters.crowding += 1;
+                refuse(stream, cx.scratch);
+                None
+            }
+        }
+    }
+
+    /// Gives a newcomer a slot; or, if there is none, a seat in which it is told so; or tells it at once.
+    fn admit(&self, stream: TcpStream, seat: Option<Seat>, cx: &mut Context<'_, Service>) {
+        if cx.room > 0 {
+            cx.shared.counters.accepted += 1;
+            let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
+            let connection = HttpConnection::new(Stream::new(stream), self.number);
+            let service = match seat {
+                None => Service::Http(connection),
+                Some(seat) => Service::Guest(Guest::new(connection, seat)),
+            };
+            cx.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
+            return;
+        }
+        debug!(
+            "{} refused a connection: --max-connections is reached, and nobody is idle",
+            cx.link.key
+        );
+        cx.shared.counters.refused += 1;
+        if cx.spare == 0 {
+            refuse(stream, cx.scratch);
+            return;
+        }
+        let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
+        let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
+        let connection =
+            HttpConnection::refused(Stream::new(stream), self.number, reply, cx.now.tick);
+        cx.admit(
+            Service::Http(connection),
+            Next::Park(Side::Write, Deadline::At(deadline)),
+        );
     }
 
     /// Descriptors or memory have run out. The cache gives back what it can; else the one who waits is told to come back, by way of the

@@ -62,7 +62,7 @@ impl Http {
 
     /// `/about.html` and `/index.html` have a shorter name, and only that is used. They are found out by asking whether
     /// that name leads to the same file: where `about` is a file itself, `about.html` keeps its name.
-    pub(super) fn to_clean_url(
+    pub(super) fn redirect_to_clean_url(
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
@@ -89,7 +89,8 @@ impl Http {
         } else {
             clean
         };
-        if clean.name().is_empty() && !is_index || !is_index && self.is_file(&clean, now) {
+        // A file named `.html` has no other name.
+        if !is_index && (clean.name().is_empty() || self.is_file(&clean, now)) {
             return None;
         }
         let mut location = clean.to_url().into_bytes();
@@ -147,7 +148,9 @@ impl Http {
                 let Found::File(opened) = self.site.find(path, now.turn) else {
                     return None;
                 };
-                self.load(&raw, path, opened, now).ok()?
+                let found = self.load(path, opened, now).ok()?;
+                self.keep(&raw, path, &found, now);
+                found
             }
         };
         (found.facts.size <= ERROR_PAGE_BYTES_MAX).then_some(found)

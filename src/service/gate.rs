@@ -38,7 +38,7 @@ impl Http {
                 return Some(reply);
             }
             if self.policy.clean_urls {
-                return self.to_clean_url(request, &path, wish, now);
+                return self.redirect_to_clean_url(request, &path, wish, now);
             }
         }
         None

@@ -183,3 +183,6 @@ fn close_failed(cx: &mut Context<'_, Service>, error: &std::io::Error) -> Step {
     cx.shared.counters.close(Close::Error);
     Step::go(State::Closed)
 }
+
+#[cfg(test)]
+mod tests;

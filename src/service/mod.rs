@@ -8,8 +8,11 @@
 pub mod access_log;
 pub mod answer;
 pub mod auth;
+pub mod client;
+pub mod companion;
 pub mod counters;
 pub mod dates;
+pub mod daytime;
 pub mod door;
 pub mod fallback;
 pub mod fresh;
@@ -18,19 +21,27 @@ pub mod given_file;
 pub mod guests;
 pub mod headers;
 pub mod hosts;
+pub mod http_client;
 pub mod http_server;
 pub mod listing;
 pub mod log_entry;
 pub mod logger;
+pub mod message;
 pub mod outlet;
 pub mod password;
+pub mod ping;
 pub mod policy;
+pub mod progress;
 pub mod record;
 pub mod reply;
 pub mod represent;
 pub mod representation;
 pub mod serve;
 pub mod signals;
+mod sockets;
+pub mod solo;
+mod temporary;
+pub mod transfer;
 
 use std::process::ExitCode;
 
@@ -43,6 +54,7 @@ use crate::reactor::{Context, Handler, Key, Next, Now, Shared, Tick, clock};
 
 use access_log::AccessLog;
 use answer::Http;
+use companion::{Companion, Notices};
 use counters::{Close, Counters};
 use door::Door;
 use guests::{Guest, Guests};
@@ -57,20 +69,17 @@ pub fn run(command: Command) -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Serve(options) => serve::run(&options),
+        Command::Get(options) => http_client::run(&options),
+        Command::MessageServer(options) => message::serve(&options),
+        Command::MessageClient(options) => message::ask(&options),
+        Command::DaytimeServer(options) => daytime::serve(&options),
+        Command::DaytimeClient(options) => daytime::client::ask(&options),
+        Command::TransferServer(options) => transfer::serve(&options),
+        Command::TransferClient(options) => transfer::receive::receive(&options),
+        Command::PingServer(options) => ping::serve(&options),
+        Command::PingClient(options) => ping::client::ping(&options),
         Command::Password(options) => password::run(&options),
-        // Not yet in the table of verbs (`LATER_VERBS`), so nobody can ask for them.
-        Command::Get(_)
-        | Command::MessageServer(_)
-        | Command::MessageClient(_)
-        | Command::DaytimeServer(_)
-        | Command::DaytimeClient(_)
-        | Command::TransferServer(_)
-        | Command::TransferClient(_)
-        | Command::PingServer(_)
-        | Command::PingClient(_)
-        | Command::Crowd(_)
-        | Command::Explain(_)
-        | Command::Precompress(_) => ExitCode::FAILURE,
+        Command::Crowd(_) | Command::Explain(_) | Command::Precompress(_) => ExitCode::FAILURE,
     }
 }
 
@@ -85,6 +94,14 @@ pub enum Service {
     Door(Box<Door>),
     /// A signal.
     Signals(Box<Signals>),
+    /// Whatever else is served beside HTTP.
+    Companion(Box<Companion>),
+}
+
+impl From<Companion> for Service {
+    fn from(companion: Companion) -> Self {
+        Self::Companion(Box::new(companion))
+    }
 }
 
 // What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel.
@@ -153,6 +170,13 @@ impl House {
     }
 }
 
+impl Notices for House {
+    fn notice(&mut self, line: &str) {
+        // Standard output has the access log alone.
+        log::info!("{line}");
+    }
+}
+
 impl Shared for House {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
         let again = [self.access.flush(now.instant), logger::flush()]
@@ -172,6 +196,7 @@ impl Handler for Service {
             Self::Guest(guest) => Some(guest.connection.transport()),
             Self::Door(door) => Some(door.source()),
             Self::Signals(signals) => Some(signals.source()),
+            Self::Companion(companion) => Some(companion.source()),
         }
     }
 
@@ -181,13 +206,14 @@ impl Handler for Service {
             Self::Guest(guest) => guest.drive(cx),
             Self::Door(door) => door.drive(cx),
             Self::Signals(signals) => signals.drive(cx),
+            Self::Companion(companion) => companion.drive(cx),
         }
     }
 
     fn is_background(&self) -> bool {
         match self {
             Self::Signals(_) => true,
-            Self::Http(_) | Self::Guest(_) | Self::Door(_) => false,
+            Self::Http(_) | Self::Guest(_) | Self::Door(_) | Self::Companion(_) => false,
         }
     }
 
@@ -195,7 +221,7 @@ impl Handler for Service {
         match self {
             Self::Http(connection) => connection.is_idle(),
             Self::Guest(guest) => guest.connection.is_idle(),
-            Self::Door(_) | Self::Signals(_) => false,
+            Self::Door(_) | Self::Signals(_) | Self::Companion(_) => false,
         }
     }
 
@@ -203,7 +229,7 @@ impl Handler for Service {
         let connection = match self {
             Self::Http(connection) => connection,
             Self::Guest(guest) => &guest.connection,
-            Self::Door(_) | Self::Signals(_) => return,
+            Self::Door(_) | Self::Signals(_) | Self::Companion(_) => return,
         };
         connection.dropped(key);
         shared.counters.close(Close::MadeRoom);

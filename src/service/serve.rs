@@ -13,11 +13,9 @@ use std::rc::Rc;
 use log::LevelFilter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::cli::{
-    AccessLog as AskedLog, Bind as Asked, BindAddress, Color, HostRule, LogFormat, ServeOptions,
-};
+use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
-use crate::process::listen::{Address, Bind, Listening, listen};
+use crate::process::listen::Address;
 use crate::process::notify::Notify;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
@@ -41,7 +39,7 @@ use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::representation::Facts;
 use super::signals::Signals;
-use super::{House, Service, logger};
+use super::{House, Service, companion, logger, sockets};
 
 /// Serves until a signal stops it.
 pub fn run(options: &ServeOptions) -> ExitCode {
@@ -72,7 +70,7 @@ fn check(options: &ServeOptions) -> ExitCode {
         .try_for_each(|setting| writeln!(out, "{setting}"));
     match printed {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
 
@@ -88,14 +86,22 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
     let mut listening = inherited;
     if !only_inherited {
-        listening.extend(open_sockets(options)?);
+        listening.extend(sockets::listening(
+            &options.bind,
+            options.port,
+            options.reuse_port,
+        )?);
     }
     let urls = addresses::urls(&listening);
+    let companions = companion::beside(&options.with, &options.bind)?;
     let access = open_log(options)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
     let walls = raise_walls(options, &http)?;
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
+    for place in &companions.1 {
+        start_up += &format!("  {place}\n");
+    }
     if options.bind == Asked::Default && !only_inherited {
         start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
     }
@@ -107,7 +113,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let house = House::new(http, guests, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
     let mut event_loop = EventLoop::new(
-        connections + listening.len() + stops.len(),
+        connections + listening.len() + companions.0.len() + stops.len(),
         REFUSALS_MAX,
         house,
     )
@@ -128,6 +134,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
             has_addresses,
         );
         add(&mut event_loop, Service::Door(Box::new(door)))?;
+    }
+    for companion in companions.0 {
+        add(&mut event_loop, companion.into())?;
     }
     if !options.quiet {
         logger::say(start_up.trim_end());
@@ -171,7 +180,7 @@ fn start_logger(options: &ServeOptions) {
     logger::init(level, color);
 }
 
-fn open_site(options: &ServeOptions) -> Result<Site, String> {
+pub(super) fn open_site(options: &ServeOptions) -> Result<Site, String> {
     open_root(&options.path, options, options.path_resembles_verb)
 }
 
@@ -202,42 +211,6 @@ pub(super) fn words_of(error: &std::io::Error) -> String {
         .next()
         .unwrap_or_default()
         .to_owned()
-}
-
-fn open_sockets(options: &ServeOptions) -> Result<Vec<Listening>, String> {
-    let given = match &options.bind {
-        Asked::Default => {
-            return listen(&[Bind::Loopback], options.port, options.reuse_port)
-                .map_err(|e| e.to_string());
-        }
-        Asked::Given(given) => given,
-    };
-    // Those without a port of their own share one, also if it is any free one.
-    let mut sharing = Vec::new();
-    let mut own = Vec::new();
-    for address in given {
-        match address {
-            BindAddress::Ip {
-                address,
-                port: None,
-            } => sharing.push(Bind::Ip(*address)),
-            BindAddress::Ip {
-                address,
-                port: Some(port),
-            } => own.push((Bind::Ip(*address), *port)),
-            BindAddress::Localhost { port: None } => sharing.push(Bind::Loopback),
-            BindAddress::Localhost { port: Some(port) } => own.push((Bind::Loopback, *port)),
-            BindAddress::Unix { path, mode } => sharing.push(Bind::Unix {
-                path: path.clone(),
-                mode: *mode,
-            }),
-        }
-    }
-    let mut all = listen(&sharing, options.port, options.reuse_port).map_err(|e| e.to_string())?;
-    for (bind, port) in own {
-        all.extend(listen(&[bind], port, options.reuse_port).map_err(|e| e.to_string())?);
-    }
-    Ok(all)
 }
 
 fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
@@ -322,7 +295,7 @@ fn open_auth(options: &ServeOptions, site: &Site, hosts: &Hosts) -> Result<Optio
     Ok(Some(auth))
 }
 
-fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
+pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     let hosts = open_hosts(options)?;
     let auth = open_auth(options, &site, &hosts)?;
     Ok(Http {

@@ -51,8 +51,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(mode: u16) -> Self {
-        match FileType::from_raw_mode(RawMode::from(mode)) {
+    fn of(file_type: FileType) -> Self {
+        match file_type {
             FileType::RegularFile => Self::File,
             FileType::Directory => Self::Directory,
             FileType::Symlink
@@ -106,7 +106,7 @@ fn look_with(
         | StatxFlags::CTIME;
     match rustix::fs::statx(directory, path, flags, wanted) {
         Ok(x) => Ok((
-            Kind::of(x.stx_mode),
+            Kind::of(FileType::from_raw_mode(RawMode::from(x.stx_mode))),
             Identity {
                 device: (x.stx_dev_major, x.stx_dev_minor),
                 inode: x.stx_ino,
@@ -137,11 +137,6 @@ fn look_portably(
     } else {
         rustix::fs::statat(directory, path, flags)?
     };
-    let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Kind::File,
-        FileType::Directory => Kind::Directory,
-        _ => Kind::Other,
-    };
     let nanos = |n| u32::try_from(n).unwrap_or_default();
     let identity = Identity {
         device: (
@@ -159,7 +154,7 @@ fn look_portably(
             nanos: nanos(stat.st_ctime_nsec),
         },
     };
-    Ok((kind, identity))
+    Ok((Kind::of(FileType::from_raw_mode(stat.st_mode)), identity))
 }
 
 /// Opens beneath a root, in the strongest way that the system has.

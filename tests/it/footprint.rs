@@ -3,10 +3,12 @@
 //! It may not know how connections are stored. Invariant: what is measured is still alive when it is measured.
 //! Read next: `fairness.rs`.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::support::proc::descriptor_limit;
-use crate::support::{Client, Idler, PATIENCE, Running, alone, fixture_site, wait_until};
+use crate::support::program::Program;
+use crate::support::{Client, Idler, PATIENCE, Running, Site, alone, fixture_site, wait_until};
 
 /// Idle connections to be held, if descriptors allow.
 const CROWD: u64 = 10_000;
@@ -148,5 +150,71 @@ fn a_crowd_that_has_left_leaves_nothing_behind() {
     }
     let after = idler.proc().anonymous_bytes();
     assert!(after <= before + 64 * 1024, "{before} bytes became {after}");
+    idler.stop();
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_small_file_served_again_costs_a_receive_and_a_send() {
+    const REQUESTS: usize = 100;
+    let site = Site::with(&[("small.txt", b"small\n")]);
+    site.age("small.txt");
+    let strace = Program::path(&["strace"]);
+    let trace = site.beside("trace");
+    // -D: the tracer is the grandchild, so that our child is idler itself.
+    let begin = format!(
+        "exec {} -D -o {} \"$0\" \"$@\"",
+        strace.display(),
+        trace.display()
+    );
+    let idler = Idler::serve(site.path())
+        .args(&["--access-log", "off"])
+        .env("RUST_LOG", "")
+        .after(&begin)
+        .start();
+    let mut client = idler.client();
+    // The calls since the trace was so long; empty until what ends a request is in it.
+    let calls_since = |bytes: usize, requests: usize| -> Option<Vec<String>> {
+        let text = std::fs::read_to_string(&trace).ok()?;
+        let calls: Vec<String> = text
+            .get(bytes..)?
+            .lines()
+            .filter_map(|line| line.split_once('('))
+            // The first line may have begun before.
+            .filter(|(name, _)| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let sent = calls.iter().filter(|call| *call == "sendto").count();
+        (sent >= requests).then_some(calls)
+    };
+    let length = || std::fs::metadata(&trace).map_or(0, |m| usize::try_from(m.len()).unwrap_or(0));
+    // What changed a moment ago is not kept, and opened each time, until it has rested.
+    wait_until("a file that is kept", PATIENCE, || {
+        let before = length();
+        client.get("/small.txt");
+        let calls = wait_until("its calls", PATIENCE, || calls_since(before, 1));
+        (!calls.contains(&"openat2".to_owned())).then_some(())
+    });
+    let before = length();
+    for _ in 0..REQUESTS {
+        assert_eq!(client.get("/small.txt").body, b"small\n");
+    }
+    let calls = wait_until("the calls of all", PATIENCE, || {
+        calls_since(before, REQUESTS)
+    });
+    let mut counted: BTreeMap<&str, usize> = BTreeMap::new();
+    for call in &calls {
+        *counted.entry(call).or_default() += 1;
+    }
+    println!("{REQUESTS} requests: {counted:?}");
+    for name in ["recvfrom", "sendto", "epoll_wait", "statx"] {
+        let calls = counted.remove(name).unwrap_or(0);
+        // A few more, for what is done once a second.
+        assert!(
+            calls <= REQUESTS + 5,
+            "{calls} times {name} for {REQUESTS} requests"
+        );
+    }
+    assert!(counted.is_empty(), "and nothing else, but {counted:?}");
     idler.stop();
 }

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use crate::support::cases::{Case, End, Expected, Field, load};
-use crate::support::http::show;
+use crate::support::http::{Trouble, show};
 use crate::support::{Client, Idler, Reply, Running, fixture_site, repository};
 
 /// How the bytes of a case are laid into packets.
@@ -164,10 +164,10 @@ fn run(
     }
     let open = match case.end {
         End::Open => true,
-        End::Closed | End::HungUp => false,
+        End::Closed | End::HungUp | End::Dropped => false,
         End::AsSaid => !said_close,
     };
-    let must_say = matches!(case.end, End::Open | End::Closed) && !half_closed;
+    let must_say = matches!(case.end, End::Open | End::Closed | End::Dropped) && !half_closed;
     if must_say && said_close == open {
         return Err(format!(
             "the last reply said close: {said_close}, and should have said {}",
@@ -189,6 +189,7 @@ fn run(
     match client.read_to_end() {
         Ok(rest) if rest.is_empty() => Ok(outcome),
         Ok(rest) => Err(format!("after the end came {}", show(&rest))),
+        Err(Trouble::Reset) if case.end == End::Dropped => Ok(outcome),
         Err(trouble) => Err(format!("not closed in order: {trouble}")),
     }
 }

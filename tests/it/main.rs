@@ -8,13 +8,9 @@
     clippy::expect_used,
     reason = "a test may stop at the first surprise"
 )]
-#![allow(
-    dead_code,
-    reason = "support is shared by modules that each use a part of it"
-)]
-
 mod architecture;
 mod clients;
+mod companions;
 mod confinement;
 mod fairness;
 mod files;
@@ -23,6 +19,7 @@ mod http_requests;
 mod limits;
 mod logs;
 mod policies;
+mod readme;
 mod start_up;
 mod stop;
 mod support;

@@ -194,6 +194,8 @@ impl Chunked {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::expect_used, reason = "a test may stop at the first surprise")]
+
     use super::*;
 
     /// Drains `bytes` whole and byte by byte: how many belong to the body, and whether it ended.

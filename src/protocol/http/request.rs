@@ -307,11 +307,11 @@ impl<'a> Said<'a> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         // By length first: most names differ from all others in it.
         match name.len() {
-            4 if is("Host") => {
-                if self.host.replace(header.value).is_some() {
-                    return Err(bad("there are several Host fields"));
-                }
-            }
+            4 if is("Host") => once(
+                &mut self.host,
+                header.value,
+                "there are several Host fields",
+            )?,
             5 if is("Range") => self.see(Seen::RANGE),
             6 if is("Accept") => self.see(Seen::ACCEPT),
             6 if is("Expect") => {
@@ -328,9 +328,11 @@ impl<'a> Said<'a> {
             13 if is("If-None-Match") => self.see(Seen::CONDITION),
             13 if is("Authorization") => self.see(Seen::AUTHORIZATION),
             14 if is("Content-Length") => {
-                if self.length.replace(header.value).is_some() {
-                    return Err(bad("there are several Content-Length fields"));
-                }
+                once(
+                    &mut self.length,
+                    header.value,
+                    "there are several Content-Length fields",
+                )?;
             }
             15 if is("Accept-Encoding") => self.see(Seen::ACCEPT_ENCODING),
             15 if is("X-Forwarded-For") => self.see(Seen::FORWARDED),
@@ -391,6 +393,19 @@ impl<'a> Said<'a> {
             }
             (None, None) => Ok(BodyLength::None),
         }
+    }
+}
+
+/// Takes a field that may come once only.
+fn once<'a>(
+    place: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    why: &'static str,
+) -> Result<(), Refusal> {
+    if place.replace(value).is_some() {
+        Err(bad(why))
+    } else {
+        Ok(())
     }
 }
 

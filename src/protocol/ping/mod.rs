@@ -13,7 +13,7 @@ pub mod statistics;
 
 use std::time::Duration;
 
-use crate::limits::PING_BYTES_MAX;
+use crate::limits::DATAGRAM_BYTES_MAX;
 
 /// The text of a ping: number, time since 1970, and as much padding as makes it `bytes` long.
 pub fn request(number: u32, stamp: Duration, bytes: usize) -> String {
@@ -22,7 +22,7 @@ pub fn request(number: u32, stamp: Duration, bytes: usize) -> String {
         stamp.as_secs(),
         stamp.subsec_micros()
     );
-    let bytes = bytes.min(PING_BYTES_MAX);
+    let bytes = bytes.min(DATAGRAM_BYTES_MAX);
     if text.len() < bytes {
         text.push(' ');
     }
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(request(1, stamp, 0), "Ping 1 1699999999.100000");
         assert_eq!(request(1, stamp, 30), "Ping 1 1699999999.100000 xxxxx");
         assert_eq!(request(1, stamp, 25), "Ping 1 1699999999.100000 ");
-        assert_eq!(request(1, stamp, 1_000_000).len(), PING_BYTES_MAX);
+        assert_eq!(request(1, stamp, 1_000_000).len(), DATAGRAM_BYTES_MAX);
     }
 
     #[test]

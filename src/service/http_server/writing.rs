@@ -35,7 +35,7 @@ impl<T: Transport> HttpConnection<T> {
         let headers = !out.head_is_out();
         let stall = cx.shared.http.patience.stall;
         let attempt = match out.output() {
-            Output::Done => return self.finish(out, cx),
+            Output::Done => return self.finish(*out, cx),
             Output::Produce => {
                 return match cx.shared.http.produce(&mut out, &cx.now) {
                     Ok(true) => Step::go(writing(out)),
@@ -46,22 +46,21 @@ impl<T: Transport> HttpConnection<T> {
                 };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
-            Output::Span(file, at, len) => match self.stream.send_file(&mut cx.link, file, at, len)
-            {
-                Attempt::Done(0) => {
-                    cx.shared.log_line(&mut out.note.record, cx.now, 0);
-                    return close(cx, Close::FileShrank, "the file shrank while it was sent");
-                }
-                attempt => attempt,
-            },
+            Output::Span(file, at, len) => self.stream.send_file(&mut cx.link, file, at, len),
         };
         match attempt {
+            // Only a file has nothing to send where something was promised.
+            Attempt::Done(0) => {
+                let sent = out.body_sent();
+                cx.shared.log_line(&mut out.note.record, cx.now, sent);
+                close(cx, Close::FileShrank, "the file shrank while it was sent")
+            }
             Attempt::Done(n) => {
                 out.moved(n);
                 out.note.moved += n as u64;
                 cx.shared.counters.sent(n);
                 if matches!(out.output(), Output::Done) {
-                    return self.finish(out, cx);
+                    return self.finish(*out, cx);
                 }
                 if headers && out.head_is_out() {
                     Step::go(State::WritingBody(out))
@@ -96,7 +95,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Rows 13 and 14, and 22.
-    fn finish(&mut self, out: Box<Out>, cx: &mut Context<'_, Service>) -> Step {
+    fn finish(&mut self, out: Out, cx: &mut Context<'_, Service>) -> Step {
         let sent = out.body_sent();
         let (mut note, after) = out.finish();
         cx.shared.log_line(&mut note.record, cx.now, sent);
@@ -156,7 +155,7 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
 }
 
 /// The least rate, averaged over at least one stall time.
-fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
+pub(super) fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
     let elapsed = now.since(note.since);
     if elapsed < stall {
         return false;

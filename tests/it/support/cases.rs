@@ -65,6 +65,9 @@ pub(crate) enum End {
     Closed,
     /// The server closed it without a word: what was wrong came after the last reply, or there was none.
     HungUp,
+    /// Like `Closed`, but the client goes on sending after it has itself said that it would not: if that
+    /// comes late, a reset is its own doing.
+    Dropped,
     /// Open, unless the last reply said `Connection: close`.
     AsSaid,
 }
@@ -177,6 +180,7 @@ impl Draft {
                 "open" => End::Open,
                 "closed" => End::Closed,
                 "hung-up" => End::HungUp,
+                "dropped" => End::Dropped,
                 "as-said" => End::AsSaid,
                 other => return Err(format!("no such end: {other:?}")),
             };

@@ -76,11 +76,6 @@ impl Client {
         &self.stream
     }
 
-    /// The client's own address.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.stream.local_addr().expect("a connected socket")
-    }
-
     /// Sends bytes as they are. An error is no failure yet: the server may have said enough.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.write_all(bytes.as_ref())
@@ -160,7 +155,7 @@ impl Client {
         Ok(reply)
     }
 
-    /// The head of the next reply; its content is left to [`Client::read_some`] or [`Client::try_exactly`].
+    /// The head of the next reply; its content is left to [`Client::try_exactly`] and its like.
     pub(crate) fn reply_head(&mut self) -> Reply {
         self.try_reply_head(Instant::now() + self.patience)
             .unwrap_or_else(|trouble| panic!("no reply: {trouble}"))
@@ -256,15 +251,6 @@ impl Client {
                 n => left -= n as u64,
             }
         }
-    }
-
-    /// At most `room` bytes of what has come or comes next; none if the server has closed.
-    pub(crate) fn read_some(&mut self, room: usize) -> Result<Vec<u8>, Trouble> {
-        if self.heard.is_empty() && !self.more(Instant::now() + self.patience)? {
-            return Ok(Vec::new());
-        }
-        let bytes = room.min(self.heard.len());
-        Ok(self.heard.drain(..bytes).collect())
     }
 
     /// Everything until the server closes.
@@ -411,9 +397,9 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Bytes as they can be read in a message, at most 400 of them.
+/// Bytes as they can be read in a message, at most 200 of them.
 pub(crate) fn show(bytes: &[u8]) -> String {
-    let shown = &bytes[..bytes.len().min(400)];
+    let shown = &bytes[..bytes.len().min(200)];
     let more = if shown.len() < bytes.len() { "…" } else { "" };
     format!("{}{more} ({} bytes)", shown.escape_ascii(), bytes.len())
 }

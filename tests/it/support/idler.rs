@@ -69,7 +69,13 @@ impl Idler {
     pub(crate) fn unprivileged(mut self) -> Self {
         if rustix::process::geteuid().is_root() {
             let site = Site::new();
-            fs::copy(PROGRAM, site.path().join("idler")).expect("the program can be copied");
+            // By another process: while this one had the copy open for writing, a child of another test's
+            // thread could inherit that, and nobody can run a file that somebody writes.
+            let copied = Command::new("cp").arg(PROGRAM).arg(site.path()).status();
+            assert!(
+                copied.is_ok_and(|s| s.success()),
+                "the program can be copied"
+            );
             self.nobody = Some(site);
         }
         self
@@ -169,7 +175,7 @@ impl Idler {
         Running {
             child,
             said,
-            program: self.nobody,
+            _program: self.nobody,
             addresses: Vec::new(),
             gone: None,
         }
@@ -212,7 +218,7 @@ pub(crate) struct Running {
     child: Child,
     said: Site,
     /// Kept for as long as it runs.
-    program: Option<Site>,
+    _program: Option<Site>,
     addresses: Vec<SocketAddr>,
     gone: Option<ExitStatus>,
 }

@@ -40,13 +40,21 @@ impl Program {
     /// # Panics
     /// If none is.
     pub(crate) fn find(names: &[&str]) -> Self {
+        Self::at(Self::path(names))
+    }
+
+    /// Where the first of these is that is installed.
+    ///
+    /// # Panics
+    /// If none is.
+    pub(crate) fn path(names: &[&str]) -> PathBuf {
         let found = names.iter().find_map(|name| on_path(name));
-        Self::at(found.unwrap_or_else(|| {
+        found.unwrap_or_else(|| {
+            let names = names.join(" or ");
             panic!(
-                "this test needs {}: install it (`.ci/run` does), or run without `--ignored`",
-                names.join(" or ")
+                "this test needs {names}: install it (`.ci/run` does), or run without `--ignored`"
             )
-        }))
+        })
     }
 
     /// The program at this path.

@@ -82,8 +82,9 @@ pub struct Request<'a> {
     pub method: &'static str,
     /// What for.
     pub url: &'a Url,
-    /// Further fields. They replace those of the same name; one with an empty value only removes it.
-    pub fields: &'a [(String, String)],
+    /// Further fields, free of line ends. They replace those of the same name; one with an empty value only
+    /// removes it.
+    pub fields: &'a [(String, Vec<u8>)],
     /// Whether this is the last request on its connection.
     pub close: bool,
 }
@@ -91,40 +92,31 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// The request as it is sent (RFC 9112 §3, RFC 9110 §7.2).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.url.target());
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.url.target()).into_bytes();
         let agent = concat!("idler/", env!("CARGO_PKG_VERSION"));
         let host = self.url.authority();
         let connection = if self.close { "close" } else { "keep-alive" };
         let defaults = [
-            ("Host", host.as_str()),
-            ("User-Agent", agent),
-            ("Accept", "*/*"),
-            ("Connection", connection),
+            ("Host", host.as_bytes()),
+            ("User-Agent", agent.as_bytes()),
+            ("Accept", b"*/*"),
+            ("Connection", connection.as_bytes()),
         ];
         let replaced = |name: &str| {
             let mut names = self.fields.iter().map(|(n, _)| n);
             names.any(|n| n.eq_ignore_ascii_case(name))
         };
         let kept = defaults.into_iter().filter(|(name, _)| !replaced(name));
-        let own = self.fields.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+        let own = self.fields.iter().map(|(n, v)| (n.as_str(), v.as_slice()));
         for (name, value) in kept.chain(own.filter(|(_, value)| !value.is_empty())) {
-            text += &format!("{name}: {value}\r\n");
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value);
+            bytes.extend_from_slice(b"\r\n");
         }
-        text += "\r\n";
-        text.into_bytes()
+        bytes.extend_from_slice(b"\r\n");
+        bytes
     }
-}
-
-/// A header field as it is given on the command line, `Name: value`.
-///
-/// Returns `None` if it is no field, or could be taken for the end of its line (RFC 9110 §5.5).
-pub fn field(text: &str) -> Option<(String, String)> {
-    let (name, value) = text.split_once(':')?;
-    let value = value.trim_matches([' ', '\t']);
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    let is_text = |b: u8| b == b'\t' || b >= b' ' && b != 0x7f;
-    let fits = !name.is_empty() && name.bytes().all(is_token) && value.bytes().all(is_text);
-    fits.then(|| (name.to_owned(), value.to_owned()))
 }
 
 /// What some bytes of a reply turned out to be.

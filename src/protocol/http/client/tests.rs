@@ -90,29 +90,19 @@ fn a_request_is_what_the_rfc_wants() {
             "GET /a?b HTTP/1.1\r\nHost: h:81\r\n{agent}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
         )
     );
-    let fields = ["host: x", "User-Agent:", "X-A: 1", "x-a: 2"].map(|f| field(f).unwrap());
+    let fields = [
+        ("host", "x"),
+        ("User-Agent", ""),
+        ("X-A", "1"),
+        ("x-a", "2"),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     request.fields = &fields;
     request.close = false;
     assert_eq!(
         String::from_utf8(request.to_bytes()).unwrap(),
         "GET /a?b HTTP/1.1\r\nAccept: */*\r\nConnection: keep-alive\r\nhost: x\r\nX-A: 1\r\nx-a: 2\r\n\r\n"
     );
-}
-
-#[test]
-fn fields_cannot_smuggle_lines() {
-    assert_eq!(field("A:  b c "), Some(("A".to_owned(), "b c".to_owned())));
-    for bad in [
-        "A",
-        ": x",
-        "A b: c",
-        "A: b\r\nC: d",
-        "A\n: b",
-        "A: \0",
-        "Ä: b",
-    ] {
-        assert_eq!(field(bad), None, "{bad:?}");
-    }
 }
 
 #[test]

@@ -50,12 +50,12 @@ impl fmt::Display for Url {
 }
 
 impl Url {
-    /// The textbook's form: a host, a port, and a file that gets its leading slash.
+    /// Of its parts: a host (an IPv6 address without brackets), a port, and a target with its slash.
     ///
     /// # Errors
     /// If the host is none.
-    pub fn of_file(host: &str, port: u16, file: &str) -> Result<Self, BadUrl> {
-        Self::build(host, port, &format!("/{}", file.trim_start_matches('/')))
+    pub fn new(host: &str, port: u16, target: &str) -> Result<Self, BadUrl> {
+        Self::build(host, port, target)
     }
 
     /// Takes a URL apart. `http://` may be left out.
@@ -153,17 +153,6 @@ impl Url {
             80 => host,
             port => format!("{host}:{port}"),
         }
-    }
-
-    /// What a file with this content would be called; `None` if the path ends in a slash or in what names no file.
-    pub fn file_name(&self) -> Option<String> {
-        let (path, _) = split_query(&self.target);
-        let last = path.rsplit('/').next()?;
-        let name = percent_encoding::percent_decode_str(last)
-            .decode_utf8()
-            .ok()?;
-        let name = crate::protocol::transfer::last_component(&name).ok()?;
-        Some(name.to_owned())
     }
 }
 
@@ -300,12 +289,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gets_its_slash() {
-        let target = |file| Url::of_file("h", 80, file).unwrap().target().to_owned();
-        assert_eq!(target("index.html"), "/index.html");
-        assert_eq!(target("/index.html"), "/index.html");
-        assert_eq!(target(""), "/");
-        assert_eq!(Url::of_file("", 80, "x"), Err(BadUrl::Host));
+    fn parts_are_put_together() {
+        let url = Url::new("::1", 81, "/a/../b").unwrap();
+        assert_eq!(url.to_string(), "http://[::1]:81/b");
+        assert_eq!(Url::new("", 80, "/x"), Err(BadUrl::Host));
     }
 
     #[test]
@@ -329,18 +316,6 @@ mod tests {
         for location in ["https://h/", "ftp://h/", "mailto:x", "javascript:alert(1)"] {
             assert!(base.follow(location).is_err(), "{location}");
         }
-    }
-
-    #[test]
-    fn a_file_name_is_one_plain_component() {
-        let name = |text| url(text).file_name();
-        assert_eq!(name("h/a/b.txt?x=/y"), Some("b.txt".to_owned()));
-        assert_eq!(name("h/%C3%A4%20b"), Some("ä b".to_owned()));
-        assert_eq!(name("h/a%2Fb"), Some("b".to_owned()));
-        assert_eq!(name("h/"), None);
-        assert_eq!(name("h/%2e%2e"), None);
-        assert_eq!(name("h/x%00"), None);
-        assert_eq!(name("h/%ff"), None);
     }
 
     #[test]

@@ -1,0 +1,611 @@
+//! The state table, row by row and by all short scripts, with a scripted socket in place of the kernel's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::*;
+use crate::cli::{self, Command};
+use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES, SEND_RATE_MIN};
+use crate::process::notify::Notify;
+use crate::reactor::clock::Clock;
+use crate::reactor::readiness::Readiness;
+use crate::reactor::{Control, Link, Now, Side, Stage};
+use crate::service::House;
+use crate::service::access_log::{AccessLog, Destination};
+use crate::service::guests::Guests;
+use crate::service::log_entry::Format;
+use crate::service::serve;
+
+/// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Letter {
+    /// Three bytes move.
+    Few,
+    /// As much as one call moves: a few requests, a whole buffer.
+    Many,
+    /// Would block.
+    Block,
+    /// The peer has sent all it will send. For a file that is being sent: it is shorter now.
+    End,
+    /// The connection is broken.
+    Reset,
+    /// Nothing happens until the deadline.
+    Deadline,
+    /// The server is told to stop.
+    Stop,
+}
+
+use Letter::{Block, Deadline as Late, End, Few, Many, Reset, Stop};
+
+const ALPHABET: [Letter; 7] = [Few, Many, Block, End, Reset, Late, Stop];
+
+/// The longest script of which all are played.
+const LENGTH: usize = 6;
+
+/// Bytes that one call reads at most: more than one request, and not a whole number of them.
+const MANY: usize = 101;
+
+/// A socket whose every call is answered by the next letter; after the last one, everything would block.
+struct Scripted {
+    script: Vec<Letter>,
+    used: usize,
+    /// What the peer sends, over and over.
+    says: &'static [u8],
+    said: usize,
+    ended: bool,
+    broken: bool,
+    sent: Vec<u8>,
+    hung_up: bool,
+    calls: usize,
+}
+
+impl Scripted {
+    fn new(says: &'static [u8], script: &[Letter]) -> Self {
+        Self {
+            script: script.to_vec(),
+            used: 0,
+            says,
+            said: 0,
+            ended: false,
+            broken: false,
+            sent: Vec::new(),
+            hung_up: false,
+            calls: 0,
+        }
+    }
+
+    fn peek(&self) -> Option<Letter> {
+        self.script.get(self.used).copied()
+    }
+
+    /// The letter that answers a call; what happens between drives waits, and meanwhile the call would block.
+    fn answer(&mut self) -> io::Result<Letter> {
+        self.calls += 1;
+        if self.broken {
+            return Err(Errno::PIPE.into());
+        }
+        match self.peek() {
+            None | Some(Late | Stop) => Err(Errno::AGAIN.into()),
+            Some(letter) => {
+                self.used += 1;
+                match letter {
+                    Block => Err(Errno::AGAIN.into()),
+                    Reset => {
+                        self.broken = true;
+                        Err(Errno::CONNRESET.into())
+                    }
+                    Few | Many | End | Late | Stop => Ok(letter),
+                }
+            }
+        }
+    }
+}
+
+impl Transport for Scripted {
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.ended && !self.broken {
+            return Ok(0);
+        }
+        let n = match self.answer()? {
+            Few => 3,
+            Many => MANY,
+            End | Block | Reset | Late | Stop => {
+                self.ended = true;
+                return Ok(0);
+            }
+        };
+        for byte in &mut into[..n] {
+            *byte = self.says[self.said % self.says.len()];
+            self.said += 1;
+        }
+        Ok(n)
+    }
+
+    fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
+        let letter = self.answer()?;
+        self.ended |= letter == End;
+        let n = if letter == Few { 3 } else { bytes.len() };
+        self.sent.extend_from_slice(&bytes[..n.min(bytes.len())]);
+        Ok(n.min(bytes.len()))
+    }
+
+    fn send_file(&mut self, _file: &File, _at: u64, count: usize) -> io::Result<usize> {
+        match self.answer()? {
+            Few => Ok(count.min(3)),
+            End => Ok(0),
+            Many | Block | Reset | Late | Stop => Ok(count),
+        }
+    }
+
+    fn shut_down_write(&mut self) -> io::Result<()> {
+        self.hung_up = true;
+        Ok(())
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+/// The loop's part, played by hand, for one connection at a time.
+struct Stand {
+    house: House,
+    scratch: Vec<u8>,
+    now: Now,
+    site: PathBuf,
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.site);
+    }
+}
+
+/// Where the connection was put after its last drive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Parked(Side),
+    Queued,
+    Left,
+}
+
+impl Stand {
+    /// A site with a small file, one that is sent from its descriptor, and a directory without an index.
+    fn new(name: &str) -> Self {
+        let site = std::env::temp_dir().join(format!("idler-states-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&site);
+        std::fs::create_dir_all(site.join("d/sub")).unwrap();
+        std::fs::write(site.join("a"), "small\n").unwrap();
+        std::fs::write(site.join("b"), vec![b'x'; 100_000]).unwrap();
+        let words = ["serve".into(), site.clone().into_os_string()];
+        let Ok(Command::Serve(options)) = cli::parse(words.into_iter(), |_| None) else {
+            panic!("serving a directory is a command");
+        };
+        let http = serve::open_site(&options)
+            .and_then(|site| serve::http(&options, site))
+            .unwrap();
+        let access = AccessLog::open(Destination::Off, Format::Combined).unwrap();
+        let mut now = Clock::new().read();
+        // Files as fresh as these are not kept; let it be later.
+        now.wall += Duration::from_secs(60);
+        Self {
+            house: House::new(http, Guests::default(), access, Notify::default()),
+            scratch: vec![0; SCRATCH_BYTES],
+            now,
+            site,
+        }
+    }
+
+    fn closed(&self, why: Close) -> u64 {
+        self.house.counters.closed(why)
+    }
+
+    /// Plays `script` to a peer that says `says`, and then silence until the connection is gone.
+    ///
+    /// After each drive the connection must be parked on a cleared bit under a deadline, queued, or gone; and
+    /// silence must end it.
+    fn play(&mut self, says: &'static [u8], script: &[Letter]) -> Played {
+        let scripted = Scripted::new(says, script);
+        let mut connection = HttpConnection::new(Stream::new(scripted), 0);
+        let mut played = Played::default();
+        let mut ready = Readiness::NONE;
+        let mut due = Some(self.now.tick.after(self.house.http.patience.idle));
+        let mut expired = false;
+        let mut stage = Stage::Running;
+        let mut place = Place::Parked(Side::Read);
+        for drives in 0.. {
+            assert!(drives < 60, "{script:?}: {drives} drives, and no end");
+            let peer = connection.transport();
+            match (place, peer.peek()) {
+                (Place::Left, _) => break,
+                (Place::Parked(_) | Place::Queued, Some(Stop)) => {
+                    peer.used += 1;
+                    stage = Stage::Stopping;
+                }
+                (Place::Parked(_) | Place::Queued, Some(Late)) => {
+                    peer.used += 1;
+                    expired = pass(&mut self.now, &mut due);
+                }
+                (Place::Parked(_), Some(Few | Many | Block | End | Reset)) => {
+                    ready.set(Side::Either);
+                }
+                (Place::Parked(side), None) if peer.ended && side != Side::Write => {
+                    ready.set(Side::Either);
+                }
+                (Place::Parked(_), None) => {
+                    played.silences += 1;
+                    expired = pass(&mut self.now, &mut due);
+                }
+                (Place::Queued, _) => {}
+            }
+            if peer.ended {
+                ready.set_ended();
+            }
+            self.now.turn += 1;
+            let mut newcomers = Vec::new();
+            let mut control = Control {
+                stage,
+                announce: false,
+                quit: false,
+            };
+            let mut cx = Context {
+                link: Link::new(Key::for_test(1), ready, DRIVE_BYTES_MAX),
+                now: self.now,
+                expired,
+                stage,
+                scratch: &mut self.scratch,
+                shared: &mut self.house,
+                room: 1,
+                spare: 1,
+                no_room: false,
+                newcomers: &mut newcomers,
+                control: &mut control,
+            };
+            let calls = connection.transport().calls;
+            let next = connection.drive(&mut cx);
+            ready = cx.link.ready;
+            let calls = connection.transport().calls - calls;
+            assert!(calls <= LENGTH + 2, "{script:?}: {calls} calls in a drive");
+            assert_eq!(
+                self.scratch.len(),
+                SCRATCH_BYTES,
+                "what is lent is given back"
+            );
+            let asked = match next {
+                Next::Park(side, deadline) => {
+                    assert!(!ready.is(side), "{script:?}: parked on a set bit");
+                    place = Place::Parked(side);
+                    deadline
+                }
+                Next::Again(deadline) => {
+                    place = Place::Queued;
+                    deadline
+                }
+                Next::Leave => {
+                    place = Place::Left;
+                    Deadline::Keep
+                }
+                Next::Sleep(_) | Next::Room => panic!("{script:?}: {next:?}"),
+            };
+            // As the loop does it: a deadline that passed and was not renewed is gone.
+            due = match asked {
+                Deadline::At(tick) => Some(tick),
+                Deadline::Keep if expired => None,
+                Deadline::Keep => due,
+                Deadline::Never => None,
+            };
+            expired = false;
+            let must = matches!(place, Place::Parked(_));
+            assert!(!must || due.is_some(), "{script:?}: parked for ever");
+            played.states.push(connection.state.name());
+        }
+        let peer = connection.transport();
+        played.used = peer.used;
+        played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
+        played.hung_up = peer.hung_up;
+        played
+    }
+
+    /// Plays every script of up to [`LENGTH`] letters. One that ends before its last letter stands for all that begin like it.
+    fn play_all(&mut self, says: &'static [u8]) -> usize {
+        let mut count = 0;
+        for length in 0..=LENGTH {
+            let mut digits = vec![0; length];
+            loop {
+                let script: Vec<Letter> = digits.iter().map(|&digit| ALPHABET[digit]).collect();
+                let played = self.play(says, &script);
+                assert!(played.silences <= 4, "{script:?}: {played:?}");
+                count += 1;
+                if !advance(&mut digits, played.used) {
+                    break;
+                }
+            }
+        }
+        count
+    }
+}
+
+/// Lets the time come for which a deadline is set. Without one there is nothing to pass.
+fn pass(now: &mut Now, due: &mut Option<Tick>) -> bool {
+    match due.take() {
+        Some(tick) => {
+            now.tick = if tick.is_due(now.tick) {
+                now.tick
+            } else {
+                tick
+            };
+            true
+        }
+        None => false,
+    }
+}
+
+/// The next script that differs within its first `used` letters; false after the last one.
+fn advance(digits: &mut [usize], used: usize) -> bool {
+    digits.iter_mut().skip(used).for_each(|digit| *digit = 0);
+    for digit in digits[..used].iter_mut().rev() {
+        *digit += 1;
+        if *digit < ALPHABET.len() {
+            return true;
+        }
+        *digit = 0;
+    }
+    false
+}
+
+/// What came of a script.
+#[derive(Debug, Default)]
+struct Played {
+    /// How many letters were used up.
+    used: usize,
+    /// How often it took a deadline to go on, after the script.
+    silences: usize,
+    /// The state after each drive.
+    states: Vec<&'static str>,
+    /// What was sent, files excepted.
+    sent: String,
+    /// Whether the write side was shut down.
+    hung_up: bool,
+}
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+const LARGE: &[u8] = b"GET /b HTTP/1.1\r\nHost: x\r\n\r\n";
+const LIST: &[u8] = b"GET /d/ HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nHost: x\r\n\r\n";
+const POST: &[u8] =
+    b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+/// A request of [`MANY`] bytes, and a body that breaks a rule.
+const BAD_BODY: &[u8] = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n5\r\nhello world\r\n";
+/// A request of [`MANY`] bytes, and no more.
+const LAST: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
+const NO_HOST: &[u8] = b"GET /a HTTP/1.1\r\n\r\n";
+
+#[test]
+fn all_short_scripts_of_small_files_end_well() {
+    assert!(Stand::new("small").play_all(GET) > 10_000);
+}
+
+#[test]
+fn all_short_scripts_of_large_files_end_well() {
+    assert!(Stand::new("large").play_all(LARGE) > 10_000);
+}
+
+#[test]
+fn all_short_scripts_of_listings_end_well() {
+    assert!(Stand::new("lists").play_all(LIST) > 10_000);
+}
+
+#[test]
+fn all_short_scripts_of_bodies_end_well() {
+    assert!(Stand::new("bodies").play_all(POST) > 10_000);
+    assert!(Stand::new("broken").play_all(BAD_BODY) > 10_000);
+}
+
+#[test]
+fn all_short_scripts_of_last_requests_end_well() {
+    assert!(Stand::new("last").play_all(LAST) > 1_000);
+    assert!(Stand::new("refused").play_all(NO_HOST) > 1_000);
+}
+
+#[test]
+fn row_5_a_farewell_between_requests() {
+    let mut stand = Stand::new("row5");
+    let played = stand.play(GET, &[End]);
+    assert_eq!(played.states, ["Closed"]);
+    assert!(played.sent.is_empty() && !played.hung_up);
+    assert_eq!(stand.closed(Close::Peer), 1);
+}
+
+#[test]
+fn row_6_cut_off_in_the_middle_of_a_head() {
+    let mut stand = Stand::new("row6");
+    let played = stand.play(GET, &[Few, End]);
+    assert_eq!(played.states, ["ReadingHead", "Closed"]);
+    assert!(played.sent.is_empty());
+    assert_eq!(stand.closed(Close::CutOff), 1);
+}
+
+#[test]
+fn row_7_idle_for_too_long() {
+    let mut stand = Stand::new("row7");
+    let played = stand.play(GET, &[]);
+    assert_eq!(
+        (played.states.as_slice(), played.silences),
+        (&["Closed"][..], 1)
+    );
+    assert!(played.sent.is_empty(), "an idle client is told nothing");
+    assert_eq!(stand.closed(Close::Idle), 1);
+}
+
+#[test]
+fn row_8_a_head_that_does_not_come_in_time() {
+    let mut stand = Stand::new("row8");
+    let played = stand.play(GET, &[Few, Late, Many]);
+    assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
+    assert!(played.sent.starts_with("HTTP/1.1 408 "), "{}", played.sent);
+    assert!(played.sent.contains("\r\nConnection: close\r\n") && played.hung_up);
+}
+
+#[test]
+fn row_8_more_bytes_do_not_extend_the_time_of_a_head() {
+    let mut stand = Stand::new("row8b");
+    let begun = stand.now.tick;
+    stand.play(GET, &[Few, Few, Few, Late, Many, Reset]);
+    assert_eq!(stand.now.tick, begun.after(stand.house.http.patience.head));
+}
+
+#[test]
+fn row_9_the_idle_go_first() {
+    let mut stand = Stand::new("row9");
+    let played = stand.play(GET, &[Stop]);
+    assert_eq!(played.states, ["Closed"]);
+    assert_eq!(stand.closed(Close::Shutdown), 1);
+}
+
+#[test]
+fn row_10_a_head_that_was_begun_is_still_answered() {
+    let mut stand = Stand::new("row10");
+    let played = stand.play(LAST, &[Few, Stop, Many, Many]);
+    assert!(played.sent.starts_with("HTTP/1.1 200 "), "{}", played.sent);
+    assert!(played.sent.contains("\r\nConnection: close\r\n"));
+}
+
+#[test]
+fn row_13_what_is_left_over_is_answered_before_the_socket_is_read() {
+    let mut stand = Stand::new("row13");
+    let requests = MANY / GET.len();
+    assert!(requests > 2 && !MANY.is_multiple_of(GET.len()));
+    let letters = [&[Many][..], &vec![Many; requests], &[End]].concat();
+    let played = stand.play(GET, &letters);
+    assert_eq!(played.sent.matches("HTTP/1.1 200 ").count(), requests);
+    assert_eq!(
+        stand.closed(Close::CutOff),
+        1,
+        "after three requests and a bit"
+    );
+}
+
+#[test]
+fn row_14_without_reuse_the_peer_may_hang_up_first() {
+    let mut stand = Stand::new("row14");
+    let played = stand.play(NO_HOST, &[Many, Many, Block, End]);
+    assert_eq!(played.states, ["Lingering", "Lingering", "Closed"]);
+    assert!(played.hung_up, "it was told that nothing more comes");
+    assert_eq!((stand.closed(Close::Done), played.silences), (1, 0));
+}
+
+#[test]
+fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
+    let mut stand = Stand::new("row16");
+    let script = [Many, Few, Block, Many, Block, Few, Block, End];
+    let played = stand.play(LARGE, &script);
+    assert_eq!(
+        played.states,
+        ["WritingHeaders", "WritingBody", "WritingBody", "Closed"]
+    );
+    assert!(
+        !played.hung_up,
+        "a promise that cannot be kept ends without a farewell"
+    );
+    assert_eq!(stand.closed(Close::FileShrank), 1);
+}
+
+#[test]
+fn row_17_a_reader_that_takes_nothing() {
+    let mut stand = Stand::new("row17");
+    let played = stand.play(LARGE, &[Many, Many, Block]);
+    assert_eq!(played.states, ["WritingBody", "Closed"]);
+    assert_eq!(stand.closed(Close::Stalled), 1);
+}
+
+#[test]
+fn row_17_a_reader_that_takes_next_to_nothing() {
+    let stall = Duration::from_secs(60);
+    let mut note = Note::new(None, Tick::default(), false);
+    let least = SEND_RATE_MIN * stall.as_secs();
+    note.moved = least - 1;
+    let soon = Tick::default().after(stall / 2);
+    assert!(!writing::is_too_slow(&mut note, soon, stall), "not yet");
+    let then = Tick::default().after(stall);
+    assert!(writing::is_too_slow(&mut note, then, stall));
+    note.moved = least;
+    assert!(!writing::is_too_slow(&mut note, then.after(stall), stall));
+    assert_eq!(note.moved, 0, "and it is counted anew");
+}
+
+#[test]
+fn row_18_reuse_is_withdrawn_when_the_server_stops() {
+    let mut stand = Stand::new("row18");
+    let played = stand.play(LARGE, &[Many, Many, Block, Stop, Many, Block, End]);
+    assert_eq!(
+        played.states,
+        ["WritingBody", "WritingBody", "Lingering", "Closed"]
+    );
+    assert!(played.hung_up);
+}
+
+#[test]
+fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
+    let mut stand = Stand::new("row20");
+    let begun = stand.now.tick;
+    stand.play(NO_HOST, &[Many, Many, Many, Few]);
+    assert_eq!(
+        stand.now.tick,
+        begun.after(stand.house.http.patience.linger)
+    );
+    assert_eq!(stand.closed(Close::Done), 1);
+}
+
+#[test]
+fn row_21_an_error_closes_in_every_state() {
+    let mut stand = Stand::new("row21");
+    let cases: [(&[u8], &[Letter], &str); 5] = [
+        (GET, &[Reset], "ReadingHead"),
+        (LARGE, &[Many, Reset], "WritingHeaders"),
+        (LARGE, &[Many, Many, Reset], "WritingBody"),
+        (LIST, &[Many, Many, Reset], "WritingBody"),
+        (NO_HOST, &[Many, Many, Reset], "Lingering"),
+    ];
+    for (errors, (says, script, state)) in (1..).zip(cases) {
+        let played = stand.play(says, script);
+        assert_eq!(played.states.last(), Some(&"Closed"), "in {state}");
+        assert_eq!(played.silences, 0, "in {state}");
+        assert_eq!(stand.closed(Close::Error), errors, "in {state}");
+    }
+}
+
+#[test]
+fn row_22_who_asked_to_close_and_is_silent_is_not_lingered_over() {
+    let mut stand = Stand::new("row22");
+    assert_eq!(LAST.len(), MANY);
+    let played = stand.play(LAST, &[Many, Many]);
+    assert_eq!(played.states, ["Closed"]);
+    assert!(!played.hung_up && played.silences == 0);
+    assert_eq!(stand.closed(Close::Done), 1);
+}
+
+#[test]
+fn row_22_is_not_for_those_who_sent_more() {
+    let mut stand = Stand::new("row22b");
+    let played = stand.play(LAST, &[Few, Many, Many]);
+    assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
+    assert!(played.hung_up);
+}
+
+#[test]
+fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
+    let mut stand = Stand::new("row23");
+    let played = stand.play(BAD_BODY, &[Many, Many, Many, Block]);
+    assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
+    assert_eq!(played.states.last(), Some(&"Closed"));
+    assert!(played.states.contains(&"Lingering") && played.hung_up);
+    assert_eq!(stand.closed(Close::Malformed), 1);
+}
