@@ -52,7 +52,6 @@ pub const DESCRIPTORS_RESERVED: usize = 64;
 pub const LISTEN_BACKLOG: i32 = 4096;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
-/// It is woken earlier when a connection leaves.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Ports tried when any free one will do and several addresses must share it: the one that is free on the
@@ -187,6 +186,14 @@ pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 /// 1.2 ms at the longest, so that no turn takes longer than 5 ms for listings.
 pub const LISTING_STEPS_PER_TURN: u32 = 3;
 
+/// Bytes that all listings hold together while they are read, sorted and sent: six of the longest. A client that asks
+/// for a hundred and reads none would otherwise hold two gigabytes.
+pub const LISTINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Bytes up to which a listing is made even when the others hold too much: about 500 entries, and what any small
+/// reply may cost.
+pub const LISTING_BYTES_ALWAYS: usize = 64 * 1024;
+
 // ---- policies ---------------------------------------------------------------------------------
 
 /// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
@@ -233,6 +240,14 @@ pub const REDIRECTS_MAX: usize = 10_000;
 /// Redirects that may lead to each other before the file is refused as running in a circle. Browsers give
 /// up after 20; anyone who needs more than a few should write down where the first one ends.
 pub const REDIRECT_HOPS_MAX: usize = 8;
+
+// ---- precompress ------------------------------------------------------------------------------
+
+/// Longest file that gets siblings, in bytes. The best of the coders takes a second for each megabyte.
+pub const PRECOMPRESS_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// Directories within directories that are entered; each holds a descriptor until all below it is done.
+pub const PRECOMPRESS_DEPTH_MAX: usize = 128;
 
 // ---- stop -------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ pub use get::{GetOptions, Output, Pace, Requests};
 pub use parse::{Setting, Source};
 pub use serve::{Bind, Color, LogFormat, ServeOptions};
 pub use tools::{CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions};
+pub(crate) use values::printable;
 pub use values::{
     AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
     Share, TypeRule, Url,
@@ -177,7 +178,7 @@ const VERSION: &str = concat!("idler ", env!("CARGO_PKG_VERSION"));
 impl UsageError {
     /// `message` without the program's name; control characters that slipped in are escaped.
     pub(crate) fn new(message: String) -> Self {
-        let message = values::printable(message.as_ref());
+        let message = printable(message.as_ref());
         Self { message }
     }
 }

@@ -298,7 +298,7 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
 }
 
 /// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
-const LATER_VERBS: &[Verb] = &[Verb::Crowd, Verb::Explain, Verb::Precompress];
+const LATER_VERBS: &[Verb] = &[Verb::Crowd];
 
 /// The same for options of `serve`.
 const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom];

@@ -57,6 +57,8 @@ pub struct Slot<H> {
     due: Due,
     ready: Readiness,
     place: Place,
+    /// It sits on one of the seats in reserve, and takes no room from others.
+    seated: bool,
 }
 
 /// See the module.
@@ -72,10 +74,13 @@ pub struct EventLoop<H: Handler> {
     clock: Clock,
     now: Now,
     scratch: Box<[u8]>,
-    newcomers: Vec<(H, Next)>,
+    newcomers: Vec<(H, Next, bool)>,
     leaving: Vec<u32>,
     waiting_for_room: Vec<u32>,
     no_room: bool,
+    seats_taken: usize,
+    /// Where the next look for an idle handler begins.
+    hand: usize,
     foreground: usize,
     shared_deadline: Option<Tick>,
     control: Control,
@@ -107,11 +112,14 @@ impl<H: Handler> EventLoop<H> {
             leaving: Vec::new(),
             waiting_for_room: Vec::new(),
             no_room: false,
+            seats_taken: 0,
+            hand: 0,
             foreground: 0,
             shared_deadline: None,
             control: Control {
                 stage: Stage::Running,
                 announce: false,
+                crowded: false,
                 quit: false,
             },
             shared,
@@ -128,7 +136,7 @@ impl<H: Handler> EventLoop<H> {
     /// # Errors
     /// If its socket cannot be registered, or there is no slot left.
     pub fn add(&mut self, handler: H, next: Next) -> io::Result<Key> {
-        self.install(handler, next)
+        self.install(handler, next, false)
     }
 
     /// Turns until every handler that is not in the background has left, or one asks to quit.
@@ -213,13 +221,11 @@ impl<H: Handler> EventLoop<H> {
 
     /// Step 3: drives the slots that were queued when the step began, once each, in order.
     fn run_queue(&mut self) {
+        let (mut room, mut spare) = (self.room(), self.reserve.saturating_sub(self.seats_taken));
         for _ in 0..self.queue.len() {
             let Some(key) = self.queue.pop_front() else {
                 break;
             };
-            let room = self.room();
-            let all = self.capacity + self.reserve;
-            let spare = self.reserve.min(all.saturating_sub(self.slots_used()));
             let Some(slot) = self.slots.get_mut(key as usize) else {
                 continue;
             };
@@ -240,6 +246,7 @@ impl<H: Handler> EventLoop<H> {
             let next = slot.handler.drive(&mut cx);
             slot.ready = cx.link.ready;
             trace!("{} next: {next:?}", Key(key));
+            (room, spare) = (cx.room, cx.spare);
             self.place(key, next);
         }
     }
@@ -277,9 +284,11 @@ impl<H: Handler> EventLoop<H> {
     /// Step 5: registers newcomers; announces a change of stage.
     fn admit(&mut self) {
         let mut newcomers = std::mem::take(&mut self.newcomers);
-        for (handler, next) in newcomers.drain(..) {
-            if let Err(e) = self.install(handler, next) {
-                log::debug!("a newcomer could not be registered: {e}");
+        for (handler, next, seated) in newcomers.drain(..) {
+            match self.install(handler, next, seated) {
+                Ok(key) if self.control.stage != Stage::Running => self.hear_of_stage(key),
+                Ok(_) => {}
+                Err(e) => log::debug!("a newcomer could not be registered: {e}"),
             }
         }
         self.newcomers = newcomers;
@@ -298,14 +307,28 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
+    /// A stage that was announced before a newcomer came is news to it all the same: parked, it would not learn of the
+    /// end of the loop before its own deadline.
+    fn hear_of_stage(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key.0 as usize)
+            && !matches!(slot.place, Place::Queued | Place::Leaving)
+        {
+            slot.place = Place::Queued;
+            self.queue.push_back(key.0);
+        }
+    }
+
     /// Step 6: frees the slots that are done, and makes room for who waits for it.
     fn release(&mut self) {
+        self.free_the_leaving();
         self.no_room = false;
         if !self.waiting_for_room.is_empty() {
-            if self.leaving.is_empty() && self.room() == 0 {
+            let crowded = std::mem::take(&mut self.control.crowded);
+            if crowded || self.room() == 0 {
                 self.make_room();
+                self.no_room = self.leaving.is_empty();
+                self.free_the_leaving();
             }
-            self.no_room = self.leaving.is_empty() && self.room() == 0;
             for key in self.waiting_for_room.drain(..) {
                 if let Some(slot) = self.slots.get_mut(key as usize) {
                     slot.place = Place::Queued;
@@ -313,20 +336,26 @@ impl<H: Handler> EventLoop<H> {
                 }
             }
         }
+    }
+
+    fn free_the_leaving(&mut self) {
         for key in self.leaving.drain(..) {
             self.wheel.remove(key);
             // Dropping the handler closes its socket, which also takes it out of the poll.
             if let Some(slot) = self.slots.try_remove(key as usize) {
                 trace!("{} released", Key(key));
                 self.foreground -= usize::from(!slot.handler.is_background());
+                self.seats_taken -= usize::from(slot.seated);
             }
         }
     }
 
-    /// Asks the parked handlers nearest to their deadline to leave, one for each that waits for room. Bounded by
-    /// [`ROOM_LOOK_MAX`] for each.
+    /// Asks the parked handlers nearest to their deadline to leave, one for each that waits for room. If the earliest are all
+    /// busy (slow heads have earlier deadlines than idle connections), the slots are looked at in order. Bounded by
+    /// twice [`ROOM_LOOK_MAX`] for each.
     fn make_room(&mut self) {
         for _ in 0..self.waiting_for_room.len() {
+            let all = self.slots.capacity().max(1);
             let slots = &self.slots;
             let idle = |&key: &u32| {
                 slots
@@ -343,6 +372,14 @@ impl<H: Handler> EventLoop<H> {
                 .earliest(ROOM_LOOK_MAX)
                 .filter(idle)
                 .min_by_key(left)
+                .or_else(|| {
+                    let from = self.hand;
+                    self.hand = (from + ROOM_LOOK_MAX) % all;
+                    let look = (0..ROOM_LOOK_MAX.min(all)).map(|i| (from + i) % all);
+                    look.filter_map(|key| u32::try_from(key).ok())
+                        .filter(idle)
+                        .min_by_key(left)
+                })
             else {
                 break;
             };
@@ -355,14 +392,11 @@ impl<H: Handler> EventLoop<H> {
     }
 
     fn room(&self) -> usize {
-        self.capacity.saturating_sub(self.slots_used())
+        self.capacity
+            .saturating_sub(self.slots.len() - self.seats_taken)
     }
 
-    fn slots_used(&self) -> usize {
-        self.slots.len() + self.newcomers.len()
-    }
-
-    fn install(&mut self, mut handler: H, next: Next) -> io::Result<Key> {
+    fn install(&mut self, mut handler: H, next: Next, seated: bool) -> io::Result<Key> {
         if self.slots.len() >= self.capacity + self.reserve {
             return Err(io::Error::other("no slot left"));
         }
@@ -376,12 +410,14 @@ impl<H: Handler> EventLoop<H> {
             )?;
         }
         self.foreground += usize::from(!handler.is_background());
+        self.seats_taken += usize::from(seated);
         entry.insert(Slot {
             handler,
             deadline: Tick::default(),
             due: Due::Never,
             ready: Readiness::NONE,
             place: Place::Queued,
+            seated,
         });
         #[expect(
             clippy::cast_possible_truncation,

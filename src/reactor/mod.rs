@@ -144,7 +144,8 @@ pub struct Context<'a, H: Handler> {
     pub spare: usize,
     /// True if this drive answers [`Next::Room`] and nobody could be asked to leave.
     pub no_room: bool,
-    pub(crate) newcomers: &'a mut Vec<(H, Next)>,
+    /// Those who come at the end of this turn, and whether on a seat in reserve.
+    pub(crate) newcomers: &'a mut Vec<(H, Next, bool)>,
     pub(crate) control: &'a mut Control,
 }
 
@@ -152,12 +153,13 @@ impl<H: Handler> Context<'_, H> {
     /// Adds a handler to the loop at the end of this turn. `next` is its first place; for a socket
     /// that is `Park`, since registering it makes the kernel report what is ready.
     pub fn admit(&mut self, handler: H, next: Next) {
-        if self.room > 0 {
-            self.room -= 1;
-        } else {
+        let seated = self.room == 0;
+        if seated {
             self.spare = self.spare.saturating_sub(1);
+        } else {
+            self.room -= 1;
         }
-        self.newcomers.push((handler, next));
+        self.newcomers.push((handler, next, seated));
     }
 
     /// Moves the loop to a later stage; every handler is driven once to hear of it.
@@ -166,6 +168,12 @@ impl<H: Handler> Context<'_, H> {
             self.control.stage = stage;
             self.control.announce = true;
         }
+    }
+
+    /// Says that something else than slots has run out (descriptors, memory): [`Next::Room`] is then answered only after
+    /// somebody idle was asked to leave, or nobody could be, even if slots are free.
+    pub fn is_crowded(&mut self) {
+        self.control.crowded = true;
     }
 
     /// Ends the loop after this turn, whoever is still there.
@@ -179,5 +187,6 @@ impl<H: Handler> Context<'_, H> {
 pub(crate) struct Control {
     pub(crate) stage: Stage,
     pub(crate) announce: bool,
+    pub(crate) crowded: bool,
     pub(crate) quit: bool,
 }

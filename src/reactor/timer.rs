@@ -148,29 +148,30 @@ impl Wheel {
                 }
             }
         }
-        if self.now.is_due(now) {
+        // With nothing filed the loop may have slept for longer than two ticks can tell apart.
+        if self.now.is_due(now) || self.next().is_none() {
             self.now = now;
         }
     }
 
-    /// Some of the keys that come up first, at most `most` of them.
+    /// Keys in about the order in which they come up, at most `most` of them.
     pub fn earliest(&self, most: usize) -> impl Iterator<Item = u32> + '_ {
-        let first = self.next();
-        let bucket = (0..LEVELS)
-            .find(|&level| first.is_some() && self.next_of(level) == first)
-            .map(|level| {
+        (0..LEVELS)
+            .flat_map(move |level| {
                 #[expect(clippy::cast_possible_truncation, reason = "five levels")]
-                let shift = BITS * level as u32;
-                let at = first.map_or(0, |t| (t.0 >> shift) % BUCKETS);
-                self.heads[level][at as usize]
-            });
-        let mut place = bucket.unwrap_or(0);
-        std::iter::from_fn(move || {
-            let key = place.checked_sub(1)?;
-            place = self.links.next[key as usize];
-            Some(key)
-        })
-        .take(most)
+                let here = self.now.0 >> (BITS * level as u32);
+                (1..=BUCKETS).map(move |ahead| (level, here.wrapping_add(ahead) % BUCKETS))
+            })
+            .filter(move |&(level, bucket)| self.occupied[level] & 1 << bucket != 0)
+            .flat_map(move |(level, bucket)| {
+                let mut place = self.heads[level][bucket as usize];
+                std::iter::from_fn(move || {
+                    let key = place.checked_sub(1)?;
+                    place = self.links.next[key as usize];
+                    Some(key)
+                })
+            })
+            .take(most)
     }
 
     fn empty(&mut self, level: usize, bucket: u32, comes_up: &mut impl FnMut(u32)) {
@@ -316,12 +317,26 @@ mod tests {
         assert_eq!(wheel.next(), Some(Tick(1_001)));
     }
 
+    /// Ticks further apart than 24 days cannot be told from ticks in the past.
+    #[test]
+    fn a_month_without_a_deadline_loses_none_after_it() {
+        let mut wheel = Wheel::new(4, Tick(0));
+        let month = Tick(30 * 24 * 60 * 60 * 1000);
+        wheel.advance(month, |_| {});
+        let deadline = month.after(Duration::from_secs(1));
+        wheel.file(0, deadline);
+        let mut came = Vec::new();
+        wheel.advance(deadline, |key| came.push(key));
+        assert_eq!(came, [0]);
+    }
+
     #[test]
     fn the_earliest_come_first() {
         let mut wheel = Wheel::new(8, Tick(0));
         wheel.file(5, Tick(90_000));
         wheel.file(2, Tick(10));
-        assert_eq!(wheel.earliest(64).collect::<Vec<_>>(), [2]);
+        assert_eq!(wheel.earliest(64).collect::<Vec<_>>(), [2, 5]);
+        assert_eq!(wheel.earliest(1).collect::<Vec<_>>(), [2]);
         wheel.remove(2);
         assert_eq!(wheel.earliest(64).collect::<Vec<_>>(), [5]);
     }

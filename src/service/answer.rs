@@ -9,7 +9,7 @@ use std::hash::RandomState;
 use std::io;
 use std::rc::Rc;
 
-use crate::limits::{LISTING_STEPS_PER_TURN, RETRY_AFTER_SECONDS};
+use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, Bytes, Sending};
@@ -22,12 +22,14 @@ use crate::site::{Found, Site};
 
 use super::auth::Auth;
 use super::dates::Dates;
+use super::explain::story::{Story, shown};
 use super::hosts::Hosts;
 use super::http_server::Note;
-use super::listing::ListingBody;
+use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Content, Facts, Representation};
+use super::representation::{Facts, Representation};
+use super::variants::Chosen;
 
 /// What answering needs: the site, its cache, the policy.
 #[derive(Debug)]
@@ -52,10 +54,12 @@ pub struct Http {
     pub boundaries: RandomState,
     /// How many there were.
     pub boundary_count: u64,
-    /// In which turn listings were last made, and how many steps it has left.
-    pub listing_turn: (u64, u32),
+    /// How listings share time and memory.
+    pub listings: Listings,
     /// The date lines, made once a second.
     pub dates: Dates,
+    /// Who listens to why an answer is what it is.
+    pub story: Story,
 }
 
 /// The methods that are answered.
@@ -93,27 +97,30 @@ impl Http {
     }
 
     /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
-    pub fn refuse(&mut self, refusal: Refusal, now: &Now) -> Reply {
+    /// `head_only`: so much was understood that it began with HEAD, and no body may follow (RFC 9110 §9.3.2).
+    pub fn refuse(&mut self, refusal: Refusal, head_only: bool, now: &Now) -> Reply {
+        let wish = Wish {
+            head_only,
+            ..Wish::UNKNOWN
+        };
         self.enter(0);
-        self.page(refusal, Wish::UNKNOWN, now)
+        self.page(refusal, wish, now)
     }
 
-    /// Makes the next piece of a listing; false if there must be another turn first.
+    /// Makes the next piece of a listing; false if it is the turn of others. To be called once a drive.
     ///
     /// # Errors
-    /// If the directory cannot be read any more.
+    /// If the directory cannot be read any more, or all listings together hold too much.
     pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, now: &Now) -> io::Result<bool> {
-        if self.listing_turn.0 != now.turn {
-            self.listing_turn = (now.turn, LISTING_STEPS_PER_TURN);
-        }
-        let Some(left) = self.listing_turn.1.checked_sub(1) else {
+        if !self.listings.may_step(now.turn) {
             return Ok(false);
-        };
-        self.listing_turn.1 = left;
+        }
         let (piece, last) = match &mut out.note.listing {
             Some(listing) => {
                 self.enter(listing.site());
-                listing.step(&mut self.site, now.turn)?
+                let made = listing.step(&mut self.site, now.turn)?;
+                self.listings.account(listing)?;
+                made
             }
             None => (Vec::new(), true),
         };
@@ -122,7 +129,8 @@ impl Http {
     }
 
     pub(super) fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
-        if let Some(entry) = self.cache.find(0, request.target.path, now.turn) {
+        let class = self.class(request);
+        if let Some(entry) = self.cache.find(class, request.target.path, now.turn) {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
             if let Kept::Bytes(bytes) = &mut entry.kept
                 && plain
@@ -145,7 +153,10 @@ impl Http {
             Ok(path) => path,
             Err(refusal) => return self.page(refusal, wish, now),
         };
-        match self.site.find(&path, now.turn) {
+        self.story.tell("path", || shown(&path));
+        let found = self.site.find(&path, now.turn);
+        self.tell_found(&path, &found);
+        match found {
             Found::File(opened) => self.file(request, &path, &path, opened, wish, now),
             Found::Directory(_) if !path.is_directory() => self
                 .page_without_html(request, &path, wish, now)
@@ -168,7 +179,10 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
-        match self.load(path, opened, now) {
+        let inner = self.inner(path);
+        let Chosen { opened, form, kept } = self.choose(request, path, &inner, opened, now);
+        let date = *self.dates.header(now.wall);
+        match Representation::load(&inner, opened, form, &self.policy, &date, now.wall) {
             Ok(found) => {
                 // Who finds each file under one spelling only cannot be made to keep it under a thousand. And an index that is
                 // not the first choice would have to give way as soon as a better one appears.
@@ -179,7 +193,7 @@ impl Http {
                         .first()
                         .is_some_and(|first| path.name() == first);
                 if is_first && request.target.path == asked.to_url().as_bytes() {
-                    self.keep(request.target.path, path, &found, now);
+                    self.keep(request.target.path, kept, &found, now);
                 }
                 self.represent(request, &found, wish, now)
             }
@@ -187,20 +201,13 @@ impl Http {
         }
     }
 
-    /// What was just opened at `path`.
-    pub(super) fn load(
-        &mut self,
-        path: &SitePath,
-        opened: Opened,
-        now: &Now,
-    ) -> io::Result<Representation> {
-        let inner = if path.as_bytes().is_empty() {
-            self.site.only().unwrap_or_default()
+    /// The path within the site of what stands at `path`, which in a site of one file is that file.
+    pub(super) fn inner(&self, path: &SitePath) -> Vec<u8> {
+        if path.as_bytes().is_empty() {
+            self.site.only().unwrap_or_default().to_vec()
         } else {
-            path.as_bytes()
-        };
-        let date = *self.dates.header(now.wall);
-        Representation::load(inner, opened, &self.policy, &date, now.wall)
+            path.as_bytes().to_vec()
+        }
     }
 
     /// A directory: the first of its indexes, or a list of what is in it.
@@ -214,7 +221,9 @@ impl Http {
     ) -> Reply {
         for i in 0..self.policy.indexes.len() {
             let index = path.join(&self.policy.indexes[i]);
-            match self.site.find(&index, now.turn) {
+            let found = self.site.find(&index, now.turn);
+            self.tell_found(&index, &found);
+            match found {
                 Found::File(opened) => return self.file(request, path, &index, opened, wish, now),
                 Found::Missing | Found::Directory(_) => {}
                 other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
@@ -223,6 +232,8 @@ impl Http {
             }
         }
         if !self.policy.listing {
+            self.story
+                .tell("answer", || "directories are not listed".to_owned());
             return self.missing(request, path, wish, now);
         }
         self.list(request, path, opened, wish, now)
@@ -236,6 +247,7 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        self.story.tell("answer", || "a listing".to_owned());
         let query = ListingQuery::parse(request.target.query.unwrap_or_default());
         let chunked = request.minor > 0;
         // Without chunks the end of the listing is the end of the connection.
@@ -280,6 +292,9 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
+        self.story.tell("answer", || {
+            "a redirect: the address of a directory ends in a slash".to_owned()
+        });
         let mut location = path.as_directory().to_url().into_bytes();
         if let Some(query) = request.target.query {
             location.push(b'?');
@@ -311,32 +326,10 @@ impl Http {
         self.page(refusal, wish, now)
     }
 
-    /// Keeps it for next time, under the raw path of the request.
-    pub(super) fn keep(&mut self, raw: &[u8], path: &SitePath, found: &Representation, now: &Now) {
-        let Some(identity) = found.settled(now.wall) else {
-            return;
-        };
-        let Some(condition) = self.site.condition(path, identity) else {
-            return;
-        };
-        let (kept, weight) = match &found.content {
-            Content::Whole(bytes) => (Kept::Bytes(Rc::clone(bytes)), bytes.len()),
-            Content::File(file) => (Kept::File(Rc::clone(file)), 0),
-        };
-        self.cache.keep(
-            0,
-            raw,
-            kept,
-            Rc::clone(&found.facts),
-            weight,
-            vec![condition],
-            now.turn,
-        );
-    }
-
     /// A page that says what is wrong.
     pub(super) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
+        self.story.tell("answer", || why.to_owned());
         // Who breaks the grammar once may have meant something else all along.
         let wish = Wish {
             keep: wish.keep && status != Status::BAD_REQUEST,

@@ -130,7 +130,7 @@ impl Door {
             refuse(stream, cx.scratch);
             return;
         }
-        let reply = cx.shared.http.refuse(NO_ROOM, &cx.now);
+        let reply = cx.shared.http.refuse(NO_ROOM, false, &cx.now);
         let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
         let connection =
             HttpConnection::refused(Stream::new(stream), self.number, reply, cx.now.tick);
@@ -140,11 +140,15 @@ impl Door {
         );
     }
 
-    /// Descriptors or memory have run out. The cache gives back what it can; else the one who waits is told to come back, by way of the
-    /// descriptor in reserve, and the door sleeps for a moment.
+    /// Descriptors or memory have run out. The cache gives back what it can; else somebody idle makes room; else those who wait are told
+    /// to come back, by way of the descriptor in reserve, and the door sleeps for a moment.
     fn exhausted(&mut self, error: &std::io::Error, cx: &mut Context<'_, Service>) -> Next {
         if cx.shared.http.give_up_descriptors() {
             return Next::Again(Deadline::Never);
+        }
+        if !cx.no_room && cx.stage != Stage::Stopping {
+            cx.is_crowded();
+            return Next::Room;
         }
         if cx.shared.warn_rarely(cx.now.tick) {
             warn!(
@@ -152,9 +156,11 @@ impl Door {
                 cx.link.key
             );
         }
-        if let Accepted::Newcomer(stream) = self.listener.accept_by_reserve(&mut cx.link) {
+        // As many as the budget allows: whoever waits behind a thousand others should not wait for them to be refused one by one.
+        while let Accepted::Newcomer(stream) = self.listener.accept_by_reserve(&mut cx.link) {
             cx.shared.counters.refused += 1;
             refuse(stream, cx.scratch);
+            self.listener.restore_reserve();
         }
         self.listener.restore_reserve();
         if cx.stage == Stage::Stopping {

@@ -17,8 +17,10 @@ use crate::reactor::Now;
 use crate::site::Found;
 
 use super::answer::Http;
+use super::explain::story::shown;
 use super::reply::{Draft, Reply, Wish};
 use super::representation::{Content, Representation};
+use super::variants::{Chosen, Preference};
 
 const HTML: &[u8] = b".html";
 
@@ -142,14 +144,24 @@ impl Http {
     /// The page at `path`, kept or opened; none if it is too large or cannot be read.
     fn stored(&mut self, path: &SitePath, now: &Now) -> Option<Representation> {
         let raw = path.to_url().into_bytes();
-        let found = match self.cache.find(0, &raw, now.turn) {
+        let found = match self.cache.find(Preference::PLAIN.class(), &raw, now.turn) {
             Some(entry) => Representation::kept(Rc::clone(&entry.meta), &entry.kept),
             None => {
                 let Found::File(opened) = self.site.find(path, now.turn) else {
                     return None;
                 };
-                let found = self.load(path, opened, now).ok()?;
-                self.keep(&raw, path, &found, now);
+                let Chosen { opened, form, kept } = self.plain(path, opened);
+                let date = *self.dates.header(now.wall);
+                let found = Representation::load(
+                    path.as_bytes(),
+                    opened,
+                    form,
+                    &self.policy,
+                    &date,
+                    now.wall,
+                )
+                .ok()?;
+                self.keep(&raw, kept, &found, now);
                 found
             }
         };
@@ -158,6 +170,8 @@ impl Http {
 
     /// The same request, answered with another file, under the conditions and ranges that it came with.
     fn instead(&mut self, request: &Request<'_>, path: &SitePath, wish: Wish, now: &Now) -> Reply {
+        self.story
+            .tell("answer", || format!("{} stands in for it", shown(path)));
         let raw = path.to_url();
         let target = Target {
             authority: None,

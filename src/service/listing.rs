@@ -4,17 +4,86 @@
 //! the pieces are sent. Invariant: however large the directory, no step is longer than its limits, and no turn of the loop
 //! has more than [`LISTING_STEPS_PER_TURN`] of them, whoever asks. Read next: `crate::site::listing`, `crate::pages`.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
+use crate::limits::{LISTING_BYTES_ALWAYS, LISTING_STEPS_PER_TURN, LISTINGS_BYTES_MAX};
 use crate::pages::{self, ListingJson, ListingPage, ListingQuery, Row, Sort, Summary};
 use crate::protocol::http::target::SitePath;
 use crate::site::Site;
 use crate::site::listing::{DirectoryReader, Entry, EntryMeta, Listing, Order, Progress, SortKey};
 
+/// How all listings share time and memory: steps in turns, and bytes in all.
+#[derive(Debug, Default)]
+pub struct Listings {
+    turn: u64,
+    /// How many have asked for a step in this turn, and how many of them were to be passed over.
+    asked: u32,
+    skip: u32,
+    bytes: Rc<Cell<usize>>,
+}
+
+impl Listings {
+    /// Whether the one that asks may make a step. In each turn [`LISTING_STEPS_PER_TURN`] of those that ask may; in the next
+    /// turn it is those behind them in the queue, so that a short listing does not wait for a thousand long ones to end.
+    pub fn may_step(&mut self, turn: u64) -> bool {
+        if self.turn != turn {
+            let skip = self.skip + LISTING_STEPS_PER_TURN;
+            self.skip = if skip < self.asked { skip } else { 0 };
+            self.turn = turn;
+            self.asked = 0;
+        }
+        let place = self.asked;
+        self.asked += 1;
+        (self.skip..self.skip + LISTING_STEPS_PER_TURN).contains(&place)
+    }
+
+    /// Takes note of what a listing holds now.
+    ///
+    /// # Errors
+    /// If that is more than there is for all of them together; short ones are always let through.
+    pub fn account(&mut self, listing: &mut ListingBody) -> io::Result<()> {
+        let holds = listing.bytes();
+        let held = listing.held.get_or_insert_with(|| Held {
+            all: Rc::clone(&self.bytes),
+            mine: 0,
+        });
+        let grows = holds > held.mine;
+        held.set(holds);
+        if grows && holds > LISTING_BYTES_ALWAYS && self.bytes.get() > LISTINGS_BYTES_MAX {
+            return Err(io::Error::other("all listings together hold too much"));
+        }
+        Ok(())
+    }
+}
+
+/// A listing's share of the bytes that all of them hold; given back when it is gone.
+#[derive(Debug)]
+struct Held {
+    all: Rc<Cell<usize>>,
+    mine: usize,
+}
+
+impl Held {
+    fn set(&mut self, bytes: usize) {
+        let others = self.all.get().saturating_sub(self.mine);
+        self.all.set(others.saturating_add(bytes));
+        self.mine = bytes;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
 /// A listing on its way.
 #[derive(Debug)]
 pub struct ListingBody {
+    held: Option<Held>,
     path: SitePath,
     site: usize,
     json: bool,
@@ -84,6 +153,7 @@ impl ListingBody {
         };
         let reader = DirectoryReader::new(directory, order, hidden);
         Box::new(Self {
+            held: None,
             path: path.clone(),
             site,
             json: query.json,
@@ -144,6 +214,15 @@ impl ListingBody {
             piece = chunk(&piece, last);
         }
         Ok((piece, last))
+    }
+
+    /// Bytes it holds.
+    fn bytes(&self) -> usize {
+        match &self.stage {
+            Stage::Reading(reader) => reader.bytes(),
+            Stage::Rendering { listing, .. } => listing.bytes(),
+            Stage::Done => 0,
+        }
     }
 
     fn page(&self, listing: &Listing) -> Page {
@@ -207,4 +286,74 @@ fn chunk(piece: &[u8], last: bool) -> Vec<u8> {
         framed.extend_from_slice(b"0\r\n\r\n");
     }
     framed
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        reason = "a test may stop at the first surprise"
+    )]
+
+    use super::*;
+
+    #[test]
+    fn those_who_wait_for_a_step_take_turns() {
+        let mut listings = Listings::default();
+        let mut steps = [0; 10];
+        for turn in 1..=8 {
+            for steps in &mut steps {
+                *steps += u32::from(listings.may_step(turn));
+            }
+        }
+        assert_eq!(steps.iter().min(), Some(&2), "{steps:?}");
+        assert_eq!(steps.iter().max(), Some(&2), "{steps:?}");
+    }
+
+    #[test]
+    fn one_alone_does_not_wait() {
+        let mut listings = Listings::default();
+        for _ in 0..10 {
+            listings.may_step(1);
+        }
+        // Once it finds out that the others are gone.
+        listings.may_step(2);
+        assert!((3..20).all(|turn| listings.may_step(turn)));
+    }
+
+    #[test]
+    fn a_long_listing_gives_way_when_all_hold_too_much_and_a_short_one_does_not() {
+        let path = std::env::temp_dir().join(format!("idler-listings-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        for n in 0..400 {
+            std::fs::write(path.join(format!("{n:0200}")), b"").unwrap();
+        }
+        let mut site = Site::open(&path, false).unwrap();
+        let mut listings = Listings::default();
+        let mut list = |listings: &mut Listings| -> io::Result<()> {
+            let directory = std::fs::File::open(&path).unwrap().into();
+            let query = ListingQuery::parse(b"");
+            let mut body = ListingBody::new(directory, &SitePath::root(), 0, query, false, true);
+            for turn in 0..1000 {
+                let (_, last) = body.step(&mut site, turn)?;
+                listings.account(&mut body)?;
+                if last {
+                    return Ok(());
+                }
+            }
+            panic!("it has an end");
+        };
+        assert!(list(&mut listings).is_ok());
+        assert_eq!(listings.bytes.get(), 0, "given back");
+        listings.bytes.set(LISTINGS_BYTES_MAX);
+        let long = list(&mut listings);
+        assert!(long.is_err(), "it holds more than {LISTING_BYTES_ALWAYS}");
+        for n in 10..400 {
+            std::fs::remove_file(path.join(format!("{n:0200}"))).unwrap();
+        }
+        assert!(list(&mut listings).is_ok());
+        assert_eq!(listings.bytes.get(), LISTINGS_BYTES_MAX, "given back");
+        std::fs::remove_dir_all(&path).unwrap();
+    }
 }

@@ -8,8 +8,8 @@ use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
 use crate::protocol::http::multipart::{Boundary, Multipart};
-use crate::protocol::http::preconditions::{Validators, Verdict, evaluate};
-use crate::protocol::http::range::{Selection, select};
+use crate::protocol::http::preconditions::{Step, Validators, Verdict, evaluate_observed};
+use crate::protocol::http::range::{self, Selection, select_observed};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, FileSpan, Parts};
 use crate::protocol::http::span::{Span, write_unsatisfied_range};
@@ -38,7 +38,10 @@ impl Http {
                 last_modified: facts.modified,
                 exists: true,
             };
-            match evaluate(request.headers, true, &validators, unix_seconds(now.wall)) {
+            let story = &mut self.story;
+            let tell = |step: Step| story.tell("condition", || step.to_string());
+            let wall = unix_seconds(now.wall);
+            match evaluate_observed(request.headers, true, &validators, wall, tell) {
                 Verdict::Proceed {
                     honour_range: honour,
                 } => honour_range = honour,
@@ -52,12 +55,20 @@ impl Http {
                         Status::PRECONDITION_FAILED,
                         "the file is not what the request expects it to be",
                     );
-                    return self.page(refusal, wish, now);
+                    let mut reply = self.draft(refusal.status, now);
+                    reply.head.lines(facts.vary());
+                    return reply.finish_page(Some(refusal.why), &self.policy.extra_lines, wish);
                 }
             }
         }
+        if request.seen.any(Seen::RANGE) && request.method == Method::Head {
+            self.story
+                .tell("range", || "Range means nothing with HEAD".to_owned());
+        }
         if honour_range && request.method == Method::Get && request.seen.any(Seen::RANGE) {
-            match select(request.headers, facts.size, &facts.content_type) {
+            let story = &mut self.story;
+            let tell = |step: range::Step| story.tell("range", || step.to_string());
+            match select_observed(request.headers, facts.size, &facts.content_type, tell) {
                 Selection::Whole => {}
                 Selection::One(span) => return self.part(found, span, wish, now),
                 Selection::Several(spans) => return self.parts(found, spans, wish, now),
@@ -152,7 +163,10 @@ impl Http {
         let mut range = Vec::new();
         write_unsatisfied_range(facts.size, &mut range);
         let mut reply = self.draft(Status::RANGE_NOT_SATISFIABLE, now);
-        reply.head.field("Content-Range", &range);
+        reply
+            .head
+            .field("Content-Range", &range)
+            .lines(facts.vary());
         self.finish_error(reply, "the file has nothing in this range", wish, now)
     }
 }

@@ -13,6 +13,7 @@ use std::time::SystemTime;
 
 use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW};
 use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
+use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
 use crate::protocol::http::status::Status;
 use crate::site::cache::Kept;
@@ -20,6 +21,7 @@ use crate::site::open::{Identity, Moment, Opened, look_at};
 
 use super::dates::unix_seconds;
 use super::policy::Policy;
+use super::variants::{Form, VARY};
 
 /// What is said of a file.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct Facts {
     pub size: u64,
     /// How much of [`Content::Whole`] is the head.
     pub head_len: usize,
+    /// Whether another client might be sent another variant.
+    pub varies: bool,
 }
 
 /// The bytes of a representation.
@@ -64,18 +68,34 @@ pub struct Representation {
 const TORN_READS_MAX: usize = 3;
 
 impl Facts {
-    /// What is said of a file with this path within the site, and this identity.
-    pub fn of(path: &[u8], identity: &Identity, policy: &Policy, wall: SystemTime) -> Self {
+    /// What is said of a file with this identity, sent in this form for the one at this path within the site.
+    pub fn of(
+        path: &[u8],
+        identity: &Identity,
+        form: Form,
+        policy: &Policy,
+        wall: SystemTime,
+    ) -> Self {
         let now = unix_seconds(wall);
         // Reproducible builds set every date to 0 or 1: such a date says nothing.
         let constant = (0..=1).contains(&identity.modified.seconds);
-        let etag = entity_tag(identity, constant, wall);
+        let etag = entity_tag(identity, constant, form.coding, wall);
         // A future date must not be sent (RFC 9110 §8.8.2.1).
         let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
+        if form.varies {
+            validator_lines.extend_from_slice(VARY);
+        }
         policy.write_lines(path, &mut validator_lines);
         let mut lines = Vec::new();
+        if form.coding != Coding::Identity {
+            line(
+                &mut lines,
+                "Content-Encoding",
+                form.coding.name().as_bytes(),
+            );
+        }
         line(&mut lines, "X-Content-Type-Options", b"nosniff");
         line(&mut lines, "Accept-Ranges", b"bytes");
         if let Some(date) = modified.and_then(imf_fixdate) {
@@ -90,7 +110,15 @@ impl Facts {
             modified,
             size: identity.size,
             head_len: 0,
+            varies: form.varies,
         }
+    }
+}
+
+impl Facts {
+    /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was chosen all the same.
+    pub fn vary(&self) -> &'static [u8] {
+        if self.varies { VARY } else { b"" }
     }
 }
 
@@ -102,8 +130,9 @@ fn line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
 }
 
 /// From size and modification time, so that it is equal on every machine that holds the same copy. Where the
-/// time is a constant, from inode and change time as well. Weak while another change could leave it the same.
-fn entity_tag(identity: &Identity, constant: bool, wall: SystemTime) -> Vec<u8> {
+/// time is a constant, from inode and change time as well. Weak while another change could leave it the same. A variant's ends in its
+/// coding: that of another one must never match it (RFC 9110 §8.8.3.3).
+fn entity_tag(identity: &Identity, constant: bool, coding: Coding, wall: SystemTime) -> Vec<u8> {
     let Identity {
         size,
         modified: Moment { seconds, nanos },
@@ -114,14 +143,20 @@ fn entity_tag(identity: &Identity, constant: bool, wall: SystemTime) -> Vec<u8> 
     } else {
         ""
     };
+    let dash = if coding == Coding::Identity { "" } else { "-" };
+    let coding = if coding == Coding::Identity {
+        ""
+    } else {
+        coding.name()
+    };
     let tag = if constant {
         let Identity { inode, changed, .. } = *identity;
         format!(
-            "{weak}\"{size:x}-{inode:x}-{:x}.{:x}\"",
+            "{weak}\"{size:x}-{inode:x}-{:x}.{:x}{dash}{coding}\"",
             changed.seconds, changed.nanos
         )
     } else {
-        format!("{weak}\"{size:x}-{seconds:x}.{nanos:x}\"")
+        format!("{weak}\"{size:x}-{seconds:x}.{nanos:x}{dash}{coding}\"")
     };
     tag.into_bytes()
 }
@@ -133,6 +168,11 @@ fn is_recent(moment: Moment, wall: SystemTime) -> bool {
     moment.seconds >= unix_seconds(wall).saturating_sub(window)
 }
 
+/// Whether what was found under this identity cannot have changed since without changing it.
+pub(super) fn is_settled(identity: &Identity, wall: SystemTime) -> bool {
+    !is_recent(identity.changed, wall)
+}
+
 impl Representation {
     /// From what was just opened at `path` within the site. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
     ///
@@ -141,6 +181,7 @@ impl Representation {
     pub fn load(
         path: &[u8],
         opened: Opened,
+        form: Form,
         policy: &Policy,
         date: &[u8; 29],
         wall: SystemTime,
@@ -152,7 +193,7 @@ impl Representation {
             if identity.size > CACHED_FILE_BYTES_MAX {
                 break;
             }
-            let mut facts = Facts::of(path, &identity, policy, wall);
+            let mut facts = Facts::of(path, &identity, form, policy, wall);
             let mut head = HeadWriter::new(Status::OK, date);
             head.field("Content-Type", facts.content_type.as_bytes())
                 .lines(&facts.lines)
@@ -175,7 +216,7 @@ impl Representation {
             }
             identity = after;
         }
-        let facts = Facts::of(path, &identity, policy, wall);
+        let facts = Facts::of(path, &identity, form, policy, wall);
         Ok(Self {
             facts: Rc::new(facts),
             content: Content::File(Rc::new(file)),
@@ -198,6 +239,6 @@ impl Representation {
 
     /// Under which identity it may be kept: none while another change could go unnoticed.
     pub fn settled(&self, wall: SystemTime) -> Option<Identity> {
-        self.identity.filter(|i| !is_recent(i.changed, wall))
+        self.identity.filter(|i| is_settled(i, wall))
     }
 }

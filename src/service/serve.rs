@@ -33,8 +33,10 @@ use super::answer::Http;
 use super::auth::Auth;
 use super::dates::Dates;
 use super::door::Door;
+use super::explain::story::Story;
 use super::guests::Guests;
 use super::hosts::{Host, Hosts};
+use super::listing::Listings;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::representation::Facts;
@@ -309,8 +311,9 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         stopping: false,
         boundaries: RandomState::new(),
         boundary_count: 0,
-        listing_turn: (0, 0),
+        listings: Listings::default(),
         dates: Dates::default(),
+        story: Story::default(),
     })
 }
 

@@ -17,8 +17,9 @@ use slab::Slab;
 
 use super::open::{Identity, look};
 
-/// How many ways to choose a variant of one path are told apart (which codings the client takes).
-pub const CHOICES: usize = 8;
+/// How many ways to choose a variant of one path are told apart: every order in which some of three codings can be
+/// wanted, from none of them to all.
+pub const CHOICES: usize = 16;
 
 /// What is kept of a file.
 #[derive(Clone, Debug)]
@@ -98,6 +99,12 @@ impl<M> Cache<M> {
         entry.checked = turn;
         entry.used = true;
         Some(entry)
+    }
+
+    /// What is kept with `target` under `choice`, without asking whether it still holds: for what depends on the name alone.
+    pub fn meta(&self, choice: usize, target: &[u8]) -> Option<&M> {
+        let key = self.index.get(choice)?.get(target)?;
+        self.entries.get(*key).map(|entry| &entry.meta)
     }
 
     /// Keeps something for `target` under `choice`, if its `weight` in bytes fits at all; others make room.

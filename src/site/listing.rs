@@ -101,6 +101,16 @@ impl DirectoryReader {
         Ok(Progress::Done)
     }
 
+    /// Bytes it holds.
+    pub fn bytes(&self) -> usize {
+        let sorting = match &self.stage {
+            Stage::Reading(_) | Stage::Done => 0,
+            // The numbers, and the room to merge them.
+            Stage::Sorting(_) => self.listing.entries.len() * 2 * size_of::<u32>(),
+        };
+        self.listing.bytes() + sorting
+    }
+
     /// The listing; whole once [`step`](Self::step) said [`Progress::Done`], and empty before.
     pub fn into_listing(self) -> Listing {
         self.listing
@@ -291,6 +301,13 @@ impl EntryMeta {
 }
 
 impl Listing {
+    /// Bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.names.capacity()
+            + self.entries.capacity() * size_of::<Packed>()
+            + self.in_order.capacity() * size_of::<u32>()
+    }
+
     /// Entries listed.
     pub fn len(&self) -> usize {
         self.in_order.len()

@@ -161,6 +161,20 @@ impl Site {
         }
     }
 
+    /// Why [`find`](Self::find) says that something is missing, in words for whoever runs the server. Never for a client.
+    pub fn why_missing(&self, path: &SitePath) -> &'static str {
+        if path.is_hidden() && !self.hidden {
+            return "names that begin with a dot are not served";
+        }
+        if self.only.is_some() {
+            return "only one file is served";
+        }
+        let (Some(root), Ok(inner)) = (&self.root, c_string(path.as_bytes())) else {
+            return "the root itself is gone";
+        };
+        self.opener.why_missing(root.as_fd(), &inner)
+    }
+
     /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the root.
     pub fn meta(&mut self, path: &SitePath, turn: u64) -> Option<(Kind, Identity)> {
         match self.find(path, turn) {
@@ -172,6 +186,24 @@ impl Site {
     /// What must still be so for what was found at `path` to be served again: asked by the *absolute* path, so that one
     /// question finds out about the file, every directory above it and the root itself. `None` if it is not so even now.
     pub fn condition(&self, path: &SitePath, identity: Identity) -> Option<Condition> {
+        let condition = Condition {
+            path: self.absolute(path)?,
+            identity,
+        };
+        look(CWD, &condition.path)
+            .is_ok_and(|(_, now)| now == identity)
+            .then_some(condition)
+    }
+
+    /// What stands at `path` now, asked by the absolute path and without opening it: for a [`condition`](Self::condition)
+    /// to be made later, and for nothing that a client is told.
+    pub fn identity(&self, path: &SitePath) -> Option<Identity> {
+        look(CWD, &self.absolute(path)?)
+            .ok()
+            .map(|(_, identity)| identity)
+    }
+
+    fn absolute(&self, path: &SitePath) -> Option<CString> {
         let inner = if path.as_bytes().is_empty() {
             self.only.as_deref().unwrap_or_default()
         } else {
@@ -180,13 +212,7 @@ impl Site {
         let mut whole = self.path.as_os_str().as_bytes().to_vec();
         whole.push(b'/');
         whole.extend_from_slice(inner);
-        let condition = Condition {
-            path: c_string(&whole).ok()?,
-            identity,
-        };
-        look(CWD, &condition.path)
-            .is_ok_and(|(_, now)| now == identity)
-            .then_some(condition)
+        c_string(&whole).ok()
     }
 
     /// Looks whether the root's path still names the directory that is open, once a turn.

@@ -183,20 +183,39 @@ impl Opener {
     /// ENOENT for what is not there, is not a regular file or directory, or lies outside; EACCES, EMFILE and others as open(2)
     /// reports them.
     pub fn open(self, root: BorrowedFd<'_>, path: &CStr) -> io::Result<Opened> {
+        self.try_open(root, path).map_err(as_missing)
+    }
+
+    /// Why [`open`](Self::open) says that nothing is there, in words.
+    pub fn why_missing(self, root: BorrowedFd<'_>, path: &CStr) -> &'static str {
+        let error = match self.try_open(root, path) {
+            Ok(_) => return "a file is asked for as if it were a directory",
+            Err(e) => Errno::from_io_error(&e),
+        };
+        match error {
+            Some(Errno::XDEV) => "a link on the way is absolute or leads out of the root",
+            Some(Errno::LOOP) => "links on the way lead in a circle, or are not followed here",
+            Some(Errno::NOTDIR) => "a file stands where the path needs a directory",
+            Some(Errno::NXIO | Errno::NODEV) => "it is neither a file nor a directory",
+            Some(Errno::NAMETOOLONG) => "a name is too long",
+            _ => "there is nothing",
+        }
+    }
+
+    fn try_open(self, root: BorrowedFd<'_>, path: &CStr) -> io::Result<Opened> {
         let path = if path.is_empty() { c"." } else { path };
         // Looked at before it is opened: opening a FIFO wakes its writer, and opening a device may do anything.
         // The answer is not trusted: what was opened is looked at again.
-        if look(root, path).map_err(as_missing)?.0 == Kind::Other {
-            return Err(Errno::NOENT.into());
+        if look(root, path)?.0 == Kind::Other {
+            return Err(Errno::NXIO.into());
         }
-        let fd = match self {
+        let file = File::from(match self {
             Self::Openat2 => openat2(root, path),
             Self::Walk => walk(root, path),
-        };
-        let file = File::from(fd.map_err(as_missing)?);
+        }?);
         let (kind, identity) = look_at(file.as_fd())?;
         if kind == Kind::Other {
-            return Err(Errno::NOENT.into());
+            return Err(Errno::NXIO.into());
         }
         Ok(Opened {
             file,

@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use crate::crowd_client::Mode;
 use crate::measure::{self, Memory, median, quartiles};
-use crate::peers::{Imitation, Peer, Server};
+use crate::peers::{Imitation, Peer};
 use crate::role::{Client, Cores};
+use crate::server::Server;
 use crate::site;
 use crate::slice::{self, Load, Until};
 use crate::table::{Table, mebibytes, number, whole};
@@ -39,11 +40,18 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
 }
 
 /// A crowd that one or several processes hold.
-struct Crowd(Vec<Client>);
+#[derive(Default)]
+pub(crate) struct Crowd(Vec<Client>);
 
 impl Crowd {
     /// Adds some clients; returns how many got in.
-    fn grow(&mut self, cores: Cores, server: &Server, count: usize, mode: Mode) -> Outcome<usize> {
+    pub(crate) fn grow(
+        &mut self,
+        cores: Cores,
+        server: &Server,
+        count: usize,
+        mode: Mode,
+    ) -> Outcome<usize> {
         check_interrupted()?;
         let words = [
             format!("port={}", server.port),
@@ -72,13 +80,14 @@ impl Crowd {
         Ok(alive)
     }
 
-    fn leave(self) -> Outcome<()> {
+    /// All go at once, by reset.
+    pub(crate) fn leave(self) -> Outcome<()> {
         self.0.into_iter().try_for_each(Client::end)
     }
 }
 
 /// Waits until a server has as many descriptors open as `wanted` says; whether it came to that.
-fn await_descriptors(pids: &[u32], wanted: impl Fn(usize) -> bool) -> bool {
+pub(crate) fn await_descriptors(pids: &[u32], wanted: impl Fn(usize) -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
     while !wanted(measure::descriptors(pids)) {
         if Instant::now() > end {
@@ -112,11 +121,11 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
         &[
             "server",
             "clients",
+            "Rss B each",
             "Pss B each",
             "anonymous B each",
-            "Rss B each",
-            "Pss MiB before",
-            "Pss MiB then",
+            "Rss MiB before",
+            "Rss MiB then",
             "CPU ticks in 10 s",
             "wake-ups in 10 s",
             "alive",
@@ -124,7 +133,8 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
     );
     table.note(
         "User memory of the server: what it grew by, divided by the clients. Ticks (10 ms) and wake-ups at the last step \
-         only. What the kernel keeps for each socket is the same for all and not shown.",
+         only. The limit server's Pss is pulled down by its clients, which are the same program. What the kernel keeps \
+         for each socket is the same for all and not shown.",
     );
     for peer in bench.peers(false) {
         if !peer.keeps() {
@@ -133,13 +143,13 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
         let (server, pids) = match start_warm(bench, &peer) {
             Ok(started) => started,
             Err(error) => {
-                bench.leave_out(&error.to_string());
+                bench.leave_out(&*error)?;
                 continue;
             }
         };
         let before = measure::memory(&pids);
         let descriptors = measure::descriptors(&pids);
-        let mut crowd = Crowd(Vec::new());
+        let mut crowd = Crowd::default();
         let mut held = 0;
         let mut dearest = 0.0_f64;
         let steps = bench.crowd_steps(&peer);
@@ -150,8 +160,8 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
             let each = |bytes: fn(&Memory) -> u64| {
                 (bytes(&then) as f64 - bytes(&before) as f64) / held as f64
             };
-            let pss = each(|memory| memory.pss);
-            dearest = dearest.max(pss);
+            let rss = each(|memory| memory.rss);
+            dearest = dearest.max(rss);
             let last = place + 1 == steps.len();
             let (ticks, wakes) = if last {
                 watch(&pids)?
@@ -162,11 +172,11 @@ fn hold(bench: &mut Bench, mode: Mode, title: &str, figure: Figure) -> Outcome<(
             table.row([
                 server.name.clone(),
                 whole(held as f64),
-                number(pss),
+                number(rss),
+                number(each(|memory| memory.pss)),
                 number(each(|memory| memory.anonymous)),
-                number(each(|memory| memory.rss)),
-                mebibytes(before.pss as f64),
-                mebibytes(then.pss as f64),
+                mebibytes(before.rss as f64),
+                mebibytes(then.rss as f64),
                 whole(ticks),
                 whole(wakes),
                 whole(alive as f64),
@@ -227,7 +237,7 @@ fn beside(bench: &mut Bench) -> Outcome<()> {
         let (server, pids) = match start_warm(bench, &peer) {
             Ok(started) => started,
             Err(error) => {
-                bench.leave_out(&error.to_string());
+                bench.leave_out(&*error)?;
                 continue;
             }
         };
@@ -241,7 +251,7 @@ fn beside(bench: &mut Bench) -> Outcome<()> {
         let mut crowded = Vec::new();
         let mut least_alive = usize::MAX;
         for _ in 0..bench.live_rounds {
-            let mut crowd = Crowd(Vec::new());
+            let mut crowd = Crowd::default();
             let held = crowd.grow(bench.cores, &server, full, Mode::AfterRequest)?;
             await_descriptors(&pids, |now| now >= empty + held);
             crowded.push(ask()?);

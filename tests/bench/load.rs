@@ -23,8 +23,9 @@ use rustix::net::{
 
 use crate::Outcome;
 use crate::answer::{Answer, Heard};
-use crate::measure::{self, Busy};
+use crate::measure;
 use crate::record::Record;
+use crate::watch::{Look, Watched};
 
 /// Events asked for at once.
 const EVENTS: usize = 1024;
@@ -354,41 +355,6 @@ impl Load {
 enum Step {
     Keep(Connection),
     Renew,
-}
-
-/// The server's processes, and where they run.
-struct Watched {
-    pids: Vec<u32>,
-    core: usize,
-    me: [u32; 1],
-}
-
-/// What the clocks said at one moment.
-struct Look {
-    at: Instant,
-    server: f64,
-    client: f64,
-    busy: Busy,
-}
-
-impl Watched {
-    fn read(asked: &Record) -> Outcome<Self> {
-        let pids: Result<_, _> = asked.text("watch")?.split(',').map(str::parse).collect();
-        Ok(Self {
-            pids: pids?,
-            core: asked.number("core")?,
-            me: [std::process::id()],
-        })
-    }
-
-    fn look(&self) -> Outcome<Look> {
-        Ok(Look {
-            server: measure::on_cpu(&self.pids),
-            client: measure::on_cpu(&self.me),
-            busy: measure::busy(self.core)?,
-            at: Instant::now(),
-        })
-    }
 }
 
 fn print(tally: &mut Tally, first: &Look, last: &Look) {

@@ -21,12 +21,15 @@ mod peers;
 mod record;
 mod rest;
 mod role;
+mod server;
 mod site;
 mod slice;
+mod soak;
 mod syscalls;
 mod table;
 mod targets;
 mod throughput;
+mod watch;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -103,11 +106,12 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
     for workload in &options.workloads {
         eprintln!("{} …", workload.name);
         (workload.run)(&mut bench)?;
+        check_interrupted()?;
     }
     targets::print(&bench.figures);
-    if !bench.left_out.is_empty() {
-        println!("\nLeft out:\n");
-        for reason in &bench.left_out {
+    if !bench.remarks.is_empty() {
+        println!("\nRemarks:\n");
+        for reason in &bench.remarks {
             println!("- {reason}");
         }
     }
@@ -126,9 +130,10 @@ struct Bench {
     crowd: Vec<usize>,
     live_rounds: usize,
     clients: usize,
+    minutes: f64,
     descriptors: usize,
     figures: Vec<(Figure, f64)>,
-    left_out: Vec<String>,
+    remarks: Vec<String>,
 }
 
 impl Bench {
@@ -137,14 +142,14 @@ impl Bench {
         role::stay_on(cores.client)?;
         let descriptors = measure::raise_descriptor_limit();
         let field = peers::look_around(&options.idler, &options.also)?;
-        let mut left_out: Vec<String> = Vec::new();
+        let mut remarks = Vec::new();
         for name in field.absent {
-            left_out.push(format!("{name} is not installed"));
+            remarks.push(format!("{name} is not installed"));
         }
         for name in options.peers.iter().flatten() {
             if !field.found.iter().any(|peer| peer.name == *name) {
                 return Err(
-                    format!("there is no peer {name} here ({})", left_out.join("; ")).into(),
+                    format!("there is no peer {name} here ({})", remarks.join("; ")).into(),
                 );
             }
         }
@@ -169,9 +174,10 @@ impl Bench {
                 .collect(),
             live_rounds: options.live_rounds,
             clients: options.clients,
+            minutes: options.minutes,
             descriptors,
             figures: Vec::new(),
-            left_out,
+            remarks,
         })
     }
 
@@ -200,13 +206,14 @@ impl Bench {
         table.print();
     }
 
-    /// Those that take part: the limit server always. `limit_open`: where files must be found, the limit server that
+    /// Those that take part: the limit server and those of `--also` always. `limit_open`: where files must be found, the limit server that
     /// opens them, too.
     fn peers(&self, limit_open: bool) -> Vec<Peer> {
         let wanted = |peer: &&Peer| match (&self.only, peer.name.as_str()) {
             (_, "limit") => true,
             (_, "limit-open") => limit_open,
             (None, _) => true,
+            (Some(_), _) if peer.is_other() => true,
             (Some(only), name) => only.iter().any(|wanted| wanted == name),
         };
         self.field.iter().filter(wanted).cloned().collect()
@@ -217,11 +224,18 @@ impl Bench {
         self.descriptors - 100
     }
 
-    /// Remembers that something was not measured, and why.
-    fn leave_out(&mut self, reason: &str) {
-        if !self.left_out.iter().any(|known| known == reason) {
-            eprintln!("left out: {reason}");
-            self.left_out.push(reason.to_owned());
+    /// Remembers that something could not be measured. Fails if the reason is that the run is to end.
+    fn leave_out(&mut self, reason: &dyn Error) -> Outcome<()> {
+        check_interrupted()?;
+        self.remark(&reason.to_string());
+        Ok(())
+    }
+
+    /// Remembers what a reader must know: what was not measured and why, or what was disturbed.
+    fn remark(&mut self, reason: &str) {
+        if !self.remarks.iter().any(|known| known == reason) {
+            eprintln!("{reason}");
+            self.remarks.push(reason.to_owned());
         }
     }
 

@@ -7,14 +7,13 @@
 //! Read next: `crowd_client.rs`.
 
 use std::fs;
-use std::fs::File;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::crowd_client::Mode;
 use crate::measure::{self, range};
-use crate::peers::{self, Imitation, Server};
-use crate::role::{self, AS, Client};
+use crate::peers::Imitation;
+use crate::role::{AS, Client};
+use crate::server::{self, Server};
 use crate::site::PAGE;
 use crate::slice::{self, Load, Until};
 use crate::table::{Table, mebibytes, number, whole};
@@ -62,7 +61,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
             .chain(rest.map(str::to_owned))
             .collect()
     };
-    let port = peers::free_port()?;
+    let port = server::free_port()?;
     command.push(if only_limit {
         format!("port={port}")
     } else {
@@ -89,7 +88,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
             began.elapsed().as_secs_f64()
         );
         if opened == 0 || measure::machine_memory("MemAvailable")? < MEMORY_LEFT {
-            bench.leave_out(&format!(
+            bench.remark(&format!(
                 "stopped at {held} clients: none got in, or memory ran short"
             ));
             break;
@@ -193,27 +192,18 @@ fn start_all(
     count: usize,
 ) -> Outcome<Vec<Server>> {
     bench.site.ripen();
-    let [program, arguments @ ..] = command else {
-        return Err("an empty command".into());
-    };
     let mut servers = Vec::new();
     for number in 1..=count {
         check_interrupted()?;
         let log = bench.site.scratch().join(format!("{name}-{number}.log"));
-        let child = role::program_on(bench.cores.server, program)?
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()?;
-        let mut server = Server::from_child(name, port, child);
+        let mut server = Server::start(name, port, bench.cores.server, command, log)?;
         let end = Instant::now() + PATIENCE;
         while listeners(port)? < number {
             if !server.is_alive() {
-                let said = fs::read_to_string(&log)?;
-                let why = said.lines().last().unwrap_or("no reason given");
                 return Err(format!(
-                    "process {number} on port {port} ended: {why} (has this {name} --reuse-port?)"
+                    "process {number} of {name} did not start with --reuse-port on port {port} ({}); \
+                     an idler that does not know this option cannot run this workload",
+                    server.last_words()
                 )
                 .into());
             }

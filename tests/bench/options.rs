@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::{Bench, Outcome, crowd, million, rest, syscalls, throughput};
+use crate::{Bench, Outcome, crowd, million, rest, soak, syscalls, throughput};
 
 /// A workload: its name, whether it runs when none is named, and what it does.
 pub(crate) struct Workload {
@@ -36,7 +36,7 @@ const fn workload(
 }
 
 /// All of them, in the order in which they run.
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 9] = [
     workload(
         "small",
         true,
@@ -85,6 +85,12 @@ const WORKLOADS: [Workload; 8] = [
         "idle clients over many processes on one port",
         million::run,
     ),
+    workload(
+        "soak",
+        false,
+        "idler beside crowds that come and go: does anything leak?",
+        soak::run,
+    ),
 ];
 
 /// What was asked.
@@ -109,6 +115,8 @@ pub(crate) struct Options {
     pub(crate) live_rounds: usize,
     /// Clients of `million`.
     pub(crate) clients: usize,
+    /// How long `soak` lasts.
+    pub(crate) minutes: f64,
     /// Whether a network namespace may be entered.
     pub(crate) namespace: bool,
     /// Only the help was asked for.
@@ -129,6 +137,7 @@ impl Options {
             crowd: None,
             live_rounds: 20,
             clients: 1_000_000,
+            minutes: 10.0,
             namespace: true,
             help: false,
         };
@@ -159,6 +168,7 @@ impl Options {
                 }
                 "--live-rounds" => options.live_rounds = at_least(&word, &value()?, 0)?,
                 "--clients" => options.clients = at_least(&word, &value()?, 1)?,
+                "--minutes" => options.minutes = at_least(&word, &value()?, 0.0)?,
                 name => match WORKLOADS.iter().any(|workload| workload.name == name) {
                     true => named.push(name.to_owned()),
                     false => {
@@ -229,6 +239,7 @@ pub(crate) fn help() {
   --crowd N,N        sizes of a crowd (1000,10000 and near the descriptor limit)
   --live-rounds N    rounds of the honest client beside the crowd (20; 0: none)
   --clients N        clients of million (1000000)
+  --minutes N        how long soak lasts (10)
   --no-namespace     stay in the machine's own network even as root"
     );
 }

@@ -7,22 +7,18 @@
 //! unable to, and is gone when its value is dropped.
 //! Read next: `limit.rs`, the one among them that sets the measure.
 
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
-use crate::answer::{Answer, Heard};
-use crate::role::{self, AS, Cores};
+use crate::Outcome;
+use crate::role::{AS, Cores};
+use crate::server::{self, Server};
 use crate::site::{Asset, Site};
-use crate::{Outcome, measure, pause};
 
 /// For every time-out that can be set, in seconds.
 const LONG: u64 = 3600;
-/// How long a server may take until it answers.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One way to serve files.
 #[derive(Clone, Debug)]
@@ -145,6 +141,11 @@ impl Peer {
         matches!(self.kind, Kind::Idler(_))
     }
 
+    /// Whether it was given on the command line.
+    pub(crate) fn is_other(&self) -> bool {
+        matches!(self.kind, Kind::Other(_))
+    }
+
     /// The most connections it can hold. lighttpd takes half of its descriptors; darkhttpd waits with `select`, which
     /// knows 1,024 of them.
     pub(crate) fn connections_max(&self, descriptors: usize) -> usize {
@@ -197,39 +198,26 @@ impl Peer {
         as_if: &Imitation,
     ) -> Outcome<Server> {
         site.ripen();
-        let port = free_port()?;
+        let port = server::free_port()?;
         let command = self.command(site, port, slots, as_if)?;
         let log = site.scratch().join(format!("{}-{port}.log", self.name));
-        let [program, arguments @ ..] = command.as_slice() else {
-            return Err(format!("{}: an empty command", self.name).into());
-        };
-        let child = role::program_on(cores.server, program)?
-            .args(arguments)
-            .current_dir(site.root())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?)
-            .spawn()?;
-        let mut server = Server {
-            name: self.name.clone(),
-            port,
-            keeps: self.keeps(),
-            child,
-        };
+        let mut server = Server::start(&self.name, port, cores.server, &command, log)?;
+        server.keeps = self.keeps();
         let asset = as_if.asset();
         let checked = server.first_answer(asset).and_then(|()| {
-            if self.is_limit() {
-                return Ok(()); // it sends the letter a
+            if self.is_limit() || self.is_other() {
+                return Ok(()); // a limit server sends the letter a
             }
-            fetch(port, asset.path, compare_with(&site.file(asset))?).map(drop)
+            server::fetch(port, asset.path, server::compare_with(&site.file(asset))?).map(drop)
         });
         match checked {
             Ok(()) => Ok(server),
-            Err(error) => {
-                let said = fs::read_to_string(&log).unwrap_or_default();
-                let last = said.lines().rev().take(3).collect::<Vec<_>>().join(" / ");
-                Err(format!("{} did not start: {error}: {last}", self.name).into())
-            }
+            Err(error) => Err(format!(
+                "{} did not start: {error}: {}",
+                self.name,
+                server.last_words()
+            )
+            .into()),
         }
     }
 
@@ -399,113 +387,4 @@ fn h2o(root: &str, port: u16, slots: usize) -> String {
          listen:\n  host: 127.0.0.1\n  port: {port}\nhosts:\n  default:\n    paths:\n      /:\n        \
          file.dir: {root}\n"
     )
-}
-
-/// A server that runs.
-#[derive(Debug)]
-pub(crate) struct Server {
-    /// What it is called in tables.
-    pub(crate) name: String,
-    /// Where it listens, on 127.0.0.1.
-    pub(crate) port: u16,
-    /// Whether it keeps connections.
-    pub(crate) keeps: bool,
-    child: Child,
-}
-
-impl Server {
-    /// A server in a process that somebody else has started.
-    pub(crate) fn from_child(name: &str, port: u16, child: Child) -> Self {
-        Self {
-            name: name.to_owned(),
-            port,
-            keeps: true,
-            child,
-        }
-    }
-
-    /// Its first process and all that came of it.
-    pub(crate) fn family(&self) -> Vec<u32> {
-        measure::family(self.child.id())
-    }
-
-    /// Asks until it answers.
-    pub(crate) fn first_answer(&mut self, asset: Asset) -> Outcome<()> {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            match fetch(self.port, asset.path, |_| Ok(())) {
-                Ok((200, length)) if length == asset.length => return Ok(()),
-                Ok((status, length)) => {
-                    return Err(format!("status {status} with {length} bytes").into());
-                }
-                Err(_) if Instant::now() < end && self.child.try_wait()?.is_none() => {
-                    pause(Duration::from_millis(5))
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Whether the process is still there.
-    pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        role::stop(&mut self.child);
-    }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> Outcome<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
-}
-
-/// Asks once, on a connection of its own. Each piece of the body goes to `take`; returns the status and the length.
-pub(crate) fn fetch(
-    port: u16,
-    path: &str,
-    mut take: impl FnMut(&[u8]) -> Outcome<()>,
-) -> Outcome<(u16, u64)> {
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(
-        format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n").as_bytes(),
-    )?;
-    let mut answer = Answer::default();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let count = stream.read(&mut buffer)?;
-        let heard = if count == 0 {
-            answer.end()
-        } else {
-            answer.hear(&buffer[..count])
-        };
-        let body = usize::try_from(answer.take_new_bytes())?;
-        take(&buffer[count - body..count])?;
-        match heard {
-            Heard::Part => {}
-            Heard::Whole { status, length, .. } => return Ok((status, length)),
-            Heard::Nonsense => return Err("no whole answer".into()),
-        }
-    }
-}
-
-/// A sink for [`fetch`] that fails as soon as a piece differs from what the file has there.
-fn compare_with(path: &Path) -> Outcome<impl FnMut(&[u8]) -> Outcome<()>> {
-    let mut file = File::open(path)?;
-    let mut expected = Vec::new();
-    Ok(move |piece: &[u8]| {
-        expected.resize(piece.len(), 0);
-        file.read_exact(&mut expected)?;
-        if expected == piece {
-            Ok(())
-        } else {
-            Err("other bytes than the file has".into())
-        }
-    })
 }

@@ -9,9 +9,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::measure::{self, median, range};
-use crate::peers::{self, Imitation, Peer};
+use crate::peers::{Imitation, Peer};
 use crate::record::Record;
 use crate::role::{self, Cores};
+use crate::server;
 use crate::site::PAGE;
 use crate::slice::{self, Load, Until};
 use crate::table::{Table, mebibytes, number};
@@ -55,7 +56,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
                     bench.note_figure(Figure::Rest, pss / f64::from(1 << 20));
                 }
             }
-            Err(error) => bench.leave_out(&error.to_string()),
+            Err(error) => bench.leave_out(&*error)?,
         }
     }
     table.print();
@@ -104,7 +105,7 @@ fn look_at(bench: &Bench, peer: &Peer) -> Outcome<([String; 10], f64)> {
 
 /// Milliseconds of each start, by a process that has nothing else to do.
 fn time_starts(bench: &Bench, peer: &Peer, imitation: &Imitation) -> Outcome<Vec<f64>> {
-    let port = peers::free_port()?;
+    let port = server::free_port()?;
     let mut words = vec![
         format!("port={port}"),
         format!("starts={STARTS}"),
@@ -152,7 +153,7 @@ pub(crate) fn time(words: &[String]) -> Outcome<()> {
             .spawn()?;
         role::stay_on(cores.client)?;
         let answered = loop {
-            match peers::fetch(port, PAGE.path, |_| Ok(())) {
+            match server::fetch(port, PAGE.path, |_| Ok(())) {
                 Ok((200, _)) => break Ok(began.elapsed()),
                 Ok((status, _)) => break Err(format!("status {status}")),
                 Err(error) if began.elapsed() > PATIENCE || check_interrupted().is_err() => {

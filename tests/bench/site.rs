@@ -102,7 +102,7 @@ impl Site {
 
     /// Adds the many files, and returns the path of a list of their URL paths, one a line.
     pub(crate) fn add_many(&mut self) -> Outcome<PathBuf> {
-        let list = self.scratch.join("many.txt");
+        let list = self.many_list();
         if !list.exists() {
             let mut paths = String::new();
             for number in 0..MANY {
@@ -119,6 +119,11 @@ impl Site {
             self.changed = Instant::now();
         }
         Ok(list)
+    }
+
+    /// Where the list of the many files is, once they are there.
+    pub(crate) fn many_list(&self) -> PathBuf {
+        self.scratch.join("many.txt")
     }
 
     /// Waits until the youngest file is old enough to be trusted.

@@ -8,13 +8,13 @@
 
 use std::path::PathBuf;
 
-use crate::peers::Server;
 use crate::role::{self, Cores};
+use crate::server::Server;
 use crate::site::Asset;
 use crate::{Outcome, check_interrupted};
 
 /// The share of a core that other programs may use during a slice that counts.
-const OTHERS_MAX: f64 = 0.10;
+pub(crate) const OTHERS_MAX: f64 = 0.10;
 /// How often a slice that was disturbed is taken again.
 const AGAIN_MAX: usize = 3;
 

@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Counts for all servers, if strace is installed.
 pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     if crate::peers::find("strace").is_none() {
-        bench.leave_out("strace is not installed: system calls are not counted");
+        bench.remark("strace is not installed: system calls are not counted");
         return Ok(());
     }
     let title = format!("System calls: 1 KiB, {CONNECTIONS} connections");
@@ -48,7 +48,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
                 let sum = calls.iter().map(|(_, each)| each).sum();
                 table.row([peer.name.clone(), number(sum), list.join(", ")]);
             }
-            Err(error) => bench.leave_out(&error.to_string()),
+            Err(error) => bench.leave_out(&*error)?,
         }
     }
     table.print();

@@ -15,7 +15,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// An empty table. The first column is flush left, the others right.
+    /// An empty table. Columns of words are flush left, columns of numbers right.
     pub(crate) fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
         Self {
             title: title.into(),
@@ -49,10 +49,15 @@ impl Table {
                 .max(self.columns[column].chars().count())
         };
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
+        let is_text = |column: usize| {
+            let mut cells = self.rows.iter().filter_map(|row| row.get(column));
+            column == 0 || cells.any(|cell| cell.starts_with(char::is_alphabetic))
+        };
+        let texts: Vec<bool> = (0..self.columns.len()).map(is_text).collect();
         let line = |cells: &[String]| {
             let mut line = String::from("|");
-            for (place, (cell, width)) in cells.iter().zip(&widths).enumerate() {
-                if place == 0 {
+            for ((cell, width), text) in cells.iter().zip(&widths).zip(&texts) {
+                if *text {
                     line += &format!(" {cell:<width$} |");
                 } else {
                     line += &format!(" {cell:>width$} |");
@@ -66,14 +71,11 @@ impl Table {
             .map(|column| (*column).to_owned())
             .collect();
         line(&heads);
-        let rules: Vec<String> = widths
-            .iter()
-            .enumerate()
-            .map(|(place, width)| match place {
-                0 => "-".repeat(*width),
-                _ => format!("{}:", "-".repeat(width - 1)),
-            })
-            .collect();
+        let rule = |(width, text): (&usize, &bool)| match text {
+            true => "-".repeat(*width),
+            false => format!("{}:", "-".repeat(width - 1)),
+        };
+        let rules: Vec<String> = widths.iter().zip(&texts).map(rule).collect();
         line(&rules);
         for row in &self.rows {
             line(row);

@@ -24,7 +24,7 @@ pub(crate) enum Figure {
     Large,
     /// 1 GiB: bytes per CPU time to nginx's.
     Huge,
-    /// Anonymous bytes of a connection on which nothing was sent, at the step where it costs most.
+    /// Resident bytes of a connection on which nothing was sent, at the step where it costs most.
     Silent,
     /// The same for one that rests after a request.
     AfterRequest,
@@ -98,7 +98,13 @@ pub(crate) fn print(figures: &[(Figure, f64)]) {
             }
         };
         let met = if met { "yes" } else { "no" };
-        table.row([name.to_owned(), text, number(*value), met.to_owned()]);
+        // One digit more than bounds have, so that a miss by a hair looks like one.
+        let measured = if *value < 10.0 {
+            format!("{value:.3}")
+        } else {
+            number(*value)
+        };
+        table.row([name.to_owned(), text, measured, met.to_owned()]);
     }
     table.print();
 }

@@ -7,7 +7,8 @@
 //! Read next: `slice.rs`; `targets.rs`, which remembers what idler must reach.
 
 use crate::measure::{median, range};
-use crate::peers::{Imitation, Peer, Server};
+use crate::peers::{Imitation, Peer};
+use crate::server::Server;
 use crate::site::{self, Asset};
 use crate::slice::{self, Load, Slice, Until};
 use crate::table::{Table, number, percent, whole};
@@ -32,6 +33,7 @@ pub(crate) fn small(bench: &mut Bench) -> Outcome<()> {
         let load = bench.load(asset, CONNECTIONS);
         let results = compare(bench, &load, &Imitation::Constant(asset), false)?;
         show_requests(&title, &results);
+        results.warn(bench, &title);
         bench.note_figure(figure, results.of_limit("idler"));
     }
     Ok(())
@@ -46,6 +48,7 @@ pub(crate) fn close(bench: &mut Bench) -> Outcome<()> {
     let results = compare(bench, &load, &Imitation::ConstantClose(site::PAGE), false)?;
     let title = format!("Close: one connection for each request, 1 KiB, {CONNECTIONS} at a time");
     show_requests(&title, &results);
+    results.warn(bench, &title);
     bench.note_figure(Figure::Close, results.of_limit("idler"));
     Ok(())
 }
@@ -62,6 +65,7 @@ pub(crate) fn many(bench: &mut Bench) -> Outcome<()> {
         site::MANY
     );
     show_requests(&title, &results);
+    results.warn(bench, &title);
     bench.note_figure(Figure::Many, results.to_best_peer("idler"));
     Ok(())
 }
@@ -75,13 +79,12 @@ pub(crate) fn large(bench: &mut Bench) -> Outcome<()> {
             ..bench.load(asset, LARGE_CONNECTIONS)
         };
         let results = compare(bench, &load, &Imitation::Sendfile(asset), false)?;
-        show_bytes(
-            &format!(
-                "Large: {}, {LARGE_CONNECTIONS} connections, discarded by the client",
-                asset.title
-            ),
-            &results,
+        let title = format!(
+            "Large: {}, {LARGE_CONNECTIONS} connections, discarded by the client",
+            asset.title
         );
+        show_bytes(&title, &results);
+        results.warn(bench, &title);
         bench.note_figure(figure, results.to("nginx", "idler", Slice::cost_of_bytes));
     }
     Ok(())
@@ -110,7 +113,7 @@ fn compare(
                 let slices = Vec::new();
                 running.push((Line { peer, slices }, server));
             }
-            Err(error) => bench.leave_out(&error.to_string()),
+            Err(error) => bench.leave_out(&*error)?,
         }
     }
     for (_, server) in &running {
@@ -136,6 +139,22 @@ impl Results {
     fn slices(&self, name: &str) -> Option<&[Slice]> {
         let line = self.0.iter().find(|line| line.peer.name == name)?;
         Some(&line.slices)
+    }
+
+    /// Remarks that other programs were in the way, if they were.
+    fn warn(&self, bench: &mut Bench, title: &str) {
+        let disturbance = median(
+            self.0
+                .iter()
+                .flat_map(|line| &line.slices)
+                .map(Slice::disturbance),
+        );
+        if disturbance > slice::OTHERS_MAX {
+            bench.remark(&format!(
+                "{title}: other programs used {} % of a core all the time; do not trust these figures",
+                percent(disturbance)
+            ));
+        }
     }
 
     /// The median of `reference`'s figure divided by `name`'s, within each round.

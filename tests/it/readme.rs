@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use idler::limits;
 
-use crate::support::{Idler, repository};
+use crate::support::{Idler, fixture_site, repository};
 
 /// Lines of `ARCHITECTURE.md`: what can be read at one sitting.
 const ARCHITECTURE_LINES_MAX: usize = 250;
@@ -266,6 +266,40 @@ fn every_command_that_is_shown_is_understood() {
         seen += 1;
     }
     assert!(seen > 5, "only {seen} commands");
+}
+
+#[test]
+fn the_reply_that_is_shown_is_the_reply() {
+    let text = document("README.md");
+    let (_, shown) = text
+        .split_once("$ curl -i http://localhost:8080/hello.txt\n")
+        .expect("a reply is shown");
+    let (shown, body) = shown.split_once("\n\n").expect("a head, and a body");
+    let idler = Idler::serve(fixture_site()).start();
+    let reply = idler.get("/hello.txt");
+    let name = |line: &str| {
+        line.split_once(':')
+            .map(|(name, _)| name.to_ascii_lowercase())
+    };
+    let names: Vec<String> = shown.lines().filter_map(name).collect();
+    let real: Vec<String> = reply
+        .headers
+        .iter()
+        .map(|(name, _)| name.to_ascii_lowercase())
+        .collect();
+    assert_eq!(names, real);
+    for constant in ["content-type", "content-length", "cache-control"] {
+        let line = shown
+            .lines()
+            .find(|line| name(line).is_some_and(|name| name == constant));
+        let value = line.and_then(|line| line.split_once(": ")).map(|(_, v)| v);
+        assert_eq!(value, reply.header(constant), "{constant}");
+    }
+    assert_eq!(
+        body.lines().next(),
+        std::str::from_utf8(&reply.body).ok().map(str::trim_end)
+    );
+    idler.stop();
 }
 
 #[test]

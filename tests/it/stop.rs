@@ -242,3 +242,29 @@ fn clients_that_reset_harm_nobody() {
     assert_eq!(idler.get("/small.txt").body, b"small\n");
     idler.stop();
 }
+
+/// More connections than one turn of the loop takes in.
+#[test]
+fn who_connected_just_before_and_said_nothing_does_not_hold_it_up() {
+    let mut idler = Idler::serve(fixture_site()).start();
+    idler.signal(Signal::STOP);
+    let silent: Vec<Client> = (0..200).map(|_| idler.client()).collect();
+    idler.signal(Signal::TERM);
+    idler.signal(Signal::CONT);
+    assert_eq!(idler.exit_within(AT_ONCE), Some(0));
+    drop(silent);
+}
+
+#[test]
+fn who_ends_a_body_after_the_signal_is_let_go() {
+    let mut idler = Idler::serve(fixture_site()).start();
+    let mut client = idler.client();
+    client.ask("POST", "/hello.txt", "Content-Length: 10\r\n");
+    client.send("01234").expect("sent");
+    assert_eq!(client.reply().status, 405);
+    idler.signal(Signal::TERM);
+    refuses(&idler);
+    client.send("56789").expect("sent");
+    client.expect_closed();
+    assert_eq!(idler.exit_within(AT_ONCE), Some(0));
+}

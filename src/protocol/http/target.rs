@@ -246,6 +246,16 @@ impl SitePath {
         }
     }
 
+    /// The directory that it stands in; the root's is the root.
+    #[must_use]
+    pub fn parent(&self) -> Self {
+        let cut = self.path.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        Self {
+            path: self.path[..cut].to_vec(),
+            directory: true,
+        }
+    }
+
     /// The same path, asked for as a directory.
     #[must_use]
     pub fn as_directory(&self) -> Self {

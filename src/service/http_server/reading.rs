@@ -54,6 +54,10 @@ impl<T: Transport> HttpConnection<T> {
                 "the client hung up in the middle of a request",
             ),
             Attempt::Done(n) => self.hear(reading, was_idle, changed, Some(&scratch[..n]), cx),
+            // Readiness was only a hint: nothing has come, and nothing more is waited for.
+            Attempt::Blocked if was_idle && cx.stage == Stage::Stopping => {
+                close(cx, Close::Shutdown, "idle at shutdown")
+            }
             Attempt::Blocked => {
                 let patience = if was_idle {
                     cx.shared.http.patience.idle
@@ -90,18 +94,23 @@ impl<T: Transport> HttpConnection<T> {
         fresh: Option<&[u8]>,
         cx: &mut Context<'_, Service>,
     ) -> Step {
+        let was_draining = reading.is_draining();
         match reading.hear(fresh.unwrap_or_default(), cx.shared.http.head_bytes_max) {
             Hearing::More(reading) => {
                 trace!("{} {} bytes of a head so far", cx.link.key, reading.kept());
                 let idle = reading.is_idle();
+                let begun = was_idle != idle || was_draining != reading.is_draining();
                 let state = State::ReadingHead(reading);
+                if idle && cx.stage == Stage::Stopping {
+                    return Step::go(state);
+                }
                 // The time of a head begins with its first byte, and is never extended.
                 let patience = if idle {
                     cx.shared.http.patience.idle
                 } else {
                     cx.shared.http.patience.head
                 };
-                let deadline = since_change(changed || was_idle != idle, cx, patience);
+                let deadline = since_change(changed || begun, cx, patience);
                 let more = cx.link.ready.is(Side::Read);
                 Step::stop(
                     state,
@@ -166,7 +175,8 @@ impl<T: Transport> HttpConnection<T> {
                     "{} refused: {} ({})",
                     cx.link.key, refusal.why, refusal.status.0
                 );
-                let reply = http.refuse(refusal, &cx.now);
+                let head_only = head.bytes().trim_ascii_start().starts_with(b"HEAD ");
+                let reply = http.refuse(refusal, head_only, &cx.now);
                 let record =
                     cx.shared.access.is_on().then(|| {
                         Record::of_refusal(self.peer(), head.bytes(), reply.status, &cx.now)
@@ -188,7 +198,7 @@ impl<T: Transport> HttpConnection<T> {
             "{} refused: {} ({})",
             cx.link.key, refusal.why, refusal.status.0
         );
-        let reply = cx.shared.http.refuse(refusal, &cx.now);
+        let reply = cx.shared.http.refuse(refusal, false, &cx.now);
         cx.shared.counters.reply(reply.status);
         let record = cx
             .shared
@@ -200,7 +210,6 @@ impl<T: Transport> HttpConnection<T> {
 
     /// Row 8.
     fn give_up_on_head(&mut self, reading: Reading, cx: &mut Context<'_, Service>) -> Step {
-        cx.shared.counters.close(Close::HeadTimeout);
         if reading.is_draining() {
             return close(
                 cx,
@@ -208,6 +217,7 @@ impl<T: Transport> HttpConnection<T> {
                 "the body of a request took longer than --head-timeout",
             );
         }
+        cx.shared.counters.close(Close::HeadTimeout);
         debug!(
             "{} the head took longer than --head-timeout ({} bytes came)",
             cx.link.key,

@@ -255,6 +255,7 @@ impl Stand {
             let mut control = Control {
                 stage,
                 announce: false,
+                crowded: false,
                 quit: false,
             };
             let mut cx = Context {

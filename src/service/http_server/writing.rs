@@ -38,7 +38,10 @@ impl<T: Transport> HttpConnection<T> {
             Output::Done => return self.finish(*out, cx),
             Output::Produce => {
                 return match cx.shared.http.produce(&mut out, &cx.now) {
-                    Ok(true) => Step::go(writing(out)),
+                    // One step, then whoever else waits for one.
+                    Ok(true) => {
+                        Step::stop(writing(out), Next::Again(since_change(true, cx, stall)))
+                    }
                     Ok(false) => {
                         Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
                     }
@@ -101,7 +104,10 @@ impl<T: Transport> HttpConnection<T> {
         cx.shared.log_line(&mut note.record, cx.now, sent);
         match after {
             After::Keep(reading) => Step::go(State::ReadingHead(reading)),
-            After::Close if note.clean => close(cx, Close::Done, "the client asked to close"),
+            // What came while it was sent would make closing a reset, which overtakes the reply.
+            After::Close if note.clean && !cx.link.ready.is(Side::Read) => {
+                close(cx, Close::Done, "the client asked to close")
+            }
             After::Close => match self.stream.shut_down_write() {
                 Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
                 Err(e) => close_failed(cx, &e),

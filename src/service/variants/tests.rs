@@ -1,0 +1,122 @@
+//! Orders, types, and what makes a sibling current.
+
+use httparse::Header;
+
+use super::*;
+use crate::site::open::Moment;
+
+fn order(value: &str) -> &'static [Coding] {
+    let headers = [Header {
+        name: "Accept-Encoding",
+        value: value.as_bytes(),
+    }];
+    Preference::of(&AcceptEncoding::read(&headers)).codings()
+}
+
+#[test]
+fn what_clients_say_becomes_an_order() {
+    let cases: &[(&str, &[Coding])] = &[
+        ("", &[]),
+        ("identity", &[]),
+        ("deflate", &[]),
+        ("gzip", &[G]),
+        ("x-gzip", &[G]),
+        ("gzip, deflate, br", &[B, G]),
+        ("gzip, deflate, br, zstd", &[B, Z, G]),
+        ("zstd, br, gzip", &[B, Z, G]), // equal weights: the server's order
+        ("*", &[B, Z, G]),
+        ("*;q=0", &[]),
+        ("gzip;q=0", &[]),
+        ("gzip;q=1.0,deflate;q=0.6,identity;q=0.3", &[G]),
+        ("identity, gzip;q=0.5", &[]), // plain bytes are more welcome
+        ("identity;q=0.5, gzip;q=0.5", &[G]),
+        ("identity;q=0", &[]), // nothing else is acceptable either; no 406
+        ("identity;q=0, br", &[B]),
+        ("gzip;q=0.1", &[G]), // plain bytes are only implied
+        ("br;q=0.5, zstd;q=0.4, gzip", &[G, B, Z]),
+        ("br;q=0.4, zstd;q=0.5, gzip", &[G, Z, B]),
+        ("br;q=0.5, zstd, gzip;q=0.4", &[Z, B, G]),
+        ("br;q=0.4, zstd, gzip;q=0.5", &[Z, G, B]),
+        ("br, zstd;q=0.4, gzip;q=0.5", &[B, G, Z]),
+        ("br;q=0.5, zstd", &[Z, B]),
+        ("br;q=0.5, gzip", &[G, B]),
+        ("zstd;q=0.5, gzip", &[G, Z]),
+        ("zstd, gzip", &[Z, G]),
+        ("br, zstd", &[B, Z]),
+        ("br", &[B]),
+        ("zstd", &[Z]),
+        ("br;q=0.5, *;q=0.2", &[B, Z, G]),
+    ];
+    for (value, expected) in cases {
+        assert_eq!(order(value), *expected, "{value}");
+    }
+    for known in ORDERS {
+        assert!(
+            known.is_empty() || cases.iter().any(|(_, order)| *order == known),
+            "{known:?} is reached by no case"
+        );
+    }
+}
+
+#[test]
+fn orders_are_all_different_and_silence_is_class_0() {
+    for (class, one) in ORDERS.iter().enumerate() {
+        for other in &ORDERS[class + 1..] {
+            assert_ne!(one, other);
+        }
+    }
+    let silent = Preference::of(&AcceptEncoding::read(&[]));
+    assert_eq!(silent, Preference::PLAIN);
+    assert_eq!(silent.class(), 0);
+}
+
+#[test]
+fn types() {
+    for yes in [
+        "text/html; charset=utf-8",
+        "text/plain",
+        "application/json",
+        "application/manifest+json",
+        "application/atom+xml",
+        "application/wasm",
+        "image/svg+xml",
+        "model/gltf+json",
+        "font/ttf",
+    ] {
+        assert!(is_compressible(yes), "{yes}");
+    }
+    for no in [
+        "",
+        "text",
+        "image/png",
+        "video/mp4",
+        "font/woff2",
+        "application/gzip",
+        "application/octet-stream",
+        "application/zip",
+        "application/pdf",
+    ] {
+        assert!(!is_compressible(no), "{no}");
+    }
+}
+
+#[test]
+fn a_sibling_is_current_from_the_moment_of_its_original() {
+    let at = |seconds, nanos, size| Identity {
+        device: (0, 0),
+        inode: 0,
+        size,
+        modified: Moment { seconds, nanos },
+        changed: Moment {
+            seconds: 0,
+            nanos: 0,
+        },
+    };
+    let original = at(10, 5, 100);
+    assert!(is_current(&at(10, 5, 1), &original));
+    assert!(is_current(&at(10, 6, 1), &original));
+    assert!(is_current(&at(11, 0, 1), &original));
+    assert!(!is_current(&at(10, 4, 1), &original));
+    assert!(!is_current(&at(9, 9, 1), &original));
+    assert!(!is_current(&at(11, 0, 0), &original));
+}
