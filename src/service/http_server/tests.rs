@@ -1,29 +1,24 @@
 //! The state table, row by row and by all short scripts, with a scripted socket in place of the kernel's.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     reason = "a test may stop at the first surprise"
 )]
 
+mod conversations;
+mod stand;
+
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
+use self::stand::{Place, Stand};
 use super::*;
-use crate::cli::{self, Command};
-use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES, SEND_RATE_MIN};
-use crate::process::notify::Notify;
-use crate::reactor::clock::Clock;
-use crate::reactor::readiness::Readiness;
-use crate::reactor::{Control, Link, Now, Side, Stage};
-use crate::service::House;
-use crate::service::access_log::{AccessLog, Destination};
-use crate::service::guests::Guests;
-use crate::service::log_entry::Format;
-use crate::service::serve;
+use crate::limits::SEND_RATE_MIN;
+use crate::reactor::{Side, Stage};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -156,160 +151,49 @@ impl Transport for Scripted {
     }
 }
 
-/// The loop's part, played by hand, for one connection at a time.
-struct Stand {
-    house: House,
-    scratch: Vec<u8>,
-    now: Now,
-    site: PathBuf,
-}
-
-impl Drop for Stand {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.site);
-    }
-}
-
-/// Where the connection was put after its last drive.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    Parked(Side),
-    Queued,
-    Left,
-}
-
 impl Stand {
-    /// A site with a small file, one that is sent from its descriptor, and a directory without an index.
-    fn new(name: &str) -> Self {
-        let site = std::env::temp_dir().join(format!("idler-states-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&site);
-        std::fs::create_dir_all(site.join("d/sub")).unwrap();
-        std::fs::write(site.join("a"), "small\n").unwrap();
-        std::fs::write(site.join("b"), vec![b'x'; 100_000]).unwrap();
-        let words = ["serve".into(), site.clone().into_os_string()];
-        let Ok(Command::Serve(options)) = cli::parse(words.into_iter(), |_| None) else {
-            panic!("serving a directory is a command");
-        };
-        let http = serve::open_site(&options)
-            .and_then(|site| serve::http(&options, site))
-            .unwrap();
-        let access = AccessLog::open(Destination::Off, Format::Combined).unwrap();
-        let mut now = Clock::new().read();
-        // Files as fresh as these are not kept; let it be later.
-        now.wall += Duration::from_secs(60);
-        Self {
-            house: House::new(http, Guests::default(), access, Notify::default()),
-            scratch: vec![0; SCRATCH_BYTES],
-            now,
-            site,
-        }
-    }
-
-    fn closed(&self, why: Close) -> u64 {
-        self.house.counters.closed(why)
-    }
-
     /// Plays `script` to a peer that says `says`, and then silence until the connection is gone.
     ///
-    /// After each drive the connection must be parked on a cleared bit under a deadline, queued, or gone; and
-    /// silence must end it.
+    /// Silence must end it.
     fn play(&mut self, says: &'static [u8], script: &[Letter]) -> Played {
-        let scripted = Scripted::new(says, script);
-        let mut connection = HttpConnection::new(Stream::new(scripted), 0);
+        let mut held = self.accept(Scripted::new(says, script));
         let mut played = Played::default();
-        let mut ready = Readiness::NONE;
-        let mut due = Some(self.now.tick.after(self.house.http.patience.idle));
-        let mut expired = false;
-        let mut stage = Stage::Running;
-        let mut place = Place::Parked(Side::Read);
         for drives in 0.. {
             assert!(drives < 60, "{script:?}: {drives} drives, and no end");
-            let peer = connection.transport();
-            match (place, peer.peek()) {
+            let peer = held.connection.transport();
+            let (letter, ended) = (peer.peek(), peer.ended);
+            match (held.place, letter) {
                 (Place::Left, _) => break,
                 (Place::Parked(_) | Place::Queued, Some(Stop)) => {
                     peer.used += 1;
-                    stage = Stage::Stopping;
+                    held.stage = Stage::Stopping;
                 }
                 (Place::Parked(_) | Place::Queued, Some(Late)) => {
                     peer.used += 1;
-                    expired = pass(&mut self.now, &mut due);
+                    self.pass(&mut held);
                 }
                 (Place::Parked(_), Some(Few | Many | Block | End | Reset)) => {
-                    ready.set(Side::Either);
+                    held.ready.set(Side::Either);
                 }
-                (Place::Parked(side), None) if peer.ended && side != Side::Write => {
-                    ready.set(Side::Either);
+                (Place::Parked(side), None) if ended && side != Side::Write => {
+                    held.ready.set(Side::Either);
                 }
                 (Place::Parked(_), None) => {
                     played.silences += 1;
-                    expired = pass(&mut self.now, &mut due);
+                    self.pass(&mut held);
                 }
                 (Place::Queued, _) => {}
             }
-            if peer.ended {
-                ready.set_ended();
+            if ended {
+                held.ready.set_ended();
             }
-            self.now.turn += 1;
-            let mut newcomers = Vec::new();
-            let mut control = Control {
-                stage,
-                announce: false,
-                crowded: false,
-                quit: false,
-            };
-            let mut cx = Context {
-                link: Link::new(Key::for_test(1), ready, DRIVE_BYTES_MAX),
-                now: self.now,
-                expired,
-                stage,
-                scratch: &mut self.scratch,
-                shared: &mut self.house,
-                room: 1,
-                spare: 1,
-                no_room: false,
-                newcomers: &mut newcomers,
-                control: &mut control,
-            };
-            let calls = connection.transport().calls;
-            let next = connection.drive(&mut cx);
-            ready = cx.link.ready;
-            let calls = connection.transport().calls - calls;
+            let calls = held.connection.transport().calls;
+            self.drive(&mut held, &script);
+            let calls = held.connection.transport().calls - calls;
             assert!(calls <= LENGTH + 2, "{script:?}: {calls} calls in a drive");
-            assert_eq!(
-                self.scratch.len(),
-                SCRATCH_BYTES,
-                "what is lent is given back"
-            );
-            let asked = match next {
-                Next::Park(side, deadline) => {
-                    assert!(!ready.is(side), "{script:?}: parked on a set bit");
-                    place = Place::Parked(side);
-                    deadline
-                }
-                Next::Again(deadline) => {
-                    place = Place::Queued;
-                    deadline
-                }
-                Next::Leave => {
-                    place = Place::Left;
-                    Deadline::Keep
-                }
-                Next::Sleep(_) | Next::Room => panic!("{script:?}: {next:?}"),
-            };
-            // As the loop does it: a deadline that passed and was not renewed is gone.
-            due = match asked {
-                Deadline::At(tick) => Some(tick),
-                Deadline::Keep if expired => None,
-                Deadline::Keep => due,
-                Deadline::Never => None,
-            };
-            expired = false;
-            let must = matches!(place, Place::Parked(_));
-            assert!(!must || due.is_some(), "{script:?}: parked for ever");
-            played.states.push(connection.state.name());
+            played.states.push(held.connection.state.name());
         }
-        let peer = connection.transport();
+        let peer = held.connection.transport();
         played.used = peer.used;
         played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
         played.hung_up = peer.hung_up;
@@ -332,21 +216,6 @@ impl Stand {
             }
         }
         count
-    }
-}
-
-/// Lets the time come for which a deadline is set. Without one there is nothing to pass.
-fn pass(now: &mut Now, due: &mut Option<Tick>) -> bool {
-    match due.take() {
-        Some(tick) => {
-            now.tick = if tick.is_due(now.tick) {
-                now.tick
-            } else {
-                tick
-            };
-            true
-        }
-        None => false,
     }
 }
 
@@ -558,10 +427,8 @@ fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
     let mut stand = Stand::new("row20");
     let begun = stand.now.tick;
     stand.play(NO_HOST, &[Many, Many, Many, Few]);
-    assert_eq!(
-        stand.now.tick,
-        begun.after(stand.house.http.patience.linger)
-    );
+    let linger = stand.house.http.patience.linger;
+    assert_eq!(stand.now.tick, begun.after(linger));
     assert_eq!(stand.closed(Close::Done), 1);
 }
 

@@ -1,10 +1,10 @@
 //! Case files: conversations with the server, written down so that anyone can read and add one.
 //!
 //! What lives here: the parser of `fixtures/requests/*.case`, whose format is described in the README
-//! beside them. It may not know how a case is run: `http_requests.rs` runs each over real sockets, and
-//! `protocol`'s own tests feed the same bytes to the machines without any. So it needs only `std`.
+//! beside them. It may not know how a case is held: `conversation.rs` does, over real sockets in `http_requests.rs`, and
+//! without any in the unit tests of `service/http_server`. So it needs only `std`.
 //! Invariant: a case file that breaks a rule of the format is refused with its line, never half understood.
-//! Read next: `fixtures/requests/README.md`.
+//! Read next: `fixtures/requests/README.md`, then `conversation.rs`.
 
 use std::path::Path;
 

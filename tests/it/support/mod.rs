@@ -6,10 +6,12 @@
 //! Read next: `idler.rs`, then `http.rs`.
 
 pub(crate) mod cases;
+pub(crate) mod conversation;
 pub(crate) mod http;
 pub(crate) mod idler;
 pub(crate) mod proc;
 pub(crate) mod program;
+pub(crate) mod reply;
 pub(crate) mod site;
 
 use std::path::PathBuf;
