@@ -282,6 +282,24 @@ impl Http {
         }
     }
 
+    /// The file at `path`, just opened, for those who accept no coding.
+    pub(super) fn plain(&self, path: &SitePath, opened: Opened) -> Chosen {
+        let varies =
+            self.site.only().is_none() && is_compressible(&self.policy.types.of(path.as_bytes()));
+        Chosen {
+            opened,
+            form: Form {
+                coding: Coding::Identity,
+                varies,
+            },
+            kept: Place {
+                class: Preference::PLAIN.class(),
+                path: path.clone(),
+                basis: Some(Vec::new()),
+            },
+        }
+    }
+
     fn tell_sibling(&mut self, path: &SitePath, found: &Found, original: &Identity) {
         self.story.tell("sibling", || {
             let what = match found {

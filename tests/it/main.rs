@@ -19,6 +19,7 @@ mod footprint;
 mod http_requests;
 mod limits;
 mod logs;
+mod policies;
 mod precompress;
 mod readme;
 mod real_use;
