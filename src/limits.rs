@@ -203,6 +203,33 @@ pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;
 /// "as good as for ever".
 pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// Largest error page that a site may have of its own, in bytes: room for a style sheet and a small picture. Whoever makes
+/// mistakes by the thousand should not be sent much for each.
+pub const ERROR_PAGE_BYTES_MAX: u64 = 256 * 1024;
+
+/// Seconds a browser may remember that scripts of other sites may ask (`Access-Control-Max-Age`): Chromium's most.
+pub const PREFLIGHT_SECONDS: u32 = 7200;
+
+/// Sites told apart by their hosts. Each holds its root open, which [`DESCRIPTORS_RESERVED`] must cover.
+pub const HOSTS_MAX: usize = 16;
+
+/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule, 3.5 ms on a machine of 2024, so that even one of half
+/// the speed is below the 10 ms for which everybody else may have to wait. Tools make 5 by default (htpasswd), or 10 and more, which
+/// are for servers that have other threads.
+pub const BCRYPT_COST_MAX: u32 = 6;
+
+/// Passwords checked in a second, whoever sends them: 14 ms of it. One guesser gets no further than with any lock.
+pub const PASSWORD_CHECKS_PER_SECOND: u32 = 4;
+
+/// Wrong passwords remembered, so that repeating them costs no check.
+pub const WRONG_PASSWORDS_REMEMBERED: usize = 64;
+
+/// Longest password that `idler password` takes, in bytes: bcrypt looks at 72, one of them a NUL at its end.
+pub const PASSWORD_BYTES_MAX: usize = 71;
+
+/// Longest file of users, in bytes: some 800 of them. It is read between two turns of the loop.
+pub const USERS_BYTES_MAX: usize = 64 * 1024;
+
 /// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
 /// between two turns of the loop, and must not be felt there.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;

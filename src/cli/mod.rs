@@ -30,8 +30,8 @@ pub use serve::{Bind, Color, LogFormat, ServeOptions};
 pub use tools::{CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions};
 pub(crate) use values::printable;
 pub use values::{
-    AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HostRule, Jitter, Share,
-    TypeRule, Url,
+    AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
+    Share, TypeRule, Url,
 };
 
 use parse::{Request, Typed};

@@ -12,7 +12,7 @@ use super::{
     table::Id,
     values,
     values::{
-        AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HostRule, TypeRule,
+        AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, TypeRule,
     },
 };
 use crate::limits;
@@ -39,8 +39,8 @@ pub struct ServeOptions {
     pub no_listing: bool,
     /// Names that begin with a dot are served.
     pub hidden: bool,
-    /// Header lines for every reply; [`limits::GIVEN_HEADER_BYTES_MAX`] together.
-    pub headers: Vec<HeaderLine>,
+    /// Header lines for replies; [`limits::GIVEN_HEADER_BYTES_MAX`] together.
+    pub headers: Vec<HeaderRule>,
     /// Media types that win over the built-in ones; of equal extensions the last counts.
     pub types: Vec<TypeRule>,
     /// Missing pages are answered with the root's index.
@@ -232,9 +232,9 @@ pub(super) fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
     }
 }
 
-fn headers(typed: &Typed) -> Result<Vec<HeaderLine>, UsageError> {
-    let headers = typed.all(Id::Header, values::header_line)?;
-    common::within_limit(&headers)?;
+fn headers(typed: &Typed) -> Result<Vec<HeaderRule>, UsageError> {
+    let headers = typed.all(Id::Header, values::header_rule)?;
+    common::within_limit(headers.iter().map(|rule| &rule.line))?;
     Ok(headers)
 }
 

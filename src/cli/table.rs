@@ -298,26 +298,10 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
 }
 
 /// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
-const LATER_VERBS: &[Verb] = &[Verb::Crowd, Verb::Password];
+const LATER_VERBS: &[Verb] = &[Verb::Crowd];
 
 /// The same for options of `serve`.
-const LATER_OPTIONS: &[Id] = &[
-    Id::Spa,
-    Id::CleanUrls,
-    Id::Cache,
-    Id::Cors,
-    Id::Host,
-    Id::Redirects,
-    Id::Auth,
-    Id::Allow,
-    Id::MaxPerAddress,
-    Id::ProxyFrom,
-    Id::ReusePort,
-    Id::Health,
-    Id::Status,
-    Id::StatusFrom,
-    Id::User,
-];
+const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom];
 
 /// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
 fn is_later<T: PartialEq>(later: &[T], row: &T) -> bool {

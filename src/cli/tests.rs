@@ -152,9 +152,12 @@ fn values_reach_their_fields() {
     };
     assert_eq!(options.bind, Bind::Given(vec![any("0.0.0.0"), any("::")]));
     assert_eq!(options.index, ["a.html", "b.htm"]);
-    let header = |name: &str, value: &str| HeaderLine {
-        name: name.to_owned(),
-        value: value.into(),
+    let header = |name: &str, value: &str| HeaderRule {
+        path: Vec::new(),
+        line: HeaderLine {
+            name: name.to_owned(),
+            value: value.into(),
+        },
     };
     assert_eq!(options.headers, [header("X-A", "1"), header("X-B", "2")]);
     assert_eq!(options.types[0].media_type, "a/b");
@@ -188,7 +191,7 @@ fn an_option_beats_the_environment_which_beats_the_default() {
     assert_eq!(options.verbose, 2);
     assert!(matches!(&options.bind, Bind::Given(given) if given.len() == 2));
     assert_eq!(options.headers.len(), 2);
-    assert_eq!(options.headers[0].value, b"1 2");
+    assert_eq!(options.headers[0].line.value, b"1 2");
     assert_eq!(options.grace, Duration::from_secs(10));
     assert_eq!(options.head_bytes_max, 32 * 1024);
 

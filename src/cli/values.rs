@@ -14,8 +14,10 @@ mod policy;
 
 pub use address::BindAddress;
 pub(crate) use address::bind_address;
-pub use header::{HeaderLine, TypeRule};
-pub(crate) use header::{header_line, request_header_line, type_rule};
+#[cfg(test)]
+pub(crate) use header::header_line;
+pub use header::{HeaderLine, HeaderRule, TypeRule};
+pub(crate) use header::{header_rule, request_header_line, type_rule};
 pub use network::{Cidr, Companion, Url};
 pub(crate) use network::{cidr, companions, host, peer_port, target_of_path, url, url_of_words};
 pub use policy::{CachePolicy, HostRule, Jitter, Share};

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
+use crate::protocol::http::negotiation::prefers_json;
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, Bytes, Sending};
 use crate::protocol::http::status::Status;
@@ -20,8 +21,10 @@ use crate::site::cache::{Cache, Kept};
 use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
+use super::auth::Auth;
 use super::dates::Dates;
 use super::explain::story::{Story, shown};
+use super::hosts::Hosts;
 use super::http_server::Note;
 use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
@@ -32,12 +35,18 @@ use super::variants::Chosen;
 /// What answering needs: the site, its cache, the policy.
 #[derive(Debug)]
 pub struct Http {
-    /// What is served.
+    /// What is served. Of several sites, the one that is in hand.
     pub site: Site,
-    /// What was served before.
+    /// What was served before from it.
     pub cache: Cache<Rc<Facts>>,
+    /// The other sites.
+    pub hosts: Hosts,
     /// What options switch on.
     pub policy: Policy,
+    /// Who may see the site; everybody if there is none.
+    pub auth: Option<Auth>,
+    /// Whether the first signal to stop has come: for the health check.
+    pub stopping: bool,
     /// How long a connection may take for what.
     pub patience: Patience,
     /// Longest head, in bytes.
@@ -54,11 +63,17 @@ pub struct Http {
     pub story: Story,
 }
 
-const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
+/// The methods that are answered.
+pub(super) const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
 
 impl Http {
     /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
     pub fn answer(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+        if self.policy.has_gate
+            && let Some(reply) = self.before(request, wish, now)
+        {
+            return reply;
+        }
         match request.method {
             Method::Get | Method::Head => self.get(request, wish, now),
             Method::Options => {
@@ -89,6 +104,7 @@ impl Http {
             head_only,
             ..Wish::UNKNOWN
         };
+        self.enter(0);
         self.page(refusal, wish, now)
     }
 
@@ -102,6 +118,7 @@ impl Http {
         }
         let (piece, last) = match &mut out.note.listing {
             Some(listing) => {
+                self.enter(listing.site());
                 let made = listing.step(&mut self.site, now.turn)?;
                 self.listings.account(listing)?;
                 made
@@ -112,7 +129,7 @@ impl Http {
         Ok(true)
     }
 
-    fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+    pub(super) fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
         let class = self.class(request);
         if let Some(entry) = self.cache.find(class, request.target.path, now.turn) {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
@@ -142,11 +159,12 @@ impl Http {
         self.tell_found(&path, &found);
         match found {
             Found::File(opened) => self.file(request, &path, &path, opened, wish, now),
-            Found::Directory(_) if !path.is_directory() => {
-                self.redirect_to_directory(request, &path, wish, now)
-            }
+            Found::Directory(_) if !path.is_directory() => self
+                .page_without_html(request, &path, wish, now)
+                .unwrap_or_else(|| self.redirect_to_directory(request, &path, wish, now)),
             Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
-            other @ (Found::Missing | Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+            Found::Missing => self.missing(request, &path, wish, now),
+            other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
                 self.not_found(&other, wish, now)
             }
         }
@@ -162,14 +180,10 @@ impl Http {
         wish: Wish,
         now: &Now,
     ) -> Reply {
-        let name = if path.as_bytes().is_empty() {
-            self.site.only().unwrap_or_default().to_vec()
-        } else {
-            path.name().to_vec()
-        };
-        let Chosen { opened, form, kept } = self.choose(request, path, &name, opened, now);
+        let inner = self.inner(path);
+        let Chosen { opened, form, kept } = self.choose(request, path, &inner, opened, now);
         let date = *self.dates.header(now.wall);
-        match Representation::load(&name, opened, form, &self.policy, &date, now.wall) {
+        match Representation::load(&inner, opened, form, &self.policy, &date, now.wall) {
             Ok(found) => {
                 // Who finds each file under one spelling only cannot be made to keep it under a thousand. And an index that is
                 // not the first choice would have to give way as soon as a better one appears.
@@ -185,6 +199,15 @@ impl Http {
                 self.represent(request, &found, wish, now)
             }
             Err(e) => self.not_found(&Found::Failed(e), wish, now),
+        }
+    }
+
+    /// The path within the site of what stands at `path`, which in a site of one file is that file.
+    pub(super) fn inner(&self, path: &SitePath) -> Vec<u8> {
+        if path.as_bytes().is_empty() {
+            self.site.only().unwrap_or_default().to_vec()
+        } else {
+            path.as_bytes().to_vec()
         }
     }
 
@@ -212,7 +235,7 @@ impl Http {
         if !self.policy.listing {
             self.story
                 .tell("answer", || "directories are not listed".to_owned());
-            return self.not_found(&Found::Missing, wish, now);
+            return self.missing(request, path, wish, now);
         }
         self.list(request, path, opened, wish, now)
     }
@@ -226,7 +249,10 @@ impl Http {
         now: &Now,
     ) -> Reply {
         self.story.tell("answer", || "a listing".to_owned());
-        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let mut query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        // Who asked for `?json` gets it whatever the headers say.
+        let negotiated = !query.json;
+        query.json = query.json || prefers_json(request.headers);
         let chunked = request.minor > 0;
         // Without chunks the end of the listing is the end of the connection.
         let wish = Wish {
@@ -243,6 +269,9 @@ impl Http {
             }
             .as_bytes(),
         );
+        if negotiated {
+            reply.head.field("Vary", b"Accept");
+        }
         reply.self_made(&self.policy.extra_lines);
         if chunked {
             reply.head.field("Transfer-Encoding", b"chunked");
@@ -252,6 +281,7 @@ impl Http {
             reply.listing = Some(ListingBody::new(
                 opened.file.into(),
                 path,
+                self.hosts.in_hand(),
                 query,
                 self.site.shows_hidden(),
                 chunked,
@@ -286,7 +316,7 @@ impl Http {
         )
     }
 
-    fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
+    pub(super) fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
         let refusal = match found {
             Found::File(_) | Found::Directory(_) | Found::Missing => {
                 Refusal::new(Status::NOT_FOUND, "there is nothing at this address")
@@ -324,7 +354,7 @@ impl Http {
             }
             _ => {}
         }
-        reply.finish_page(Some(why), &self.policy.extra_lines, wish)
+        self.finish_error(reply, why, wish, now)
     }
 
     pub(super) fn draft(&mut self, status: Status, now: &Now) -> Draft {

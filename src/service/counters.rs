@@ -43,6 +43,10 @@ pub struct Counters {
     pub accepted: u64,
     /// Connections refused with 503, for want of room.
     pub refused: u64,
+    /// Connections closed at once: their address is not in `--allow`.
+    pub strangers: u64,
+    /// Connections refused with 503: `--max-per-address`.
+    pub crowding: u64,
     closes: [u64; Close::COUNT],
     replies: [u64; 6],
     bytes_sent: u64,

@@ -6,6 +6,7 @@
 
 use log::{debug, error, warn};
 use mio::net::TcpStream;
+use rustix::io::Errno;
 
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
 use crate::protocol::http::request::Refusal;
@@ -14,6 +15,7 @@ use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
 
 use super::Service;
+use super::guests::{Guest, Seat, Welcome};
 use super::http_server::HttpConnection;
 
 /// See the module.
@@ -21,16 +23,19 @@ use super::http_server::HttpConnection;
 pub struct Door {
     listener: Listener,
     number: u16,
+    /// Whether those who come have addresses: of a Unix socket its permissions say who may connect.
+    has_addresses: bool,
     /// Accepted, but there was no room: waiting for somebody to leave.
-    waiting: Option<TcpStream>,
+    waiting: Option<(TcpStream, Option<Seat>)>,
 }
 
 impl Door {
-    /// A door to the HTTP server; `number` tells it from others.
-    pub fn new(listener: Listener, number: u16) -> Self {
+    /// A door to the HTTP server; `number` tells it from others, `has_addresses` says that it is none for a Unix socket.
+    pub fn new(listener: Listener, number: u16, has_addresses: bool) -> Self {
         Self {
             listener,
             number,
+            has_addresses,
             waiting: None,
         }
     }
@@ -42,19 +47,22 @@ impl Door {
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
-        if let Some(stream) = self.waiting.take() {
-            self.admit(stream, cx);
+        if let Some((stream, seat)) = self.waiting.take() {
+            self.admit(stream, seat, cx);
         }
         loop {
             match self.listener.accept(&mut cx.link) {
-                Accepted::Newcomer(stream)
-                    if cx.room == 0 && !cx.no_room && cx.stage != Stage::Stopping =>
-                {
-                    // Only one who is really here is worth somebody's place.
-                    self.waiting = Some(stream);
-                    return Next::Room;
+                Accepted::Newcomer(stream) => {
+                    let Some((stream, seat)) = self.welcome(stream, cx) else {
+                        continue;
+                    };
+                    if cx.room == 0 && !cx.no_room && cx.stage != Stage::Stopping {
+                        // Only one who is really here is worth somebody's place.
+                        self.waiting = Some((stream, seat));
+                        return Next::Room;
+                    }
+                    self.admit(stream, seat, cx);
                 }
-                Accepted::Newcomer(stream) => self.admit(stream, cx),
                 // What waited in the queue was promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
@@ -68,16 +76,50 @@ impl Door {
         }
     }
 
+    /// Asks a newcomer who it is, if that is to be known: before it can cost anybody else a place. Whoever is not welcome is gone.
+    fn welcome(
+        &self,
+        stream: TcpStream,
+        cx: &mut Context<'_, Service>,
+    ) -> Option<(TcpStream, Option<Seat>)> {
+        if !self.has_addresses || !cx.shared.guests.are_asked() {
+            return Some((stream, None));
+        }
+        let peer = stream.peer().map(|peer| peer.ip());
+        match cx.shared.guests.welcome(peer) {
+            Welcome::In => Some((stream, None)),
+            Welcome::Counted(seat) => Some((stream, Some(seat))),
+            Welcome::Stranger => {
+                debug!(
+                    "{} closed a connection: its address is not in --allow",
+                    cx.link.key
+                );
+                cx.shared.counters.strangers += 1;
+                None
+            }
+            Welcome::TooMany => {
+                debug!(
+                    "{} refused a connection: --max-per-address is reached",
+                    cx.link.key
+                );
+                cx.shared.counters.crowding += 1;
+                refuse(stream, cx.scratch);
+                None
+            }
+        }
+    }
+
     /// Gives a newcomer a slot; or, if there is none, a seat in which it is told so; or tells it at once.
-    fn admit(&self, stream: TcpStream, cx: &mut Context<'_, Service>) {
+    fn admit(&self, stream: TcpStream, seat: Option<Seat>, cx: &mut Context<'_, Service>) {
         if cx.room > 0 {
             cx.shared.counters.accepted += 1;
             let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
             let connection = HttpConnection::new(Stream::new(stream), self.number);
-            cx.admit(
-                Service::Http(connection),
-                Next::Park(Side::Read, Deadline::At(deadline)),
-            );
+            let service = match seat {
+                None => Service::Http(connection),
+                Some(seat) => Service::Guest(Guest::new(connection, seat)),
+            };
+            cx.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
             return;
         }
         debug!(
@@ -102,10 +144,12 @@ impl Door {
     /// Descriptors or memory have run out. The cache gives back what it can; else somebody idle makes room; else those who wait are told
     /// to come back, by way of the descriptor in reserve, and the door sleeps for a moment.
     fn exhausted(&mut self, error: &std::io::Error, cx: &mut Context<'_, Service>) -> Next {
-        if cx.shared.http.cache.give_up_descriptors() {
+        if cx.shared.http.give_up_descriptors() {
             return Next::Again(Deadline::Never);
         }
-        if !cx.no_room && cx.stage != Stage::Stopping {
+        // Only for our own limit: of what the whole machine has run out of, others may take what is given up.
+        let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
+        if ours && !cx.no_room && cx.stage != Stage::Stopping {
             cx.is_crowded();
             return Next::Room;
         }

@@ -85,6 +85,7 @@ impl Drop for Held {
 pub struct ListingBody {
     held: Option<Held>,
     path: SitePath,
+    site: usize,
     json: bool,
     /// Whether pieces are framed as chunks (RFC 9112 §7.1); HTTP/1.0 reads until the connection closes.
     chunked: bool,
@@ -132,10 +133,11 @@ impl Page {
 }
 
 impl ListingBody {
-    /// The listing of `directory`, which stands at `path`.
+    /// The listing of `directory`, which stands at `path` of the site with this number.
     pub fn new(
         directory: OwnedFd,
         path: &SitePath,
+        site: usize,
         query: ListingQuery,
         hidden: bool,
         chunked: bool,
@@ -153,10 +155,16 @@ impl ListingBody {
         Box::new(Self {
             held: None,
             path: path.clone(),
+            site,
             json: query.json,
             chunked,
             stage: Stage::Reading(Box::new(reader)),
         })
+    }
+
+    /// The number of the site that it lists.
+    pub fn site(&self) -> usize {
+        self.site
     }
 
     /// Makes the next piece, possibly an empty one, and says whether it is the last.
@@ -326,7 +334,7 @@ mod tests {
         let mut list = |listings: &mut Listings| -> io::Result<()> {
             let directory = std::fs::File::open(&path).unwrap().into();
             let query = ListingQuery::parse(b"");
-            let mut body = ListingBody::new(directory, &SitePath::root(), query, false, true);
+            let mut body = ListingBody::new(directory, &SitePath::root(), 0, query, false, true);
             for turn in 0..1000 {
                 let (_, last) = body.step(&mut site, turn)?;
                 listings.account(&mut body)?;

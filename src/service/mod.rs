@@ -7,6 +7,7 @@
 
 pub mod access_log;
 pub mod answer;
+pub mod auth;
 pub mod client;
 pub mod companion;
 pub mod counters;
@@ -14,6 +15,13 @@ pub mod dates;
 pub mod daytime;
 pub mod door;
 pub mod explain;
+pub mod fallback;
+pub mod fresh;
+pub mod gate;
+pub mod given_file;
+pub mod guests;
+pub mod headers;
+pub mod hosts;
 pub mod http_client;
 pub mod http_server;
 pub mod listing;
@@ -21,6 +29,7 @@ pub mod log_entry;
 pub mod logger;
 pub mod message;
 pub mod outlet;
+pub mod password;
 pub mod ping;
 pub mod policy;
 pub mod precompress;
@@ -51,6 +60,7 @@ use answer::Http;
 use companion::{Companion, Notices};
 use counters::{Close, Counters};
 use door::Door;
+use guests::{Guest, Guests};
 use http_server::HttpConnection;
 use record::Record;
 use signals::Signals;
@@ -73,8 +83,9 @@ pub fn run(command: Command) -> ExitCode {
         Command::PingClient(options) => ping::client::ping(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Precompress(options) => precompress::run(&options),
-        // Not yet in the table of verbs (`LATER_VERBS`), so nobody can ask for them.
-        Command::Crowd(_) | Command::Password(_) => ExitCode::FAILURE,
+        Command::Password(options) => password::run(&options),
+        // Not yet in the table of verbs (`LATER_VERBS`), so nobody can ask for it.
+        Command::Crowd(_) => ExitCode::FAILURE,
     }
 }
 
@@ -83,6 +94,8 @@ pub fn run(command: Command) -> ExitCode {
 pub enum Service {
     /// A client's HTTP connection.
     Http(HttpConnection),
+    /// The same, counted by its address.
+    Guest(Box<Guest>),
     /// A listening socket.
     Door(Box<Door>),
     /// A signal.
@@ -109,6 +122,8 @@ const _: () = {
 pub struct House {
     /// The HTTP server: site, cache, policy.
     pub http: Http,
+    /// Who may connect.
+    pub guests: Guests,
     /// The access log.
     pub access: AccessLog,
     /// What has happened.
@@ -122,9 +137,10 @@ pub struct House {
 
 impl House {
     /// Puts together what is shared.
-    pub fn new(http: Http, access: AccessLog, notify: Notify) -> Self {
+    pub fn new(http: Http, guests: Guests, access: AccessLog, notify: Notify) -> Self {
         Self {
             http,
+            guests,
             access,
             counters: Counters::default(),
             notify,
@@ -140,10 +156,11 @@ impl House {
         }
     }
 
-    /// SIGHUP: the log is opened again.
+    /// SIGHUP: the log is opened again, and the files that options name are read again.
     pub fn look_again(&mut self) {
         self.notify.reloading(clock::monotonic_micros());
         self.access.reopen();
+        self.http.look_again();
         self.notify.ready();
     }
 
@@ -182,6 +199,7 @@ impl Handler for Service {
     fn source(&mut self) -> Option<&mut dyn Source> {
         match self {
             Self::Http(connection) => Some(connection.transport()),
+            Self::Guest(guest) => Some(guest.connection.transport()),
             Self::Door(door) => Some(door.source()),
             Self::Signals(signals) => Some(signals.source()),
             Self::Companion(companion) => Some(companion.source()),
@@ -191,6 +209,7 @@ impl Handler for Service {
     fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
         match self {
             Self::Http(connection) => connection.drive(cx),
+            Self::Guest(guest) => guest.drive(cx),
             Self::Door(door) => door.drive(cx),
             Self::Signals(signals) => signals.drive(cx),
             Self::Companion(companion) => companion.drive(cx),
@@ -200,21 +219,25 @@ impl Handler for Service {
     fn is_background(&self) -> bool {
         match self {
             Self::Signals(_) => true,
-            Self::Http(_) | Self::Door(_) | Self::Companion(_) => false,
+            Self::Http(_) | Self::Guest(_) | Self::Door(_) | Self::Companion(_) => false,
         }
     }
 
     fn may_be_dropped(&self) -> bool {
         match self {
             Self::Http(connection) => connection.is_idle(),
+            Self::Guest(guest) => guest.connection.is_idle(),
             Self::Door(_) | Self::Signals(_) | Self::Companion(_) => false,
         }
     }
 
     fn dropped(&mut self, key: Key, shared: &mut House) {
-        if let Self::Http(connection) = self {
-            connection.dropped(key);
-            shared.counters.close(Close::MadeRoom);
-        }
+        let connection = match self {
+            Self::Http(connection) => connection,
+            Self::Guest(guest) => &guest.connection,
+            Self::Door(_) | Self::Signals(_) | Self::Companion(_) => return,
+        };
+        connection.dropped(key);
+        shared.counters.close(Close::MadeRoom);
     }
 }

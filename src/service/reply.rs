@@ -124,7 +124,6 @@ impl Draft {
             "Content-Security-Policy",
             pages::CONTENT_SECURITY_POLICY.as_bytes(),
         );
-        self.head.field("Cache-Control", b"no-cache");
         self.head.lines(extra);
     }
 }

@@ -167,11 +167,7 @@ impl Http {
             .head
             .field("Content-Range", &range)
             .lines(facts.vary());
-        reply.finish_page(
-            Some("the file has nothing in this range"),
-            &self.policy.extra_lines,
-            wish,
-        )
+        self.finish_error(reply, "the file has nothing in this range", wish, now)
     }
 }
 

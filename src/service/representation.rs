@@ -68,9 +68,9 @@ pub struct Representation {
 const TORN_READS_MAX: usize = 3;
 
 impl Facts {
-    /// What is said of a file with this identity, sent in this form for the file of this name.
+    /// What is said of a file with this identity, sent in this form for the one at this path within the site.
     pub fn of(
-        name: &[u8],
+        path: &[u8],
         identity: &Identity,
         form: Form,
         policy: &Policy,
@@ -84,11 +84,10 @@ impl Facts {
         let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
-        line(&mut validator_lines, "Cache-Control", b"no-cache");
         if form.varies {
             validator_lines.extend_from_slice(VARY);
         }
-        validator_lines.extend_from_slice(&policy.extra_lines);
+        policy.write_lines(path, &mut validator_lines);
         let mut lines = Vec::new();
         if form.coding != Coding::Identity {
             line(
@@ -104,7 +103,7 @@ impl Facts {
         }
         lines.extend_from_slice(&validator_lines);
         Self {
-            content_type: policy.types.of(name).into(),
+            content_type: policy.types.of(path).into(),
             lines,
             validator_lines,
             etag,
@@ -175,12 +174,12 @@ pub(super) fn is_settled(identity: &Identity, wall: SystemTime) -> bool {
 }
 
 impl Representation {
-    /// From what was just opened. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
+    /// From what was just opened at `path` within the site. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn load(
-        name: &[u8],
+        path: &[u8],
         opened: Opened,
         form: Form,
         policy: &Policy,
@@ -194,7 +193,7 @@ impl Representation {
             if identity.size > CACHED_FILE_BYTES_MAX {
                 break;
             }
-            let mut facts = Facts::of(name, &identity, form, policy, wall);
+            let mut facts = Facts::of(path, &identity, form, policy, wall);
             let mut head = HeadWriter::new(Status::OK, date);
             head.field("Content-Type", facts.content_type.as_bytes())
                 .lines(&facts.lines)
@@ -217,7 +216,7 @@ impl Representation {
             }
             identity = after;
         }
-        let facts = Facts::of(name, &identity, form, policy, wall);
+        let facts = Facts::of(path, &identity, form, policy, wall);
         Ok(Self {
             facts: Rc::new(facts),
             content: Content::File(Rc::new(file)),

@@ -6,14 +6,18 @@
 
 use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 
 use log::LevelFilter;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
-use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, LogFormat, ServeOptions};
-use crate::limits::{CACHE_DESCRIPTORS_MAX, LINGER_TIMEOUT, REFUSALS_MAX};
+use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
+use crate::process::listen::Address;
 use crate::process::notify::Notify;
+use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
 use crate::reactor::event_loop::EventLoop;
@@ -22,17 +26,20 @@ use crate::reactor::signal::Signal;
 use crate::reactor::{Deadline, Next, Side};
 use crate::site::Site;
 use crate::site::cache::Cache;
-use crate::site::media::MediaTypes;
 use crate::site::open::Opener;
 
 use super::access_log::{AccessLog, Destination};
 use super::answer::Http;
+use super::auth::Auth;
 use super::dates::Dates;
 use super::door::Door;
 use super::explain::story::Story;
+use super::guests::Guests;
+use super::hosts::{Host, Hosts};
 use super::listing::Listings;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
+use super::representation::Facts;
 use super::signals::Signals;
 use super::{House, Service, companion, logger, sockets};
 
@@ -52,7 +59,9 @@ pub fn run(options: &ServeOptions) -> ExitCode {
 
 /// `--check`: everything is validated that can be without taking a port, and the settings are printed.
 fn check(options: &ServeOptions) -> ExitCode {
-    if let Err(line) = open_site(options).and_then(|site| http(options, site)) {
+    let user = options.user.as_deref().map(User::find).transpose();
+    let http = open_site(options).and_then(|site| http(options, site));
+    if let Err(line) = user.and(http) {
         let _ = writeln!(std::io::stderr(), "idler: {line}");
         return ExitCode::FAILURE;
     }
@@ -89,8 +98,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let companions = companion::beside(&options.with, &options.bind)?;
     let access = open_log(options)?;
     let notify = Notify::from_env();
-    let walls = raise_walls(options, &site)?;
-    let mut start_up = start_up_lines(&site, &urls, &walls.to_string(), connections);
+    let http = http(options, site)?;
+    let walls = raise_walls(options, &http)?;
+    let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     for place in &companions.1 {
         start_up += &format!("  {place}\n");
     }
@@ -101,7 +111,8 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let house = House::new(http(options, site)?, access, notify);
+    let guests = Guests::new(&options.allow, options.max_per_address);
+    let house = House::new(http, guests, access, notify);
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
     let mut event_loop = EventLoop::new(
         connections + listening.len() + companions.0.len() + stops.len(),
@@ -116,9 +127,14 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         add(&mut event_loop, Service::Signals(Box::new(signals)))?;
     }
     for (number, socket) in listening.into_iter().enumerate() {
+        let has_addresses = matches!(socket.address(), Address::Ip(_));
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Door::new(listener, u16::try_from(number).unwrap_or(u16::MAX));
+        let door = Door::new(
+            listener,
+            u16::try_from(number).unwrap_or(u16::MAX),
+            has_addresses,
+        );
         add(&mut event_loop, Service::Door(Box::new(door)))?;
     }
     for companion in companions.0 {
@@ -167,9 +183,13 @@ fn start_logger(options: &ServeOptions) {
 }
 
 pub(super) fn open_site(options: &ServeOptions) -> Result<Site, String> {
-    let path = options.path.display();
-    Site::open(&options.path, options.hidden).map_err(|e| {
-        let hint = match (e.kind(), options.path_resembles_verb) {
+    open_root(&options.path, options, options.path_resembles_verb)
+}
+
+fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<Site, String> {
+    let path = root.display();
+    Site::open(root, options.hidden).map_err(|e| {
+        let hint = match (e.kind(), verb) {
             (std::io::ErrorKind::NotFound, Some(verb)) => {
                 format!("; did you mean the command '{verb}'?")
             }
@@ -184,10 +204,13 @@ pub(super) fn open_site(options: &ServeOptions) -> Result<Site, String> {
 
 /// The words of an I/O error, without the number that Rust adds.
 pub(super) fn words_of(error: &std::io::Error) -> String {
-    let text = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    let kind = error.kind();
+    let text = if kind == std::io::ErrorKind::NotFound {
+        "no such file or directory".to_owned()
+    } else if kind == std::io::ErrorKind::PermissionDenied {
+        "permission denied".to_owned()
+    } else {
+        error.to_string()
     };
     text.split(" (os error")
         .next()
@@ -209,53 +232,86 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
     AccessLog::open(destination, format)
 }
 
-/// From here on nothing but the site can be read, nothing but the log written, and no other socket be opened.
-fn raise_walls(options: &ServeOptions, site: &Site) -> Result<Applied, String> {
+/// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
+/// be opened.
+fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     let mut walls = Walls::new();
-    walls.allow_reading(site.path());
+    let user = options.user.as_deref().map(User::find).transpose()?;
+    if let Some(warning) = warning_for_root(user.as_ref()) {
+        log::warn!("{warning}");
+    }
+    if let Some(user) = user {
+        walls.become_user(user);
+    }
+    walls.allow_reading(http.site.path());
+    for host in http.hosts.others() {
+        walls.allow_reading(host.site.path());
+    }
+    for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
+        walls.allow_reading(file);
+    }
     if let AskedLog::File(path) = &options.access_log {
         walls.allow_appending(path);
     }
     walls.raise()
 }
 
+/// The sites of `--host`, each with its share of the cache.
+fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
+    if options.hosts.len() > HOSTS_MAX {
+        return Err(format!("--host: more than {HOSTS_MAX} sites"));
+    }
+    let open = |rule: &HostRule| {
+        Ok(Host {
+            name: rule.name.as_bytes().into(),
+            site: open_root(&rule.directory, options, None)?,
+            cache: open_cache(options),
+        })
+    };
+    let hosts: Result<Vec<Host>, String> = options.hosts.iter().map(open).collect();
+    Hosts::new(hosts?)
+        .map_err(|name| format!("--host: {} has two sites", String::from_utf8_lossy(&name)))
+}
+
+/// A cache for one site of several.
+fn open_cache(options: &ServeOptions) -> Cache<Rc<Facts>> {
+    let sites = options.hosts.len() + 1;
+    Cache::new(
+        options.cache_bytes_max / sites,
+        (CACHE_DESCRIPTORS_MAX / sites).max(1),
+    )
+}
+
+/// The file of users, which must not be one that is served.
+fn open_auth(options: &ServeOptions, site: &Site, hosts: &Hosts) -> Result<Option<Auth>, String> {
+    let Some(path) = &options.auth else {
+        return Ok(None);
+    };
+    let auth = Auth::open(path)?;
+    let sites = hosts.others().map(|host| &host.site).chain([site]);
+    let roots = sites.filter_map(|site| site.path().canonicalize().ok());
+    let real = path.canonicalize();
+    if real.is_ok_and(|real| roots.into_iter().any(|root| real.starts_with(root))) {
+        return Err(format!(
+            "--auth {}: this file would be served; put it outside of the site",
+            path.display()
+        ));
+    }
+    Ok(Some(auth))
+}
+
 pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
-    let mut types = MediaTypes::default();
-    for rule in &options.types {
-        let spec = format!("{}={}", rule.extension, rule.media_type);
-        types
-            .add(&spec)
-            .map_err(|e| format!("--type {spec}: {e}"))?;
-    }
-    let mut extra_lines = Vec::new();
-    for header in &options.headers {
-        extra_lines.extend_from_slice(header.name.as_bytes());
-        extra_lines.extend_from_slice(b": ");
-        extra_lines.extend_from_slice(&header.value);
-        extra_lines.extend_from_slice(b"\r\n");
-    }
-    let policy = Policy {
-        indexes: options
-            .index
-            .iter()
-            .map(|name| std::os::unix::ffi::OsStrExt::as_bytes(name.as_os_str()).to_vec())
-            .collect(),
-        listing: !options.no_listing,
-        extra_lines,
-        types,
-    };
-    let patience = Patience {
-        head: options.head_timeout,
-        idle: options.idle_timeout,
-        stall: options.stall_timeout,
-        linger: LINGER_TIMEOUT,
-    };
+    let hosts = open_hosts(options)?;
+    let auth = open_auth(options, &site, &hosts)?;
     Ok(Http {
         site,
-        cache: Cache::new(options.cache_bytes_max, CACHE_DESCRIPTORS_MAX),
-        policy,
-        patience,
+        cache: open_cache(options),
+        hosts,
+        policy: Policy::new(options)?,
+        patience: Patience::new(options),
         head_bytes_max: options.head_bytes_max,
+        auth,
+        stopping: false,
         boundaries: RandomState::new(),
         boundary_count: 0,
         listings: Listings::default(),
@@ -264,7 +320,8 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
     })
 }
 
-fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize) -> String {
+fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize) -> String {
+    let site = &http.site;
     let opener = match site.opener() {
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
@@ -281,6 +338,10 @@ fn start_up_lines(site: &Site, urls: &[String], walls: &str, connections: usize)
         env!("CARGO_PKG_VERSION"),
         what.display()
     );
+    for host in http.hosts.others() {
+        let name = String::from_utf8_lossy(&host.name);
+        lines += &format!("  for {name}: {}\n", host.site.path().display());
+    }
     for url in urls {
         lines += &format!("  {url}\n");
     }

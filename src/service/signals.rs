@@ -50,6 +50,7 @@ impl Signals {
                 self.leads = true;
                 info!("stopping; another signal ends it at once");
                 cx.shared.notify.stopping();
+                cx.shared.http.stopping = true;
                 if self.drain_delay.is_zero() {
                     return self.stop(cx);
                 }

@@ -282,6 +282,24 @@ impl Http {
         }
     }
 
+    /// The file at `path`, just opened, for those who accept no coding.
+    pub(super) fn plain(&self, path: &SitePath, opened: Opened) -> Chosen {
+        let varies =
+            self.site.only().is_none() && is_compressible(&self.policy.types.of(path.as_bytes()));
+        Chosen {
+            opened,
+            form: Form {
+                coding: Coding::Identity,
+                varies,
+            },
+            kept: Place {
+                class: Preference::PLAIN.class(),
+                path: path.clone(),
+                basis: Some(Vec::new()),
+            },
+        }
+    }
+
     fn tell_sibling(&mut self, path: &SitePath, found: &Found, original: &Identity) {
         self.story.tell("sibling", || {
             let what = match found {
@@ -313,16 +331,15 @@ impl Http {
             };
             conditions.push(condition);
         }
-        let (kept, weight) = match &found.content {
-            Content::Whole(bytes) => (Kept::Bytes(Rc::clone(bytes)), bytes.len()),
-            Content::File(file) => (Kept::File(Rc::clone(file)), 0),
+        let kept = match &found.content {
+            Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
+            Content::File(file) => Kept::File(Rc::clone(file)),
         };
         self.cache.keep(
             place.class,
             raw,
             kept,
             Rc::clone(&found.facts),
-            weight,
             conditions,
             now.turn,
         );

@@ -124,10 +124,12 @@ pub(super) const OPTIONS: &[Row] = &[
         group: WHAT,
         long: "header",
         short: Some('H'),
-        value: Value::Text("'NAME: VALUE'"),
+        value: Value::Text("'[/PATH ]NAME: VALUE'"),
         repeat: Repeat::EachLine,
         help: "Send this header line with every reply",
-        more: "Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
+        more: "Or with the file at /PATH alone, or, with a slash at its end, with what lies beneath \
+               ('/assets/ Cache-Control: max-age=60'). Of lines with one name the longest path wins. \
+               Lines that idler alone can get right, such as Content-Length, Connection or Date, are \
                refused.",
         ..ROW
     },
@@ -144,13 +146,16 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Spa,
         long: "spa",
         help: "Answer missing pages with the root's index",
-        more: "For single-page apps: with 200, to requests that accept HTML. Missing assets stay 404.",
+        more: "For single-page apps: with 200, to requests that accept HTML by name, as browsers do for a page. \
+               Missing assets stay 404.",
         ..SITE
     },
     Row {
         id: Id::CleanUrls,
         long: "clean-urls",
         help: "Serve page.html as /page",
+        more: "/page.html and /index.html are redirected to their shorter names. A page goes before a directory of \
+               the same name.",
         ..SITE
     },
     Row {
@@ -159,14 +164,16 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("POLICY"),
         default: "no-cache",
         help: "What Cache-Control says",
-        more: "no-cache: ask each time, which costs a 304. Or a number of seconds, or a TIME. With \
-               ,immutable (1h,immutable) names that contain a content hash are fresh for ever.",
+        more: "Of files. no-cache: ask each time, which costs a 304. Or a number of seconds, or a TIME. With \
+               ,immutable (no-cache,immutable) names that contain a content hash, such as \
+               app.3f9a1c2b.js, are fresh for ever.",
         ..SITE
     },
     Row {
         id: Id::Cors,
         long: "cors",
         help: "Let scripts of other sites read the replies",
+        more: "With Access-Control-Allow-Origin: *, and an answer to what browsers ask beforehand.",
         ..SITE
     },
     Row {
@@ -175,7 +182,8 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("NAME=DIR"),
         repeat: Repeat::EachLine,
         help: "Serve DIR to those who ask for host NAME",
-        more: "Everybody else gets PATH.",
+        more: "Everybody else gets PATH. All other settings are the same; each site has its share of \
+               --cache-memory.",
         ..SITE
     },
     Row {
@@ -183,7 +191,8 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "redirects",
         value: Value::File("FILE"),
         help: "Redirect as FILE says: from, to and status a line",
-        more: "Read again on SIGHUP; a bad file is refused and the old one kept.",
+        more: "/old.html /new.html 301, or /blog/* https://blog.example/* 308; the status is 301, 302, 303, 307 or \
+               308. Read again on SIGHUP; a bad file is refused and the old one kept.",
         ..SITE
     },
     Row {
@@ -192,8 +201,9 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "auth",
         value: Value::File("FILE"),
         help: "Ask for a name and password of FILE",
-        more: "Its lines are made by idler password. Read again on SIGHUP; a bad file is refused and the \
-               old one kept.",
+        more: "Its lines are made by idler password, or by htpasswd -B -C 5. Names and passwords travel in the \
+               clear: put idler behind something that speaks TLS. Read again on SIGHUP; a bad file is refused and \
+               the old one kept.",
         ..ROW
     },
     Row {
@@ -203,7 +213,8 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("CIDR"),
         repeat: Repeat::Each,
         help: "Only these addresses may connect",
-        more: "An address or a range, such as 192.168.0.0/16.",
+        more: "An address or a range, such as 192.168.0.0/16; all others are hung up on. Unix sockets have \
+               permissions instead.",
         ..ROW
     },
     Row {
@@ -213,6 +224,7 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::Text("N"),
         default: "off",
         help: "At most N connections from one address",
+        more: "Further ones get 503. An IPv6 network of 64 bits counts as one address.",
         ..ROW
     },
     Row {
@@ -362,6 +374,8 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "health",
         value: Value::Text("/PATH"),
         help: "Answer 200 at this path, 503 while stopping",
+        more: "To everybody who may connect, for any host, and without a password. Give load balancers time with \
+               --drain-delay.",
         ..ROW
     },
     Row {

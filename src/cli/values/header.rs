@@ -17,6 +17,15 @@ pub struct HeaderLine {
     pub value: Vec<u8>,
 }
 
+/// A header line for some replies: `/assets/ Name: value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderRule {
+    /// The path it is for, as it was typed: a file, or with a slash at its end everything beneath; empty: all replies.
+    pub path: Vec<u8>,
+    /// The line.
+    pub line: HeaderLine,
+}
+
 /// `.ext=media/type`: what `--type` says about an extension.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TypeRule {
@@ -34,6 +43,27 @@ pub(crate) fn header_line(given: &OsStr) -> Result<HeaderLine, String> {
         Some((_, why)) => Err(format!("{}: {why}", shown(given))),
         None => Ok(line),
     }
+}
+
+/// A header line for replies, with the path it is for in front or without. No name begins with a slash, so that
+/// nothing can be meant both ways.
+pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
+    let bytes = given.as_bytes();
+    let blank = bytes.iter().position(|byte| b" \t".contains(byte));
+    let (path, line) = match blank {
+        Some(at) if bytes.first() == Some(&b'/') => (&bytes[..at], trim_blanks(&bytes[at..])),
+        Some(_) | None => (&b""[..], bytes),
+    };
+    if path.iter().any(|byte| b"?#".contains(byte)) {
+        return Err(format!(
+            "{}: a path has no query; write %3F for a question mark",
+            shown(given)
+        ));
+    }
+    Ok(HeaderRule {
+        path: path.to_vec(),
+        line: header_line(OsStr::from_bytes(line))?,
+    })
 }
 
 /// `Name: value`, by RFC 9110 §5.1 and §5.5.

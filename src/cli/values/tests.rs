@@ -159,6 +159,31 @@ fn bind_addresses() {
 }
 
 #[test]
+fn header_lines_of_a_path() {
+    for (text, path) in [
+        ("X-A: 1", ""),
+        ("/ X-A: 1", "/"),
+        ("/assets/ X-A: 1", "/assets/"),
+        ("/a%20b.js\t X-A:1", "/a%20b.js"),
+    ] {
+        let rule = header_rule(os(text)).unwrap();
+        assert_eq!(
+            (rule.path.as_slice(), rule.line.value.as_slice()),
+            (path.as_bytes(), &b"1"[..])
+        );
+    }
+    for text in [
+        "/assets/",
+        "/assets/X-A: 1",
+        "/a?b X: 1",
+        "assets/ X-A: 1",
+        "/a Date: x",
+    ] {
+        assert!(header_rule(os(text)).is_err(), "{text:?}");
+    }
+}
+
+#[test]
 fn header_lines() {
     for (text, name, value) in [
         ("X-A: 1", "X-A", "1"),

@@ -4,6 +4,7 @@
 //! connection. It may not know where bytes come from or go to. Invariant: the same bytes give the same
 //! replies, however they are cut. Read next: `server.rs`.
 
+pub mod basic;
 pub mod body;
 pub mod client;
 pub mod date;

@@ -27,6 +27,7 @@ pub(crate) struct Idler {
     args: Vec<OsString>,
     env: Vec<(String, OsString)>,
     before: Option<String>,
+    stdin: Option<Stdio>,
     stdout: Option<Stdio>,
     stderr: Option<Stdio>,
     folder: Option<PathBuf>,
@@ -56,6 +57,7 @@ impl Idler {
             args: Vec::new(),
             env: vec![("RUST_LOG".into(), "idler=debug".into())],
             before: None,
+            stdin: None,
             stdout: None,
             stderr: None,
             folder: None,
@@ -109,6 +111,12 @@ impl Idler {
         self
     }
 
+    /// Gives it this standard input instead of none.
+    pub(crate) fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = Some(stdin.into());
+        self
+    }
+
     /// Gives it this standard output instead of a file that [`Running::stdout`] reads.
     pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdout.into());
@@ -159,7 +167,7 @@ impl Idler {
         let file = |path: &Path| Stdio::from(File::create(path).expect("a file for what it says"));
         let mut command = self.command();
         let child = command
-            .stdin(Stdio::null())
+            .stdin(self.stdin.take().unwrap_or_else(Stdio::null))
             .stdout(self.stdout.take().unwrap_or_else(|| file(&out)))
             .stderr(self.stderr.take().unwrap_or_else(|| file(&err)))
             .spawn()
@@ -197,7 +205,7 @@ impl Idler {
     /// Runs it to its end, for commands that have one.
     pub(crate) fn run(self) -> Outcome {
         assert!(
-            self.stdout.is_none() && self.stderr.is_none(),
+            self.stdout.is_none() && self.stderr.is_none() && self.stdin.is_none(),
             "what a finished run said is in its outcome"
         );
         Program::from(self.command()).run(PATIENCE)

@@ -17,6 +17,7 @@ use crate::reactor::{Context, Control, Deadline, Key, Link, Next, Now, Side, Sta
 use crate::service::House;
 use crate::service::access_log::{AccessLog, Destination};
 use crate::service::counters::Close;
+use crate::service::guests::Guests;
 use crate::service::http_server::HttpConnection;
 use crate::service::log_entry::Format;
 use crate::service::serve;
@@ -86,7 +87,7 @@ impl Stand {
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
-            house: House::new(http, access, Notify::default()),
+            house: House::new(http, Guests::default(), access, Notify::default()),
             now,
             scratch: vec![0; SCRATCH_BYTES],
             temporary: None,
