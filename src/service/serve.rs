@@ -204,10 +204,13 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
 
 /// The words of an I/O error, without the number that Rust adds.
 pub(super) fn words_of(error: &std::io::Error) -> String {
-    let text = match error.kind() {
-        std::io::ErrorKind::NotFound => "no such file or directory".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    let kind = error.kind();
+    let text = if kind == std::io::ErrorKind::NotFound {
+        "no such file or directory".to_owned()
+    } else if kind == std::io::ErrorKind::PermissionDenied {
+        "permission denied".to_owned()
+    } else {
+        error.to_string()
     };
     text.split(" (os error")
         .next()
