@@ -4,6 +4,8 @@
 //! Invariant: slots are filled and freed only at the end of a turn, so a key cannot change
 //! its owner while a batch of events refers to it. Read next: `timer.rs`, `stream.rs`.
 
+mod make_room;
+
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use log::trace;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYTES};
+use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, SCRATCH_BYTES};
 
 use super::clock::{Clock, Now, Tick};
 use super::readiness::{Link, Readiness, Side};
@@ -346,47 +348,6 @@ impl<H: Handler> EventLoop<H> {
                 trace!("{} released", Key(key));
                 self.foreground -= usize::from(!slot.handler.is_background());
                 self.seats_taken -= usize::from(slot.seated);
-            }
-        }
-    }
-
-    /// Asks the parked handlers nearest to their deadline to leave, one for each that waits for room. If the earliest are all
-    /// busy (slow heads have earlier deadlines than idle connections), the slots are looked at in order. Bounded by
-    /// twice [`ROOM_LOOK_MAX`] for each.
-    fn make_room(&mut self) {
-        for _ in 0..self.waiting_for_room.len() {
-            let all = self.slots.capacity().max(1);
-            let slots = &self.slots;
-            let idle = |&key: &u32| {
-                slots
-                    .get(key as usize)
-                    .is_some_and(|s| s.place.parked_on().is_some() && s.handler.may_be_dropped())
-            };
-            let left = |&key: &u32| {
-                slots
-                    .get(key as usize)
-                    .map(|s| s.deadline.millis_from(self.now.tick))
-            };
-            let Some(key) = self
-                .wheel
-                .earliest(ROOM_LOOK_MAX)
-                .filter(idle)
-                .min_by_key(left)
-                .or_else(|| {
-                    let from = self.hand;
-                    self.hand = (from + ROOM_LOOK_MAX) % all;
-                    let look = (0..ROOM_LOOK_MAX.min(all)).map(|i| (from + i) % all);
-                    look.filter_map(|key| u32::try_from(key).ok())
-                        .filter(idle)
-                        .min_by_key(left)
-                })
-            else {
-                break;
-            };
-            if let Some(slot) = self.slots.get_mut(key as usize) {
-                slot.handler.dropped(Key(key), &mut self.shared);
-                slot.place = Place::Leaving;
-                self.leaving.push(key);
             }
         }
     }

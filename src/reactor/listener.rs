@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use mio::net::{TcpListener, TcpStream};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
@@ -73,7 +74,11 @@ impl Listener {
                 Attempt::Spent => return Accepted::Spent,
                 Attempt::Failed(e) => match Errno::from_io_error(&e) {
                     Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        return Accepted::Exhausted(e);
+                        if self.is_anybody_there() {
+                            return Accepted::Exhausted(e);
+                        }
+                        link.wait_for_edge(Side::Read);
+                        return Accepted::Blocked;
                     }
                     Some(
                         Errno::BADF
@@ -93,6 +98,13 @@ impl Listener {
                 },
             }
         }
+    }
+
+    /// Whether somebody waits. The kernel looks for a descriptor first: that it has none does not say so.
+    fn is_anybody_there(&self) -> bool {
+        let mut asked = [PollFd::new(&self.socket, PollFlags::IN)];
+        // Where that cannot be asked, it is taken for granted.
+        rustix::event::poll(&mut asked, Some(&Timespec::default())).map_or(true, |n| n > 0)
     }
 
     /// Takes one connection by the reserve descriptor, so that it can be refused. Drop it before

@@ -11,6 +11,7 @@ use std::rc::Rc;
 
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
+use crate::protocol::http::negotiation::prefers_json;
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, Bytes, Sending};
 use crate::protocol::http::status::Status;
@@ -248,7 +249,10 @@ impl Http {
         now: &Now,
     ) -> Reply {
         self.story.tell("answer", || "a listing".to_owned());
-        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let mut query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        // Who asked for `?json` gets it whatever the headers say.
+        let negotiated = !query.json;
+        query.json = query.json || prefers_json(request.headers);
         let chunked = request.minor > 0;
         // Without chunks the end of the listing is the end of the connection.
         let wish = Wish {
@@ -265,6 +269,9 @@ impl Http {
             }
             .as_bytes(),
         );
+        if negotiated {
+            reply.head.field("Vary", b"Accept");
+        }
         reply.self_made(&self.policy.extra_lines);
         if chunked {
             reply.head.field("Transfer-Encoding", b"chunked");

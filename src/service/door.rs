@@ -6,6 +6,7 @@
 
 use log::{debug, error, warn};
 use mio::net::TcpStream;
+use rustix::io::Errno;
 
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
 use crate::protocol::http::request::Refusal;
@@ -146,7 +147,9 @@ impl Door {
         if cx.shared.http.give_up_descriptors() {
             return Next::Again(Deadline::Never);
         }
-        if !cx.no_room && cx.stage != Stage::Stopping {
+        // Only for our own limit: of what the whole machine has run out of, others may take what is given up.
+        let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
+        if ours && !cx.no_room && cx.stage != Stage::Stopping {
             cx.is_crowded();
             return Next::Room;
         }

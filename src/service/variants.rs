@@ -331,16 +331,15 @@ impl Http {
             };
             conditions.push(condition);
         }
-        let (kept, weight) = match &found.content {
-            Content::Whole(bytes) => (Kept::Bytes(Rc::clone(bytes)), bytes.len()),
-            Content::File(file) => (Kept::File(Rc::clone(file)), 0),
+        let kept = match &found.content {
+            Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
+            Content::File(file) => Kept::File(Rc::clone(file)),
         };
         self.cache.keep(
             place.class,
             raw,
             kept,
             Rc::clone(&found.facts),
-            weight,
             conditions,
             now.turn,
         );

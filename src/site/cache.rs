@@ -107,7 +107,7 @@ impl<M> Cache<M> {
         self.entries.get(*key).map(|entry| &entry.meta)
     }
 
-    /// Keeps something for `target` under `choice`, if its `weight` in bytes fits at all; others make room.
+    /// Keeps something for `target` under `choice`, if it fits at all; others make room.
     /// What was there before is replaced.
     pub fn keep(
         &mut self,
@@ -115,11 +115,14 @@ impl<M> Cache<M> {
         target: &[u8],
         kept: Kept,
         meta: M,
-        weight: usize,
         conditions: Vec<Condition>,
         turn: u64,
     ) {
-        let weight = weight
+        let bytes = match &kept {
+            Kept::Bytes(bytes) => bytes.len(),
+            Kept::File(_) => 0,
+        };
+        let weight = bytes
             + target.len()
             + ENTRY_BYTES
             + conditions

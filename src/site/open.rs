@@ -206,8 +206,12 @@ impl Opener {
         let path = if path.is_empty() { c"." } else { path };
         // Looked at before it is opened: opening a FIFO wakes its writer, and opening a device may do anything.
         // The answer is not trusted: what was opened is looked at again.
-        if look(root, path)?.0 == Kind::Other {
-            return Err(Errno::NXIO.into());
+        match look(root, path) {
+            Ok((Kind::Other, _)) => return Err(Errno::NXIO.into()),
+            Ok(_) => {}
+            // What is denied may lie outside, of which nothing is told: opening beneath the root finds out.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(e) => return Err(e),
         }
         let file = File::from(match self {
             Self::Openat2 => openat2(root, path),

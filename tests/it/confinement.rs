@@ -281,3 +281,25 @@ fn a_page_of_an_error_shows_what_was_asked_for_as_text() {
     }
     idler.stop();
 }
+
+/// Neither what stands outside nor whether it may be read.
+#[test]
+fn what_is_denied_outside_is_as_missing_as_the_rest() {
+    use std::os::unix::fs::PermissionsExt;
+    let allow = |site: &Site, mode| {
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(site.path(), mode).expect("rights can be changed");
+    };
+    let outside = Site::with(&[("there.txt", b"secret")]);
+    let site = Site::with(&[("a.txt", b"a")]);
+    site.link("there", outside.path().join("there.txt"));
+    site.link("not-there", outside.path().join("nothing"));
+    allow(&outside, 0o000);
+    let idler = Idler::serve(site.path()).unprivileged().start();
+    for target in ["/there", "/not-there"] {
+        assert_eq!(idler.get(target).status, 404, "{target}");
+    }
+    assert_eq!(idler.get("/a.txt").text(), "a");
+    idler.stop();
+    allow(&outside, 0o700);
+}

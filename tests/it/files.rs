@@ -670,3 +670,45 @@ fn descriptors_are_given_back() {
     );
     idler.stop();
 }
+
+#[test]
+fn a_listing_is_json_for_those_who_prefer_it() {
+    let site = Site::with(&[("a.txt", b"a")]);
+    let idler = Idler::serve(site.path()).start();
+    let mut client = idler.client();
+    for (target, accept, json, vary) in [
+        ("/", "application/json", true, Some("Accept")),
+        ("/", "application/json, */*;q=0.1", true, Some("Accept")),
+        ("/", "text/html, */*", false, Some("Accept")),
+        (
+            "/",
+            "application/json;q=0, text/html",
+            false,
+            Some("Accept"),
+        ),
+        ("/?json", "text/html", true, None),
+        ("/?sort=size", "application/json", true, Some("Accept")),
+    ] {
+        client.ask("GET", target, &format!("Accept: {accept}\r\n"));
+        let reply = client.reply();
+        let kind = if json {
+            "application/json"
+        } else {
+            "text/html; charset=utf-8"
+        };
+        assert_eq!(
+            (reply.header("content-type"), reply.header("vary")),
+            (Some(kind), vary),
+            "{target} {accept}"
+        );
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&reply.text()).is_ok(),
+            json
+        );
+    }
+    // Who says nothing is shown a page.
+    let reply = idler.get("/");
+    assert_eq!(reply.header("vary"), Some("Accept"));
+    assert!(reply.text().starts_with("<!doctype html>"));
+    idler.stop();
+}

@@ -22,6 +22,7 @@ mod logs;
 mod policies;
 mod precompress;
 mod readme;
+mod real_use;
 mod start_up;
 mod stop;
 mod support;

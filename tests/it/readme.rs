@@ -199,6 +199,7 @@ fn the_table_of_limits_is_that_of_the_program() {
         DRAINED_BODY_BYTES_MAX: bytes(DRAINED_BODY_BYTES_MAX);
         RANGES_MAX: count(whole(RANGES_MAX));
         LISTING_ENTRIES_MAX: count(whole(LISTING_ENTRIES_MAX));
+        LISTINGS_BYTES_MAX: bytes(whole(LISTINGS_BYTES_MAX));
         CACHED_FILE_BYTES_MAX: bytes(CACHED_FILE_BYTES_MAX);
         CACHE_BYTES_MAX: bytes(whole(CACHE_BYTES_MAX));
         CACHE_DESCRIPTORS_MAX: count(whole(CACHE_DESCRIPTORS_MAX));

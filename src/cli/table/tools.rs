@@ -45,8 +45,8 @@ pub(super) const VERBS: &[VerbRow] = &[
         },
         summary: "Say why a request gets its answer",
         about: &[
-            "Prints how idler would answer a request for URL, or for a path: decoding, file, conditions, \
-             range, encoding, headers. Nothing is sent.",
+            "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
+             conditions, range, headers. Nothing is sent.",
         ],
         examples: &[(
             "idler explain --root site -H 'Range: bytes=0-99' /video.mp4",
@@ -67,6 +67,7 @@ pub(super) const VERBS: &[VerbRow] = &[
         about: &[
             "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
              sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.",
+            "An idler built without its cargo feature precompress writes .gz alone. It serves all three.",
         ],
         examples: &[("idler precompress site", "after each build")],
     },
@@ -189,7 +190,7 @@ pub(super) const OPTIONS: &[Row] = &[
     },
     Row {
         id: Id::Color,
-        verbs: &[Verb::Crowd, Verb::Explain, Verb::Precompress],
+        verbs: &[Verb::Crowd],
         group: "What it says",
         long: "color",
         value: Value::OneOf(&["auto", "always", "never"]),

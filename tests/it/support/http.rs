@@ -132,7 +132,7 @@ impl Client {
 
     /// Everything until the server closes.
     pub(crate) fn read_to_end(&mut self) -> Result<Vec<u8>, Trouble> {
-        self.within(self.patience).to_end()
+        self.within(self.patience).until_end()
     }
 
     /// Asserts that the server closes the connection, in order, and has nothing more to say.

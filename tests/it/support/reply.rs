@@ -84,7 +84,7 @@ impl<S: Source> Ear<S> {
                     .map_err(|_| Trouble::Malformed(format!("a length of {length:?}")))?;
                 self.exactly(length)?
             }
-            ([], []) => self.to_end()?,
+            ([], []) => self.until_end()?,
             _ => {
                 return Err(Trouble::Malformed(format!(
                     "framed in several ways: {codings:?} and {lengths:?}"
@@ -183,7 +183,7 @@ impl<S: Source> Ear<S> {
     }
 
     /// Everything until the server closes.
-    pub(crate) fn to_end(&mut self) -> Result<Vec<u8>, Trouble> {
+    pub(crate) fn until_end(&mut self) -> Result<Vec<u8>, Trouble> {
         while self.more()? {}
         Ok(std::mem::take(&mut self.heard))
     }

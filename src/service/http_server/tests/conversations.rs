@@ -287,7 +287,7 @@ impl Peer for Ear<Actor<'_>> {
     }
 
     fn rest(&mut self) -> Result<Vec<u8>, Trouble> {
-        self.to_end()
+        self.until_end()
     }
 
     fn leave(mut self) -> Result<(), String> {
