@@ -32,7 +32,7 @@ fn missing_pages_of_an_application_are_its_index() {
                 reply.header("content-type"),
                 Some("text/html; charset=utf-8")
             );
-            assert_eq!(reply.header("vary"), Some("Accept"), "{target}");
+            assert!(reply.all("vary").any(|vary| vary == "Accept"), "{target}");
             // A script, a style sheet, an image, curl.
             for accept in [
                 "",
@@ -43,7 +43,7 @@ fn missing_pages_of_an_application_are_its_index() {
                 client.ask("GET", target, accept);
                 let reply = client.reply();
                 assert_eq!(reply.status, 404, "{target} {accept}");
-                assert_eq!(reply.header("vary"), Some("Accept"), "{target}");
+                assert!(reply.all("vary").any(|vary| vary == "Accept"), "{target}");
             }
         }
     }
