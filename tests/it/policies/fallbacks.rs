@@ -134,7 +134,7 @@ fn an_error_page_that_cannot_be_sent_is_replaced_by_ours() {
     site.sparse("404.html", 300_000);
     for name in ["403.html", "closed"] {
         let path = site.path().join(name);
-        fs::set_permissions(path, fs::Permissions::from_mode(0)).expect("modes can be set");
+        fs::set_permissions(path, fs::Permissions::from_mode(0o000)).expect("modes can be set");
     }
     let idler = Idler::serve(site.path()).unprivileged().start();
     for (target, status) in [("/closed", 403), ("/missing", 404)] {
