@@ -86,10 +86,10 @@ fn a_file_of_redirects() {
 #[test]
 fn the_exact_path_comes_first_then_the_longest_prefix() {
     for file in [
-        "/* /root/1 302\n/a/* /x/* 302\n/a/b/* /y/* 302\n/a/b/c /z 302\n/root/1 https://stop.example 302",
-        "/root/1 https://stop.example 302\n/a/b/c /z 302\n/a/b/* /y/* 302\n/a/* /x/* 302\n/* /root/1 302",
+        "/* /top/1 302\n/a/* /x/* 302\n/a/b/* /y/* 302\n/a/b/c /z 302\n/top/1 https://stop.example 302",
+        "/top/1 https://stop.example 302\n/a/b/c /z 302\n/a/b/* /y/* 302\n/a/* /x/* 302\n/* /top/1 302",
     ] {
-        // All of these lead to /root/1 in the end, which leads off the site.
+        // All of these lead to /top/1 in the end, which leads off the site.
         let redirects = parse(file);
         for (path, expected) in [
             ("/a/b/c", "/z"),
@@ -98,9 +98,9 @@ fn the_exact_path_comes_first_then_the_longest_prefix() {
             ("/a/b/", "/y/"),
             ("/a/b", "/x/b"),
             ("/a/", "/x/"),
-            ("/a", "/root/1"),
-            ("/", "/root/1"),
-            ("/anything/else", "/root/1"),
+            ("/a", "/top/1"),
+            ("/", "/top/1"),
+            ("/anything/else", "/top/1"),
         ] {
             let (_, location) = meet(&redirects, path, None).unwrap();
             assert_eq!(location, expected, "{path}");
