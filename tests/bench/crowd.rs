@@ -15,8 +15,8 @@ use crate::peers::{Imitation, Peer};
 use crate::role::{Client, Cores};
 use crate::server::Server;
 use crate::site;
-use crate::slice::{self, Load, Until};
-use crate::table::{Table, mebibytes, number, whole};
+use crate::slice::{self, Load, Slice, Until};
+use crate::table::{Table, mebibytes, number, percent, whole};
 use crate::targets::Figure;
 use crate::{Bench, Outcome, check_interrupted, pause};
 
@@ -270,7 +270,13 @@ fn beside(bench: &mut Bench) -> Outcome<()> {
         let (low, high) = quartiles(&ratios);
         let ratio = median(ratios);
         let all = || quiet.iter().chain(&crowded);
-        let disturbance = median(all().map(slice::Slice::disturbance)) * 100.0;
+        let disturbance = median(all().map(Slice::disturbance));
+        if disturbance > slice::OTHERS_MAX {
+            bench.remark(&format!(
+                "{}: others were in the way of the honest client's latency",
+                server.name
+            ));
+        }
         table.row([
             server.name.clone(),
             whole(full as f64),
@@ -279,7 +285,7 @@ fn beside(bench: &mut Bench) -> Outcome<()> {
             number(median(crowded.iter().map(|slice| slice.p50))),
             number(ratio),
             format!("{}–{}", number(low), number(high)),
-            whole(disturbance),
+            percent(disturbance),
             whole(least_alive as f64),
         ]);
         if peer.is_idler() {

@@ -110,7 +110,7 @@ fn run(arguments: &[OsString]) -> Outcome<()> {
     }
     targets::print(&bench.figures);
     if !bench.remarks.is_empty() {
-        println!("\nRemarks:\n");
+        println!("\n### Remarks\n");
         for reason in &bench.remarks {
             println!("- {reason}");
         }
@@ -145,6 +145,12 @@ impl Bench {
         let mut remarks = Vec::new();
         for name in field.absent {
             remarks.push(format!("{name} is not installed"));
+        }
+        if options::is_stale(&options.idler) {
+            let program = options.idler.display();
+            remarks.push(format!(
+                "{program} is older than the release build: is it of this source?"
+            ));
         }
         for name in options.peers.iter().flatten() {
             if !field.found.iter().any(|peer| peer.name == *name) {

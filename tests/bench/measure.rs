@@ -256,7 +256,12 @@ pub(crate) fn quartiles(values: &[f64]) -> (f64, f64) {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
-    let at = |quarters: usize| sorted.get(last * quarters / 4).copied().unwrap_or(f64::NAN);
+    let at = |quarters: usize| {
+        sorted
+            .get((last * quarters + 2) / 4)
+            .copied()
+            .unwrap_or(f64::NAN)
+    };
     (at(1), at(3))
 }
 

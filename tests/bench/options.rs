@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::time::SystemTime;
 
 use crate::{Bench, Outcome, crowd, million, rest, soak, syscalls, throughput};
 
@@ -211,12 +212,28 @@ fn at_least<N: FromStr + PartialOrd + std::fmt::Display>(
 fn built_idler() -> PathBuf {
     let usual = Path::new(env!("CARGO_BIN_EXE_idler"));
     let target = usual.ancestors().nth(2).unwrap_or(usual);
-    let fixed = target.join("x86_64-unknown-linux-gnu/release/idler");
-    if fixed.is_file() {
-        fixed
-    } else {
-        usual.to_owned()
+    let triple = format!("{}-unknown-linux-gnu/release/idler", std::env::consts::ARCH);
+    let built = [target.join(&triple), target.join("static").join(&triple)];
+    let newest = built
+        .into_iter()
+        .filter_map(|path| Some((modified(&path)?, path)))
+        .max();
+    newest.map_or_else(|| usual.to_owned(), |(_, path)| path)
+}
+
+/// Whether a program is older than the one that Cargo has built for this run, and so perhaps of older source.
+pub(crate) fn is_stale(program: &Path) -> bool {
+    match (
+        modified(program),
+        modified(Path::new(env!("CARGO_BIN_EXE_idler"))),
+    ) {
+        (Some(this), Some(built)) => this < built,
+        (_, _) => false,
     }
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
 }
 
 /// Prints what can be asked.
