@@ -60,6 +60,13 @@ impl Temporary {
         let Some(temporary) = &self.path else {
             return Ok(());
         };
+        let there = std::fs::symlink_metadata(path).map(|there| there.file_type());
+        if there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink()) {
+            let path = printable(path.as_os_str().as_encoded_bytes());
+            return Err(Failure::new(format!(
+                "{path} is there, and is no regular file; it is left alone"
+            )));
+        }
         let done = if force {
             std::fs::rename(temporary, path)
         } else {

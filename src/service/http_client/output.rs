@@ -27,6 +27,8 @@ pub(super) enum Output {
     Nowhere,
     /// A file that gets its name when it is whole.
     New(Temporary, PathBuf),
+    /// A device or a pipe that was there before: written into, and never replaced.
+    There(File, PathBuf),
     /// A half file that is kept if it stays half.
     Part(Part),
 }
@@ -101,6 +103,11 @@ impl Output {
                 "the server sent a part of the file, which nobody asked for",
             )),
             (416, Some(half)) => Self::already_whole(name, half, head),
+            (200..300, _) if is_no_file(name) => {
+                let opened = OpenOptions::new().write(true).open(name);
+                let file = opened.map_err(|e| cannot_write(name, &e))?;
+                Ok(Self::There(file, name.to_owned()))
+            }
             (200..300, _) if resume => Self::begin_part(name, head),
             (200..300, _) => {
                 let directory = match name.parent() {
@@ -191,7 +198,7 @@ impl Output {
     pub(super) fn before(&self) -> u64 {
         match self {
             Self::Part(part) => part.bytes,
-            Self::Stdout | Self::Nowhere | Self::New(..) => 0,
+            Self::Stdout | Self::Nowhere | Self::New(..) | Self::There(..) => 0,
         }
     }
 
@@ -204,6 +211,7 @@ impl Output {
             Self::Stdout => print(bytes),
             Self::Nowhere => Ok(()),
             Self::New(temporary, _) => temporary.write(bytes),
+            Self::There(file, name) => file.write_all(bytes).map_err(|e| cannot_write(name, &e)),
             Self::Part(part) => {
                 let written = part.file.write_all(bytes);
                 written.map_err(|e| cannot_write(&part_of(&part.name), &e))
@@ -217,11 +225,17 @@ impl Output {
     /// If the file cannot get its name.
     pub(super) fn keep(self) -> Result<(), Failure> {
         match self {
-            Self::Stdout | Self::Nowhere => Ok(()),
+            Self::Stdout | Self::Nowhere | Self::There(..) => Ok(()),
             Self::New(mut temporary, name) => temporary.keep_as(&name, true),
             Self::Part(part) => keep(&part.name),
         }
     }
+}
+
+/// Whether something stands there that is no regular file. To give its name to a file would destroy it: `-o /dev/null` by root
+/// would leave a machine without it.
+fn is_no_file(name: &Path) -> bool {
+    std::fs::metadata(name).is_ok_and(|there| !there.is_file())
 }
 
 /// A half file that is whole gets its name.

@@ -485,3 +485,33 @@ fn a_reader_that_is_slow_slows_the_download_and_costs_no_memory() {
     assert_eq!(rest + 409_600, 64 * 1024 * 1024);
     assert_eq!(client.exit_within(PATIENCE), Some(0));
 }
+
+#[test]
+fn what_is_no_file_is_written_into_and_never_replaced() {
+    use std::os::unix::fs::FileTypeExt as _;
+    let site = Site::new();
+    site.fifo("pipe");
+    let pipe = site.path().join("pipe");
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || fs::read(pipe).expect("a pipe can be read"))
+    };
+    let idler = Idler::serve(fixture_site()).start();
+    let url = idler.url("/hello.txt");
+    let outcome = Idler::verb("get")
+        .args(&[url.as_str(), "-o"])
+        .arg(&pipe)
+        .run();
+    assert_eq!(outcome.status.code(), Some(0), "{}", outcome.stderr);
+    assert_eq!(reader.join().expect("it reads to the end"), b"hello\n");
+    let kind = fs::metadata(&pipe).expect("it is there").file_type();
+    assert!(kind.is_fifo(), "a pipe was replaced by {kind:?}");
+    // A directory cannot be written into, and is no name for a file either.
+    let outcome = Idler::verb("get")
+        .args(&[url.as_str(), "-o"])
+        .arg(site.path())
+        .run();
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
+    assert!(site.path().is_dir());
+    idler.stop();
+}
