@@ -213,9 +213,10 @@ pub const PREFLIGHT_SECONDS: u32 = 7200;
 /// Sites told apart by their hosts. Each holds its root open, which [`DESCRIPTORS_RESERVED`] must cover.
 pub const HOSTS_MAX: usize = 16;
 
-/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule, 3.5 ms on a machine of 2024, so that even one of half
-/// the speed is below the 10 ms for which everybody else may have to wait. Tools make 5 by default (htpasswd), or 10 and more, which
-/// are for servers that have other threads.
+/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule. One took 3 ms of processor time (fifty
+/// runs of `idler password`, static build), so that even a machine of a third of that speed stays below the 10 ms
+/// for which everybody else may have to wait. Tools make 5 by default (htpasswd), or 10 and more, which are for
+/// servers that have other threads.
 pub const BCRYPT_COST_MAX: u32 = 6;
 
 /// Passwords checked in a second, whoever sends them: 14 ms of it. One guesser gets no further than with any lock.
