@@ -22,16 +22,15 @@ const BUCKETS: u32 = 1 << BITS;
 /// means "none".
 type Place = u32;
 
-/// One for each key. Three plain arrays and not one of structs: the allocator hands those out as untouched zero pages.
-#[derive(Debug)]
-struct Links {
-    /// When it is to come up.
-    tick: Vec<u32>,
-    /// The next in the same bucket.
-    next: Vec<Place>,
-    /// The one before; for the first, the bucket itself, counted down from the top. 0: not filed.
-    prev: Vec<u32>,
-}
+/// What the wheel knows of one key. An array and not a struct, and all of them in one allocation: that is how the standard
+/// library asks the allocator for zeros, which it hands out as untouched pages.
+type Links = [u32; 3];
+/// When it is to come up.
+const TICK: usize = 0;
+/// The [`Place`] of the next in the same bucket.
+const NEXT: usize = 1;
+/// The [`Place`] of the one before; for the first, the bucket itself, counted down from the top. 0: not filed.
+const PREV: usize = 2;
 
 /// See the module.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ pub struct Wheel {
     now: Tick,
     heads: [[Place; BUCKETS as usize]; LEVELS],
     occupied: [u64; LEVELS],
-    links: Links,
+    links: Vec<Links>,
 }
 
 /// Names a bucket where an entry would name the one before it. Slots number a million at most, so the top of the range is free.
@@ -56,22 +55,18 @@ impl Wheel {
             now,
             heads: [[0; BUCKETS as usize]; LEVELS],
             occupied: [0; LEVELS],
-            links: Links {
-                tick: vec![0; keys],
-                next: vec![0; keys],
-                prev: vec![0; keys],
-            },
+            links: vec![[0; 3]; keys],
         }
     }
 
     /// Files `key` so that it comes up at `tick` or before. Does nothing if it already will.
     pub fn file(&mut self, key: u32, tick: Tick) {
-        let Some(&prev) = self.links.prev.get(key as usize) else {
+        let Some(&[_, _, prev]) = self.links.get(key as usize) else {
             debug_assert!(false, "the wheel was made for fewer keys");
             return;
         };
         if prev != 0 {
-            if Tick(self.links.tick[key as usize]).is_due(tick) {
+            if Tick(self.links[key as usize][TICK]).is_due(tick) {
                 return;
             }
             self.remove(key);
@@ -87,15 +82,15 @@ impl Wheel {
 
     /// Forgets `key`.
     pub fn remove(&mut self, key: u32) {
-        let Some(&prev) = self.links.prev.get(key as usize) else {
+        let Some(&[_, _, prev]) = self.links.get(key as usize) else {
             return;
         };
         if prev == 0 {
             return;
         }
-        let next = self.links.next[key as usize];
+        let next = self.links[key as usize][NEXT];
         if next != 0 {
-            self.links.prev[next as usize - 1] = prev;
+            self.links[next as usize - 1][PREV] = prev;
         }
         if prev > bucket_mark(LEVELS, 0) {
             let mark = u32::MAX - prev;
@@ -105,9 +100,9 @@ impl Wheel {
                 self.occupied[level] &= !(1 << bucket);
             }
         } else {
-            self.links.next[prev as usize - 1] = next;
+            self.links[prev as usize - 1][NEXT] = next;
         }
-        self.links.prev[key as usize] = 0;
+        self.links[key as usize][PREV] = 0;
     }
 
     /// When something may next come up: at that tick [`advance`](Self::advance) has work to do.
@@ -167,7 +162,7 @@ impl Wheel {
                 let mut place = self.heads[level][bucket as usize];
                 std::iter::from_fn(move || {
                     let key = place.checked_sub(1)?;
-                    place = self.links.next[key as usize];
+                    place = self.links[key as usize][NEXT];
                     Some(key)
                 })
             })
@@ -178,9 +173,9 @@ impl Wheel {
         self.occupied[level] &= !(1 << bucket);
         let mut place = std::mem::take(&mut self.heads[level][bucket as usize]);
         while let Some(key) = place.checked_sub(1) {
-            place = self.links.next[key as usize];
-            self.links.prev[key as usize] = 0;
-            let tick = Tick(self.links.tick[key as usize]);
+            place = self.links[key as usize][NEXT];
+            self.links[key as usize][PREV] = 0;
+            let tick = Tick(self.links[key as usize][TICK]);
             if tick.is_due(self.now) {
                 comes_up(key);
             } else {
@@ -197,11 +192,9 @@ impl Wheel {
         let next = std::mem::replace(&mut self.heads[level][bucket as usize], key + 1);
         self.occupied[level] |= 1 << bucket;
         if next != 0 {
-            self.links.prev[next as usize - 1] = key + 1;
+            self.links[next as usize - 1][PREV] = key + 1;
         }
-        self.links.tick[key as usize] = tick.0;
-        self.links.next[key as usize] = next;
-        self.links.prev[key as usize] = bucket_mark(level, bucket);
+        self.links[key as usize] = [tick.0, next, bucket_mark(level, bucket)];
     }
 }
 
