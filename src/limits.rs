@@ -14,14 +14,14 @@ use std::time::Duration;
 pub const EVENTS_PER_TURN: usize = 1024;
 
 /// Bytes one drive may move before the connection goes to the back of the queue.
-/// Large enough that the cost of queueing vanishes beside the copy (256 KiB take the kernel
-/// about 30 µs), small enough that a thousand busy downloads still turn in 30 ms.
-pub const DRIVE_BYTES_MAX: usize = 256 * 1024;
+/// Large enough for one [`SENDFILE_BYTES_MAX`] with the head before it, small enough that nobody waits long: a MiB takes the kernel
+/// about 120 µs, and it takes a MiB at once only if the client is as fast.
+pub const DRIVE_BYTES_MAX: usize = SENDFILE_BYTES_MAX + 4 * CALL_COST_BYTES;
 
 /// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that makes
 /// idler call often for little (deep pipelines of tiny files, a storm of newcomers) is bounded as well, to 64 calls
 /// a drive.
-pub const CALL_COST_BYTES: usize = 4096;
+pub const CALL_COST_BYTES: usize = 16 * 1024;
 
 /// The one read buffer, shared by all connections, in bytes. As large as the longest head allowed by
 /// default, so that any legal head can be read in one call; it is all the buffer an idle crowd costs.
@@ -143,6 +143,15 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Bytes of a file fetched from its disk at once, at least: to begin reading them costs the loop about as much as to send them.
+pub const DISK_FETCH_BYTES: usize = 1024 * 1024;
+
+/// One byte in so many is looked at to find out whether all that was fetched has come.
+pub const DISK_PROBE_BYTES: usize = 64 * 1024;
+
+/// How long a reply sleeps before it looks again whether the disk has answered: the least the loop can sleep.
+pub const DISK_PAUSE: Duration = Duration::from_millis(1);
 
 /// At most one warning of a kind in this time.
 pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);

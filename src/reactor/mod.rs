@@ -13,6 +13,7 @@
 pub mod clock;
 pub mod connect;
 pub mod datagram;
+pub mod disk;
 pub mod event_loop;
 pub mod listener;
 pub mod readiness;

@@ -13,6 +13,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use crate::limits::SENDFILE_BYTES_MAX;
 
+use super::disk;
 use super::readiness::{Attempt, Link, Side};
 
 /// The system calls of a stream. The kernel's are implemented for [`TcpStream`]; tests script their own.
@@ -34,6 +35,12 @@ pub trait Transport {
     /// # Errors
     /// Whatever sendfile(2) reports, would-block included.
     fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize>;
+
+    /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk: see
+    /// [`disk::is_in_memory`].
+    fn has_in_memory(&self, file: &File, at: u64, count: usize, careful: bool) -> bool {
+        disk::is_in_memory(file, at, count, careful)
+    }
 
     /// Says that nothing more will be sent.
     ///
@@ -144,7 +151,8 @@ impl<T: Transport> Stream<T> {
         sent
     }
 
-    /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early.
+    /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early. `None`: the bytes
+    /// are on a disk, which has been asked for them; `careful` says that this is not the first time.
     ///
     /// A short count promises nothing (a signal causes it too), so only would-block parks.
     pub fn send_file(
@@ -153,17 +161,30 @@ impl<T: Transport> Stream<T> {
         file: &File,
         at: u64,
         count: u64,
-    ) -> Attempt<usize> {
+        careful: bool,
+    ) -> Option<Attempt<usize>> {
         let count = usize::try_from(count)
             .unwrap_or(usize::MAX)
-            .min(SENDFILE_BYTES_MAX)
-            .min(link.budget().max(1));
+            .min(SENDFILE_BYTES_MAX);
+        // What is left of a budget is no size for a piece: the next turn has a whole one.
+        if link.budget() < count.min(SENDFILE_BYTES_MAX / 2) {
+            return Some(Attempt::Spent);
+        }
+        let count = count.min(link.budget());
+        // Who cannot write anyway need not ask.
+        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, careful) {
+            log::trace!(
+                "{} {count} bytes of a file from {at} are not in memory",
+                link.key
+            );
+            return None;
+        }
         let sent = link.attempt(Side::Write, || self.0.send_file(file, at, count));
         if let Attempt::Done(n) = sent {
             log::trace!("{} sent {n} of {count} bytes of a file from {at}", link.key);
             link.charge(n);
         }
-        sent
+        Some(sent)
     }
 
     /// Says that nothing more will be sent.

@@ -35,6 +35,8 @@ pub struct Note {
     /// Since when bytes are counted for the least rate, and how many there were.
     since: Tick,
     moved: u64,
+    /// Since when it waits for a disk, if it does.
+    waits_since: Option<Tick>,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -46,6 +48,7 @@ impl Note {
             listing: None,
             since: now,
             moved: 0,
+            waits_since: None,
             clean,
         }
     }

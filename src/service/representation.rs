@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -16,6 +15,7 @@ use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
 use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
 use crate::protocol::http::status::Status;
+use crate::reactor::disk::{self, Came};
 use crate::site::cache::Kept;
 use crate::site::open::{Identity, Moment, Opened, look_at};
 
@@ -60,7 +60,7 @@ pub struct Representation {
     pub facts: Rc<Facts>,
     /// Its bytes.
     pub content: Content,
-    /// What it was when it was opened; `None` if it comes from the cache.
+    /// What it was when it was opened; `None` if it comes from the cache, or is not to be kept.
     identity: Option<Identity>,
 }
 
@@ -202,12 +202,18 @@ impl Representation {
             facts.head_len = whole.len();
             let size = usize::try_from(identity.size).unwrap_or_default();
             whole.resize(facts.head_len + size, 0);
-            let read = match file.read_exact_at(&mut whole[facts.head_len..], 0) {
-                Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
-                other => other.is_ok(),
-            };
+            let came = disk::read_whole(&file, &mut whole[facts.head_len..])?;
+            if came == Came::Later {
+                // It is sent like a large one, which can wait for a disk. The next to ask finds it in memory.
+                facts.head_len = 0;
+                return Ok(Self {
+                    facts: Rc::new(facts),
+                    content: Content::File(Rc::new(file)),
+                    identity: None,
+                });
+            }
             let (_, after) = look_at(file.as_fd())?;
-            if read && after == identity {
+            if came == Came::Whole && after == identity {
                 return Ok(Self {
                     facts: Rc::new(facts),
                     content: Content::Whole(whole.into()),

@@ -9,6 +9,7 @@
 mod conversations;
 mod stand;
 
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use rustix::io::Errno;
 
 use self::stand::{Place, Stand};
 use super::*;
-use crate::limits::SEND_RATE_MIN;
+use crate::limits::{DISK_PAUSE, SEND_RATE_MIN};
 use crate::reactor::{Side, Stage};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
@@ -61,6 +62,8 @@ struct Scripted {
     sent: Vec<u8>,
     hung_up: bool,
     calls: usize,
+    /// How often the disk has not answered yet when it is asked.
+    disk: Cell<usize>,
 }
 
 impl Scripted {
@@ -75,7 +78,13 @@ impl Scripted {
             sent: Vec::new(),
             hung_up: false,
             calls: 0,
+            disk: Cell::new(0),
         }
+    }
+
+    fn with_slow_disk(self, looks: usize) -> Self {
+        self.disk.set(looks);
+        self
     }
 
     fn peek(&self) -> Option<Letter> {
@@ -141,6 +150,12 @@ impl Transport for Scripted {
         }
     }
 
+    fn has_in_memory(&self, _file: &File, _at: u64, _count: usize, _careful: bool) -> bool {
+        let left = self.disk.get();
+        self.disk.set(left.saturating_sub(1));
+        left == 0
+    }
+
     fn shut_down_write(&mut self) -> io::Result<()> {
         self.hung_up = true;
         Ok(())
@@ -156,7 +171,12 @@ impl Stand {
     ///
     /// Silence must end it.
     fn play(&mut self, says: &'static [u8], script: &[Letter]) -> Played {
-        let mut held = self.accept(Scripted::new(says, script));
+        self.play_with(Scripted::new(says, script))
+    }
+
+    fn play_with(&mut self, peer: Scripted) -> Played {
+        let script = peer.script.clone();
+        let mut held = self.accept(peer);
         let mut played = Played::default();
         for drives in 0.. {
             assert!(drives < 60, "{script:?}: {drives} drives, and no end");
@@ -164,7 +184,7 @@ impl Stand {
             let (letter, ended) = (peer.peek(), peer.ended);
             match (held.place, letter) {
                 (Place::Left, _) => break,
-                (Place::Parked(_) | Place::Queued, Some(Stop)) => {
+                (Place::Parked(_) | Place::Queued | Place::Asleep, Some(Stop)) => {
                     peer.used += 1;
                     held.stage = Stage::Stopping;
                 }
@@ -182,6 +202,7 @@ impl Stand {
                     played.silences += 1;
                     self.pass(&mut held);
                 }
+                (Place::Asleep, _) => self.pass(&mut held),
                 (Place::Queued, _) => {}
             }
             if ended {
@@ -420,6 +441,32 @@ fn row_18_reuse_is_withdrawn_when_the_server_stops() {
         ["WritingBody", "WritingBody", "Lingering", "Closed"]
     );
     assert!(played.hung_up);
+}
+
+#[test]
+fn row_24_bytes_on_a_disk_are_slept_for() {
+    let mut stand = Stand::new("row24");
+    let begun = stand.now.tick;
+    let peer = Scripted::new(LARGE, &[Many, Many, Many, Block, End]).with_slow_disk(2);
+    let played = stand.play_with(peer);
+    assert_eq!(played.states[..2], ["WritingBody", "WritingBody"]);
+    assert_ne!(
+        played.states[2], "WritingBody",
+        "and then it is sent at once"
+    );
+    assert!(stand.now.tick.since(begun) >= 2 * DISK_PAUSE);
+}
+
+#[test]
+fn row_24_a_disk_that_never_answers_ends_it() {
+    let mut stand = Stand::new("row24b");
+    let begun = stand.now.tick;
+    stand.house.http.patience.stall = 5 * DISK_PAUSE;
+    let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
+    let played = stand.play_with(peer);
+    assert_eq!(played.states.last(), Some(&"Closed"));
+    assert!(stand.now.tick.since(begun) >= 5 * DISK_PAUSE);
+    assert_eq!(stand.closed(Close::Stalled), 1);
 }
 
 #[test]

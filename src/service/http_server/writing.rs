@@ -8,7 +8,7 @@ use std::mem::take;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN};
+use crate::limits::{DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -27,6 +27,9 @@ impl<T: Transport> HttpConnection<T> {
         if cx.stage != Stage::Running {
             out.withdraw_reuse();
         }
+        // Time spent asleep for a disk is not the reader's.
+        let waited = out.note.waits_since.take();
+        let changed = changed || waited.is_some();
         let late = take(&mut cx.expired) && !changed;
         if late {
             // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
@@ -49,7 +52,13 @@ impl<T: Transport> HttpConnection<T> {
                 };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
-            Output::Span(file, at, len) => self.stream.send_file(&mut cx.link, file, at, len),
+            Output::Span(file, at, len) => {
+                let careful = waited.is_some();
+                match self.stream.send_file(&mut cx.link, file, at, len, careful) {
+                    Some(attempt) => attempt,
+                    None => return wait_for_disk(out, waited, cx),
+                }
+            }
         };
         match attempt {
             // Only a file has nothing to send where something was promised.
@@ -150,6 +159,22 @@ impl<T: Transport> HttpConnection<T> {
             Attempt::Failed(e) => close_failed(cx, &e),
         }
     }
+}
+
+/// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again.
+fn wait_for_disk(mut out: Box<Out>, waited: Option<Tick>, cx: &mut Context<'_, Service>) -> Step {
+    let since = waited.unwrap_or(cx.now.tick);
+    if cx.now.tick.since(since) >= cx.shared.http.patience.stall {
+        let sent = out.body_sent();
+        cx.shared.log_line(&mut out.note.record, cx.now, sent);
+        return close(
+            cx,
+            Close::Stalled,
+            "the disk is slower than --stall-timeout allows",
+        );
+    }
+    out.note.waits_since = Some(since);
+    Step::stop(writing(out), Next::Sleep(cx.now.tick.after(DISK_PAUSE)))
 }
 
 fn writing(out: Box<Out>) -> State<Rc<File>, Note> {

@@ -45,6 +45,7 @@ pub const TRANSITIONS: &[Transition] = transitions! {
     14: "Writing*", "sent n", "reply complete, no reuse" => "Lingering", "write side shut down";
     22: "Writing*", "sent n", "reply complete, the client asked to close and sent nothing more" => "Closed", "no reset can overtake the reply";
     15: "WritingBody", "sent n", "body remains" => "WritingBody", "";
+    24: "WritingBody", "disk", "the file's next bytes are not in memory" => "WritingBody", "asleep until they are";
     16: "WritingBody", "file ended early", "body remains" => "Closed", "it shrank: the promised length cannot be kept";
     17: "Writing*", "deadline", "too few bytes moved" => "Closed", "stalled reader";
     18: "Writing*", "shutdown", "" => "same", "reuse is withdrawn";

@@ -46,6 +46,7 @@ impl Drop for Stand {
 pub(super) enum Place {
     Parked(Side),
     Queued,
+    Asleep,
     Left,
 }
 
@@ -168,7 +169,11 @@ impl Stand {
                 held.place = Place::Left;
                 Deadline::Keep
             }
-            Next::Sleep(_) | Next::Room => panic!("{told:?}: {next:?}"),
+            Next::Sleep(tick) => {
+                held.place = Place::Asleep;
+                Deadline::At(tick)
+            }
+            Next::Room => panic!("{told:?}: {next:?}"),
         };
         // As the loop does it: a deadline that passed and was not renewed is gone.
         held.due = match asked {
@@ -178,7 +183,7 @@ impl Stand {
             Deadline::Never => None,
         };
         held.expired = false;
-        let must = matches!(held.place, Place::Parked(_));
+        let must = matches!(held.place, Place::Parked(_) | Place::Asleep);
         assert!(!must || held.due.is_some(), "{told:?}: parked for ever");
     }
 }

@@ -1,0 +1,131 @@
+//! Waiting for a disk, which has no readiness: epoll cannot say when it has answered; a read just waits, and with it everybody.
+//!
+//! What lives here: whether bytes of a file are in memory, having those fetched that are not, and reading only those that are.
+//! The caller sleeps and asks again. It may not know what the bytes mean or where they go.
+//! Invariant: nothing here waits, where the file system can say what is in memory; where it cannot, everything counts as that.
+//! Read next: `stream.rs`.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
+use std::os::unix::fs::FileExt as _;
+
+use rustix::fs::{Advice, fadvise};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+use crate::limits::{DISK_FETCH_BYTES, DISK_PROBE_BYTES};
+
+/// Reads what is in memory. `None` if the file system cannot tell (before Linux 4.14 none could).
+fn read_in_memory(file: &File, into: &mut [u8], at: u64) -> Option<rustix::io::Result<usize>> {
+    match preadv2(
+        file,
+        &mut [IoSliceMut::new(into)],
+        at,
+        ReadWriteFlags::NOWAIT,
+    ) {
+        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => None,
+        done => Some(done),
+    }
+}
+
+/// Whether `count` bytes of `file` from `at` on are in memory. If not, they are being fetched when this returns.
+///
+/// A look at the first and the last byte: what is hot is so as a whole, and asking must cost nothing there. `careful`, for
+/// bytes that have just been fetched, looks at every [`DISK_PROBE_BYTES`]th between them as well.
+pub fn is_in_memory(file: &File, at: u64, count: usize, careful: bool) -> bool {
+    let last = count.saturating_sub(1);
+    let step = if careful { DISK_PROBE_BYTES } else { last };
+    let is_there = |offset: usize| {
+        read_in_memory(file, &mut [0], at + offset as u64) != Some(Err(Errno::AGAIN))
+    };
+    let there = (0..last).step_by(step.max(1)).all(is_there) && is_there(last);
+    if !there {
+        fetch(file, at, count.max(DISK_FETCH_BYTES));
+    }
+    there
+}
+
+/// What came of [`read_whole`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Came {
+    /// All that was asked for.
+    Whole,
+    /// The file is shorter.
+    Short,
+    /// Nothing that counts: it is on a disk, which has been asked for it.
+    Later,
+}
+
+/// Fills `into` from the beginning of `file`, if it is in memory.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn read_whole(file: &File, into: &mut [u8]) -> io::Result<Came> {
+    let mut done = 0;
+    while done < into.len() {
+        match read_in_memory(file, &mut into[done..], done as u64) {
+            Some(Ok(n)) if n > 0 => done += n,
+            Some(Err(Errno::INTR)) => {}
+            Some(Err(Errno::AGAIN)) => {
+                fetch(file, 0, into.len());
+                return Ok(Came::Later);
+            }
+            Some(Err(e)) => return Err(e.into()),
+            // The end, or a kernel that says 0 where it means "not yet" (before 5.9, preadv2(2)).
+            Some(Ok(_)) | None => {
+                return match file.read_exact_at(&mut into[done..], done as u64) {
+                    Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(Came::Short),
+                    other => other.map(|()| Came::Whole),
+                };
+            }
+        }
+    }
+    Ok(Came::Whole)
+}
+
+/// Has bytes fetched, without waiting for them. What cannot be fetched is found out by who reads it.
+fn fetch(file: &File, at: u64, count: usize) {
+    let _ = fadvise(file, at, NonZeroU64::new(count as u64), Advice::WillNeed);
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_the_file_system_cannot_tell_everything_counts_as_in_memory() {
+        let file = File::open("/proc/self/cmdline").unwrap();
+        assert!(
+            read_in_memory(&file, &mut [0], 0).is_none(),
+            "procfs has learnt to tell: use another file system here"
+        );
+        assert!(is_in_memory(&file, 0, 1 << 20, true));
+        let mut first = [0];
+        assert_eq!(read_whole(&file, &mut first).unwrap(), Came::Whole);
+        assert_ne!(first, [0]);
+        let mut more = vec![0; 1 << 20];
+        assert_eq!(read_whole(&file, &mut more).unwrap(), Came::Short);
+    }
+
+    #[test]
+    fn what_was_just_written_is_in_memory() {
+        let path = std::env::temp_dir().join(format!("idler-disk-{}", std::process::id()));
+        std::fs::write(&path, vec![7; 300_000]).unwrap();
+        let file = File::open(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for careful in [false, true] {
+            assert!(is_in_memory(&file, 0, 300_000, careful));
+            assert!(is_in_memory(&file, 299_999, 1, careful));
+            assert!(
+                is_in_memory(&file, 300_000, 10, careful),
+                "beyond the end there is nothing to wait for"
+            );
+        }
+        let mut all = vec![0; 300_000];
+        assert_eq!(read_whole(&file, &mut all).unwrap(), Came::Whole);
+        assert_eq!(all, vec![7; 300_000]);
+        let mut more = vec![0; 300_001];
+        assert_eq!(read_whole(&file, &mut more).unwrap(), Came::Short);
+    }
+}
