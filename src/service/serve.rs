@@ -100,8 +100,11 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let access = open_log(options)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
-    // Behind the walls it could not be opened any more.
-    let usage = Usage::open();
+    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left to connections.
+    let usage = match options.status {
+        Some(_) => Usage::open(),
+        None => Usage::default(),
+    };
     let walls = raise_walls(options, &http)?;
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     for place in &companions.1 {

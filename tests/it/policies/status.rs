@@ -398,14 +398,16 @@ fn those_who_are_not_let_in_are_counted() {
     idler.stop();
 
     let mut idler = Idler::serve(site.path()).after("ulimit -n 24").start();
-    // Busy as soon as they are there: nobody of them makes room.
-    let crowd: Vec<Client> = (0..40)
-        .map(|_| {
-            let mut client = idler.client();
-            let _ = client.send("GET /a HT");
-            client
-        })
-        .collect();
+    // Once it is answered, whoever still sends a body is busy, and makes no room.
+    let mut crowd = Vec::new();
+    loop {
+        let mut client = idler.client();
+        client.ask("POST", "/a", "Transfer-Encoding: chunked\r\n");
+        match client.try_reply(false) {
+            Ok(reply) if reply.status == 405 => crowd.push(client),
+            Ok(_) | Err(_) => break,
+        }
+    }
     idler.says(&["cannot accept"]);
     idler.signal(Signal::USR1);
     idler.says(&[&refused("descriptors")]);
