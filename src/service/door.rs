@@ -23,6 +23,8 @@ use super::http_server::HttpConnection;
 pub struct Door {
     listener: Listener,
     number: u16,
+    /// Whether the socket was handed over, so that who waits in its queue is not ours alone.
+    is_lent: bool,
     /// Whether those who come have addresses: of a Unix socket its permissions say who may connect.
     has_addresses: bool,
     /// Accepted, but there was no room: waiting for somebody to leave.
@@ -30,11 +32,13 @@ pub struct Door {
 }
 
 impl Door {
-    /// A door to the HTTP server; `number` tells it from others, `has_addresses` says that it is none for a Unix socket.
-    pub fn new(listener: Listener, number: u16, has_addresses: bool) -> Self {
+    /// A door to the HTTP server; `number` tells it from others, `is_lent` says that somebody else made its socket,
+    /// `has_addresses` that it is none for a Unix socket.
+    pub fn new(listener: Listener, number: u16, is_lent: bool, has_addresses: bool) -> Self {
         Self {
             listener,
             number,
+            is_lent,
             has_addresses,
             waiting: None,
         }
@@ -49,6 +53,9 @@ impl Door {
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
         if let Some((stream, seat)) = self.waiting.take() {
             self.admit(stream, seat, cx);
+        }
+        if self.is_lent && cx.stage == Stage::Stopping {
+            return Next::Leave; // its queue is for whoever comes next
         }
         loop {
             match self.listener.accept(&mut cx.link) {

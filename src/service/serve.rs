@@ -86,6 +86,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
 
     let site = open_site(options)?;
     let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let lent = inherited.len();
     let mut listening = inherited;
     if !only_inherited {
         listening.extend(sockets::listening(
@@ -133,6 +134,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         let door = Door::new(
             listener,
             u16::try_from(number).unwrap_or(u16::MAX),
+            number < lent,
             has_addresses,
         );
         add(&mut event_loop, Service::Door(Box::new(door)))?;

@@ -26,4 +26,5 @@ mod real_use;
 mod start_up;
 mod stop;
 mod support;
+mod upgrade;
 mod variants;
