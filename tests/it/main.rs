@@ -23,6 +23,7 @@ mod policies;
 mod precompress;
 mod readme;
 mod real_use;
+mod service_manager;
 mod start_up;
 mod stop;
 mod support;
