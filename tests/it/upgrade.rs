@@ -9,8 +9,9 @@ use std::os::fd::OwnedFd;
 
 use rustix::process::Signal;
 
-use crate::support::load::{Load, Manner};
-use crate::support::{Idler, Running, Site};
+use crate::support::load::{Load, Manner, Tally};
+use crate::support::program::Program;
+use crate::support::{Client, Idler, PATIENCE, Running, Site, wait_until};
 
 /// How often the process is replaced.
 const TIMES: usize = 10;
@@ -68,4 +69,100 @@ fn nobody_notices_that_the_process_is_stopped_and_started() {
 #[test]
 fn nobody_notices_that_a_successor_takes_over() {
     replaced_under_load(true);
+}
+
+/// Connections that wait when a process that shares its port ends.
+const WAITING: usize = 200;
+
+/// Set in the process that has a network of its own.
+const ALONE: &str = "IDLER_IT_OWN_NETWORK";
+
+/// Two processes share a port, and one of them ends. What happens to those in its queue is up to the kernel
+/// (`net.ipv4.tcp_migrate_req`), which is asked in a network of this test's own.
+#[test]
+#[ignore = "needs unshare, ip and sysctl, and root"]
+fn who_waits_for_one_of_two_is_handed_to_the_other_if_the_kernel_is_told_to() {
+    if std::env::var_os(ALONE).is_some() {
+        println!(
+            "killed: {} of {WAITING} lost; stopped {TIMES} times under load: {:?}",
+            lost_by_a_kill(),
+            lost_by_stops()
+        );
+        return;
+    }
+    for (migrates, expected) in [("0", None), ("1", Some(0))] {
+        let script = format!(
+            "ip link set lo up && sysctl -qw net.ipv4.tcp_migrate_req={migrates} && exec \"$0\" \"$@\""
+        );
+        let outcome = Program::find(&["unshare"])
+            .args(&["-n", "sh", "-c", &script])
+            .arg(std::env::current_exe().expect("this test"))
+            .args(&["--exact", "--ignored", "--nocapture"])
+            .arg(
+                "upgrade::who_waits_for_one_of_two_is_handed_to_the_other_if_the_kernel_is_told_to",
+            )
+            .env(ALONE, "1")
+            .run(PATIENCE * 5);
+        let said = outcome.text();
+        assert!(outcome.status.success(), "{said}{}", outcome.stderr);
+        let line = said.lines().find(|line| line.contains("killed: "));
+        let line = line.unwrap_or_else(|| panic!("{said}"));
+        println!("tcp_migrate_req={migrates}: {line}");
+        let killed = line.split(' ').find_map(|word| word.parse::<usize>().ok());
+        match expected {
+            // The kernel spreads them by a hash, so nobody knows how many; that nobody waited is out of the question.
+            None => assert!(killed > Some(0), "{line}"),
+            Some(none) => {
+                assert_eq!(killed, Some(none), "{line}");
+                assert!(line.contains("failed: {}"), "{line}");
+            }
+        }
+    }
+}
+
+fn sharing(site: &Site, port: u16) -> Idler {
+    Idler::bare()
+        .args(&["-b", "127.0.0.1", "--reuse-port", "-p", &port.to_string()])
+        .arg(site.path())
+}
+
+/// How many of those who connected are not answered when one of two is killed with half of them in its queue.
+fn lost_by_a_kill() -> usize {
+    let site = Site::with(&[("a.txt", b"a")]);
+    let stays = sharing(&site, 0).start();
+    let mut goes = sharing(&site, stays.address().port()).start();
+    goes.signal(Signal::STOP);
+    wait_until("one to stand still", PATIENCE, || {
+        (goes.proc().state() == 'T').then_some(())
+    });
+    let mut clients: Vec<Client> = (0..WAITING).map(|_| stays.client()).collect();
+    goes.signal(Signal::KILL);
+    assert_eq!(goes.exit_code(), None);
+    let lost = clients
+        .iter_mut()
+        .map(|client| {
+            let asked = client.send("GET /a.txt HTTP/1.1\r\nHost: idler\r\n\r\n");
+            asked.is_err() || client.try_reply(false).is_err()
+        })
+        .filter(|lost| *lost)
+        .count();
+    stays.stop();
+    lost
+}
+
+/// What is lost when one of two ends in order, again and again.
+fn lost_by_stops() -> Tally {
+    let site = Site::with(&[("a.txt", b"a")]);
+    let mut idler = sharing(&site, 0).start();
+    let address = idler.address();
+    let load = Load::start(address, "/a.txt", CLIENTS);
+    for _ in 0..TIMES {
+        load.goes_on(BETWEEN);
+        let next = sharing(&site, address.port()).start();
+        ends(std::mem::replace(&mut idler, next));
+    }
+    load.goes_on(BETWEEN);
+    let tally = load.end();
+    idler.stop();
+    tally
 }
