@@ -30,3 +30,4 @@ mod stop;
 mod support;
 mod upgrade;
 mod variants;
+mod wishes;
