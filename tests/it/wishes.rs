@@ -41,7 +41,7 @@ fn run(words: &str, before: &str, after: &str) -> String {
     let folder = Site::new();
     let path = folder.path().display();
     let mut script = format!(
-        "set -e\nmount -t tmpfs none /run\nip link set lo up\n\
+        "set -e\ntrap 'kill $server 2>/dev/null || true' EXIT\nmount -t tmpfs none /run\nip link set lo up\n\
          ip addr add 192.0.2.1/24 dev lo\n\
          idler() {{ '{PROGRAM}' \"$@\"; }}\n\
          ready() {{ until grep -q 'up to' err; do kill -0 $server; sleep 0.05; done; }}\n\
