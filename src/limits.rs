@@ -98,6 +98,10 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// byte a second would otherwise hold a connection for ever; the slowest modem is 50 times faster.
 pub const SEND_RATE_MIN: u64 = 100;
 
+/// How long, at a stop, an idle connection is kept after it came or was last answered: a request may be on its way, and
+/// who has just connected has nobody else to ask. More than a round trip anywhere, and nothing that a stop is noticed by.
+pub const PARTING_TIME: Duration = Duration::from_secs(1);
+
 /// How long a connection lingers after its last reply for the peer to hang up, so that the reply is not
 /// lost to a reset (RFC 9112 §9.6).
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);

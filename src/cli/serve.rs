@@ -100,7 +100,7 @@ pub struct ServeOptions {
     pub quiet: bool,
     /// How often `-v` was given: 1 asks for the log level debug, 2 for trace.
     pub verbose: u8,
-    /// Colours on standard error; `NO_COLOR` is already heeded.
+    /// Colours on standard error; `NO_COLOR` and `CLICOLOR_FORCE` are already heeded.
     pub color: Color,
     /// Validate, print [`ServeOptions::settings`], and leave.
     pub check: bool,

@@ -236,6 +236,7 @@ impl<H: Handler> EventLoop<H> {
                 link: Link::new(Key(key), slot.ready, DRIVE_BYTES_MAX),
                 now: self.now,
                 expired: slot.due == Due::Passed,
+                deadline: slot.deadline,
                 stage: self.control.stage,
                 scratch: &mut self.scratch,
                 shared: &mut self.shared,

@@ -141,6 +141,8 @@ pub struct Context<'a, H: Handler> {
     pub now: Now,
     /// True if this drive came because the deadline passed.
     pub expired: bool,
+    /// The deadline that stands or has just passed; without meaning where none was set.
+    pub deadline: Tick,
     /// How far the loop is on its way to its end.
     pub stage: Stage,
     /// The one read buffer. Its contents mean nothing at the start of a drive.

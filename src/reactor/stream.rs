@@ -7,6 +7,7 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
@@ -40,6 +41,9 @@ pub trait Transport {
     /// # Errors
     /// Whatever shutdown(2) reports.
     fn shut_down_write(&mut self) -> io::Result<()>;
+
+    /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
+    fn forget_unsent(&mut self) {}
 
     /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
     fn peer(&self) -> Peer;
@@ -78,6 +82,11 @@ impl Transport for TcpStream {
 
     fn shut_down_write(&mut self) -> io::Result<()> {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
+    }
+
+    fn forget_unsent(&mut self) {
+        // Where that fails, the kernel keeps it for as long as it always does.
+        let _ = sockopt::set_socket_linger(&*self, Some(Duration::ZERO));
     }
 
     fn peer(&self) -> Peer {

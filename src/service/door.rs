@@ -25,16 +25,19 @@ use super::speaker::{Client, Standing};
 pub struct Door {
     listener: Listener,
     number: u16,
+    /// Whether the socket was handed over, so that who waits in its queue is not ours alone.
+    is_lent: bool,
     /// Accepted, but there was no room: waiting for somebody to leave.
     waiting: Option<(TcpStream, Option<Standing>)>,
 }
 
 impl Door {
-    /// A door to the HTTP server; `number` tells it from others.
-    pub fn new(listener: Listener, number: u16) -> Self {
+    /// A door to the HTTP server; `number` tells it from others, `is_lent` says that somebody else made its socket.
+    pub fn new(listener: Listener, number: u16, is_lent: bool) -> Self {
         Self {
             listener,
             number,
+            is_lent,
             waiting: None,
         }
     }
@@ -48,6 +51,9 @@ impl Door {
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
         if let Some((stream, standing)) = self.waiting.take() {
             self.admit(stream, standing, cx);
+        }
+        if self.is_lent && cx.stage == Stage::Stopping {
+            return Next::Leave; // its queue is for whoever comes next
         }
         loop {
             match self.listener.accept(&mut cx.link) {

@@ -7,14 +7,14 @@ use std::mem::take;
 
 use log::{debug, trace};
 
-use crate::limits::LINGER_BYTES_MAX;
+use crate::limits::{LINGER_BYTES_MAX, PARTING_TIME};
 use crate::protocol::http::body::BodyLength;
 use crate::protocol::http::request::{Fields, Method, Refusal, Request};
 use crate::protocol::http::server::{
     HEAD_TOO_SLOW, Head, Hearing, Introduction, Linger, Reading, Sending, State,
 };
 use crate::protocol::http::status::Status;
-use crate::reactor::{Attempt, Context, Next, Side, Stage, Transport};
+use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Transport};
 use crate::service::Service;
 use crate::service::counters::Close;
 use crate::service::guests::Welcome;
@@ -45,7 +45,7 @@ impl<T: Transport> HttpConnection<T> {
     ) -> Step {
         let was_idle = reading.is_idle();
         if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
-            return self.close(cx, Close::Shutdown, "idle at shutdown");
+            return self.part(reading, cx);
         }
         if take(&mut cx.expired) {
             if !was_idle {
@@ -86,9 +86,7 @@ impl<T: Transport> HttpConnection<T> {
                 }
             }
             // Readiness was only a hint: nothing has come, and nothing more is waited for.
-            Attempt::Blocked if was_idle && cx.stage == Stage::Stopping => {
-                self.close(cx, Close::Shutdown, "idle at shutdown")
-            }
+            Attempt::Blocked if was_idle && cx.stage == Stage::Stopping => self.part(reading, cx),
             Attempt::Blocked => {
                 let patience = if was_idle {
                     cx.shared.http.patience.idle
@@ -339,6 +337,21 @@ impl<T: Transport> HttpConnection<T> {
             reading.kept()
         );
         self.refuse(HEAD_TOO_SLOW, standing, cx)
+    }
+
+    /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way.
+    fn part(&mut self, reading: Reading, cx: &mut Context<'_, Service>) -> Step {
+        let idle = cx.shared.http.patience.idle;
+        let quiet_for = idle.saturating_sub(cx.deadline.since(cx.now.tick));
+        let left = PARTING_TIME.min(idle).saturating_sub(quiet_for);
+        if cx.expired || left.is_zero() {
+            return self.close(cx, Close::Shutdown, "idle at shutdown");
+        }
+        let deadline = Deadline::At(cx.now.tick.after(left));
+        Step::stop(
+            State::ReadingHead(reading),
+            Next::Park(Side::Read, deadline),
+        )
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 
 use self::stand::{Place, Stand};
 use super::*;
-use crate::limits::SEND_RATE_MIN;
+use crate::limits::{PARTING_TIME, SEND_RATE_MIN};
 use crate::reactor::{Peer, Side, Stage};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
@@ -338,7 +338,25 @@ fn row_8_more_bytes_do_not_extend_the_time_of_a_head() {
 fn row_9_the_idle_go_first() {
     let mut stand = Stand::new("row9");
     let played = stand.play(GET, &[Stop]);
-    assert_eq!(played.states, ["Closed"]);
+    assert_eq!(played.states.last(), Some(&"Closed"));
+    assert_eq!(stand.closed(Close::Shutdown), 1);
+}
+
+#[test]
+fn row_9_a_request_that_was_on_its_way_is_still_answered() {
+    let mut stand = Stand::new("row9b");
+    let played = stand.play(LAST, &[Stop, Many, Many]);
+    assert!(played.sent.starts_with("HTTP/1.1 200 "), "{}", played.sent);
+    assert!(played.sent.contains("\r\nConnection: close\r\n"));
+}
+
+#[test]
+fn row_9_who_was_quiet_for_longer_goes_at_once() {
+    let mut stand = Stand::new("row9c");
+    let mut held = stand.accept(Scripted::new(GET, &[]));
+    stand.now.tick = stand.now.tick.after(PARTING_TIME);
+    held.stage = Stage::Stopping;
+    stand.drive(&mut held, &"a stop");
     assert_eq!(stand.closed(Close::Shutdown), 1);
 }
 

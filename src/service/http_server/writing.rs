@@ -75,6 +75,7 @@ impl<T: Transport> HttpConnection<T> {
                 if late || is_too_slow(&mut out.note, cx.now.tick, stall) {
                     let sent = out.body_sent();
                     cx.shared.log_line(&mut out.note.record, cx.now, sent);
+                    self.stream.transport().forget_unsent();
                     return self.close(
                         cx,
                         Close::Stalled,

@@ -157,6 +157,7 @@ impl Stand {
             link: Link::new(Key::for_test(1), held.ready, DRIVE_BYTES_MAX),
             now: self.now,
             expired: held.expired,
+            deadline: held.due.unwrap_or(self.now.tick),
             stage: held.stage,
             scratch: &mut self.scratch,
             shared: &mut self.house,
