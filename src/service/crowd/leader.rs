@@ -25,7 +25,8 @@ use super::super::solo::Solo;
 use super::member::Member;
 use super::opening::{Pace, Sources, is_shortage};
 use super::probe::Probe;
-use super::tally::{Circumstances, Missed};
+use super::tally::Missed;
+use super::verdict::Circumstances;
 use super::{Crowd, Phase, words};
 
 /// See the module.

@@ -1,8 +1,8 @@
 //! `idler crowd`: many clients that hold their connections, on one loop, and what became of them.
 //!
 //! What lives here: from what was asked to a running loop, and what the members share. Who opens connections is in
-//! `leader.rs`, what each does in `member.rs`, the counting in `tally.rs`, the honest client in `probe.rs`. It may
-//! not know which server it talks to. Invariant: a member is its slot: nothing is kept for one that is idle.
+//! `leader.rs`, what each does in `member.rs`, the counting in `tally.rs`, what is said in the end in
+//! `verdict.rs`, the honest client in `probe.rs`. It may not know which server it talks to. Invariant: a member is its slot: nothing is kept for one that is idle.
 //! Read next: `leader.rs`.
 
 mod latencies;
@@ -13,6 +13,7 @@ mod probe;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 use std::cell::Cell;
 use std::io;

@@ -1,6 +1,6 @@
-//! What became of a crowd: counts, and the words for them.
+//! What becomes of a crowd, counted.
 //!
-//! What lives here: the counting, the line on the terminal, the verdict as text and as JSON. It may not know sockets
+//! What lives here: the counting, and the line while it lasts. It may not know sockets
 //! or time, but for durations that are handed in. Invariant: everybody who began is on the way, open, or counted under
 //! one end. Read next: `latencies.rs`.
 
@@ -12,11 +12,9 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::cli::CrowdMode;
-use crate::limits::CONNECT_TIMEOUT;
-use crate::pages::escape::JsonString;
 use crate::pages::{Count, Size};
 
-use super::latencies::Latencies;
+use super::verdict::Circumstances;
 
 /// How it is for all members together. Constant memory: there are some hundred statuses, and three ends.
 #[derive(Default, Debug)]
@@ -31,9 +29,9 @@ pub(super) struct Tally {
     pub(super) got_in: u32,
     /// Who got in, did what was to be done, and left.
     pub(super) went: u32,
-    missed: BTreeMap<Missed, u32>,
-    answers: BTreeMap<u16, u32>,
-    ends: BTreeMap<(Ending, u16), Ages>,
+    pub(super) missed: BTreeMap<Missed, u32>,
+    pub(super) answers: BTreeMap<u16, u32>,
+    pub(super) ends: BTreeMap<(Ending, u16), Ages>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
 }
@@ -64,28 +62,10 @@ pub(super) enum Ending {
 
 /// How many connections ended in one way, and how old they were.
 #[derive(Clone, Copy, Debug)]
-struct Ages {
-    count: u32,
-    least: Duration,
-    most: Duration,
-}
-
-/// What a verdict needs to know beside the counts.
-#[derive(Clone, Debug)]
-pub(super) struct Circumstances {
-    pub(super) target: String,
-    pub(super) mode: CrowdMode,
-    pub(super) drip: Duration,
-    /// How many there were to be.
-    pub(super) asked: u32,
-    /// What opening them took, and how long they were held after that.
-    pub(super) opening: Duration,
-    pub(super) held: Duration,
-    pub(super) interrupted: bool,
-    /// What this machine could not do.
-    pub(super) trouble: Option<String>,
-    /// What the honest client asked for.
-    pub(super) probe: Option<String>,
+pub(super) struct Ages {
+    pub(super) count: u32,
+    pub(super) least: Duration,
+    pub(super) most: Duration,
 }
 
 impl From<&io::Error> for Missed {
@@ -166,12 +146,23 @@ impl Tally {
         self.ends.values().map(|ages| ages.count).sum()
     }
 
+    /// How many of those who asked and stay have not been answered. A server that only lets them in holds nobody.
+    pub(super) fn unanswered(&self, mode: CrowdMode) -> u32 {
+        match mode {
+            CrowdMode::KeepAlive | CrowdMode::SlowRead => {
+                let answered: u32 = self.answers.values().sum();
+                self.got_in.saturating_sub(answered)
+            }
+            CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::Churn => 0,
+        }
+    }
+
     /// Whether all are, or were, as was asked.
     pub(super) fn all_stayed(&self, about: &Circumstances) -> bool {
         let enough = if about.mode.comes_and_goes() {
             self.went > 0
         } else {
-            self.open == about.asked
+            self.open == about.asked && self.unanswered(about.mode) == 0
         };
         enough && self.outside() == 0 && self.gone() == 0 && about.trouble.is_none()
     }
@@ -204,176 +195,6 @@ impl Tally {
         }
         line
     }
-
-    /// The verdict.
-    pub(super) fn text(&self, about: &Circumstances, probed: [&Latencies; 2]) -> String {
-        let count = |n: u32| Count(n.into());
-        let drip = about.drip.as_secs_f64();
-        let what = match about.mode {
-            CrowdMode::Silent => "that say nothing".to_owned(),
-            CrowdMode::KeepAlive => "that ask once".to_owned(),
-            CrowdMode::HalfHead => format!("with a byte of a head every {drip} s"),
-            CrowdMode::SlowRead => format!("that read a sip every {drip} s"),
-            CrowdMode::Churn => "at most at once, that come and go".to_owned(),
-        };
-        let mut text = format!("{}: {} clients {what}\n", about.target, count(about.asked));
-        let s = |time: Duration| format!("{:.1} s", time.as_secs_f64());
-        if about.mode.comes_and_goes() {
-            let (went, held) = (self.went, s(about.held));
-            let each = f64::from(went) / about.held.as_secs_f64().max(0.001);
-            let _ = writeln!(
-                text,
-                "came and went: {} in {held}, {each:.0} a second",
-                count(went)
-            );
-        } else {
-            let (in_all, opening) = (count(self.got_in), s(about.opening));
-            let _ = writeln!(text, "got in: {in_all} in {opening}");
-            let untried = about.asked.saturating_sub(self.begun);
-            if untried > 0 {
-                let _ = writeln!(text, "not tried: {}", count(untried));
-            }
-        }
-        for (why, n) in &self.missed {
-            let _ = writeln!(text, "{}: {}", why.words(), count(*n));
-        }
-        if let Some(trouble) = &about.trouble {
-            let _ = writeln!(text, "stopped opening: {trouble}");
-        }
-        let answers: Vec<String> = self
-            .answers
-            .iter()
-            .map(|(status, n)| format!("{status} to {}", count(*n)))
-            .collect();
-        if !answers.is_empty() {
-            let _ = writeln!(text, "answered: {}", answers.join(", "));
-        }
-        for ((how, status), ages) in &self.ends {
-            let after = match status {
-                0 => String::new(),
-                status => format!(", {status} said"),
-            };
-            let (how, span) = (how.words(), ages.span());
-            let _ = writeln!(text, "{how} after {span}{after}: {}", count(ages.count));
-        }
-        let (sent, came) = (Size(self.bytes_out), Size(self.bytes_in));
-        let _ = writeln!(text, "bytes: {sent} sent, {came} received");
-        if about.probe.is_some() {
-            for (when, probed) in ["before", "beside them"].iter().zip(probed) {
-                let _ = writeln!(text, "honest client, {when}: {}", latencies(probed));
-            }
-        }
-        let stayed = self.all_stayed(about);
-        let interrupted = if about.interrupted {
-            "interrupted; "
-        } else {
-            ""
-        };
-        let (asked, open) = (count(about.asked), count(self.open));
-        let verdict = match (about.mode.comes_and_goes(), stayed) {
-            (true, true) => "all were let in".to_owned(),
-            (true, false) => {
-                let failed = self.outside().saturating_add(self.gone());
-                format!("{} did not get what they came for", count(failed))
-            }
-            (false, true) => format!("all {asked} stayed for {}", s(about.held)),
-            (false, false) if self.open == 0 => format!("none of {asked} stayed"),
-            (false, false) => format!("{open} of {asked} stayed"),
-        };
-        let _ = writeln!(text, "verdict: {interrupted}{verdict}");
-        text
-    }
-
-    /// The same as one JSON object; times are in milliseconds.
-    pub(super) fn json(&self, about: &Circumstances, probed: [&Latencies; 2]) -> String {
-        let string = |text: &Option<String>| match text {
-            Some(text) => JsonString(text.as_bytes()).to_string(),
-            None => "null".to_owned(),
-        };
-        let missed = |why| self.missed.get(&why).copied().unwrap_or(0);
-        let answers: Vec<String> = self
-            .answers
-            .iter()
-            .map(|(status, n)| format!("\"{status}\": {n}"))
-            .collect();
-        let ends = self.ends.iter().map(|((how, status), ages)| {
-            let status = match status {
-                0 => "null".to_owned(),
-                status => status.to_string(),
-            };
-            format!(
-                "{{\"how\": \"{}\", \"status\": {status}, \"count\": {}, \"after_ms_min\": {}, \"after_ms_max\": {}}}",
-                how.word(),
-                ages.count,
-                ages.least.as_millis(),
-                ages.most.as_millis()
-            )
-        });
-        let ends: Vec<String> = ends.collect();
-        let probe = match &about.probe {
-            None => "null".to_owned(),
-            Some(url) => {
-                let [before, beside] = probed.map(json_of);
-                let url = JsonString(url.as_bytes());
-                format!("{{\"url\": {url}, \"before\": {before}, \"beside\": {beside}}}")
-            }
-        };
-        format!(
-            "{{\"target\": {}, \"mode\": \"{}\", \"clients\": {}, \"got_in\": {}, \"open\": {}, \
-             \"came_and_went\": {}, \"refused\": {}, \"unanswered\": {}, \"failed\": {}, \"untried\": {}, \
-             \"answers\": {{{}}}, \"ended\": [{}], \"bytes_out\": {}, \"bytes_in\": {}, \"opening_ms\": {}, \
-             \"held_ms\": {}, \"interrupted\": {}, \"trouble\": {}, \"probe\": {probe}, \"stayed\": {}}}\n",
-            JsonString(about.target.as_bytes()),
-            about.mode.word(),
-            about.asked,
-            self.got_in,
-            self.open,
-            self.went,
-            missed(Missed::Refused),
-            missed(Missed::Unanswered),
-            missed(Missed::Failed),
-            about.asked.saturating_sub(self.begun),
-            answers.join(", "),
-            ends.join(", "),
-            self.bytes_out,
-            self.bytes_in,
-            about.opening.as_millis(),
-            about.held.as_millis(),
-            about.interrupted,
-            string(&about.trouble),
-            self.all_stayed(about),
-        )
-    }
-}
-
-impl Missed {
-    fn words(self) -> String {
-        match self {
-            Self::Refused => "refused".to_owned(),
-            Self::Unanswered => format!("not answered within {} s", CONNECT_TIMEOUT.as_secs()),
-            Self::Failed => "failed to connect".to_owned(),
-        }
-    }
-}
-
-impl Ending {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Closed => "closed by the server",
-            Self::Reset => "reset by the server",
-            Self::Broke => "broke",
-            Self::NotHttp => "left, since the answer was no HTTP,",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Reset => "reset",
-            Self::Broke => "broke",
-            Self::NotHttp => "not-http",
-        }
-    }
 }
 
 impl Ages {
@@ -386,7 +207,7 @@ impl Ages {
     }
 
     /// `60.0 s`, or `60.0 to 61.5 s`.
-    fn span(self) -> String {
+    pub(super) fn span(self) -> String {
         let [least, most] = [self.least, self.most].map(|age| format!("{:.1}", age.as_secs_f64()));
         if least == most {
             format!("{most} s")
@@ -394,32 +215,4 @@ impl Ages {
             format!("{least} to {most} s")
         }
     }
-}
-
-fn latencies(probed: &Latencies) -> String {
-    let micros = |percent| match probed.percentile(percent) {
-        Some(time) => format!(
-            "{} µs",
-            Count(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
-        ),
-        None => "-".to_owned(),
-    };
-    let (p50, p99, answers) = (micros(50), micros(99), Count(probed.answers));
-    let failed = match probed.failed {
-        0 => String::new(),
-        failed => format!(", {} failed", Count(failed)),
-    };
-    format!("p50 {p50}, p99 {p99} ({answers} answers{failed})")
-}
-
-fn json_of(probed: &Latencies) -> String {
-    let millis = |percent| match probed.percentile(percent) {
-        Some(time) => format!("{:.6}", time.as_secs_f64() * 1e3),
-        None => "null".to_owned(),
-    };
-    let (p50, p99) = (millis(50), millis(99));
-    let (answers, failed) = (probed.answers, probed.failed);
-    format!(
-        "{{\"answers\": {answers}, \"failed\": {failed}, \"p50_ms\": {p50}, \"p99_ms\": {p99}}}"
-    )
 }

@@ -16,7 +16,8 @@ use crate::reactor::{Deadline, Key, Link, Next, Side, Tick, Transport};
 use super::Crowd;
 use super::latencies::Latencies;
 use super::member::Member;
-use super::tally::{Circumstances, Ending, Missed, Tally, status_of};
+use super::tally::{Ending, Missed, Tally, status_of};
+use super::verdict::Circumstances;
 
 /// A server as its client sees it: what each read gives. Whatever is said is taken.
 #[derive(Default, Debug)]
@@ -188,6 +189,12 @@ fn who_asks_once_keeps_nothing_once_the_answer_is_whole() {
     let mut stand = Stand::new(CrowdMode::KeepAlive, b"GET", answer);
     assert_eq!(stand.drive(0, false), IDLE);
     assert!(stand.member.waits_for_more());
+    assert!(stand.verdict().contains("without an answer: 1\n"));
+    assert!(
+        stand
+            .verdict()
+            .ends_with("stayed, but not all were answered\n")
+    );
     assert_eq!(stand.edge(), IDLE);
     assert!(stand.member.waits_for_more());
     assert_eq!(stand.edge(), IDLE);
