@@ -378,18 +378,18 @@ fn a_terminal_shows_a_line_that_is_redrawn_and_removed() {
 #[test]
 fn what_is_no_terminal_gets_lines_now_and_then() {
     let idler = serve();
-    let said = |args: &str| {
-        let outcome = crowd(idler.address(), args).run();
-        assert_eq!(outcome.status.code(), Some(0));
-        outcome.stderr
-    };
-    let lines = said("-n 20 --duration 6s");
+    let held = "-n 20 --duration 6s";
+    let mut quiet = crowd(idler.address(), &format!("{held} -q")).spawn();
+    let lines = crowd(idler.address(), held).run().stderr;
     assert!(
         lines.ends_with(" s left\n") && lines.starts_with("20 open, "),
         "{lines}"
     );
     assert!(!lines.contains(['\r', '\x1b']), "{lines:?}");
-    assert_eq!(said("-n 20 --duration 6s -q"), "");
+    assert_eq!(
+        (quiet.exit_code(), quiet.stderr()),
+        (Some(0), String::new())
+    );
     idler.stop();
 }
 

@@ -11,7 +11,7 @@ use crate::limits::{CONNECT_TIMEOUT, CROWD_SIP_BYTES};
 use crate::protocol::http::client::{Event, Reply};
 use crate::reactor::connect::{self, Connecting};
 use crate::reactor::{
-    Attempt, Context, Deadline, Link, Next, Side, Stage, Stream, Tick, Transport,
+    Attempt, Context, Deadline, Key, Link, Next, Side, Stage, Stream, Tick, Transport,
 };
 
 use super::super::solo::Solo;
@@ -69,11 +69,13 @@ impl Member {
                     self.step = Step::Saying;
                 }
                 Connecting::Pending if cx.expired => {
+                    log::debug!("{} no answer in time", cx.link.key);
                     crowd.tally.missed(Missed::Unanswered);
                     return Next::Leave;
                 }
                 Connecting::Pending => return Next::Park(Side::Write, Deadline::Keep),
                 Connecting::Failed(e) => {
+                    log::debug!("{} {e}", cx.link.key);
                     crowd.tally.missed(Missed::from(&e));
                     crowd.first_failure.get_or_insert(e);
                     return Next::Leave;
@@ -119,10 +121,12 @@ impl<T: Transport> Member<T> {
         loop {
             let room = scratch.get_mut(..at_once).unwrap_or_default();
             match self.stream.read(link, room) {
-                Attempt::Done(0) => return self.end_of_input(now, crowd),
+                Attempt::Done(0) => return self.end_of_input(link.key, now, crowd),
                 Attempt::Done(n) => {
                     crowd.tally.bytes_in += n as u64;
-                    if let Some(next) = self.hear(room.get(..n).unwrap_or_default(), now, crowd) {
+                    if let Some(next) =
+                        self.hear(room.get(..n).unwrap_or_default(), link.key, now, crowd)
+                    {
                         return next;
                     }
                     if crowd.mode == CrowdMode::SlowRead {
@@ -131,7 +135,7 @@ impl<T: Transport> Member<T> {
                 }
                 Attempt::Blocked => break,
                 Attempt::Spent => return Next::Again(Deadline::Keep),
-                Attempt::Failed(e) => return self.ended(Ending::from(&e), now, crowd),
+                Attempt::Failed(e) => return self.ended(Ending::from(&e), link.key, now, crowd),
             }
         }
         match crowd.mode {
@@ -147,7 +151,9 @@ impl<T: Transport> Member<T> {
                         Attempt::Done(n) => crowd.tally.bytes_out += n as u64,
                         // The next one may fit.
                         Attempt::Blocked | Attempt::Spent => {}
-                        Attempt::Failed(e) => return self.ended(Ending::from(&e), now, crowd),
+                        Attempt::Failed(e) => {
+                            return self.ended(Ending::from(&e), link.key, now, crowd);
+                        }
                     }
                 }
                 Next::Park(
@@ -178,7 +184,9 @@ impl<T: Transport> Member<T> {
                 }
                 Attempt::Blocked => return Some(Next::Park(Side::Write, Deadline::Never)),
                 Attempt::Spent => return Some(Next::Again(Deadline::Never)),
-                Attempt::Failed(e) => return Some(self.ended(Ending::from(&e), now, crowd)),
+                Attempt::Failed(e) => {
+                    return Some(self.ended(Ending::from(&e), link.key, now, crowd));
+                }
             }
         }
         self.step = Step::Staying;
@@ -196,7 +204,7 @@ impl<T: Transport> Member<T> {
     }
 
     /// Hears some bytes; says how to go on if that is not just listening.
-    fn hear(&mut self, bytes: &[u8], now: Tick, crowd: &mut Crowd) -> Option<Next> {
+    fn hear(&mut self, bytes: &[u8], key: Key, now: Tick, crowd: &mut Crowd) -> Option<Next> {
         let Some(answer) = &mut self.answer else {
             if let Some(status) = status_of(bytes) {
                 self.status = status;
@@ -217,7 +225,7 @@ impl<T: Transport> Member<T> {
                     }
                     rest = rest.get(used..).unwrap_or_default();
                 }
-                Err(_) => return Some(self.ended(Ending::NotHttp, now, crowd)),
+                Err(_) => return Some(self.ended(Ending::NotHttp, key, now, crowd)),
             }
         }
         self.answer = None;
@@ -228,13 +236,13 @@ impl<T: Transport> Member<T> {
     }
 
     /// The server has closed; an answer may have its end by that.
-    fn end_of_input(&mut self, now: Tick, crowd: &mut Crowd) -> Next {
+    fn end_of_input(&mut self, key: Key, now: Tick, crowd: &mut Crowd) -> Next {
         let whole = self.answer.as_mut().is_some_and(|a| a.end().is_ok());
         if whole && crowd.mode.comes_and_goes() {
             crowd.tally.went();
             return Next::Leave;
         }
-        self.ended(Ending::Closed, now, crowd)
+        self.ended(Ending::Closed, key, now, crowd)
     }
 
     #[cfg(test)]
@@ -252,7 +260,8 @@ impl<T: Transport> Member<T> {
         self.answer.is_some()
     }
 
-    fn ended(&mut self, how: Ending, now: Tick, crowd: &mut Crowd) -> Next {
+    fn ended(&mut self, how: Ending, key: Key, now: Tick, crowd: &mut Crowd) -> Next {
+        log::debug!("{key} {}", how.words());
         crowd.tally.ended(how, self.status, now.since(self.since));
         Next::Leave
     }

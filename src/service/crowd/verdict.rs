@@ -193,7 +193,7 @@ impl Missed {
 }
 
 impl Ending {
-    fn words(self) -> &'static str {
+    pub(super) fn words(self) -> &'static str {
         match self {
             Self::Closed => "closed by the server",
             Self::Reset => "reset by the server",
