@@ -14,6 +14,7 @@ pub mod listing;
 use std::fmt::{self, Write as _};
 
 pub use error::error_page;
+pub(crate) use figures::{Count, Size};
 pub use json::ListingJson;
 pub use listing::{ListingPage, ListingQuery, Row, Sort, SortKey, Summary};
 

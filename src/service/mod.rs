@@ -11,6 +11,7 @@ pub mod auth;
 pub mod client;
 pub mod companion;
 pub mod counters;
+pub mod crowd;
 pub mod dates;
 pub mod daytime;
 pub mod door;
@@ -97,8 +98,7 @@ pub fn run(command: Command) -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Precompress(options) => precompress::run(&options),
         Command::Password(options) => password::run(&options),
-        // Not yet in the table of verbs (`LATER_VERBS`), so nobody can ask for it.
-        Command::Crowd(_) => ExitCode::FAILURE,
+        Command::Crowd(options) => crowd::run(&options),
     }
 }
 

@@ -12,6 +12,7 @@ mod architecture;
 mod clients;
 mod companions;
 mod confinement;
+mod crowd;
 mod deploy;
 mod explain;
 mod fairness;
