@@ -5,13 +5,12 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cli::CrowdMode;
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::reactor::readiness::Readiness;
-use crate::reactor::{Deadline, Key, Link, Next, Side, Tick, Transport};
+use crate::reactor::{Deadline, Key, Link, Next, Peer, Side, Tick, Transport};
 
 use super::Crowd;
 use super::latencies::Latencies;
@@ -69,8 +68,8 @@ impl Transport for Scripted {
         Ok(())
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        None
+    fn peer(&self) -> Peer {
+        Peer::Gone
     }
 }
 
