@@ -98,6 +98,10 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// byte a second would otherwise hold a connection for ever; the slowest modem is 50 times faster.
 pub const SEND_RATE_MIN: u64 = 100;
 
+/// How long, at a stop, an idle connection is kept after it came or was last answered: a request may be on its way, and
+/// who has just connected has nobody else to ask. More than a round trip anywhere, and nothing that a stop is noticed by.
+pub const PARTING_TIME: Duration = Duration::from_secs(1);
+
 /// How long a connection lingers after its last reply for the peer to hang up, so that the reply is not
 /// lost to a reset (RFC 9112 §9.6).
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -113,6 +117,10 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4096;
 
 /// Bytes of all trailer lines of one chunked body.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest header of the PROXY protocol, in bytes. Of version 1 none is longer than 107; one of version 2 with the names that a
+/// certificate brings along has some hundreds, and may have 65,551, which nobody should be able to make idler keep.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
@@ -393,14 +401,50 @@ pub const CROWD_CLIENTS: u32 = 1_000;
 /// Clients one `idler crowd` can have: as many as the most descriptors of a process.
 pub const CROWD_CLIENTS_MAX: u32 = 1_048_576;
 
-/// How long a crowd is held.
-pub const CROWD_DURATION: Duration = Duration::from_secs(60);
+/// How long a crowd is held: shorter than the idle timeouts that are common (60 s), so that who is gone at
+/// the end had to make room, or found none.
+pub const CROWD_DURATION: Duration = Duration::from_secs(30);
 
 /// Time between two bytes of a slow head: the customary pace of the attack.
 pub const CROWD_DRIP: Duration = Duration::from_secs(10);
 
 /// Connections a crowd opens in a second: few enough that no accept queue overflows.
 pub const CROWD_RATE: u32 = 1_000;
+
+/// Time from one look of a crowd's leader at what is to be opened to the next.
+pub const CROWD_PACE: Duration = Duration::from_millis(10);
+
+/// The longest stretch that is made up for when opening was held up: a tenth of a second's worth at once
+/// is no flood.
+pub const CROWD_ARREARS_MAX: Duration = Duration::from_millis(100);
+
+/// What opening one connection costs of a drive's budget: its calls, beside those of an I/O call.
+pub const CROWD_OPENING_COST_BYTES: usize = 4 * CALL_COST_BYTES;
+
+/// Connections of a crowd that are on their way at once. Who does not answer is not asked by all the others
+/// as well; python's http.server queues five.
+pub const CROWD_OPENING_MAX: u32 = 512;
+
+/// A crowd that nobody could join for so long stays as large as it is.
+pub const CROWD_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time between two looks at a crowd that is held.
+pub const CROWD_LOOK: Duration = Duration::from_secs(1);
+
+/// Time between two lines about a crowd where no terminal shows one that is redrawn.
+pub const CROWD_LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Bytes that a slow reader reads at once: the part of a status line that has the status.
+pub const CROWD_SIP_BYTES: usize = 16;
+
+/// A slow reader's receive buffer, in bytes (the kernel doubles it): the server's own buffers are to fill.
+pub const CROWD_RECEIVE_BUFFER_BYTES: usize = 2048;
+
+/// How long an honest client is measured before the crowd comes: some two hundred requests.
+pub const PROBE_QUIET: Duration = Duration::from_secs(3);
+
+/// Time from an answer to the next request of the honest client: it is to measure load, and to be none.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 
 // ---- command line -----------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ pub struct Voice {
     pub quiet: bool,
     /// How often `-v` was given.
     pub verbose: u8,
-    /// Colours; `NO_COLOR` is already heeded.
+    /// Colours; `NO_COLOR` and `CLICOLOR_FORCE` are already heeded.
     pub color: Color,
 }
 

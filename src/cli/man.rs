@@ -46,6 +46,10 @@ const VARIABLES: &[(&str, &str)] = &[
         "What is logged on standard error: error, warn, info, debug, trace, or idler=LEVEL.",
     ),
     ("NO_COLOR", "If it is set and not empty, no colours."),
+    (
+        "CLICOLOR_FORCE",
+        "If it is set and neither empty nor 0, colours also where there is no terminal. NO_COLOR goes before it.",
+    ),
 ];
 
 /// What a running server does on signals.

@@ -152,9 +152,14 @@ impl Typed {
                 .and_then(|name| Some((said(&name)?, name)));
             let (value, name) = match found {
                 Some(found) => found,
-                // The custom of https://no-color.org.
+                // The customs of https://no-color.org and https://bixense.com/clicolors.
                 None if row.id == Id::Color && said("NO_COLOR").is_some() => {
                     ("never".into(), "NO_COLOR".to_owned())
+                }
+                None if row.id == Id::Color
+                    && said("CLICOLOR_FORCE").is_some_and(|value| value != "0") =>
+                {
+                    ("always".into(), "CLICOLOR_FORCE".to_owned())
                 }
                 None => continue,
             };

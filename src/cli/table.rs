@@ -190,6 +190,7 @@ pub(crate) enum Id {
     Rate,
     Path,
     Probe,
+    OwnTarget,
     Root,
     Help,
     Version,
@@ -232,10 +233,15 @@ impl Row {
         more: "",
     };
 
-    /// `IDLER_MAX_HEAD` for `--max-head`. None for the options that only ask for a page, and for header
-    /// lines of requests: what a server is told in `IDLER_HEADER` must not leave with a client.
+    /// `IDLER_MAX_HEAD` for `--max-head`. None for the options that only ask for a page, for header
+    /// lines of requests (what a server is told in `IDLER_HEADER` must not leave with a client), and for
+    /// what has to be confirmed each time.
     pub(crate) fn environment(&self) -> Option<String> {
-        if matches!(self.id, Id::Help | Id::Version | Id::RequestHeader) {
+        let never = matches!(
+            self.id,
+            Id::Help | Id::Version | Id::RequestHeader | Id::OwnTarget
+        );
+        if never {
             return None;
         }
         let name = self.long.replace('-', "_").to_ascii_uppercase();
@@ -271,11 +277,7 @@ pub(crate) fn every_option() -> impl Iterator<Item = &'static Row> {
         tools::OPTIONS,
         PAGES,
     ];
-    let there = |row: &&Row| {
-        let of_a_verb = row.verbs.iter().any(|verb| !is_later(LATER_VERBS, verb));
-        of_a_verb && !is_later(LATER_OPTIONS, &row.id)
-    };
-    by_subject.into_iter().flatten().filter(there)
+    by_subject.into_iter().flatten()
 }
 
 /// The row of a verb.
@@ -293,19 +295,7 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
         tools::VERBS,
         PRINTERS,
     ];
-    let there = |row: &&VerbRow| !is_later(LATER_VERBS, &row.verb);
-    by_subject.into_iter().flatten().filter(there)
-}
-
-/// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
-const LATER_VERBS: &[Verb] = &[Verb::Crowd];
-
-/// The same for options of `serve`.
-const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom];
-
-/// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
-fn is_later<T: PartialEq>(later: &[T], row: &T) -> bool {
-    !cfg!(test) && later.contains(row)
+    by_subject.into_iter().flatten()
 }
 
 /// The verb that is meant when none is named.

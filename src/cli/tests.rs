@@ -217,6 +217,12 @@ fn no_color_is_heeded_unless_a_colour_was_asked_for() {
     assert_eq!(with("--color always", &[("NO_COLOR", "1")]), Color::Always);
     let both: Env<'_> = &[("NO_COLOR", "1"), ("IDLER_COLOR", "always")];
     assert_eq!(with("", both), Color::Always);
+    assert_eq!(with("", &[("CLICOLOR_FORCE", "1")]), Color::Always);
+    assert_eq!(with("", &[("CLICOLOR_FORCE", "0")]), Color::Auto);
+    let both: Env<'_> = &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")];
+    assert_eq!(with("", both), Color::Never);
+    let forced = &[("CLICOLOR_FORCE", "1")];
+    assert_eq!(with("--color never", forced), Color::Never);
 }
 
 #[test]
@@ -605,7 +611,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("auth", "file"),
     ("allow", "10.0.0.0/8"),
     ("max-per-address", "5"),
-    ("proxy-from", "::1"),
+    ("proxy-from", "unix"),
     ("health", "/health"),
     ("status", "/status"),
     ("status-from", "10.0.0.0/8"),

@@ -34,10 +34,12 @@ pub struct CrowdOptions {
     pub duration: Duration,
     /// Opened in a second, at least one.
     pub rate: u32,
-    /// What those ask for who ask; begins with `/`.
-    pub target: String,
+    /// What those ask for who ask; begins with `/`. Who only comes and goes asks for nothing unless it is given.
+    pub target: Option<String>,
     /// What an honest client asks for.
     pub probe: Option<Url>,
+    /// Whether the user says that the target is his own, so that it may be another machine.
+    pub own_target: bool,
     /// The verdict as JSON.
     pub json: bool,
     /// How much is said.
@@ -45,9 +47,10 @@ pub struct CrowdOptions {
 }
 
 /// What each client of a crowd does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
 pub enum CrowdMode {
     /// Nothing.
+    #[default]
     Silent,
     /// One request, then nothing.
     KeepAlive,
@@ -99,6 +102,22 @@ const MODES: &[(&str, CrowdMode)] = &[
     ("churn", CrowdMode::Churn),
 ];
 
+impl CrowdMode {
+    /// As it is typed.
+    pub fn word(self) -> &'static str {
+        let found = MODES.iter().find(|(_, mode)| *mode == self);
+        found.map_or("", |(word, _)| word)
+    }
+
+    /// Whether a client leaves when it is done, and another takes its place; all others stay.
+    pub fn comes_and_goes(self) -> bool {
+        match self {
+            Self::Churn => true,
+            Self::Silent | Self::KeepAlive | Self::HalfHead | Self::SlowRead => false,
+        }
+    }
+}
+
 impl CrowdOptions {
     pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
         let clients = typed.last(Id::Clients, |text| {
@@ -115,10 +134,9 @@ impl CrowdOptions {
             drip: common::timeout(typed, Id::Drip, limits::CROWD_DRIP)?,
             duration: common::wait(typed, Id::Duration, limits::CROWD_DURATION)?,
             rate: rate.unwrap_or(limits::CROWD_RATE),
-            target: typed
-                .last(Id::Path, values::target_of_path)?
-                .unwrap_or_else(|| "/".to_owned()),
+            target: typed.last(Id::Path, values::target_of_path)?,
             probe: typed.last(Id::Probe, values::url)?,
+            own_target: typed.switch(Id::OwnTarget)?,
             json: typed.switch(Id::Json)?,
             voice: Voice::read(typed)?,
         })

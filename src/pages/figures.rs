@@ -8,10 +8,10 @@
 use std::fmt;
 
 /// Bytes in units of 1,024, with a decimal below ten: `0 B`, `1023 B`, `9.9 KiB`, `16 EiB`.
-pub(super) struct Size(pub(super) u64);
+pub(crate) struct Size(pub(crate) u64);
 
 /// A count with its thousands apart: `1,234,567`.
-pub(super) struct Count(pub(super) u64);
+pub(crate) struct Count(pub(crate) u64);
 
 /// Seconds since 1970 as `2026-03-09 14:02`, or a dash where the year does not have four digits.
 pub(super) struct Minute(pub(super) i64);

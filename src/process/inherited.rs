@@ -30,7 +30,8 @@ pub fn take() -> Result<Vec<Listening>, String> {
             .is_ok_and(|n: usize| n <= INHERITED_SOCKETS_MAX)
     {
         return Err(format!(
-            "cannot use the sockets handed over: LISTEN_FDS={count} ({INHERITED_SOCKETS_MAX} at most)"
+            "cannot use the sockets handed over: LISTEN_FDS={count} is no number from 0 to {INHERITED_SOCKETS_MAX} (unset it \
+             to start without any)"
         ));
     }
     let names = variable("LISTEN_FDNAMES");
@@ -50,17 +51,16 @@ fn take_one(handed_over: &mut ListenFd, number: usize) -> Result<Option<Listenin
         Ok(tcp) => tcp.map(OwnedFd::from),
         Err(_) => handed_over
             .take_unix_listener(number)
-            .map_err(|_| "it is neither a TCP nor a Unix stream socket".to_owned())?
+            .map_err(|_| format!("it is neither a TCP nor a Unix stream socket {UNIT}"))?
             .map(OwnedFd::from),
     };
     taken
-        .map(|socket| {
-            Listening::adopt(socket).map_err(|_| {
-                "it does not listen (in a socket unit: ListenStream=, Accept=no)".to_owned()
-            })
-        })
+        .map(|socket| Listening::adopt(socket).map_err(|_| format!("it does not listen {UNIT}")))
         .transpose()
 }
+
+/// What to try.
+const UNIT: &str = "(in a socket unit: ListenStream=, Accept=no)";
 
 fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
@@ -138,7 +138,8 @@ mod tests {
         // What cannot be used is said by name.
         assert_eq!(
             started_with("2", "$$", tcp(), Stdio::null()),
-            "cannot use socket 1 handed over (second): it is neither a TCP nor a Unix stream socket\n"
+            "cannot use socket 1 handed over (second): it is neither a TCP nor a Unix stream socket \
+             (in a socket unit: ListenStream=, Accept=no)\n"
         );
         let (pair, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         assert_eq!(

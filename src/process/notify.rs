@@ -33,8 +33,8 @@ impl Notify {
                 socket: Some(socket),
             },
             Err(e) => {
-                log::debug!(
-                    "the service manager at {} is not told anything: {e}",
+                log::warn!(
+                    "the service manager at {} is not told anything: {e} (is NOTIFY_SOCKET meant for this process?)",
                     address.display()
                 );
                 Self::default()

@@ -114,7 +114,10 @@ impl Walls {
             Ok(status) if status.ruleset != RulesetStatus::NotEnforced => version(&status.landlock),
             Ok(_) => None,
             Err(e) => {
-                log::warn!("Landlock could not be used: {e}");
+                log::warn!(
+                    "Landlock could not be used: {e} (a container's rules may forbid it; openat2 keeps requests inside \
+                     the site all the same)"
+                );
                 None
             }
         };

@@ -5,9 +5,12 @@
 //! Read next: `datagram.rs`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use mio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::readiness::{Link, Side};
 
@@ -28,6 +31,44 @@ pub enum Connecting {
 /// If the kernel refuses at once (no route, no descriptor, no port left).
 pub fn start(to: SocketAddr) -> io::Result<TcpStream> {
     TcpStream::connect(to)
+}
+
+/// How a connection is made, where the kernel's own choice is not wanted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Manner {
+    /// The address to come from: each has ports of its own.
+    pub source: Option<IpAddr>,
+    /// Bytes of the receive buffer. Set before connecting, since that is when the window is agreed upon.
+    pub receive_buffer_bytes: Option<usize>,
+    /// Closing is a reset, which leaves nothing behind in the kernel.
+    pub abrupt: bool,
+}
+
+/// [`start`], in this manner.
+///
+/// # Errors
+/// If the kernel refuses at once.
+pub fn start_like(to: SocketAddr, manner: Manner) -> io::Result<TcpStream> {
+    let family = if to.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    if let Some(bytes) = manner.receive_buffer_bytes {
+        sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
+    }
+    if manner.abrupt {
+        sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
+    }
+    if let Some(source) = manner.source {
+        rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
+    }
+    match rustix::net::connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => Ok(TcpStream::from_std(socket.into())),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Asks how far it has come.

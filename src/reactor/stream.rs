@@ -7,9 +7,10 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use mio::net::TcpStream;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
 
 use crate::limits::SENDFILE_BYTES_MAX;
 
@@ -48,8 +49,22 @@ pub trait Transport {
     /// Whatever shutdown(2) reports.
     fn shut_down_write(&mut self) -> io::Result<()>;
 
+    /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
+    fn forget_unsent(&mut self) {}
+
     /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
-    fn peer(&self) -> Option<SocketAddr>;
+    fn peer(&self) -> Peer;
+}
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// Somebody with an address.
+    Address(SocketAddr),
+    /// Somebody on this machine, through a Unix socket.
+    Unix,
+    /// Nobody any more.
+    Gone,
 }
 
 impl Transport for TcpStream {
@@ -76,8 +91,17 @@ impl Transport for TcpStream {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
+    fn forget_unsent(&mut self) {
+        // Where that fails, the kernel keeps it for as long as it always does.
+        let _ = sockopt::set_socket_linger(&*self, Some(Duration::ZERO));
+    }
+
+    fn peer(&self) -> Peer {
+        match self.peer_addr() {
+            Ok(address) => Peer::Address(address),
+            Err(_) if sockopt::socket_domain(self) == Ok(AddressFamily::UNIX) => Peer::Unix,
+            Err(_) => Peer::Gone,
+        }
     }
 }
 

@@ -186,11 +186,12 @@ fn explain(path: &Path, why: Errno) -> String {
         Errno::NOENT => "its directory does not exist: create it first",
         Errno::ACCESS | Errno::PERM | Errno::ROFS => "try another path, or --access-log -",
         Errno::ISDIR => "name a file in it",
-        _ => return format!("cannot open the access log {}: {why}", path.display()),
+        _ => "try another path, or --access-log off",
     };
     format!(
-        "cannot open the access log {}: {why} ({advice})",
-        path.display()
+        "cannot open the access log {}: {} ({advice})",
+        path.display(),
+        super::serve::words_of(&why.into())
     )
 }
 

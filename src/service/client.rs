@@ -117,7 +117,7 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let shown = printable(host.as_bytes());
     let found = (host, port)
         .to_socket_addrs()
-        .map_err(|e| Failure::new(format!("cannot resolve {shown}: {}", words(&e))))?;
+        .map_err(|e| Failure::new(unresolved(&shown, &words(&e))))?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {
@@ -128,6 +128,17 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
         return Err(Failure::new(format!("{shown} has no address")));
     }
     Ok(addresses)
+}
+
+/// Why a name has no address, where it was looked for, and what to try: in a container that has neither file, not even
+/// localhost is known.
+fn unresolved(shown: &str, words: &str) -> String {
+    let why = words.rsplit_once("information: ");
+    let why = why.map_or(words, |(_, why)| why);
+    format!(
+        "cannot resolve {shown}: {why}; it was looked for in /etc/hosts and at the name servers of /etc/resolv.conf. \
+         Try its address instead"
+    )
 }
 
 /// A socket for datagrams to and from `to` alone: strangers are not heard, and a port where nobody listens is

@@ -64,12 +64,12 @@ fn read<T>(
 ) -> Result<T, String> {
     let bytes = contents(path, bytes_max).map_err(|e| {
         format!(
-            "cannot read {}: {}",
+            "cannot read {}: {} (name a file that this user can read, or leave the option out)",
             path.display(),
             super::serve::words_of(&e)
         )
     })?;
-    parse(&bytes).map_err(|why| format!("{}: {why}", path.display()))
+    parse(&bytes).map_err(|why| format!("cannot use {}: {why}", path.display()))
 }
 
 /// Without waiting: a FIFO would stop the whole server.

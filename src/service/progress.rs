@@ -45,17 +45,20 @@ impl Progress {
             return;
         }
         self.drawn = Some(now.instant);
-        let line = line(done, self.before, self.total, now.instant - started);
-        // Whether it can be drawn is of no consequence.
-        let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
+        redraw(&line(done, self.before, self.total, now.instant - started));
     }
 
     /// Takes it off the terminal.
     pub fn clear(&mut self) {
         if self.drawn.take().is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
+            redraw("");
         }
     }
+}
+
+/// Draws a line of the terminal over what stands there. Whether that can be done is of no consequence.
+pub(super) fn redraw(line: &str) {
+    let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
 }
 
 /// `[=====>    ]  50%  1.5 MiB  512.0 KiB/s  3 s left`, at most 79 characters.

@@ -11,12 +11,14 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use log::LevelFilter;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use rustix::fs::Access;
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
 use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
-use crate::process::listen::Address;
 use crate::process::notify::Notify;
+use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
@@ -41,6 +43,7 @@ use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::representation::Facts;
 use super::signals::Signals;
+use super::status::Status;
 use super::{House, Service, companion, logger, sockets};
 
 /// Serves until a signal stops it.
@@ -86,6 +89,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
 
     let site = open_site(options)?;
     let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let lent = inherited.len();
     let mut listening = inherited;
     if !only_inherited {
         listening.extend(sockets::listening(
@@ -95,11 +99,18 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         )?);
     }
     let urls = addresses::urls(&listening);
-    let companions = companion::beside(&options.with, &options.bind)?;
+    let companions =
+        companion::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
     let access = open_log(options)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
+    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left to connections.
+    let usage = match options.status {
+        Some(_) => Usage::open(),
+        None => Usage::default(),
+    };
     let walls = raise_walls(options, &http)?;
+    can_enter(&http, options)?;
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     for place in &companions.1 {
         start_up += &format!("  {place}\n");
@@ -111,15 +122,16 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let guests = Guests::new(&options.allow, options.max_per_address);
-    let house = House::new(http, guests, access, notify);
-    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
-    let mut event_loop = EventLoop::new(
+    let guests = Guests::new(&options.allow, &options.proxy_from, options.max_per_address);
+    let house = House::new(http, guests, access, notify, usage, Status::new(options));
+    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
+    let mut event_loop = EventLoop::<Service>::new(
         connections + listening.len() + companions.0.len() + stops.len(),
         REFUSALS_MAX,
         house,
     )
-    .map_err(|e| format!("cannot start: {e}"))?;
+    .map_err(|e| format!("cannot start: {}", words_of(&e)))?;
+    event_loop.shared.started = event_loop.now().wall;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
@@ -127,14 +139,10 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         add(&mut event_loop, Service::Signals(Box::new(signals)))?;
     }
     for (number, socket) in listening.into_iter().enumerate() {
-        let has_addresses = matches!(socket.address(), Address::Ip(_));
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Door::new(
-            listener,
-            u16::try_from(number).unwrap_or(u16::MAX),
-            has_addresses,
-        );
+        let number_of_door = u16::try_from(number).unwrap_or(u16::MAX);
+        let door = Door::new(listener, number_of_door, number < lent);
         add(&mut event_loop, Service::Door(Box::new(door)))?;
     }
     for companion in companions.0 {
@@ -151,7 +159,7 @@ fn add(event_loop: &mut EventLoop<Service>, service: Service) -> Result<(), Stri
     event_loop
         .add(service, Next::Park(Side::Read, Deadline::Never))
         .map(|_| ())
-        .map_err(|e| format!("cannot start: {e}"))
+        .map_err(|e| format!("cannot start: {}", words_of(&e)))
 }
 
 fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
@@ -159,6 +167,14 @@ fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
         .run()
         .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
     event_loop.shared.access.finish();
+    if log::log_enabled!(log::Level::Debug) {
+        logger::say(
+            event_loop
+                .shared
+                .figures_as_lines(event_loop.now())
+                .trim_end(),
+        );
+    }
     logger::finish();
     Ok(if event_loop.shared.cut_short {
         ExitCode::FAILURE
@@ -193,6 +209,10 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
             (std::io::ErrorKind::NotFound, Some(verb)) => {
                 format!("; did you mean the command '{verb}'?")
             }
+            (std::io::ErrorKind::NotFound, None) => {
+                " (name a directory or file that is there; without one, the current directory is served)"
+                    .to_owned()
+            }
             (std::io::ErrorKind::PermissionDenied, _) => {
                 " (give this user the right to read it, or serve another directory)".to_owned()
             }
@@ -209,6 +229,8 @@ pub(super) fn words_of(error: &std::io::Error) -> String {
         "no such file or directory".to_owned()
     } else if kind == std::io::ErrorKind::PermissionDenied {
         "permission denied".to_owned()
+    } else if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        "no descriptor is left (raise the limit: `ulimit -n`)".to_owned()
     } else {
         error.to_string()
     };
@@ -256,6 +278,23 @@ fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
     walls.raise()
 }
 
+/// The user that root became for `--user` may see less than root did when the site was opened.
+fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
+    let Some(user) = &options.user else {
+        return Ok(());
+    };
+    let others = http.hosts.others().map(|host| &host.site);
+    for path in others.chain([&http.site]).map(Site::path) {
+        rustix::fs::access(path, Access::EXEC_OK).map_err(|e| {
+            let (path, why) = (path.display(), words_of(&e.into()));
+            format!(
+                "cannot serve {path} as user {user}: {why} (give that user the right to enter it)"
+            )
+        })?;
+    }
+    Ok(())
+}
+
 /// The sites of `--host`, each with its share of the cache.
 fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
     if options.hosts.len() > HOSTS_MAX {
@@ -269,8 +308,12 @@ fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
         })
     };
     let hosts: Result<Vec<Host>, String> = options.hosts.iter().map(open).collect();
-    Hosts::new(hosts?)
-        .map_err(|name| format!("--host: {} has two sites", String::from_utf8_lossy(&name)))
+    Hosts::new(hosts?).map_err(|name| {
+        format!(
+            "--host: {} has two sites (give each its own name)",
+            String::from_utf8_lossy(&name)
+        )
+    })
 }
 
 /// A cache for one site of several.

@@ -22,7 +22,7 @@ use crate::reactor::{Context, Deadline, EventLoop, Handler, Next, Now, Shared, S
 use super::client::{Exchange, Failure};
 use super::companion::{Companion, Door, Notices, Offer};
 use super::outlet::{Flushed, Outlet, Target};
-use super::{daytime, http_client, logger, message, ping, sockets, transfer};
+use super::{crowd, daytime, http_client, logger, message, ping, sockets, transfer};
 
 /// Every kind of handler of a process with one errand.
 #[derive(Debug)]
@@ -43,7 +43,17 @@ pub enum Solo {
     Ping(Box<ping::client::Client>),
     /// Gets something by HTTP.
     Get(Box<http_client::Client>),
+    /// Leads a crowd.
+    Leader(Box<crowd::Leader>),
+    /// One of a crowd: the only one here of whom there are many, so it has no box.
+    Member(crowd::Member),
+    /// The honest client beside a crowd.
+    Probe(Box<crowd::Probe>),
 }
+
+// What makes a member of a crowd as cheap as the server's side of it.
+#[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<crate::reactor::event_loop::Slot<Solo>>() <= 32);
 
 impl From<Companion> for Solo {
     fn from(companion: Companion) -> Self {
@@ -64,6 +74,9 @@ impl Handler for Solo {
             Self::Transfer(exchange) => exchange.source(),
             Self::Ping(client) => client.source(),
             Self::Get(client) => client.source(),
+            Self::Leader(_) => return None,
+            Self::Member(member) => member.source(),
+            Self::Probe(probe) => probe.source(),
         })
     }
 
@@ -77,6 +90,9 @@ impl Handler for Solo {
             Self::Transfer(exchange) => exchange.drive(cx),
             Self::Ping(client) => client.drive(cx),
             Self::Get(client) => client.drive(cx),
+            Self::Leader(leader) => leader.drive(cx),
+            Self::Member(member) => member.drive(cx),
+            Self::Probe(probe) => probe.drive(cx),
         }
     }
 
@@ -90,6 +106,8 @@ impl Handler for Solo {
 pub struct Errand {
     /// How it ended, if it was a client's.
     pub outcome: Option<Result<(), Failure>>,
+    /// What the members of a crowd share.
+    pub(super) crowd: crowd::Crowd,
     /// Where a server says who comes: standard output, unless it is to be quiet.
     notices: Option<Outlet>,
     /// Whether the stop did not wait for everybody.
@@ -250,11 +268,23 @@ pub(super) fn start_logger(voice: Voice) {
 /// Why it failed, at the last address.
 pub(super) fn at_first_of(
     addresses: &[SocketAddr],
+    client: impl FnMut(SocketAddr) -> Result<Solo, Failure>,
+) -> Result<(), Failure> {
+    with_room_at_first_of(1, addresses, client)
+}
+
+/// The same for a client that brings others with it, up to `room` together.
+///
+/// # Errors
+/// Why it failed, at the last address.
+pub(super) fn with_room_at_first_of(
+    room: usize,
+    addresses: &[SocketAddr],
     mut client: impl FnMut(SocketAddr) -> Result<Solo, Failure>,
 ) -> Result<(), Failure> {
     let mut last = Failure::new("there is no address to go to");
     for &address in addresses {
-        match errand(|| client(address)) {
+        match errand(room, || client(address)) {
             Err(failure) if failure.elsewhere => last = failure,
             done => return done,
         }
@@ -263,10 +293,17 @@ pub(super) fn at_first_of(
 }
 
 /// Runs one client to its end. Signals are caught before it is made: from then on it cleans up behind itself.
-fn errand(client: impl FnOnce() -> Result<Solo, Failure>) -> Result<(), Failure> {
-    let mut event_loop = event_loop(1, Errand::default())?;
+fn errand(room: usize, client: impl FnOnce() -> Result<Solo, Failure>) -> Result<(), Failure> {
+    let mut event_loop = event_loop(room, Errand::default())?;
+    let client = client()?;
+    // Who has no socket gets no edge.
+    let first = if matches!(client, Solo::Leader(_)) {
+        Next::Again(Deadline::Never)
+    } else {
+        FIRST
+    };
     event_loop
-        .add(client()?, FIRST)
+        .add(client, first)
         .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
     run(&mut event_loop)?;
     let outcome = event_loop.shared.outcome.take();

@@ -76,7 +76,7 @@ impl Site {
             Kind::Other => {
                 return Err(io::Error::new(
                     io::ErrorKind::InvalidInput,
-                    "neither a directory nor a regular file",
+                    "neither a directory nor a regular file (name one of these)",
                 ));
             }
         };

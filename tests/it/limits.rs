@@ -143,10 +143,12 @@ fn a_reader_that_stops_is_given_up() {
     client.ask("GET", "/large.bin", "");
     assert_eq!(client.reply_head().status, 200);
     idler.says(&["--stall-timeout"]);
+    // Nothing that it did not take is left with the kernel, which would keep it for minutes.
     let rest = client.read_to_end();
     assert!(
-        matches!(rest, Err(Trouble::Reset)) || rest.is_ok_and(|b| b.len() < 64 << 20),
-        "the reply was not cut off"
+        matches!(rest, Err(Trouble::Reset)),
+        "{:?}",
+        rest.map(|b| b.len())
     );
     idler.stop();
 }

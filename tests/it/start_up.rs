@@ -317,6 +317,144 @@ fn an_access_log_that_cannot_be_opened_is_an_error() {
     fails(&outcome, FAILURE, &[&path.to_string_lossy()]);
 }
 
+/// What was attempted, what was wrong, and what to try.
+#[test]
+fn every_failure_says_what_why_and_what_to_try() {
+    let site = Site::with(&[
+        ("redirects", b"/a /b\n"),
+        ("users", b"anna:plain\n"),
+        ("root/a", b"a"),
+    ]);
+    site.fifo("fifo");
+    let at = |name: &str| site.path().join(name).to_string_lossy().into_owned();
+    let folder = at("root");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("some port is free");
+    let port = taken.local_addr().expect("bound").port();
+    let long = format!("unix:{}", "x".repeat(108));
+    let cases: &[(&[&str], i32, &[&str])] = &[
+        (
+            &[&at("missing")],
+            FAILURE,
+            &["cannot serve", "no such file", "name a directory"],
+        ),
+        (
+            &[&at("fifo")],
+            FAILURE,
+            &["cannot serve", "neither a directory", "name one"],
+        ),
+        (
+            &["--allow", "10.0.0.0/40"],
+            USAGE,
+            &["--allow", "10.0.0.0/40", "such as 192.168.0.0/16"],
+        ),
+        (
+            &["--redirects", &at("redirects")],
+            FAILURE,
+            &["cannot use", "line 1", "301"],
+        ),
+        (
+            &["--redirects", &at("missing")],
+            FAILURE,
+            &["cannot read", "no such file", "name a file"],
+        ),
+        (
+            &["--auth", &at("users")],
+            FAILURE,
+            &["cannot use", "line 1", "idler password"],
+        ),
+        (
+            &["--auth", &at("fifo")],
+            FAILURE,
+            &["cannot read", "not a regular file", "name a file"],
+        ),
+        (
+            &["--access-log", &at("no/log")],
+            FAILURE,
+            &["cannot open", "no such file", "create it"],
+        ),
+        (
+            &["--access-log", &folder],
+            FAILURE,
+            &["cannot open", "directory", "name a file in it"],
+        ),
+        (
+            &["--user", "nobody-here"],
+            FAILURE,
+            &["cannot run as", "no such user", "1000:1000"],
+        ),
+        (&["-b", &long], USAGE, &["--bind", "107 bytes", "shorter"]),
+        (
+            &["-b", &format!("unix:{}", at("users"))],
+            FAILURE,
+            &["cannot listen", "no socket", "remove it"],
+        ),
+        (
+            &["-b", &format!("unix:{}", at("no/s"))],
+            FAILURE,
+            &["cannot listen", "does not exist", "create it"],
+        ),
+        (
+            &["--host", &format!("a={}", at("no"))],
+            FAILURE,
+            &["cannot serve", "no such file", "name a"],
+        ),
+        (
+            &["-b", "127.0.0.1", "--with", &format!("message={port}")],
+            FAILURE,
+            &["--with", "cannot listen", "in use"],
+        ),
+        (
+            &["--with", &format!("transfer=0:{}", at("no"))],
+            FAILURE,
+            &["--with", "cannot open", "no such file", "name a file"],
+        ),
+    ];
+    for (args, code, words) in cases {
+        let idler = Idler::bare().args(&["-p", "0"]).env("RUST_LOG", "off");
+        let names_a_root = args.len() == 1;
+        let idler = if names_a_root {
+            idler
+        } else {
+            idler.arg(&folder)
+        };
+        let outcome = idler.args(args).run();
+        assert!(!outcome.stderr.contains("os error"), "{}", outcome.stderr);
+        fails(&outcome, *code, words);
+    }
+    let outcome = Idler::serve(&folder)
+        .env("RUST_LOG", "off")
+        .after("ulimit -n 5")
+        .run();
+    fails(
+        &outcome,
+        FAILURE,
+        &["cannot", "no descriptor is left", "ulimit -n"],
+    );
+}
+
+#[test]
+fn a_user_who_may_not_enter_the_root_is_told_at_the_start() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root can become somebody else");
+        return;
+    }
+    let site = Site::new();
+    let path = site.folder("closed");
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .expect("permissions can be taken");
+    let outcome = Idler::serve(&path).args(&["--user", "65534:65534"]).run();
+    fails(
+        &outcome,
+        FAILURE,
+        &[
+            "cannot serve",
+            "as user 65534:65534",
+            "permission denied",
+            "give that user",
+        ],
+    );
+}
+
 #[test]
 fn the_environment_sets_options_and_the_command_line_wins() {
     let site = Site::with(&[("start.html", b"start"), ("a.html", b"a"), (".b", b"b")]);

@@ -187,7 +187,7 @@ pub(super) const OPTIONS: &[Row] = &[
         value: Value::OneOf(&["auto", "always", "never"]),
         default: "auto",
         help: "Colours on standard error",
-        more: "auto: on a terminal, unless NO_COLOR is set.",
+        more: "auto: on a terminal, unless NO_COLOR is set; and everywhere if CLICOLOR_FORCE is.",
         ..GET
     },
 ];

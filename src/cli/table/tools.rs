@@ -20,7 +20,9 @@ pub(super) const VERBS: &[VerbRow] = &[
         summary: "Hold many idle or slow clients",
         about: &[
             "Opens many connections to any HTTP server, holds them as --mode says, and tells what became \
-             of them: how many were refused, how many closed and after how long.",
+             of them: how many were refused, how many closed and after how long. Exit code 0: all stayed.",
+            "A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), unless \
+             --i-own-this-target says that the other one is yours.",
         ],
         examples: &[
             (
@@ -30,6 +32,10 @@ pub(super) const VERBS: &[VerbRow] = &[
             (
                 "idler crowd --mode half-head --probe http://localhost:8080/ localhost 8080",
                 "slow heads, and what an honest client feels meanwhile",
+            ),
+            (
+                "idler crowd --mode slow-read --path /big.iso --drip 1s localhost 8080",
+                "readers of 16 bytes a second",
             ),
         ],
     },
@@ -100,7 +106,7 @@ pub(super) const OPTIONS: &[Row] = &[
         short: Some('n'),
         value: Value::Text("N"),
         default: "1000",
-        help: "How many connections",
+        help: "How many connections; for churn, at most at once",
         ..CROWD
     },
     Row {
@@ -110,7 +116,7 @@ pub(super) const OPTIONS: &[Row] = &[
         default: "silent",
         help: "What each of them does",
         more: "silent: nothing. keep-alive: one request, then nothing. half-head: a head that never ends. \
-               slow-read: asks and hardly reads. churn: connects and leaves.",
+               slow-read: asks, and reads 16 bytes now and then. churn: connects and leaves, again and again.",
         ..CROWD
     },
     Row {
@@ -125,7 +131,7 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Duration,
         long: "duration",
         value: Value::Text("TIME"),
-        default: "60s",
+        default: "30s",
         help: "How long to hold them, once all are open",
         ..CROWD
     },
@@ -141,8 +147,9 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Path,
         long: "path",
         value: Value::Text("/PATH"),
-        default: "/",
         help: "What those ask for who ask",
+        more: "Else they ask for /; churn asks for nothing. For slow-read, name a file of some megabytes: what \
+               fits into the kernel's buffers is out of the server's hands at once.",
         ..CROWD
     },
     Row {
@@ -150,6 +157,13 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "probe",
         value: Value::Text("URL"),
         help: "Measure an honest client before and meanwhile",
+        ..CROWD
+    },
+    Row {
+        id: Id::OwnTarget,
+        long: "i-own-this-target",
+        help: "The target may be another machine, since it is yours",
+        more: "Has to be typed each time: no variable sets it.",
         ..CROWD
     },
     Row {

@@ -108,7 +108,7 @@ fn unix_address(given: &OsStr, rest: &[u8]) -> Result<BindAddress, String> {
     }
     if path.len() > limits::UNIX_PATH_BYTES_MAX {
         return refuse(&format!(
-            "the path of a socket has at most {} bytes",
+            "the path of a socket has at most {} bytes; give a shorter one",
             limits::UNIX_PATH_BYTES_MAX
         ));
     }

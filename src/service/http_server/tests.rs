@@ -11,15 +11,14 @@ mod stand;
 
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
 use self::stand::{Place, Stand};
 use super::*;
-use crate::limits::{DISK_PAUSE, SEND_RATE_MIN};
-use crate::reactor::{Side, Stage};
+use crate::limits::{DISK_PAUSE, PARTING_TIME, SEND_RATE_MIN};
+use crate::reactor::{Peer, Side, Stage};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -161,21 +160,22 @@ impl Transport for Scripted {
         Ok(())
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        None
+    fn peer(&self) -> Peer {
+        Peer::Gone
     }
 }
 
 impl Stand {
     /// Plays `script` to a peer that says `says`, and then silence until the connection is gone.
     ///
-    /// Silence must end it.
+    /// Silence must end it, for one reason.
     fn play(&mut self, says: &'static [u8], script: &[Letter]) -> Played {
         self.play_with(Scripted::new(says, script))
     }
 
     fn play_with(&mut self, peer: Scripted) -> Played {
         let script = peer.script.clone();
+        let ended_before = self.ended();
         let mut held = self.accept(peer);
         let mut played = Played::default();
         for drives in 0.. {
@@ -214,6 +214,8 @@ impl Stand {
             assert!(calls <= LENGTH + 2, "{script:?}: {calls} calls in a drive");
             played.states.push(held.connection.state.name());
         }
+        let ended = self.ended() - ended_before;
+        assert_eq!(ended, 1, "{script:?}: {ended} reasons for one end");
         let peer = held.connection.transport();
         played.used = peer.used;
         played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
@@ -357,7 +359,25 @@ fn row_8_more_bytes_do_not_extend_the_time_of_a_head() {
 fn row_9_the_idle_go_first() {
     let mut stand = Stand::new("row9");
     let played = stand.play(GET, &[Stop]);
-    assert_eq!(played.states, ["Closed"]);
+    assert_eq!(played.states.last(), Some(&"Closed"));
+    assert_eq!(stand.closed(Close::Shutdown), 1);
+}
+
+#[test]
+fn row_9_a_request_that_was_on_its_way_is_still_answered() {
+    let mut stand = Stand::new("row9b");
+    let played = stand.play(LAST, &[Stop, Many, Many]);
+    assert!(played.sent.starts_with("HTTP/1.1 200 "), "{}", played.sent);
+    assert!(played.sent.contains("\r\nConnection: close\r\n"));
+}
+
+#[test]
+fn row_9_who_was_quiet_for_longer_goes_at_once() {
+    let mut stand = Stand::new("row9c");
+    let mut held = stand.accept(Scripted::new(GET, &[]));
+    stand.now.tick = stand.now.tick.after(PARTING_TIME);
+    held.stage = Stage::Stopping;
+    stand.drive(&mut held, &"a stop");
     assert_eq!(stand.closed(Close::Shutdown), 1);
 }
 
@@ -476,7 +496,7 @@ fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
     stand.play(NO_HOST, &[Many, Many, Many, Few]);
     let linger = stand.house.http.patience.linger;
     assert_eq!(stand.now.tick, begun.after(linger));
-    assert_eq!(stand.closed(Close::Done), 1);
+    assert_eq!(stand.closed(Close::LingerTimeout), 1);
 }
 
 #[test]
@@ -523,4 +543,20 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert!(played.states.contains(&"Lingering") && played.hung_up);
     assert_eq!(stand.closed(Close::Malformed), 1);
+}
+
+#[test]
+fn a_directory_that_goes_while_it_is_listed_costs_the_connection() {
+    let mut stand = Stand::new("listing");
+    let mut held = stand.accept(Scripted::new(LIST, &[Many, Block, Many, Many]));
+    held.ready.set(Side::Either);
+    while held.place != Place::Parked(Side::Write) {
+        stand.drive(&mut held, &"until the head is to be sent");
+    }
+    stand.remove("d");
+    held.ready.set(Side::Either);
+    while held.place != Place::Left {
+        stand.drive(&mut held, &"until it is known that the directory is gone");
+    }
+    assert_eq!(stand.closed(Close::Listing), 1);
 }

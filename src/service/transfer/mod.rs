@@ -23,6 +23,7 @@ use crate::protocol::transfer::{Encoder, Piece, encode_base64};
 use crate::reactor::{Context, Handler, Next, Stream};
 
 use super::companion::{Farewell, Host, Notices as _, Offer, Peer, Sent, send};
+use super::serve::words_of;
 use super::solo;
 
 /// Runs `idler transfer-server`, and returns its exit code.
@@ -78,7 +79,12 @@ fn open(path: &Path) -> Result<Offered, String> {
         | rustix::fs::OFlags::CLOEXEC;
     let file = rustix::fs::open(path, flags, rustix::fs::Mode::empty())
         .map(File::from)
-        .map_err(|e| format!("cannot open {shown}: {}", std::io::Error::from(e)))?;
+        .map_err(|e| {
+            format!(
+                "cannot open {shown}: {} (name a file that can be read)",
+                words_of(&e.into())
+            )
+        })?;
     let is_file = file.metadata().is_ok_and(|m| m.is_file());
     if !is_file {
         return Err(format!("cannot offer {shown}: it is not a regular file"));

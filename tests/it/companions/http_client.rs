@@ -439,7 +439,10 @@ fn each_failure_has_its_own_words() {
     let outcome = run(&["get", "http://no-such-host.invalid/"]);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(
-        outcome.stderr.starts_with("idler: cannot resolve"),
+        outcome
+            .stderr
+            .starts_with("idler: cannot resolve no-such-host.invalid: ")
+            && outcome.stderr.ends_with("Try its address instead\n"),
         "{}",
         outcome.stderr
     );

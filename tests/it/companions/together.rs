@@ -1,14 +1,14 @@
 //! All at once: HTTP and the companions in one process, on one thread, beside a crowd.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
 
 use super::run;
 use crate::support::idler::free_port;
 use crate::support::proc::descriptor_limit;
-use crate::support::{Client, Idler, Running, Site, fixture_site, wait_until};
+use crate::support::{Idler, Running, Site, fixture_site, wait_until};
 
 /// HTTP, daytime, ping, transfer and message on one loop.
 struct House {
@@ -118,81 +118,7 @@ fn a_companions_port_in_use_is_an_error_at_the_start() {
     );
 }
 
-const CROWD: &str = "IDLER_TESTS_CROWD";
 const CROWD_SIZE: u64 = 10_000;
-
-/// A crowd of idle clients in a process of its own, since each of them is a descriptor.
-struct Crowd {
-    child: Child,
-    /// Kept, or what the process says at its end would fail.
-    out: BufReader<ChildStdout>,
-}
-
-impl Crowd {
-    fn hold(address: SocketAddr, size: u64) -> Self {
-        let me = std::env::current_exe().expect("a test is a program");
-        let mut child = Command::new(me)
-            .args([
-                "--exact",
-                "companions::together::a_crowd",
-                "--ignored",
-                "--nocapture",
-            ])
-            .env(CROWD, format!("{address} {size}"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a test can be run");
-        let mut out = BufReader::new(child.stdout.take().expect("it is piped"));
-        let mut line = String::new();
-        while !line.contains("held") {
-            line.clear();
-            let n = out.read_line(&mut line).expect("it is text");
-            assert!(n > 0, "the crowd did not come together");
-        }
-        Self { child, out }
-    }
-
-    /// Lets them go, if they were served to the end.
-    fn release(mut self) {
-        drop(self.child.stdin.take());
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).expect("it is text");
-        let status = self.child.wait().expect("a child can be waited for");
-        assert!(status.success(), "{rest}");
-    }
-}
-
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[test]
-#[ignore = "is started by the test below, in a process of its own"]
-fn a_crowd() {
-    let Ok(asked) = std::env::var(CROWD) else {
-        return;
-    };
-    let (address, size) = asked.split_once(' ').expect("an address and a number");
-    let address: SocketAddr = address.parse().expect("an address");
-    let size: usize = size.parse().expect("a number");
-    let mut crowd: Vec<Client> = (0..size).map(|_| Client::connect(address)).collect();
-    // Each has been served once, and stays.
-    for client in crowd.iter_mut().step_by(100) {
-        assert_eq!(client.get("/hello.txt").status, 200);
-    }
-    println!("held");
-    let mut rest = Vec::new();
-    std::io::stdin()
-        .read_to_end(&mut rest)
-        .expect("until it is over");
-    for client in crowd.iter_mut().step_by(1000) {
-        assert_eq!(client.get("/hello.txt").status, 200, "alive to the end");
-    }
-}
 
 #[test]
 fn all_at_once_beside_ten_thousand_idle_clients() {
@@ -203,7 +129,19 @@ fn all_at_once_beside_ten_thousand_idle_clients() {
     let site = Site::with(&[("file", &[7; 100_000])]);
     let house = house(&site.path().join("file"));
     let before = house.idler.proc().descriptors();
-    let crowd = Crowd::hold(house.idler.address(), size);
+    let port = house.idler.address().port().to_string();
+    let count = size.to_string();
+    let mut crowd = Idler::verb("crowd")
+        .args(&["127.0.0.1", &port, "-n", &count, "--rate", "10000"])
+        .args(&[
+            "--mode",
+            "keep-alive",
+            "--path",
+            "/hello.txt",
+            "--duration",
+            "600s",
+        ])
+        .spawn();
     let all = before + usize::try_from(size).expect("it fits");
     wait_until("all to be accepted", Duration::from_secs(60), || {
         (house.idler.proc().descriptors() >= all).then_some(())
@@ -231,6 +169,7 @@ fn all_at_once_beside_ten_thousand_idle_clients() {
         house.idler.proc().descriptors() >= all,
         "the crowd is still there"
     );
-    crowd.release();
+    crowd.signal(Signal::INT);
+    assert_eq!(crowd.exit_code(), Some(0), "{}", crowd.stdout());
     house.idler.stop();
 }

@@ -9,6 +9,7 @@ pub(crate) mod cases;
 pub(crate) mod conversation;
 pub(crate) mod http;
 pub(crate) mod idler;
+pub(crate) mod load;
 pub(crate) mod proc;
 pub(crate) mod program;
 pub(crate) mod reply;
