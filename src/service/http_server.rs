@@ -37,6 +37,8 @@ pub struct Note {
     moved: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
+    /// Why the connection ends after it has been counted.
+    counted: bool,
 }
 
 impl Note {
@@ -47,6 +49,7 @@ impl Note {
             since: now,
             moved: 0,
             clean,
+            counted: false,
         }
     }
 }

@@ -122,7 +122,7 @@ impl<T: Transport> HttpConnection<T> {
                 )
             }
             Hearing::Head(head) => self.answer(head, cx),
-            Hearing::Refuse(refusal) => self.refuse(refusal, cx),
+            Hearing::Refuse(refusal) => self.refuse(refusal, false, cx),
             Hearing::Broken(_) => {
                 debug!(
                     "{} the body of a request is malformed or too long",
@@ -130,10 +130,11 @@ impl<T: Transport> HttpConnection<T> {
                 );
                 cx.shared.counters.close(Close::Malformed);
                 // Its answer is already out: a reset must not overtake it.
-                match self.stream.shut_down_write() {
-                    Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                    Err(e) => close_failed(cx, &e),
-                }
+                let linger = Linger::new(LINGER_BYTES_MAX).explained(true);
+                Step::go(match self.stream.shut_down_write() {
+                    Ok(()) => State::Lingering(linger),
+                    Err(_) => State::Closed,
+                })
             }
         }
     }
@@ -192,8 +193,8 @@ impl<T: Transport> HttpConnection<T> {
         begin(reply, rest, Note { clean, ..note })
     }
 
-    /// Row 2, and whatever else is found before a head is whole.
-    fn refuse(&mut self, refusal: Refusal, cx: &mut Context<'_, Service>) -> Step {
+    /// Row 2, and whatever else is found before a head is whole. `counted`: why the connection ends.
+    fn refuse(&mut self, refusal: Refusal, counted: bool, cx: &mut Context<'_, Service>) -> Step {
         debug!(
             "{} refused: {} ({})",
             cx.link.key, refusal.why, refusal.status.0
@@ -205,7 +206,8 @@ impl<T: Transport> HttpConnection<T> {
             .access
             .is_on()
             .then(|| Record::of_refusal(self.peer(), b"", reply.status, &cx.now));
-        begin(reply, None, Note::new(record, cx.now.tick, false))
+        let note = Note::new(record, cx.now.tick, false);
+        begin(reply, None, Note { counted, ..note })
     }
 
     /// Row 8.
@@ -223,7 +225,7 @@ impl<T: Transport> HttpConnection<T> {
             cx.link.key,
             reading.kept()
         );
-        self.refuse(HEAD_TOO_SLOW, cx)
+        self.refuse(HEAD_TOO_SLOW, true, cx)
     }
 }
 

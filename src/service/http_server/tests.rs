@@ -322,6 +322,8 @@ fn row_8_a_head_that_does_not_come_in_time() {
     assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
     assert!(played.sent.starts_with("HTTP/1.1 408 "), "{}", played.sent);
     assert!(played.sent.contains("\r\nConnection: close\r\n") && played.hung_up);
+    assert_eq!(stand.closed(Close::HeadTimeout), 1);
+    assert_eq!(stand.closed(Close::Done), 0, "it is counted once");
 }
 
 #[test]
@@ -476,4 +478,5 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert!(played.states.contains(&"Lingering") && played.hung_up);
     assert_eq!(stand.closed(Close::Malformed), 1);
+    assert_eq!(stand.closed(Close::Done), 0, "it is counted once");
 }

@@ -8,6 +8,8 @@ use std::mem::take;
 use std::rc::Rc;
 use std::time::Duration;
 
+use log::debug;
+
 use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
@@ -109,7 +111,10 @@ impl<T: Transport> HttpConnection<T> {
                 close(cx, Close::Done, "the client asked to close")
             }
             After::Close => match self.stream.shut_down_write() {
-                Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
+                Ok(()) => {
+                    let linger = Linger::new(LINGER_BYTES_MAX).explained(note.counted);
+                    Step::go(State::Lingering(linger))
+                }
                 Err(e) => close_failed(cx, &e),
             },
         }
@@ -123,10 +128,10 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         if take(&mut cx.expired) && !changed {
-            return close(cx, Close::Done, "the client did not hang up");
+            return part(linger, Close::Done, &"the client did not hang up", cx);
         }
         match self.stream.read(&mut cx.link, cx.scratch) {
-            Attempt::Done(0) => close(cx, Close::Done, "both sides hung up"),
+            Attempt::Done(0) => part(linger, Close::Done, &"both sides hung up", cx),
             Attempt::Done(n) => match linger.throw_away(n) {
                 // Not `go`: the time of lingering is not extended by what comes.
                 Some(linger) if changed => Step::go(State::Lingering(linger)),
@@ -137,7 +142,12 @@ impl<T: Transport> HttpConnection<T> {
                     State::Lingering(linger),
                     Next::Park(Side::Read, Deadline::Keep),
                 ),
-                None => close(cx, Close::Done, "the client sent on after the last reply"),
+                None => part(
+                    linger,
+                    Close::Done,
+                    &"the client sent on after the last reply",
+                    cx,
+                ),
             },
             Attempt::Blocked => {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
@@ -147,9 +157,23 @@ impl<T: Transport> HttpConnection<T> {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
                 Step::stop(State::Lingering(linger), Next::Again(deadline))
             }
-            Attempt::Failed(e) => close_failed(cx, &e),
+            Attempt::Failed(e) => part(linger, Close::Error, &e, cx),
         }
     }
+}
+
+/// The end of lingering: a count, unless why the connection ends has been counted.
+fn part(
+    linger: Linger,
+    why: Close,
+    words: &dyn std::fmt::Display,
+    cx: &mut Context<'_, Service>,
+) -> Step {
+    debug!("{} closed: {words}", cx.link.key);
+    if !linger.is_explained() {
+        cx.shared.counters.close(why);
+    }
+    Step::go(State::Closed)
 }
 
 fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
