@@ -54,6 +54,10 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Errors of accept in a row, none of them for want of a resource, after which a listener sleeps for [`ACCEPT_PAUSE`]:
+/// connections may be gone before they are accepted, but not all of them for ever.
+pub const ACCEPT_FAILURES_MAX: usize = 8;
+
 /// Ports tried when any free one will do and several addresses must share it: the one that is free on the
 /// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
 pub const PORT_ATTEMPTS_MAX: usize = 32;
@@ -137,6 +141,9 @@ pub const CACHE_DESCRIPTORS_MAX: usize = 32;
 /// A file modified this recently is not kept and gets a weak validator: it could change twice within
 /// one timestamp of its file system.
 pub const RACY_WINDOW: Duration = Duration::from_secs(2);
+
+/// How often a small file is read again that changed while it was read, before it is sent from its descriptor.
+pub const TORN_READS_MAX: usize = 3;
 
 /// How often `openat2` is tried again when a rename races with it (EAGAIN, see openat2(2)).
 pub const OPEN_RETRIES_MAX: usize = 8;

@@ -188,4 +188,4 @@ fn close_failed(cx: &mut Context<'_, Service>, error: &std::io::Error) -> Step {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::service) mod tests;

@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW};
+use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
 use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
 use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
@@ -63,9 +63,6 @@ pub struct Representation {
     /// What it was when it was opened; `None` if it comes from the cache.
     identity: Option<Identity>,
 }
-
-/// How often a file is read again that changed while it was read.
-const TORN_READS_MAX: usize = 3;
 
 impl Facts {
     /// What is said of a file with this identity, sent in this form for the one at this path within the site.

@@ -20,6 +20,7 @@ use crate::process::notify::Notify;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
+use crate::reactor::clock::Rarely;
 use crate::reactor::event_loop::EventLoop;
 use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
@@ -160,7 +161,7 @@ fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
         .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
     event_loop.shared.access.finish();
     logger::finish();
-    Ok(if event_loop.shared.cut_short {
+    Ok(if event_loop.shared.failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -316,6 +317,7 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         boundary_count: 0,
         listings: Listings::default(),
         dates: Dates::default(),
+        warnings: Rarely::default(),
         story: Story::default(),
     })
 }

@@ -7,7 +7,7 @@
 )]
 
 mod conversations;
-mod stand;
+pub(in crate::service) mod stand;
 
 use std::io;
 use std::net::SocketAddr;
