@@ -7,7 +7,6 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 use std::time::SystemTime;
 
@@ -17,7 +16,7 @@ use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
 use crate::protocol::http::status::Status;
 use crate::site::cache::Kept;
-use crate::site::open::{Identity, Moment, Opened, look_at};
+use crate::site::open::{Identity, Moment, Opened, look_at, read};
 
 use super::dates::unix_seconds;
 use super::policy::Policy;
@@ -199,7 +198,7 @@ impl Representation {
             facts.head_len = whole.len();
             let size = usize::try_from(identity.size).unwrap_or_default();
             whole.resize(facts.head_len + size, 0);
-            let read = match file.read_exact_at(&mut whole[facts.head_len..], 0) {
+            let read = match read(&file, &mut whole[facts.head_len..]) {
                 Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
                 other => other.is_ok(),
             };
