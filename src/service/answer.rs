@@ -275,7 +275,11 @@ impl Http {
         if negotiated {
             reply.head.field("Vary", b"Accept");
         }
-        reply.self_made(&self.policy.extra_lines);
+        let mut inner = path.as_bytes().to_vec();
+        if !inner.is_empty() {
+            inner.push(b'/');
+        }
+        reply.self_made(&self.policy.made_lines(&inner));
         if chunked {
             reply.head.field("Transfer-Encoding", b"chunked");
         }

@@ -7,6 +7,7 @@
 )]
 
 mod conversations;
+mod faults;
 pub(in crate::service) mod stand;
 
 use std::io;
@@ -33,15 +34,19 @@ enum Letter {
     End,
     /// The connection is broken.
     Reset,
+    /// The call fails with this; what comes behind it does not.
+    Fail(Errno),
     /// Nothing happens until the deadline.
     Deadline,
     /// The server is told to stop.
     Stop,
 }
 
-use Letter::{Block, Deadline as Late, End, Few, Many, Reset, Stop};
+use Letter::{Block, Deadline as Late, End, Fail, Few, Many, Reset, Stop};
 
-const ALPHABET: [Letter; 7] = [Few, Many, Block, End, Reset, Late, Stop];
+const INTERRUPT: Letter = Fail(Errno::INTR);
+
+const ALPHABET: [Letter; 8] = [Few, Many, Block, End, Reset, Late, Stop, INTERRUPT];
 
 /// The longest script of which all are played.
 const LENGTH: usize = 6;
@@ -60,6 +65,8 @@ struct Scripted {
     broken: bool,
     sent: Vec<u8>,
     hung_up: bool,
+    /// What hanging up meets.
+    farewell: Option<Errno>,
     calls: usize,
 }
 
@@ -74,6 +81,7 @@ impl Scripted {
             broken: false,
             sent: Vec::new(),
             hung_up: false,
+            farewell: None,
             calls: 0,
         }
     }
@@ -98,6 +106,7 @@ impl Scripted {
                         self.broken = true;
                         Err(Errno::CONNRESET.into())
                     }
+                    Fail(errno) => Err(errno.into()),
                     Few | Many | End | Late | Stop => Ok(letter),
                 }
             }
@@ -113,7 +122,7 @@ impl Transport for Scripted {
         let n = match self.answer()? {
             Few => 3,
             Many => MANY,
-            End | Block | Reset | Late | Stop => {
+            End | Block | Reset | Fail(_) | Late | Stop => {
                 self.ended = true;
                 return Ok(0);
             }
@@ -137,13 +146,13 @@ impl Transport for Scripted {
         match self.answer()? {
             Few => Ok(count.min(3)),
             End => Ok(0),
-            Many | Block | Reset | Late | Stop => Ok(count),
+            Many | Block | Reset | Fail(_) | Late | Stop => Ok(count),
         }
     }
 
     fn shut_down_write(&mut self) -> io::Result<()> {
         self.hung_up = true;
-        Ok(())
+        self.farewell.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     fn peer(&self) -> Option<SocketAddr> {
@@ -172,7 +181,7 @@ impl Stand {
                     peer.used += 1;
                     self.pass(&mut held);
                 }
-                (Place::Parked(_), Some(Few | Many | Block | End | Reset)) => {
+                (Place::Parked(_), Some(Few | Many | Block | End | Reset | Fail(_))) => {
                     held.ready.set(Side::Either);
                 }
                 (Place::Parked(side), None) if ended && side != Side::Write => {
@@ -190,7 +199,8 @@ impl Stand {
             let calls = held.connection.transport().calls;
             self.drive(&mut held, &script);
             let calls = held.connection.transport().calls - calls;
-            assert!(calls <= LENGTH + 2, "{script:?}: {calls} calls in a drive");
+            let most = script.len().max(LENGTH) + 2;
+            assert!(calls <= most, "{script:?}: {calls} calls in a drive");
             played.states.push(held.connection.state.name());
         }
         let peer = held.connection.transport();

@@ -8,7 +8,7 @@ use std::mem::take;
 use std::rc::Rc;
 use std::time::Duration;
 
-use log::debug;
+use log::{debug, warn};
 
 use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN};
 use crate::protocol::http::server::{After, Linger, Output, State};
@@ -47,7 +47,14 @@ impl<T: Transport> HttpConnection<T> {
                     Ok(false) => {
                         Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
                     }
-                    Err(e) => close_failed(cx, &e),
+                    Err(e) => {
+                        if cx.shared.http.warnings.is_due(&cx.now) {
+                            warn!("{} a directory cannot be listed: {e}", cx.link.key);
+                        }
+                        let sent = out.body_sent();
+                        cx.shared.log_line(&mut out.note.record, cx.now, sent);
+                        close_failed(cx, &e)
+                    }
                 };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
