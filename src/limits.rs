@@ -47,6 +47,11 @@ pub const SLOTS_MAX: usize = 1_048_576;
 /// the reserve for refusing, files being opened, and the cache's own descriptors.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
+/// Descriptors that idler itself has open at the least: standard streams, epoll, four signals of two each, root, log, two
+/// listeners with their reserve, and two for a file that is being opened. Counted under a limit too small for
+/// [`DESCRIPTORS_RESERVED`].
+pub const DESCRIPTORS_OWN: usize = 20;
+
 /// Length of the queue of connections that wait to be accepted. The kernel cuts it to
 /// `net.core.somaxconn` (4,096 since Linux 5.4).
 pub const LISTEN_BACKLOG: i32 = 4096;
