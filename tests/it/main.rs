@@ -9,6 +9,7 @@
     reason = "a test may stop at the first surprise"
 )]
 mod architecture;
+mod bad_days;
 mod clients;
 mod companions;
 mod confinement;
