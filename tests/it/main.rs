@@ -24,6 +24,7 @@ mod policies;
 mod precompress;
 mod readme;
 mod real_use;
+mod slow_clients;
 mod start_up;
 mod stop;
 mod support;
