@@ -103,9 +103,14 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a reply may make no progress at all before its reader is given up.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The least rate of a reply, in bytes per second, averaged over each [`STALL_TIMEOUT`]. A reader of a
+/// The least rate of a reply, in bytes per second, averaged over a [`STALL_TIMEOUT`] or less. What counts is what the reader
+/// has acknowledged; its own system does so in steps (a few KiB on most networks, 64 KiB on loopback). A reader of a
 /// byte a second would otherwise hold a connection for ever; the slowest modem is 50 times faster.
 pub const SEND_RATE_MIN: u64 = 100;
+
+/// How often in a [`STALL_TIMEOUT`] a reader that takes nothing is looked at: the kernel says by no edge that a slow one has
+/// taken a little. Whoever stalls is cut off within this part of the time after it.
+pub const STALL_LOOKS: u32 = 4;
 
 /// How long a connection lingers after its last reply for the peer to hang up, so that the reply is not
 /// lost to a reset (RFC 9112 §9.6).

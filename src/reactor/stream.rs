@@ -13,6 +13,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 
 use crate::limits::SENDFILE_BYTES_MAX;
 
+use super::acknowledged::unacknowledged;
 use super::readiness::{Attempt, Link, Side};
 
 /// The system calls of a stream. The kernel's are implemented for [`TcpStream`]; tests script their own.
@@ -43,6 +44,9 @@ pub trait Transport {
 
     /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
     fn peer(&self) -> Option<SocketAddr>;
+
+    /// Bytes that were sent and that the peer has not acknowledged, if the kernel says so.
+    fn unacknowledged(&self) -> Option<u32>;
 }
 
 impl Transport for TcpStream {
@@ -71,6 +75,10 @@ impl Transport for TcpStream {
 
     fn peer(&self) -> Option<SocketAddr> {
         self.peer_addr().ok()
+    }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        unacknowledged(self.local_addr().ok()?, self.peer_addr().ok()?)
     }
 }
 

@@ -32,9 +32,10 @@ pub struct Note {
     record: Option<Box<Record>>,
     /// What makes the body, if it is a listing.
     pub(super) listing: Option<Box<ListingBody>>,
-    /// Since when bytes are counted for the least rate, and how many there were.
+    /// Since when bytes are counted for the least rate, how many went out, and how many of those before had not arrived then.
     since: Tick,
     moved: u64,
+    queued: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
     /// Why the connection ends after it has been counted.
@@ -48,6 +49,7 @@ impl Note {
             listing: None,
             since: now,
             moved: 0,
+            queued: 0,
             clean,
             counted: false,
         }

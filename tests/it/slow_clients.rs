@@ -273,3 +273,45 @@ fn a_storm_of_those_who_connect_and_leave() {
     assert!(grown < 1 << 20, "{grown} bytes");
     idler.stop();
 }
+
+/// A connection whose peer cannot hold much that was not read, so that reading shows soon.
+fn narrow(idler: &Running) -> Client {
+    let address = idler.address();
+    let socket = rustix::net::socket(
+        rustix::net::AddressFamily::INET,
+        rustix::net::SocketType::STREAM,
+        None,
+    )
+    .expect("a socket");
+    rustix::net::sockopt::set_socket_recv_buffer_size(&socket, 8192).expect("a socket option");
+    rustix::net::connect(&socket, &address).expect("it listens");
+    Client::over(TcpStream::from(socket))
+}
+
+/// The socket of a slow reader has no room for a while, since what is sent is sent in large pieces; what the reader has
+/// acknowledged shows that it is there.
+#[test]
+fn a_slow_reader_is_told_from_one_that_has_stalled() {
+    let site = site();
+    let idler = Idler::serve(site.path())
+        .args(&["--stall-timeout", "3s"])
+        .start();
+    let (mut slow, mut stalled) = (narrow(&idler), narrow(&idler));
+    for client in [&mut slow, &mut stalled] {
+        client.ask("GET", "/large.bin", "");
+        assert_eq!(client.reply_head().status, 200);
+    }
+    let (begin, mut read) = (Instant::now(), 0);
+    while begin.elapsed() < Duration::from_secs(10) {
+        // 8,000 bytes a second.
+        let due = u64::try_from(begin.elapsed().as_millis() * 8).expect("it fits");
+        slow.skip(due - read).expect("it is not given up");
+        read = due;
+        let _ = stalled.skip(1);
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    // One of the two: the one that took a few bytes.
+    assert_eq!(said(&idler, "--stall-timeout"), 1);
+    slow.skip(64 << 10).expect("it goes on");
+    idler.stop();
+}

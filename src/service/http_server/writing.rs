@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use log::{debug, warn};
 
-use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN};
+use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -81,7 +81,9 @@ impl<T: Transport> HttpConnection<T> {
                 }
             }
             Attempt::Blocked => {
-                if late || is_too_slow(&mut out.note, cx.now.tick, stall) {
+                if (late || cx.now.tick.since(out.note.since) >= stall)
+                    && is_too_slow(&mut out.note, self.stream.get(), cx.now.tick, stall)
+                {
                     let sent = out.body_sent();
                     cx.shared.log_line(&mut out.note.record, cx.now, sent);
                     return close(
@@ -90,9 +92,10 @@ impl<T: Transport> HttpConnection<T> {
                         "the reader is slower than --stall-timeout allows",
                     );
                 }
+                let look = stall / STALL_LOOKS;
                 Step::stop(
                     writing(out),
-                    Next::Park(Side::Write, since_change(changed, cx, stall)),
+                    Next::Park(Side::Write, since_change(changed || late, cx, look)),
                 )
             }
             Attempt::Spent => {
@@ -191,14 +194,25 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
     }
 }
 
-/// The least rate, averaged over at least one stall time.
-pub(super) fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
+/// Whether a reader has taken less than the least rate for at least one stall time. Looked at more often, so that what it took
+/// is noticed: what it has acknowledged, or as far as that cannot be asked, what its socket had room for.
+pub(super) fn is_too_slow(
+    note: &mut Note,
+    reader: &impl Transport,
+    now: Tick,
+    stall: Duration,
+) -> bool {
     let elapsed = now.since(note.since);
-    if elapsed < stall {
+    let queued = reader.unacknowledged().map_or(note.queued, |n| n.into());
+    // What waits of replies before this one was not counted yet.
+    note.queued = note.queued.max(queued.saturating_sub(note.moved));
+    let taken = note.moved + note.queued - queued;
+    let least = elapsed.as_millis() * u128::from(SEND_RATE_MIN) / 1000;
+    if taken > 0 && u128::from(taken) >= least {
+        note.since = now;
+        note.moved = 0;
+        note.queued = queued;
         return false;
     }
-    let enough = note.moved >= elapsed.as_secs().saturating_mul(SEND_RATE_MIN);
-    note.since = now;
-    note.moved = 0;
-    !enough
+    elapsed >= stall
 }

@@ -143,6 +143,10 @@ impl Transport for Wire {
     fn peer(&self) -> Option<SocketAddr> {
         None
     }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The client's end of a wire, and the loop at the server's.
