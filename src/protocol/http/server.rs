@@ -18,7 +18,7 @@ mod transitions;
 use super::request::Refusal;
 use super::status::Status;
 
-pub use reading::{Head, Hearing, Reading};
+pub use reading::{Head, Hearing, Introduction, Reading};
 pub use sending::{After, Body, Bytes, FileSpan, Output, Parts, Sending};
 pub use transitions::{TRANSITIONS, Transition};
 
@@ -62,8 +62,6 @@ impl<F, N> State<F, N> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Linger {
     left: u32,
-    /// Why the connection ends is known already: how its lingering ends says nothing new.
-    explained: bool,
 }
 
 impl Linger {
@@ -71,26 +69,14 @@ impl Linger {
     pub fn new(bytes_max: u64) -> Self {
         Self {
             left: u32::try_from(bytes_max).unwrap_or(u32::MAX),
-            explained: false,
         }
-    }
-
-    /// The same, for a connection that is closed for a reason that has been noted, and is noted once.
-    #[must_use]
-    pub fn explained(self, explained: bool) -> Self {
-        Self { explained, ..self }
-    }
-
-    /// See [`explained`](Self::explained).
-    pub fn is_explained(self) -> bool {
-        self.explained
     }
 
     /// Throws `n` bytes away; `None` when it has been enough.
     #[must_use]
     pub fn throw_away(self, n: usize) -> Option<Self> {
         let left = self.left.checked_sub(u32::try_from(n).ok()?)?;
-        Some(Self { left, ..self })
+        Some(Self { left })
     }
 }
 

@@ -69,7 +69,7 @@ impl Played {
             socket,
         };
         Self {
-            door: Door::new(Listener::over(scripted), 0, true),
+            door: Door::new(Listener::over(scripted), 0),
             ready: Readiness::NONE,
             no_room: false,
             newcomers: 0,

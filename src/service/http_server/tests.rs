@@ -12,7 +12,6 @@ pub(in crate::service) mod stand;
 
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -20,7 +19,7 @@ use rustix::io::Errno;
 use self::stand::{Place, Stand};
 use super::*;
 use crate::limits::SEND_RATE_MIN;
-use crate::reactor::{Side, Stage, Tick};
+use crate::reactor::{Peer, Side, Stage, Tick};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -159,8 +158,8 @@ impl Transport for Scripted {
         self.farewell.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        None
+    fn peer(&self) -> Peer {
+        Peer::Gone
     }
 
     fn unacknowledged(&self) -> Option<u32> {
@@ -171,8 +170,9 @@ impl Transport for Scripted {
 impl Stand {
     /// Plays `script` to a peer that says `says`, and then silence until the connection is gone.
     ///
-    /// Silence must end it.
+    /// Silence must end it, for one reason.
     fn play(&mut self, says: &'static [u8], script: &[Letter]) -> Played {
+        let ended_before = self.ended();
         let mut held = self.accept(Scripted::new(says, script));
         let mut played = Played::default();
         for drives in 0.. {
@@ -211,6 +211,8 @@ impl Stand {
             assert!(calls <= most, "{script:?}: {calls} calls in a drive");
             played.states.push(held.connection.state.name());
         }
+        let ended = self.ended() - ended_before;
+        assert_eq!(ended, 1, "{script:?}: {ended} reasons for one end");
         let peer = held.connection.transport();
         played.used = peer.used;
         played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
@@ -341,7 +343,11 @@ fn row_8_a_head_that_does_not_come_in_time() {
     assert!(played.sent.starts_with("HTTP/1.1 408 "), "{}", played.sent);
     assert!(played.sent.contains("\r\nConnection: close\r\n") && played.hung_up);
     assert_eq!(stand.closed(Close::HeadTimeout), 1);
-    assert_eq!(stand.closed(Close::Done), 0, "it is counted once");
+    assert_eq!(
+        stand.closed(Close::LingerTimeout) + stand.closed(Close::Done),
+        0,
+        "it is counted once"
+    );
 }
 
 #[test]
@@ -482,7 +488,7 @@ fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
     stand.play(NO_HOST, &[Many, Many, Many, Few]);
     let linger = stand.house.http.patience.linger;
     assert_eq!(stand.now.tick, begun.after(linger));
-    assert_eq!(stand.closed(Close::Done), 1);
+    assert_eq!(stand.closed(Close::LingerTimeout), 1);
 }
 
 #[test]
@@ -529,5 +535,25 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert!(played.states.contains(&"Lingering") && played.hung_up);
     assert_eq!(stand.closed(Close::Malformed), 1);
-    assert_eq!(stand.closed(Close::Done), 0, "it is counted once");
+    assert_eq!(
+        stand.closed(Close::LingerTimeout) + stand.closed(Close::Done),
+        0,
+        "it is counted once"
+    );
+}
+
+#[test]
+fn a_directory_that_goes_while_it_is_listed_costs_the_connection() {
+    let mut stand = Stand::new("listing");
+    let mut held = stand.accept(Scripted::new(LIST, &[Many, Block, Many, Many]));
+    held.ready.set(Side::Either);
+    while held.place != Place::Parked(Side::Write) {
+        stand.drive(&mut held, &"until the head is to be sent");
+    }
+    stand.remove("d");
+    held.ready.set(Side::Either);
+    while held.place != Place::Left {
+        stand.drive(&mut held, &"until it is known that the directory is gone");
+    }
+    assert_eq!(stand.closed(Close::Listing), 1);
 }

@@ -8,7 +8,7 @@ use std::mem::take;
 use std::rc::Rc;
 use std::time::Duration;
 
-use log::{debug, warn};
+use log::warn;
 
 use crate::limits::{LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
@@ -16,7 +16,7 @@ use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transp
 use crate::service::Service;
 use crate::service::counters::Close;
 
-use super::{HttpConnection, Note, Out, Step, close, close_failed, since_change};
+use super::{HttpConnection, Note, Out, Step, since_change};
 
 impl<T: Transport> HttpConnection<T> {
     /// Rows 11 to 18.
@@ -53,7 +53,7 @@ impl<T: Transport> HttpConnection<T> {
                         }
                         let sent = out.body_sent();
                         cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                        close_failed(cx, &e)
+                        self.close(cx, Close::Listing, &e.to_string())
                     }
                 };
             }
@@ -65,12 +65,12 @@ impl<T: Transport> HttpConnection<T> {
             Attempt::Done(0) => {
                 let sent = out.body_sent();
                 cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                close(cx, Close::FileShrank, "the file shrank while it was sent")
+                self.close(cx, Close::FileShrank, "the file shrank while it was sent")
             }
             Attempt::Done(n) => {
                 out.moved(n);
                 out.note.moved += n as u64;
-                cx.shared.counters.sent(n);
+                cx.shared.counters.sent += n as u64;
                 if matches!(out.output(), Output::Done) {
                     return self.finish(*out, cx);
                 }
@@ -86,7 +86,7 @@ impl<T: Transport> HttpConnection<T> {
                 {
                     let sent = out.body_sent();
                     cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                    return close(
+                    return self.close(
                         cx,
                         Close::Stalled,
                         "the reader is slower than --stall-timeout allows",
@@ -104,7 +104,7 @@ impl<T: Transport> HttpConnection<T> {
             Attempt::Failed(e) => {
                 let sent = out.body_sent();
                 cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                close_failed(cx, &e)
+                self.close_failed(cx, &e)
             }
         }
     }
@@ -118,14 +118,11 @@ impl<T: Transport> HttpConnection<T> {
             After::Keep(reading) => Step::go(State::ReadingHead(reading)),
             // What came while it was sent would make closing a reset, which overtakes the reply.
             After::Close if note.clean && !cx.link.ready.is(Side::Read) => {
-                close(cx, Close::Done, "the client asked to close")
+                self.close(cx, Close::Done, "the client asked to close")
             }
             After::Close => match self.stream.shut_down_write() {
-                Ok(()) => {
-                    let linger = Linger::new(LINGER_BYTES_MAX).explained(note.counted);
-                    Step::go(State::Lingering(linger))
-                }
-                Err(e) => close_failed(cx, &e),
+                Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
+                Err(e) => self.close_failed(cx, &e),
             },
         }
     }
@@ -138,11 +135,11 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         if take(&mut cx.expired) && !changed {
-            return part(linger, Close::Done, &"the client did not hang up", cx);
+            return self.close(cx, Close::LingerTimeout, "the client did not hang up");
         }
         match self.stream.read(&mut cx.link, cx.scratch) {
-            Attempt::Done(0) => part(linger, Close::Done, &"both sides hung up", cx),
-            Attempt::Done(n) => match linger.throw_away(n) {
+            Attempt::Done(0) => self.close(cx, Close::Done, "both sides hung up"),
+            Attempt::Done(n) => match received(linger, n, cx) {
                 // Not `go`: the time of lingering is not extended by what comes.
                 Some(linger) if changed => Step::go(State::Lingering(linger)),
                 Some(linger) if cx.link.ready.is(Side::Read) => {
@@ -152,11 +149,10 @@ impl<T: Transport> HttpConnection<T> {
                     State::Lingering(linger),
                     Next::Park(Side::Read, Deadline::Keep),
                 ),
-                None => part(
-                    linger,
-                    Close::Done,
-                    &"the client sent on after the last reply",
+                None => self.close(
                     cx,
+                    Close::LingerBytes,
+                    "the client sent on after the last reply",
                 ),
             },
             Attempt::Blocked => {
@@ -167,23 +163,15 @@ impl<T: Transport> HttpConnection<T> {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
                 Step::stop(State::Lingering(linger), Next::Again(deadline))
             }
-            Attempt::Failed(e) => part(linger, Close::Error, &e, cx),
+            Attempt::Failed(e) => self.close_failed(cx, &e),
         }
     }
 }
 
-/// The end of lingering: a count, unless why the connection ends has been counted.
-fn part(
-    linger: Linger,
-    why: Close,
-    words: &dyn std::fmt::Display,
-    cx: &mut Context<'_, Service>,
-) -> Step {
-    debug!("{} closed: {words}", cx.link.key);
-    if !linger.is_explained() {
-        cx.shared.counters.close(why);
-    }
-    Step::go(State::Closed)
+/// Counts what came, and throws it away.
+fn received(linger: Linger, n: usize, cx: &mut Context<'_, Service>) -> Option<Linger> {
+    cx.shared.counters.received += n as u64;
+    linger.throw_away(n)
 }
 
 fn writing(out: Box<Out>) -> State<Rc<File>, Note> {

@@ -174,12 +174,12 @@ fn a_directory_that_cannot_be_read_is_cut_off_and_logged() {
             let mut answers = vec![None; at];
             answers.push(Some(errno));
             plan(Call::Names, &answers);
-            let errors = stand.closed(Close::Error);
+            let errors = stand.closed(Close::Listing);
             let played = stand.play(LIST, &[Many; 6]);
             if are_over() {
                 assert_eq!(played.states.last(), Some(&"Closed"), "{errno:?} {at}");
                 assert!(!played.sent.contains("0\r\n\r\n"), "{}", played.sent);
-                assert_eq!(stand.closed(Close::Error) - errors, 1, "{errno:?} {at}");
+                assert_eq!(stand.closed(Close::Listing) - errors, 1, "{errno:?} {at}");
             }
             lines += played.sent.matches("HTTP/1.1 ").count();
         }
