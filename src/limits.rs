@@ -47,12 +47,21 @@ pub const SLOTS_MAX: usize = 1_048_576;
 /// the reserve for refusing, files being opened, and the cache's own descriptors.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
+/// Descriptors that idler itself has open at the least: standard streams, epoll, four signals of two each, root, log, two
+/// listeners with their reserve, and two for a file that is being opened. Counted under a limit too small for
+/// [`DESCRIPTORS_RESERVED`].
+pub const DESCRIPTORS_OWN: usize = 20;
+
 /// Length of the queue of connections that wait to be accepted. The kernel cuts it to
 /// `net.core.somaxconn` (4,096 since Linux 5.4).
 pub const LISTEN_BACKLOG: i32 = 4096;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Errors of accept in a row, none of them for want of a resource, after which a listener sleeps for [`ACCEPT_PAUSE`]:
+/// connections may be gone before they are accepted, but not all of them for ever.
+pub const ACCEPT_FAILURES_MAX: usize = 8;
 
 /// Ports tried when any free one will do and several addresses must share it: the one that is free on the
 /// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
@@ -94,13 +103,17 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a reply may make no progress at all before its reader is given up.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The least rate of a reply, in bytes per second, averaged over each [`STALL_TIMEOUT`]. A reader of a
+/// The least rate of a reply, in bytes per second, averaged over a [`STALL_TIMEOUT`] or less. What counts is what the reader
+/// has acknowledged; its own system does so in steps (a few KiB on most networks, 64 KiB on loopback). A reader of a
 /// byte a second would otherwise hold a connection for ever; the slowest modem is 50 times faster.
 pub const SEND_RATE_MIN: u64 = 100;
 
 /// How long, at a stop, an idle connection is kept after it came or was last answered: a request may be on its way, and
 /// who has just connected has nobody else to ask. More than a round trip anywhere, and nothing that a stop is noticed by.
 pub const PARTING_TIME: Duration = Duration::from_secs(1);
+/// How often in a [`STALL_TIMEOUT`] a reader that takes nothing is looked at: the kernel says by no edge that a slow one has
+/// taken a little. Whoever stalls is cut off within this part of the time after it.
+pub const STALL_LOOKS: u32 = 4;
 
 /// How long a connection lingers after its last reply for the peer to hang up, so that the reply is not
 /// lost to a reset (RFC 9112 §9.6).
@@ -145,6 +158,9 @@ pub const CACHE_DESCRIPTORS_MAX: usize = 32;
 /// A file modified this recently is not kept and gets a weak validator: it could change twice within
 /// one timestamp of its file system.
 pub const RACY_WINDOW: Duration = Duration::from_secs(2);
+
+/// How often a small file is read again that changed while it was read, before it is sent from its descriptor.
+pub const TORN_READS_MAX: usize = 3;
 
 /// How often `openat2` is tried again when a rename races with it (EAGAIN, see openat2(2)).
 pub const OPEN_RETRIES_MAX: usize = 8;

@@ -9,7 +9,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::limits::{DESCRIPTORS_RESERVED, SLOTS_MAX};
+use crate::limits::{DESCRIPTORS_OWN, DESCRIPTORS_RESERVED, SLOTS_MAX};
 
 /// Raises the limit of open descriptors as far as is allowed, and returns what it is then.
 ///
@@ -34,10 +34,12 @@ pub fn raise_limit() -> usize {
 
 /// How many connections fit under a limit of `descriptors`, if the user asked for `asked` of them.
 ///
-/// [`DESCRIPTORS_RESERVED`] are kept back, but never more than half. At least 1 is returned.
+/// [`DESCRIPTORS_RESERVED`] are kept back, but never more than [`DESCRIPTORS_OWN`] and half of the others. At least 1 is returned.
 pub fn connections_for(descriptors: usize, asked: Option<usize>) -> usize {
-    let reserved = DESCRIPTORS_RESERVED.min(descriptors / 2);
-    (descriptors - reserved)
+    let others = descriptors.saturating_sub(DESCRIPTORS_OWN);
+    let reserved = DESCRIPTORS_RESERVED.min(DESCRIPTORS_OWN + others / 2);
+    descriptors
+        .saturating_sub(reserved)
         .min(SLOTS_MAX)
         .min(asked.unwrap_or(usize::MAX))
         .max(1)
@@ -62,9 +64,10 @@ mod tests {
     }
 
     #[test]
-    fn a_tiny_limit_leaves_half_to_connections() {
-        assert_eq!(connections_for(64, None), 32);
-        assert_eq!(connections_for(9, None), 5);
+    fn of_a_tiny_limit_idler_takes_what_it_needs_and_connections_half_of_the_rest() {
+        assert_eq!(connections_for(64, None), 22);
+        assert_eq!(connections_for(24, None), 2);
+        assert_eq!(connections_for(9, None), 1);
         assert_eq!(connections_for(1, None), 1);
         assert_eq!(connections_for(0, Some(0)), 1);
     }

@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::limits::WARNING_INTERVAL;
+
 /// A moment in milliseconds since the loop began.
 ///
 /// It wraps after 49 days, so two ticks are compared by their distance, which is right for any two
@@ -94,6 +96,22 @@ impl Clock {
             wall: SystemTime::now(),
             turn: self.turn,
         }
+    }
+}
+
+/// Whether to say again what might be said a thousand times a second.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Rarely(Option<Instant>);
+
+impl Rarely {
+    /// Whether it is time; then not again within [`WARNING_INTERVAL`].
+    pub fn is_due(&mut self, now: &Now) -> bool {
+        let is_long_ago = |last| now.instant.saturating_duration_since(last) >= WARNING_INTERVAL;
+        let due = self.0.is_none_or(is_long_ago);
+        if due {
+            self.0 = Some(now.instant);
+        }
+        due
     }
 }
 

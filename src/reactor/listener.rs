@@ -13,12 +13,39 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
+use crate::limits::ACCEPT_FAILURES_MAX;
+
 use super::readiness::{Attempt, Link, Side};
+
+/// The system calls of a listening socket. The kernel's are implemented for [`TcpListener`]; tests script their own.
+pub trait Accept {
+    /// Takes a connection from the queue, non-blocking.
+    ///
+    /// # Errors
+    /// Whatever accept(2) reports, would-block included.
+    fn accept(&self) -> io::Result<OwnedFd>;
+
+    /// Whether somebody waits. accept(2) looks for a descriptor first: that it has none does not say so.
+    fn is_anybody_there(&self) -> bool;
+}
+
+impl Accept for TcpListener {
+    fn accept(&self) -> io::Result<OwnedFd> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        Ok(rustix::net::accept_with(self, flags)?)
+    }
+
+    fn is_anybody_there(&self) -> bool {
+        let mut asked = [PollFd::new(self, PollFlags::IN)];
+        // Where that cannot be asked, it is taken for granted.
+        rustix::event::poll(&mut asked, Some(&Timespec::default())).map_or(true, |n| n > 0)
+    }
+}
 
 /// A listening stream socket, TCP or Unix, with a descriptor in reserve.
 #[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
+pub struct Listener<S = TcpListener> {
+    socket: S,
     /// Given up for a moment when descriptors run out, to take a connection and refuse it: one that
     /// stays in the queue would be reported again and again.
     reserve: Option<File>,
@@ -35,6 +62,8 @@ pub enum Accepted {
     Spent,
     /// No descriptor or memory is left for one more.
     Exhausted(io::Error),
+    /// It fails again and again, for a reason that may pass: try later.
+    Failing(io::Error),
     /// The listening socket itself is broken.
     Broken(io::Error),
 }
@@ -47,64 +76,62 @@ impl Listener {
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = std::net::TcpListener::from(socket);
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket: TcpListener::from_std(socket),
+        Ok(Self::over(TcpListener::from_std(socket)))
+    }
+}
+
+impl<S: Accept> Listener<S> {
+    /// Takes connections from `socket`.
+    pub fn over(socket: S) -> Self {
+        Self {
+            socket,
             reserve: File::open("/dev/null").ok(),
-        })
+        }
     }
 
     /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut TcpListener {
+    pub fn source(&mut self) -> &mut S {
         &mut self.socket
     }
 
-    /// Takes one connection. Connections that were aborted in the queue are skipped; the budget of
-    /// `link` bounds how many.
+    /// Takes one connection. Connections that were aborted in the queue are skipped. Bounded by [`ACCEPT_FAILURES_MAX`]
+    /// and the budget of `link`.
     pub fn accept(&mut self, link: &mut Link) -> Accepted {
+        let mut failures = 0;
         loop {
-            let socket = &self.socket;
-            let taken = link.attempt(Side::Read, || {
-                let fd =
-                    rustix::net::accept_with(socket, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
-                Ok(TcpStream::from_std(std::net::TcpStream::from(fd)))
-            });
-            match taken {
-                Attempt::Done(stream) => return Accepted::Newcomer(stream),
+            match link.attempt(Side::Read, || self.socket.accept()) {
+                Attempt::Done(fd) => {
+                    let stream = TcpStream::from_std(std::net::TcpStream::from(fd));
+                    return Accepted::Newcomer(stream);
+                }
                 Attempt::Blocked => return Accepted::Blocked,
                 Attempt::Spent => return Accepted::Spent,
                 Attempt::Failed(e) => match Errno::from_io_error(&e) {
                     Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        if self.is_anybody_there() {
+                        if self.socket.is_anybody_there() {
                             return Accepted::Exhausted(e);
                         }
                         link.wait_for_edge(Side::Read);
                         return Accepted::Blocked;
                     }
-                    Some(
-                        Errno::BADF
-                        | Errno::INVAL
-                        | Errno::NOTSOCK
-                        | Errno::OPNOTSUPP
-                        | Errno::FAULT,
-                    ) => {
+                    Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT) => {
                         return Accepted::Broken(e);
                     }
-                    // accept(2): errors already pending on the new connection are reported here. They
-                    // are its fault, not ours.
-                    _ => log::debug!(
-                        "{} a connection was gone before it was accepted: {e}",
-                        link.key
-                    ),
+                    // accept(2): errors already pending on the new connection are reported here. They are its fault,
+                    // not ours, unless they never end (a filter that forbids the call).
+                    _ => {
+                        failures += 1;
+                        if failures == ACCEPT_FAILURES_MAX {
+                            return Accepted::Failing(e);
+                        }
+                        log::debug!(
+                            "{} a connection was gone before it was accepted: {e}",
+                            link.key
+                        );
+                    }
                 },
             }
         }
-    }
-
-    /// Whether somebody waits. The kernel looks for a descriptor first: that it has none does not say so.
-    fn is_anybody_there(&self) -> bool {
-        let mut asked = [PollFd::new(&self.socket, PollFlags::IN)];
-        // Where that cannot be asked, it is taken for granted.
-        rustix::event::poll(&mut asked, Some(&Timespec::default())).map_or(true, |n| n > 0)
     }
 
     /// Takes one connection by the reserve descriptor, so that it can be refused. Drop it before

@@ -10,6 +10,7 @@
 //!
 //! Read next: `readiness.rs`, then `event_loop.rs`.
 
+mod acknowledged;
 pub mod clock;
 pub mod connect;
 pub mod datagram;

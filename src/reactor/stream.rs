@@ -14,6 +14,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
 
 use crate::limits::SENDFILE_BYTES_MAX;
 
+use super::acknowledged::unacknowledged;
 use super::disk;
 use super::readiness::{Attempt, Link, Side};
 
@@ -54,6 +55,9 @@ pub trait Transport {
 
     /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
     fn peer(&self) -> Peer;
+
+    /// Bytes that were sent and that the peer has not acknowledged, if the kernel says so.
+    fn unacknowledged(&self) -> Option<u32>;
 }
 
 /// Who is at the other end of a stream.
@@ -102,6 +106,10 @@ impl Transport for TcpStream {
             Err(_) if sockopt::socket_domain(self) == Ok(AddressFamily::UNIX) => Peer::Unix,
             Err(_) => Peer::Gone,
         }
+    }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        unacknowledged(self.local_addr().ok()?, self.peer_addr().ok()?)
     }
 }
 

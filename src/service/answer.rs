@@ -17,6 +17,7 @@ use crate::protocol::http::server::{Body, Bytes, Sending};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
+use crate::reactor::clock::Rarely;
 use crate::site::cache::{Cache, Kept};
 use crate::site::open::Opened;
 use crate::site::{Found, Site};
@@ -59,6 +60,8 @@ pub struct Http {
     pub listings: Listings,
     /// The date lines, made once a second.
     pub dates: Dates,
+    /// When to warn of what cannot be read.
+    pub warnings: Rarely,
     /// Who listens to why an answer is what it is.
     pub story: Story,
 }
@@ -272,7 +275,11 @@ impl Http {
         if negotiated {
             reply.head.field("Vary", b"Accept");
         }
-        reply.self_made(&self.policy.extra_lines);
+        let mut inner = path.as_bytes().to_vec();
+        if !inner.is_empty() {
+            inner.push(b'/');
+        }
+        reply.self_made(&self.policy.made_lines(&inner));
         if chunked {
             reply.head.field("Transfer-Encoding", b"chunked");
         }
@@ -326,7 +333,9 @@ impl Http {
                 Refusal::new(Status::UNAVAILABLE, "the server has too many files open")
             }
             Found::Failed(e) => {
-                log::warn!("a file cannot be read: {e}");
+                if self.warnings.is_due(now) {
+                    log::warn!("a file cannot be read: {e}");
+                }
                 Refusal::new(Status::INTERNAL_ERROR, "the file cannot be read")
             }
         };

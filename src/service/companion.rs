@@ -17,6 +17,7 @@ use crate::cli::{Bind, Companion as Asked, Listening};
 use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::protocol::daytime::Format;
 use crate::protocol::ping::impairments::Plan;
+use crate::reactor::clock::Rarely;
 use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Attempt, Context, Deadline, Handler, Next, Side, Stage, Stream};
 
@@ -130,12 +131,17 @@ pub enum Offer {
 pub struct Door {
     listener: Listener,
     offer: Offer,
+    warnings: Rarely,
 }
 
 impl Door {
     /// A door to `offer`.
     pub fn new(listener: Listener, offer: Offer) -> Self {
-        Self { listener, offer }
+        Self {
+            listener,
+            offer,
+            warnings: Rarely::default(),
+        }
     }
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
@@ -159,8 +165,10 @@ impl Door {
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
                 Accepted::Spent => return Next::Again(Deadline::Keep),
-                Accepted::Exhausted(e) => {
-                    warn!("{} cannot accept: {e}", cx.link.key);
+                Accepted::Exhausted(e) | Accepted::Failing(e) => {
+                    if self.warnings.is_due(&cx.now) {
+                        warn!("{} cannot accept: {e}", cx.link.key);
+                    }
                     drop(self.listener.accept_by_reserve(&mut cx.link));
                     self.listener.restore_reserve();
                     return if cx.stage == Stage::Stopping {

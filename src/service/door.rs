@@ -5,13 +5,13 @@
 //! Read next: `http_server.rs`.
 
 use log::{debug, error, warn};
-use mio::net::TcpStream;
+use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
 use crate::protocol::http::request::Refusal;
 use crate::protocol::http::status::Status;
-use crate::reactor::listener::{Accepted, Listener};
+use crate::reactor::listener::{Accept, Accepted, Listener};
 use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
 
 use super::Service;
@@ -22,8 +22,8 @@ use super::speaker::{Client, Standing};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Door {
-    listener: Listener,
+pub struct Door<S = TcpListener> {
+    listener: Listener<S>,
     number: u16,
     /// Whether the socket was handed over, so that who waits in its queue is not ours alone.
     is_lent: bool,
@@ -31,9 +31,9 @@ pub struct Door {
     waiting: Option<(TcpStream, Option<Standing>)>,
 }
 
-impl Door {
+impl<S: Accept> Door<S> {
     /// A door to the HTTP server; `number` tells it from others, `is_lent` says that somebody else made its socket.
-    pub fn new(listener: Listener, number: u16, is_lent: bool) -> Self {
+    pub fn new(listener: Listener<S>, number: u16, is_lent: bool) -> Self {
         Self {
             listener,
             number,
@@ -43,7 +43,7 @@ impl Door {
     }
 
     /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut mio::net::TcpListener {
+    pub fn source(&mut self) -> &mut S {
         self.listener.source()
     }
 
@@ -73,8 +73,15 @@ impl Door {
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
                 Accepted::Spent => return Next::Again(Deadline::Never),
                 Accepted::Exhausted(e) => return self.exhausted(&e, cx),
+                Accepted::Failing(e) => {
+                    if cx.shared.warnings.is_due(&cx.now) {
+                        warn!("{} cannot accept: {e}", cx.link.key);
+                    }
+                    return pause(cx);
+                }
                 Accepted::Broken(e) => {
                     error!("{} the listening socket is broken: {e}", cx.link.key);
+                    cx.shared.failed = true;
                     return Next::Leave;
                 }
             }
@@ -161,7 +168,7 @@ impl Door {
             cx.is_crowded();
             return Next::Room;
         }
-        if cx.shared.warn_rarely(cx.now.tick) {
+        if cx.shared.warnings.is_due(&cx.now) {
             warn!(
                 "{} cannot accept: {error} (raise the descriptor limit, or lower --max-connections)",
                 cx.link.key
@@ -174,11 +181,16 @@ impl Door {
             self.listener.restore_reserve();
         }
         self.listener.restore_reserve();
-        if cx.stage == Stage::Stopping {
-            Next::Leave
-        } else {
-            Next::Sleep(cx.now.tick.after(ACCEPT_PAUSE))
-        }
+        pause(cx)
+    }
+}
+
+/// What cannot be had now may be had later; a server that stops does not wait for it.
+fn pause(cx: &Context<'_, Service>) -> Next {
+    if cx.stage == Stage::Stopping {
+        Next::Leave
+    } else {
+        Next::Sleep(cx.now.tick.after(ACCEPT_PAUSE))
     }
 }
 
@@ -200,3 +212,6 @@ fn refuse(mut stream: TcpStream, scratch: &mut [u8]) {
     let _ = stream.shut_down_write();
     let _ = stream.recv(scratch);
 }
+
+#[cfg(test)]
+mod tests;

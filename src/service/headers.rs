@@ -54,8 +54,19 @@ impl Headers {
     /// Appends the lines for the file at `path` within the site, and tells which names of `ours` are not among them.
     /// Bounded by the square of the number of rules.
     pub fn write<'n>(&self, path: &[u8], ours: &[&'n str], out: &mut Vec<u8>) -> Vec<&'n str> {
-        let met: Vec<&Rule> = self.rules.iter().filter(|rule| rule.meets(path)).collect();
+        self.write_but(&[], path, ours, out)
+    }
+
+    fn write_but<'n>(
+        &self,
+        without: &[&str],
+        path: &[u8],
+        ours: &[&'n str],
+        out: &mut Vec<u8>,
+    ) -> Vec<&'n str> {
         let is_same = |a: &Rule, name: &str| a.name.eq_ignore_ascii_case(name);
+        let is_met = |rule: &&Rule| rule.meets(path) && !without.iter().any(|n| is_same(rule, n));
+        let met: Vec<&Rule> = self.rules.iter().filter(is_met).collect();
         for rule in &met {
             let first = met.iter().find(|other| is_same(other, &rule.name));
             if first.is_some_and(|first| first.path == rule.path) {
@@ -68,30 +79,15 @@ impl Headers {
             .collect()
     }
 
-    /// Appends the lines for what idler makes itself: those that are for every reply, but none that says for how long it may be kept,
-    /// since a page that says that something is missing must not be.
-    pub fn write_for_made(&self, out: &mut Vec<u8>) {
-        let of_files = |rule: &&Rule| {
-            ["Cache-Control", "Expires", "Pragma"]
-                .iter()
-                .any(|name| rule.name.eq_ignore_ascii_case(name))
-        };
-        for rule in self
-            .rules
-            .iter()
-            .filter(|rule| rule.path.as_bytes().is_empty())
-        {
-            if !of_files(&rule) {
-                out.extend_from_slice(&rule.line);
-            }
-        }
-    }
-
-    /// Whether every reply has a field of this name.
-    pub fn has(&self, name: &str) -> bool {
-        self.rules
-            .iter()
-            .any(|rule| rule.path.as_bytes().is_empty() && rule.name.eq_ignore_ascii_case(name))
+    /// The same for what idler makes itself, but none that says for how long it may be kept: neither a list nor a page that says
+    /// that something is missing may be. For `path`, where it is a list; else what is for every reply.
+    pub fn write_for_made<'n>(
+        &self,
+        path: &[u8],
+        ours: &[&'n str],
+        out: &mut Vec<u8>,
+    ) -> Vec<&'n str> {
+        self.write_but(&["Cache-Control", "Expires", "Pragma"], path, ours, out)
     }
 }
 
@@ -173,7 +169,7 @@ mod tests {
             ("/b/", "B", "1"),
         ]);
         let mut out = Vec::new();
-        headers.write_for_made(&mut out);
+        headers.write_for_made(b"", &[], &mut out);
         assert_eq!(out, b"A: 1\r\n");
     }
 

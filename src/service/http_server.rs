@@ -32,11 +32,12 @@ pub struct Note {
     record: Option<Box<Record>>,
     /// What makes the body, if it is a listing.
     pub(super) listing: Option<Box<ListingBody>>,
-    /// Since when bytes are counted for the least rate, and how many there were.
+    /// Since when bytes are counted for the least rate, how many went out, and how many of those before had not arrived then.
     since: Tick,
     moved: u64,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
+    queued: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -49,6 +50,7 @@ impl Note {
             since: now,
             moved: 0,
             waits_since: None,
+            queued: 0,
             clean,
         }
     }
@@ -231,4 +233,4 @@ fn since_change(changed: bool, cx: &Context<'_, Service>, patience: Duration) ->
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::service) mod tests;

@@ -57,9 +57,9 @@ use mio::event::Source;
 use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
 use crate::cli::Command;
-use crate::limits::WARNING_INTERVAL;
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
+use crate::reactor::clock::Rarely;
 use crate::reactor::{Context, Dropped, Handler, Key, Next, Now, Shared, Tick, clock, signal};
 
 use access_log::AccessLog;
@@ -149,9 +149,10 @@ pub struct House {
     pub status: Option<Box<Status>>,
     /// The service manager, which is told how far we are.
     pub notify: Notify,
-    /// Whether the stop did not wait for everybody.
-    pub cut_short: bool,
-    warned: Option<Tick>,
+    /// Whether not everything ended as it should: the stop did not wait for everybody, or a listening socket broke.
+    pub failed: bool,
+    /// When to warn that newcomers cannot be accepted.
+    pub warnings: Rarely,
 }
 
 impl House {
@@ -173,8 +174,8 @@ impl House {
             started: SystemTime::UNIX_EPOCH,
             status,
             notify,
-            cut_short: false,
-            warned: None,
+            failed: false,
+            warnings: Rarely::default(),
         }
     }
 
@@ -191,17 +192,6 @@ impl House {
         self.access.reopen();
         self.http.look_again();
         self.notify.ready();
-    }
-
-    /// Whether it is time for a warning of which there might be many.
-    pub fn warn_rarely(&mut self, now: Tick) -> bool {
-        let due = self
-            .warned
-            .is_none_or(|last| last.after(WARNING_INTERVAL).is_due(now));
-        if due {
-            self.warned = Some(now);
-        }
-        due
     }
 }
 

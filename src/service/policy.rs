@@ -77,22 +77,14 @@ impl Policy {
             })
             .transpose()?;
         let headers = Headers::new(&options.headers)?;
-        let mut extra_lines = b"Cache-Control: no-cache\r\n".to_vec();
-        if options.spa {
-            extra_lines.extend_from_slice(VARY_ACCEPT);
-        }
-        if options.cors && !headers.has(ALLOW_ORIGIN) {
-            extra_lines.extend_from_slice(ANYBODY);
-        }
-        headers.write_for_made(&mut extra_lines);
-        Ok(Self {
+        let mut policy = Self {
             indexes: options
                 .index
                 .iter()
                 .map(|name| name.as_bytes().to_vec())
                 .collect(),
             listing: !options.no_listing,
-            extra_lines,
+            extra_lines: Vec::new(),
             headers,
             cache: options.cache,
             has_gate: options.clean_urls
@@ -108,7 +100,27 @@ impl Policy {
             clean_urls: options.clean_urls,
             redirects,
             types,
-        })
+        };
+        policy.extra_lines = policy.made_lines(b"");
+        Ok(policy)
+    }
+
+    /// The fields of what idler makes itself: a list of the directory at `path` within the site, which ends in a slash; or, for
+    /// the empty path, any reply.
+    pub fn made_lines(&self, path: &[u8]) -> Vec<u8> {
+        let mut lines = b"Cache-Control: no-cache\r\n".to_vec();
+        if self.spa {
+            lines.extend_from_slice(VARY_ACCEPT);
+        }
+        let mut given = Vec::new();
+        let missing = self
+            .headers
+            .write_for_made(path, &[ALLOW_ORIGIN], &mut given);
+        if self.cors && !missing.is_empty() {
+            lines.extend_from_slice(ANYBODY);
+        }
+        lines.extend_from_slice(&given);
+        lines
     }
 
     /// Reads again what may have changed.

@@ -10,13 +10,15 @@ use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW};
+use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
 use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
 use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
 use crate::protocol::http::status::Status;
 use crate::reactor::disk::{self, Came};
 use crate::site::cache::Kept;
+#[cfg(test)]
+use crate::site::open::tests::faults;
 use crate::site::open::{Identity, Moment, Opened, look_at};
 
 use super::dates::unix_seconds;
@@ -63,9 +65,6 @@ pub struct Representation {
     /// What it was when it was opened; `None` if it comes from the cache, or is not to be kept.
     identity: Option<Identity>,
 }
-
-/// How often a file is read again that changed while it was read.
-const TORN_READS_MAX: usize = 3;
 
 impl Facts {
     /// What is said of a file with this identity, sent in this form for the one at this path within the site.
@@ -202,6 +201,8 @@ impl Representation {
             facts.head_len = whole.len();
             let size = usize::try_from(identity.size).unwrap_or_default();
             whole.resize(facts.head_len + size, 0);
+            #[cfg(test)]
+            faults::next(faults::Call::Read)?;
             let came = disk::read_whole(&file, &mut whole[facts.head_len..])?;
             if came == Came::Later {
                 // It is sent like a large one, which can wait for a disk. The next to ask finds it in memory.

@@ -22,6 +22,7 @@ use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
+use crate::reactor::clock::Rarely;
 use crate::reactor::event_loop::EventLoop;
 use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
@@ -176,7 +177,7 @@ fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
         );
     }
     logger::finish();
-    Ok(if event_loop.shared.cut_short {
+    Ok(if event_loop.shared.failed {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
@@ -359,6 +360,7 @@ pub(super) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         boundary_count: 0,
         listings: Listings::default(),
         dates: Dates::default(),
+        warnings: Rarely::default(),
         story: Story::default(),
     })
 }

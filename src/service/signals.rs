@@ -60,7 +60,7 @@ impl Signals {
                 return self.park_until(cx, self.drain_delay);
             } else {
                 warn!("stopped at once by a second signal");
-                cx.shared.cut_short = true;
+                cx.shared.failed = true;
                 cx.quit();
             }
         }
@@ -69,7 +69,7 @@ impl Signals {
                 return self.stop(cx);
             }
             warn!("stopped: the grace has passed, and somebody was still busy");
-            cx.shared.cut_short = true;
+            cx.shared.failed = true;
             cx.quit();
         }
         Next::Park(Side::Read, Deadline::Keep)

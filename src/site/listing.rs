@@ -20,6 +20,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry, statat};
 use rustix::io::Errno;
 
+#[cfg(test)]
+use super::open::tests::faults;
 use super::open::{Identity, Kind};
 use crate::limits::{
     LISTING_COUNTED_MAX, LISTING_ENTRIES_MAX, LISTING_NAME_BYTES_MAX, LISTING_READ_BYTES,
@@ -125,7 +127,7 @@ impl DirectoryReader {
         let mut buffer = [MaybeUninit::uninit(); LISTING_READ_BYTES];
         let mut names = RawDir::new(directory, &mut buffer);
         loop {
-            match names.next() {
+            match next_name(&mut names) {
                 None => return Ok(Progress::Done),
                 // The call comes again with the next step.
                 Some(Err(Errno::INTR)) => return Ok(Progress::More),
@@ -190,6 +192,16 @@ impl DirectoryReader {
         };
         MergeSort::new(len)
     }
+}
+
+fn next_name<'a>(
+    names: &'a mut RawDir<'_, &OwnedFd>,
+) -> Option<rustix::io::Result<RawDirEntry<'a>>> {
+    #[cfg(test)]
+    if let Err(e) = faults::next(faults::Call::Names) {
+        return Some(Err(e));
+    }
+    names.next()
 }
 
 /// A directory's entries in order, with what they add up to.

@@ -128,24 +128,11 @@ impl Site {
 
     /// Opens what stands at `path`. Asks for the root once a `turn`. Bounded by the depth of the path.
     pub fn find(&mut self, path: &SitePath, turn: u64) -> Found {
-        if path.is_hidden() && !self.hidden {
-            return Found::Missing;
-        }
-        let inner = match &self.only {
-            None => path.as_bytes(),
-            Some(name) if path.as_bytes().is_empty() || path.as_bytes() == name.as_slice() => {
-                name.as_slice()
-            }
-            Some(_) => return Found::Missing,
-        };
-        let Ok(inner) = c_string(inner) else {
+        let opener = self.opener;
+        let Some((root, inner)) = self.reach(path, turn) else {
             return Found::Missing;
         };
-        self.refresh(turn);
-        let Some(root) = &self.root else {
-            return Found::Missing;
-        };
-        match self.opener.open(root.as_fd(), &inner) {
+        match opener.open(root.as_fd(), &inner) {
             Ok(opened) if opened.kind == Kind::Directory => Found::Directory(opened),
             // `file/` is not `file`.
             Ok(_) if path.is_directory() && !path.as_bytes().is_empty() => Found::Missing,
@@ -159,6 +146,23 @@ impl Site {
                 _ => Found::Failed(e),
             },
         }
+    }
+
+    /// The root as it is in this `turn`, and the path beneath it; `None` if nothing there is served.
+    fn reach(&mut self, path: &SitePath, turn: u64) -> Option<(&OwnedFd, CString)> {
+        if path.is_hidden() && !self.hidden {
+            return None;
+        }
+        let inner = match &self.only {
+            None => path.as_bytes(),
+            Some(name) if path.as_bytes().is_empty() || path.as_bytes() == name.as_slice() => {
+                name.as_slice()
+            }
+            Some(_) => return None,
+        };
+        let inner = c_string(inner).ok()?;
+        self.refresh(turn);
+        Some((self.root.as_ref()?, inner))
     }
 
     /// Why [`find`](Self::find) says that something is missing, in words for whoever runs the server. Never for a client.
@@ -177,10 +181,9 @@ impl Site {
 
     /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the root.
     pub fn meta(&mut self, path: &SitePath, turn: u64) -> Option<(Kind, Identity)> {
-        match self.find(path, turn) {
-            Found::File(opened) | Found::Directory(opened) => Some((opened.kind, opened.identity)),
-            Found::Missing | Found::Forbidden | Found::Exhausted | Found::Failed(_) => None,
-        }
+        let opener = self.opener;
+        let (root, inner) = self.reach(path, turn)?;
+        opener.look(root.as_fd(), &inner).ok()
     }
 
     /// What must still be so for what was found at `path` to be served again: asked by the *absolute* path, so that one

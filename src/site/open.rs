@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use crate::limits::OPEN_RETRIES_MAX;
@@ -104,7 +104,7 @@ fn look_with(
         | StatxFlags::SIZE
         | StatxFlags::MTIME
         | StatxFlags::CTIME;
-    match rustix::fs::statx(directory, path, flags, wanted) {
+    match statx(directory, path, flags, wanted) {
         Ok(x) => Ok((
             Kind::of(FileType::from_raw_mode(RawMode::from(x.stx_mode))),
             Identity {
@@ -124,6 +124,17 @@ fn look_with(
         Err(Errno::NOSYS | Errno::PERM) => look_portably(directory, path, flags),
         Err(e) => Err(e.into()),
     }
+}
+
+fn statx(
+    directory: BorrowedFd<'_>,
+    path: &CStr,
+    flags: AtFlags,
+    wanted: StatxFlags,
+) -> rustix::io::Result<Statx> {
+    #[cfg(test)]
+    tests::faults::next(tests::faults::Call::Statx)?;
+    rustix::fs::statx(directory, path, flags, wanted)
 }
 
 /// The portable way of [`look`].
@@ -169,7 +180,7 @@ pub enum Opener {
 impl Opener {
     /// Finds out whether `openat2` works here: old kernels do not have it (ENOSYS), old container filters forbid it (EPERM).
     pub fn probe(root: BorrowedFd<'_>) -> Self {
-        match openat2(root, c".") {
+        match openat2(root, c".", FLAGS) {
             Err(e) if matches!(Errno::from_io_error(&e), Some(Errno::NOSYS | Errno::PERM)) => {
                 Self::Walk
             }
@@ -196,6 +207,9 @@ impl Opener {
             Some(Errno::XDEV) => "a link on the way is absolute or leads out of the root",
             Some(Errno::LOOP) => "links on the way lead in a circle, or are not followed here",
             Some(Errno::NOTDIR) => "a file stands where the path needs a directory",
+            Some(Errno::NXIO | Errno::NODEV) if self == Self::Walk => {
+                "it is neither a file nor a directory; links are not followed here"
+            }
             Some(Errno::NXIO | Errno::NODEV) => "it is neither a file nor a directory",
             Some(Errno::NAMETOOLONG) => "a name is too long",
             _ => "there is nothing",
@@ -203,29 +217,41 @@ impl Opener {
     }
 
     fn try_open(self, root: BorrowedFd<'_>, path: &CStr) -> io::Result<Opened> {
-        let path = if path.is_empty() { c"." } else { path };
         // Looked at before it is opened: opening a FIFO wakes its writer, and opening a device may do anything.
         // The answer is not trusted: what was opened is looked at again.
-        match look(root, path) {
-            Ok((Kind::Other, _)) => return Err(Errno::NXIO.into()),
-            Ok(_) => {}
-            // What is denied may lie outside, of which nothing is told: opening beneath the root finds out.
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
-            Err(e) => return Err(e),
-        }
-        let file = File::from(match self {
-            Self::Openat2 => openat2(root, path),
-            Self::Walk => walk(root, path),
-        }?);
-        let (kind, identity) = look_at(file.as_fd())?;
-        if kind == Kind::Other {
-            return Err(Errno::NXIO.into());
-        }
+        self.look(root, path)?;
+        let file = File::from(self.reach(root, path, FLAGS)?);
+        let (kind, identity) = served(look_at(file.as_fd())?)?;
         Ok(Opened {
             file,
             kind,
             identity,
         })
+    }
+
+    /// What stands at `path` beneath `root`. Neither opens it nor asks for anything outside, where a file system may not answer.
+    ///
+    /// # Errors
+    /// ENXIO for what is neither a regular file nor a directory, and others as open(2) and statx(2) report them.
+    pub fn look(self, root: BorrowedFd<'_>, path: &CStr) -> io::Result<(Kind, Identity)> {
+        let place = self.reach(root, path, OFlags::PATH | OFlags::CLOEXEC)?;
+        served(look_at(place.as_fd())?)
+    }
+
+    fn reach(self, root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
+        let path = if path.is_empty() { c"." } else { path };
+        match self {
+            Self::Openat2 => openat2(root, path, flags),
+            Self::Walk => walk(root, path, flags),
+        }
+    }
+}
+
+/// Nothing but regular files and directories is served.
+fn served(seen: (Kind, Identity)) -> io::Result<(Kind, Identity)> {
+    match seen.0 {
+        Kind::File | Kind::Directory => Ok(seen),
+        Kind::Other => Err(Errno::NXIO.into()),
     }
 }
 
@@ -252,10 +278,15 @@ const FLAGS: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NOCTTY);
 
-fn openat2(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
+fn openat2(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let call = || {
+        #[cfg(test)]
+        tests::faults::next(tests::faults::Call::Open)?;
+        rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)
+    };
     for _ in 0..OPEN_RETRIES_MAX {
-        match rustix::fs::openat2(root, path, FLAGS, Mode::empty(), resolve) {
+        match call() {
             // A rename somewhere in the tree raced with `..` in a link (openat2(2)). This is not would-block.
             Err(Errno::AGAIN | Errno::INTR) => {}
             other => return Ok(other?),
@@ -265,7 +296,7 @@ fn openat2(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
 }
 
 /// The portable way of [`openat2`]: each component is opened without following links. Bounded by the length of `path`.
-fn walk(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
+fn walk(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> io::Result<OwnedFd> {
     let mut components = path
         .to_bytes()
         .split(|&b| b == b'/')
@@ -278,11 +309,15 @@ fn walk(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
         }
         let directory = here.as_ref().map_or(root, AsFd::as_fd);
         let last = components.peek().is_none();
-        let flags = if last {
-            FLAGS | OFlags::NOFOLLOW
+        let flags = if last && path.to_bytes().ends_with(b"/") {
+            flags | OFlags::NOFOLLOW | OFlags::DIRECTORY
+        } else if last {
+            flags | OFlags::NOFOLLOW
         } else {
             OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::DIRECTORY
         };
+        #[cfg(test)]
+        tests::faults::next(tests::faults::Call::Open)?;
         here = Some(rustix::fs::openat(
             directory,
             component,
@@ -292,9 +327,9 @@ fn walk(root: BorrowedFd<'_>, path: &CStr) -> io::Result<OwnedFd> {
     }
     match here {
         Some(fd) => Ok(fd),
-        None => Ok(rustix::fs::openat(root, c".", FLAGS, Mode::empty())?),
+        None => Ok(rustix::fs::openat(root, c".", flags, Mode::empty())?),
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -9,6 +9,7 @@
     reason = "a test may stop at the first surprise"
 )]
 mod architecture;
+mod bad_days;
 mod clients;
 mod companions;
 mod confinement;
@@ -26,6 +27,7 @@ mod precompress;
 mod readme;
 mod real_use;
 mod service_manager;
+mod slow_clients;
 mod start_up;
 mod stop;
 mod support;

@@ -80,7 +80,9 @@ enum At {
     /// In the first digits of a chunk's size.
     #[default]
     Size,
-    /// Behind them: white space or an extension.
+    /// Behind them: white space, which only an extension may follow.
+    Padding,
+    /// In an extension.
     Extension,
     /// Behind the CR of the size line.
     SizeEnd,
@@ -149,7 +151,11 @@ impl Chunked {
                 At::Size
             }
             (At::Size, b'\r') if self.digits > 0 => At::SizeEnd,
-            (At::Size, b';' | b' ' | b'\t') if self.digits > 0 => At::Extension,
+            (At::Size, b' ' | b'\t') if self.digits > 0 => At::Padding,
+            (At::Size, b';') if self.digits > 0 => At::Extension,
+            // `3 4` is 3 to some and 34 to others (§7.1.1).
+            (At::Padding, b' ' | b'\t') => At::Padding,
+            (At::Padding, b';') => At::Extension,
             // An extension may hold anything visible; a bare CR or LF in it is how requests are smuggled.
             (At::Extension, b'\r') => At::SizeEnd,
             (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => At::Extension,
@@ -241,6 +247,11 @@ mod tests {
             b"3;x=\"y z\"\r\nabc\r\n000\r\nA: b\r\nC: d\r\n\r\n",
             Ok((35, true)),
         );
+        check(
+            BodyLength::Chunked,
+            b"3 \t; x\r\nabc\r\n0\r\n\r\n",
+            Ok((18, true)),
+        );
         check(BodyLength::Chunked, b"A\r\n0123456789\r\n", Ok((15, false)));
     }
 
@@ -255,6 +266,9 @@ mod tests {
             b"3\r\nabcd",
             b"3\r\nabc\n0",
             b" 3\r\n",
+            b"3 4\r\n",
+            b"3 \r\n",
+            b"3 \t a;b\r\n",
             b"-1\r\n",
             b"0x3\r\n",
             b"0\r\n A: b\r\n",

@@ -71,6 +71,10 @@ impl Transport for Scripted {
     fn peer(&self) -> Peer {
         Peer::Gone
     }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// A member that has just got in, and all it meets.

@@ -7,7 +7,8 @@
 )]
 
 mod conversations;
-mod stand;
+mod faults;
+pub(in crate::service) mod stand;
 
 use std::cell::Cell;
 use std::io;
@@ -18,7 +19,7 @@ use rustix::io::Errno;
 use self::stand::{Place, Stand};
 use super::*;
 use crate::limits::{DISK_PAUSE, PARTING_TIME, SEND_RATE_MIN};
-use crate::reactor::{Peer, Side, Stage};
+use crate::reactor::{Peer, Side, Stage, Tick};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,15 +34,19 @@ enum Letter {
     End,
     /// The connection is broken.
     Reset,
+    /// The call fails with this; what comes behind it does not.
+    Fail(Errno),
     /// Nothing happens until the deadline.
     Deadline,
     /// The server is told to stop.
     Stop,
 }
 
-use Letter::{Block, Deadline as Late, End, Few, Many, Reset, Stop};
+use Letter::{Block, Deadline as Late, End, Fail, Few, Many, Reset, Stop};
 
-const ALPHABET: [Letter; 7] = [Few, Many, Block, End, Reset, Late, Stop];
+const INTERRUPT: Letter = Fail(Errno::INTR);
+
+const ALPHABET: [Letter; 8] = [Few, Many, Block, End, Reset, Late, Stop, INTERRUPT];
 
 /// The longest script of which all are played.
 const LENGTH: usize = 6;
@@ -60,6 +65,10 @@ struct Scripted {
     broken: bool,
     sent: Vec<u8>,
     hung_up: bool,
+    /// What hanging up meets.
+    farewell: Option<Errno>,
+    /// What is not acknowledged, where that can be asked.
+    queue: Option<Rc<Cell<u32>>>,
     calls: usize,
     /// How often the disk has not answered yet when it is asked.
     disk: Cell<usize>,
@@ -76,6 +85,8 @@ impl Scripted {
             broken: false,
             sent: Vec::new(),
             hung_up: false,
+            farewell: None,
+            queue: None,
             calls: 0,
             disk: Cell::new(0),
         }
@@ -106,6 +117,7 @@ impl Scripted {
                         self.broken = true;
                         Err(Errno::CONNRESET.into())
                     }
+                    Fail(errno) => Err(errno.into()),
                     Few | Many | End | Late | Stop => Ok(letter),
                 }
             }
@@ -121,7 +133,7 @@ impl Transport for Scripted {
         let n = match self.answer()? {
             Few => 3,
             Many => MANY,
-            End | Block | Reset | Late | Stop => {
+            End | Block | Reset | Fail(_) | Late | Stop => {
                 self.ended = true;
                 return Ok(0);
             }
@@ -145,7 +157,7 @@ impl Transport for Scripted {
         match self.answer()? {
             Few => Ok(count.min(3)),
             End => Ok(0),
-            Many | Block | Reset | Late | Stop => Ok(count),
+            Many | Block | Reset | Fail(_) | Late | Stop => Ok(count),
         }
     }
 
@@ -157,11 +169,15 @@ impl Transport for Scripted {
 
     fn shut_down_write(&mut self) -> io::Result<()> {
         self.hung_up = true;
-        Ok(())
+        self.farewell.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     fn peer(&self) -> Peer {
         Peer::Gone
+    }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        self.queue.as_ref().map(|queue| queue.get())
     }
 }
 
@@ -192,7 +208,7 @@ impl Stand {
                     peer.used += 1;
                     self.pass(&mut held);
                 }
-                (Place::Parked(_), Some(Few | Many | Block | End | Reset)) => {
+                (Place::Parked(_), Some(Few | Many | Block | End | Reset | Fail(_))) => {
                     held.ready.set(Side::Either);
                 }
                 (Place::Parked(side), None) if ended && side != Side::Write => {
@@ -211,7 +227,8 @@ impl Stand {
             let calls = held.connection.transport().calls;
             self.drive(&mut held, &script);
             let calls = held.connection.transport().calls - calls;
-            assert!(calls <= LENGTH + 2, "{script:?}: {calls} calls in a drive");
+            let most = script.len().max(LENGTH) + 2;
+            assert!(calls <= most, "{script:?}: {calls} calls in a drive");
             played.states.push(held.connection.state.name());
         }
         let ended = self.ended() - ended_before;
@@ -231,7 +248,7 @@ impl Stand {
             loop {
                 let script: Vec<Letter> = digits.iter().map(|&digit| ALPHABET[digit]).collect();
                 let played = self.play(says, &script);
-                assert!(played.silences <= 4, "{script:?}: {played:?}");
+                assert!(played.silences <= 8, "{script:?}: {played:?}");
                 count += 1;
                 if !advance(&mut digits, played.used) {
                     break;
@@ -345,6 +362,12 @@ fn row_8_a_head_that_does_not_come_in_time() {
     assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
     assert!(played.sent.starts_with("HTTP/1.1 408 "), "{}", played.sent);
     assert!(played.sent.contains("\r\nConnection: close\r\n") && played.hung_up);
+    assert_eq!(stand.closed(Close::HeadTimeout), 1);
+    assert_eq!(
+        stand.closed(Close::LingerTimeout) + stand.closed(Close::Done),
+        0,
+        "it is counted once"
+    );
 }
 
 #[test]
@@ -432,24 +455,57 @@ fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
 #[test]
 fn row_17_a_reader_that_takes_nothing() {
     let mut stand = Stand::new("row17");
+    let begun = stand.now.tick;
     let played = stand.play(LARGE, &[Many, Many, Block]);
-    assert_eq!(played.states, ["WritingBody", "Closed"]);
+    assert_eq!(played.states.first(), Some(&"WritingBody"));
+    assert_eq!(played.states.last(), Some(&"Closed"));
     assert_eq!(stand.closed(Close::Stalled), 1);
+    let stall = stand.house.http.patience.stall;
+    let took = stand.now.tick.since(begun);
+    assert!(took >= stall && took < 2 * stall, "{took:?}");
 }
 
 #[test]
 fn row_17_a_reader_that_takes_next_to_nothing() {
     let stall = Duration::from_secs(60);
-    let mut note = Note::new(None, Tick::default(), false);
     let least = SEND_RATE_MIN * stall.as_secs();
+    let reader = Scripted::new(GET, &[]);
+    let mut note = Note::new(None, Tick::default(), false);
     note.moved = least - 1;
-    let soon = Tick::default().after(stall / 2);
-    assert!(!writing::is_too_slow(&mut note, soon, stall), "not yet");
-    let then = Tick::default().after(stall);
-    assert!(writing::is_too_slow(&mut note, then, stall));
+    let later = |times: u32| Tick(60_000 * times);
+    assert!(writing::is_too_slow(&mut note, &reader, later(1), stall));
     note.moved = least;
-    assert!(!writing::is_too_slow(&mut note, then.after(stall), stall));
+    assert!(!writing::is_too_slow(&mut note, &reader, later(1), stall));
     assert_eq!(note.moved, 0, "and it is counted anew");
+    let soon = Tick(119_999);
+    assert!(!writing::is_too_slow(&mut note, &reader, soon, stall));
+    assert!(writing::is_too_slow(&mut note, &reader, later(2), stall));
+}
+
+/// What it acknowledges counts, although its socket has had no room for more.
+#[test]
+fn row_17_a_slow_reader_is_told_from_one_that_has_stalled() {
+    for (rate, survives) in [(1_000, true), (150, true), (50, false), (1, false)] {
+        let mut stand = Stand::new(&format!("row17-{rate}"));
+        let queue = Rc::new(Cell::new(50_000_000));
+        let mut held = stand.accept(Scripted::new(LARGE, &[Many, Many, Few, Block]));
+        held.connection.transport().queue = Some(Rc::clone(&queue));
+        let begun = stand.now.tick;
+        let hour = Duration::from_secs(3600);
+        held.ready.set(Side::Either);
+        stand.drive(&mut held, &rate);
+        while held.place != Place::Left && stand.now.tick.since(begun) < hour {
+            let before = stand.now.tick;
+            stand.pass(&mut held);
+            let passed = stand.now.tick.since(before).as_millis();
+            let taken = u32::try_from(passed * rate / 1000).unwrap();
+            queue.set(queue.get() - taken);
+            stand.drive(&mut held, &rate);
+        }
+        assert_eq!(held.place != Place::Left, survives, "{rate} bytes a second");
+        let took = stand.now.tick.since(begun);
+        assert!(survives || took < Duration::from_secs(120), "{took:?}");
+    }
 }
 
 #[test]
@@ -543,6 +599,11 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert!(played.states.contains(&"Lingering") && played.hung_up);
     assert_eq!(stand.closed(Close::Malformed), 1);
+    assert_eq!(
+        stand.closed(Close::LingerTimeout) + stand.closed(Close::Done),
+        0,
+        "it is counted once"
+    );
 }
 
 #[test]

@@ -8,7 +8,9 @@ use std::mem::take;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::limits::{DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN};
+use log::warn;
+
+use crate::limits::{DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -48,7 +50,14 @@ impl<T: Transport> HttpConnection<T> {
                     Ok(false) => {
                         Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
                     }
-                    Err(e) => self.close(cx, Close::Listing, &e.to_string()),
+                    Err(e) => {
+                        if cx.shared.http.warnings.is_due(&cx.now) {
+                            warn!("{} a directory cannot be listed: {e}", cx.link.key);
+                        }
+                        let sent = out.body_sent();
+                        cx.shared.log_line(&mut out.note.record, cx.now, sent);
+                        self.close(cx, Close::Listing, &e.to_string())
+                    }
                 };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
@@ -81,7 +90,9 @@ impl<T: Transport> HttpConnection<T> {
                 }
             }
             Attempt::Blocked => {
-                if late || is_too_slow(&mut out.note, cx.now.tick, stall) {
+                if (late || cx.now.tick.since(out.note.since) >= stall)
+                    && is_too_slow(&mut out.note, self.stream.get(), cx.now.tick, stall)
+                {
                     let sent = out.body_sent();
                     cx.shared.log_line(&mut out.note.record, cx.now, sent);
                     self.stream.transport().forget_unsent();
@@ -91,9 +102,10 @@ impl<T: Transport> HttpConnection<T> {
                         "the reader is slower than --stall-timeout allows",
                     );
                 }
+                let look = stall / STALL_LOOKS;
                 Step::stop(
                     writing(out),
-                    Next::Park(Side::Write, since_change(changed, cx, stall)),
+                    Next::Park(Side::Write, since_change(changed || late, cx, look)),
                 )
             }
             Attempt::Spent => {
@@ -201,14 +213,25 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
     }
 }
 
-/// The least rate, averaged over at least one stall time.
-pub(super) fn is_too_slow(note: &mut Note, now: Tick, stall: Duration) -> bool {
+/// Whether a reader has taken less than the least rate for at least one stall time. Looked at more often, so that what it took
+/// is noticed: what it has acknowledged, or as far as that cannot be asked, what its socket had room for.
+pub(super) fn is_too_slow(
+    note: &mut Note,
+    reader: &impl Transport,
+    now: Tick,
+    stall: Duration,
+) -> bool {
     let elapsed = now.since(note.since);
-    if elapsed < stall {
+    let queued = reader.unacknowledged().map_or(note.queued, |n| n.into());
+    // What waits of replies before this one was not counted yet.
+    note.queued = note.queued.max(queued.saturating_sub(note.moved));
+    let taken = note.moved + note.queued - queued;
+    let least = elapsed.as_millis() * u128::from(SEND_RATE_MIN) / 1000;
+    if taken > 0 && u128::from(taken) >= least {
+        note.since = now;
+        note.moved = 0;
+        note.queued = queued;
         return false;
     }
-    let enough = note.moved >= elapsed.as_secs().saturating_mul(SEND_RATE_MIN);
-    note.since = now;
-    note.moved = 0;
-    !enough
+    elapsed >= stall
 }

@@ -5,6 +5,13 @@ use std::ffi::CString;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
+impl crate::site::Site {
+    /// Opens files in this way from now on.
+    pub(crate) fn force(&mut self, opener: Opener) {
+        self.opener = opener;
+    }
+}
+
 struct Tree(PathBuf);
 
 impl Tree {
@@ -104,10 +111,69 @@ fn nothing_outside_is_ever_opened() {
     }
 }
 
+/// A file system that does not answer may stand at the other end of a link.
+#[test]
+fn nothing_outside_is_even_looked_at() {
+    let tree = Tree::new("look-outside");
+    for (opener, path) in [
+        (Opener::Openat2, "outside"),
+        (Opener::Openat2, "absolute"),
+        (Opener::Openat2, "magic/etc/passwd"),
+        // Where a link stands last, the walk looks at the link itself.
+        (Opener::Walk, "magic/etc/passwd"),
+    ] {
+        faults::plan(faults::Call::Statx, &[Some(Errno::IO)]);
+        let error = tree.open(opener, path).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{opener:?} {path}");
+        assert!(!faults::are_over(), "{opener:?} {path}: it was looked at");
+    }
+}
+
 #[test]
 fn both_ways_of_looking_see_the_same() {
     let tree = Tree::new("look");
     let a = tree.open(Opener::Openat2, "a").unwrap();
     let portable = look_portably(a.file.as_fd(), c"", AtFlags::EMPTY_PATH).unwrap();
     assert_eq!(portable, (a.kind, a.identity));
+}
+
+/// Errors that the kernel is made to give, in the thread that plans them.
+pub(crate) mod faults {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    use rustix::io::Errno;
+
+    /// What is called.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) enum Call {
+        Statx,
+        Open,
+        Read,
+        Names,
+    }
+
+    thread_local! {
+        static PLAN: RefCell<Option<(Call, VecDeque<Option<Errno>>)>> = const { RefCell::new(None) };
+    }
+
+    /// The next calls of this kind are answered like this (`None`: by the kernel), and those behind them by the kernel.
+    pub(crate) fn plan(call: Call, answers: &[Option<Errno>]) {
+        PLAN.set(Some((call, answers.iter().copied().collect())));
+    }
+
+    /// Whether all that was planned has come to pass.
+    pub(crate) fn are_over() -> bool {
+        PLAN.with_borrow(|plan| plan.as_ref().is_none_or(|(_, rest)| rest.is_empty()))
+    }
+
+    /// Asked before each call.
+    pub(crate) fn next(call: Call) -> Result<(), Errno> {
+        PLAN.with_borrow_mut(|plan| match plan {
+            Some((planned, answers)) if *planned == call => {
+                answers.pop_front().flatten().map_or(Ok(()), Err)
+            }
+            _ => Ok(()),
+        })
+    }
 }

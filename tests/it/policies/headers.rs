@@ -142,3 +142,29 @@ fn mistakes_are_found_at_the_start() {
         );
     }
 }
+
+#[test]
+fn a_list_has_the_lines_of_its_path_but_none_that_let_it_be_kept() {
+    let site = site();
+    site.file("list/deep/b", b"5");
+    let idler = Idler::serve(site.path())
+        .args(&["-H", "/list/ X-Robots-Tag: noindex"])
+        .args(&["-H", "/list/ Cache-Control: max-age=60"])
+        .args(&["-H", "/list/deep/ X-Robots-Tag: none"])
+        .args(&["-H", "/list X-Exact: yes"])
+        .start();
+    let mut client = idler.client();
+    for (target, robots) in [
+        ("/assets/", None),
+        ("/list/", Some("noindex")),
+        ("/list/deep/", Some("none")),
+        ("/list/missing", None),
+    ] {
+        let reply = client.get(target);
+        assert_eq!(reply.header("x-robots-tag"), robots, "{target}");
+        assert_eq!(cache_control(&reply), ["no-cache"], "{target}");
+        assert_eq!(reply.header("x-exact"), None, "{target}");
+    }
+    assert_eq!(cache_control(&client.get("/list/a")), ["max-age=60"]);
+    idler.stop();
+}

@@ -146,6 +146,10 @@ impl Transport for Wire {
     fn peer(&self) -> crate::reactor::Peer {
         crate::reactor::Peer::Gone
     }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The client's end of a wire, and the loop at the server's.

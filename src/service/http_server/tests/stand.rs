@@ -26,9 +26,9 @@ use crate::service::serve;
 use super::Transport;
 
 /// What a connection meets: the house, the buffer it is lent, and the time.
-pub(super) struct Stand {
-    pub(super) house: House,
-    pub(super) now: Now,
+pub(in crate::service) struct Stand {
+    pub(in crate::service) house: House,
+    pub(in crate::service) now: Now,
     scratch: Vec<u8>,
     /// A site of our own, removed at the end.
     temporary: Option<PathBuf>,
@@ -44,7 +44,7 @@ impl Drop for Stand {
 
 /// Where the connection was put after its last drive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Place {
+pub(in crate::service) enum Place {
     Parked(Side),
     Queued,
     Asleep,
@@ -52,19 +52,19 @@ pub(super) enum Place {
 }
 
 /// A connection, and what the loop knows of it.
-pub(super) struct Held<T> {
-    pub(super) connection: HttpConnection<T>,
-    pub(super) ready: Readiness,
-    pub(super) place: Place,
-    pub(super) stage: Stage,
+pub(in crate::service) struct Held<T> {
+    pub(in crate::service) connection: HttpConnection<T>,
+    pub(in crate::service) ready: Readiness,
+    pub(in crate::service) place: Place,
+    pub(in crate::service) stage: Stage,
     /// Whether a deadline has passed of which the connection has not been told.
-    pub(super) expired: bool,
+    pub(in crate::service) expired: bool,
     due: Option<Tick>,
 }
 
 impl Stand {
     /// A site with a small file, one that is sent from its descriptor, and a directory without an index.
-    pub(super) fn new(name: &str) -> Self {
+    pub(in crate::service) fn new(name: &str) -> Self {
         let site = std::env::temp_dir().join(format!("idler-states-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&site);
         std::fs::create_dir_all(site.join("d/sub")).unwrap();
@@ -76,7 +76,7 @@ impl Stand {
     }
 
     /// This site, served without any options.
-    pub(super) fn over(site: &Path) -> Self {
+    pub(in crate::service) fn over(site: &Path) -> Self {
         let words = ["serve".into(), site.as_os_str().to_owned()];
         let Ok(Command::Serve(options)) = cli::parse(words.into_iter(), |_| None) else {
             panic!("serving a directory is a command");
@@ -104,7 +104,7 @@ impl Stand {
     }
 
     /// How many connections were closed for this reason.
-    pub(super) fn closed(&self, why: Close) -> u64 {
+    pub(in crate::service) fn closed(&self, why: Close) -> u64 {
         self.house.counters.closed(why)
     }
 
@@ -120,7 +120,7 @@ impl Stand {
     }
 
     /// A connection that has just been accepted.
-    pub(super) fn accept<T: Transport>(&self, transport: T) -> Held<T> {
+    pub(in crate::service) fn accept<T: Transport>(&self, transport: T) -> Held<T> {
         Held {
             connection: HttpConnection::new(Stream::new(transport), 0),
             ready: Readiness::NONE,
@@ -132,7 +132,7 @@ impl Stand {
     }
 
     /// Lets the time come for which a deadline is set. Without one there is nothing to pass.
-    pub(super) fn pass<T>(&mut self, held: &mut Held<T>) {
+    pub(in crate::service) fn pass<T>(&mut self, held: &mut Held<T>) {
         held.expired = held.due.is_some();
         if let Some(tick) = held.due.take()
             && !tick.is_due(self.now.tick)
@@ -145,7 +145,7 @@ impl Stand {
     ///
     /// # Panics
     /// If it then is where the loop would lose it; `told` says what was being played.
-    pub(super) fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
+    pub(in crate::service) fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
         self.now.turn += 1;
         let mut newcomers = Vec::new();
         let mut control = Control {
