@@ -321,11 +321,17 @@ impl Member {
         }
     }
 
-    /// Whether the server still has it.
+    /// Whether the server still has it; what it said last is read over.
     fn is_held(&self) -> bool {
-        let mut byte = [0];
-        let flags = RecvFlags::DONTWAIT | RecvFlags::PEEK;
-        getpeername(&self.socket).is_ok()
-            && !matches!(recv(&self.socket, &mut byte, flags), Ok((_, 0)))
+        let mut buffer = vec![0; 1 << 16];
+        // Bounded by what is in a socket's buffer, and some more where the server goes on.
+        for _ in 0..REPEATS {
+            match recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => return false,
+                Ok(_) => {}
+                Err(error) => return error == Errno::AGAIN && getpeername(&self.socket).is_ok(),
+            }
+        }
+        true
     }
 }
