@@ -114,6 +114,10 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4096;
 /// Bytes of all trailer lines of one chunked body.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
+/// Longest header of the PROXY protocol, in bytes. Of version 1 none is longer than 107; one of version 2 with the names that a
+/// certificate brings along has some hundreds, and may have 65,551, which nobody should be able to make idler keep.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
+
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 

@@ -31,7 +31,7 @@ pub use tools::{CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, Precom
 pub(crate) use values::printable;
 pub use values::{
     AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
-    Share, TypeRule, Url,
+    Proxies, Share, TypeRule, Url,
 };
 
 use parse::{Request, Typed};

@@ -12,7 +12,8 @@ use super::{
     table::Id,
     values,
     values::{
-        AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, TypeRule,
+        AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, Proxies,
+        TypeRule,
     },
 };
 use crate::limits;
@@ -62,7 +63,7 @@ pub struct ServeOptions {
     /// Connections from one address at most.
     pub max_per_address: Option<u32>,
     /// Proxies that are believed whom they speak for; empty: none.
-    pub proxy_from: Vec<Cidr>,
+    pub proxy_from: Vec<Proxies>,
     /// Share the port with other processes.
     pub reuse_port: bool,
     /// Where health is answered; a plain path.
@@ -186,7 +187,7 @@ impl ServeOptions {
                     values::number_or("off", text, 1..=limits::PER_ADDRESS_OPTION_MAX)
                 })?
                 .flatten(),
-            proxy_from: typed.all(Id::ProxyFrom, values::cidr)?,
+            proxy_from: typed.all(Id::ProxyFrom, values::proxies)?,
             reuse_port: typed.switch(Id::ReusePort)?,
             health,
             status,

@@ -271,10 +271,7 @@ pub(crate) fn every_option() -> impl Iterator<Item = &'static Row> {
         tools::OPTIONS,
         PAGES,
     ];
-    let there = |row: &&Row| {
-        let of_a_verb = row.verbs.iter().any(|verb| !is_later(LATER_VERBS, verb));
-        of_a_verb && !is_later(LATER_OPTIONS, &row.id)
-    };
+    let there = |row: &&Row| row.verbs.iter().any(|verb| !is_later(verb));
     by_subject.into_iter().flatten().filter(there)
 }
 
@@ -293,19 +290,16 @@ pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
         tools::VERBS,
         PRINTERS,
     ];
-    let there = |row: &&VerbRow| !is_later(LATER_VERBS, &row.verb);
+    let there = |row: &&VerbRow| !is_later(&row.verb);
     by_subject.into_iter().flatten().filter(there)
 }
 
 /// Verbs whose service is not written yet: nobody is told of them, and nobody can ask for them.
 const LATER_VERBS: &[Verb] = &[Verb::Crowd];
 
-/// The same for options of `serve`.
-const LATER_OPTIONS: &[Id] = &[Id::ProxyFrom, Id::Status, Id::StatusFrom];
-
-/// Whether a row has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
-fn is_later<T: PartialEq>(later: &[T], row: &T) -> bool {
-    !cfg!(test) && later.contains(row)
+/// Whether a verb has to wait. Unit tests see the whole table, so that nothing waits with a mistake.
+fn is_later(verb: &Verb) -> bool {
+    !cfg!(test) && LATER_VERBS.contains(verb)
 }
 
 /// The verb that is meant when none is named.

@@ -605,7 +605,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("auth", "file"),
     ("allow", "10.0.0.0/8"),
     ("max-per-address", "5"),
-    ("proxy-from", "::1"),
+    ("proxy-from", "unix"),
     ("health", "/health"),
     ("status", "/status"),
     ("status-from", "10.0.0.0/8"),

@@ -18,8 +18,10 @@ pub(crate) use address::bind_address;
 pub(crate) use header::header_line;
 pub use header::{HeaderLine, HeaderRule, TypeRule};
 pub(crate) use header::{header_rule, request_header_line, type_rule};
-pub use network::{Cidr, Companion, Url};
-pub(crate) use network::{cidr, companions, host, peer_port, target_of_path, url, url_of_words};
+pub use network::{Cidr, Companion, Proxies, Url};
+pub(crate) use network::{
+    cidr, companions, host, peer_port, proxies, target_of_path, url, url_of_words,
+};
 pub use policy::{CachePolicy, HostRule, Jitter, Share};
 pub(crate) use policy::{cache_policy, delay, host_rule, jitter, own_path, share, user};
 

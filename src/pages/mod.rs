@@ -36,7 +36,7 @@ const PAGE_STYLE: &str = include_str!("page.css");
 const LISTING_STYLE: &str = include_str!("listing.css");
 
 /// Writes formatted text to the end of a page in the making. Memory apart, this cannot fail.
-fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
+pub(crate) fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
     struct End<'a>(&'a mut Vec<u8>);
     impl fmt::Write for End<'_> {
         fn write_str(&mut self, text: &str) -> fmt::Result {

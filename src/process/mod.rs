@@ -12,5 +12,6 @@ pub mod descriptors;
 pub mod inherited;
 pub mod listen;
 pub mod notify;
+pub mod usage;
 pub mod user;
 pub mod walls;

@@ -8,5 +8,6 @@ pub mod daytime;
 pub mod http;
 pub mod message;
 pub mod ping;
+pub mod proxy;
 pub mod random;
 pub mod transfer;

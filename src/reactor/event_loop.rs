@@ -19,7 +19,7 @@ use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, SCRATCH_BYTES};
 use super::clock::{Clock, Now, Tick};
 use super::readiness::{Link, Readiness, Side};
 use super::timer::Wheel;
-use super::{Context, Control, Deadline, Handler, Key, Next, Shared, Stage};
+use super::{Context, Control, Deadline, Dropped, Handler, Key, Next, Shared, Stage};
 
 /// Where a slot is. It is always in exactly one of these places.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -359,16 +359,22 @@ impl<H: Handler> EventLoop<H> {
 
     fn install(&mut self, mut handler: H, next: Next, seated: bool) -> io::Result<Key> {
         if self.slots.len() >= self.capacity + self.reserve {
+            handler.dropped(Dropped::Unwatched, Key(u32::MAX), &mut self.shared);
             return Err(io::Error::other("no slot left"));
         }
         let entry = self.slots.vacant_entry();
         let token = Token(entry.key());
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "slots are numbered below SLOTS_MAX"
+        )]
+        let key = token.0 as u32;
         if let Some(source) = handler.source() {
-            self.poll.registry().register(
-                source,
-                token,
-                Interest::READABLE | Interest::WRITABLE,
-            )?;
+            let both = Interest::READABLE | Interest::WRITABLE;
+            if let Err(e) = self.poll.registry().register(source, token, both) {
+                handler.dropped(Dropped::Unwatched, Key(key), &mut self.shared);
+                return Err(e);
+            }
         }
         self.foreground += usize::from(!handler.is_background());
         self.seats_taken += usize::from(seated);
@@ -380,11 +386,6 @@ impl<H: Handler> EventLoop<H> {
             place: Place::Queued,
             seated,
         });
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "slots are numbered below SLOTS_MAX"
-        )]
-        let key = token.0 as u32;
         self.place(key, next);
         Ok(Key(key))
     }

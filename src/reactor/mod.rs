@@ -25,7 +25,7 @@ use std::fmt;
 pub use clock::{Now, Tick};
 pub use event_loop::EventLoop;
 pub use readiness::{Attempt, Link, Side};
-pub use stream::{Stream, Transport};
+pub use stream::{Peer, Stream, Transport};
 
 /// Names a slot for as long as its handler lives. Log lines begin with it, so that
 /// `grep '\[7\]'` follows one connection.
@@ -72,10 +72,19 @@ pub trait Handler: Sized {
         false
     }
 
-    /// Told just before it is dropped to make room: a place to count and to log.
-    fn dropped(&mut self, key: Key, shared: &mut Self::Shared) {
-        let _ = (key, shared);
+    /// Told just before it is dropped without having said so: a place to count and to log.
+    fn dropped(&mut self, why: Dropped, key: Key, shared: &mut Self::Shared) {
+        let _ = (why, key, shared);
     }
+}
+
+/// Why a handler is dropped that did not ask for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dropped {
+    /// To make room for a newcomer.
+    ForRoom,
+    /// It is a newcomer, and the kernel does not watch its socket (`fs.epoll.max_user_watches`, memory).
+    Unwatched,
 }
 
 /// What the handlers of one loop share.

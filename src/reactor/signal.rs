@@ -5,10 +5,19 @@
 //! Read next: the handlers, in `service`.
 
 use std::io;
+use std::sync::Arc;
 
 use mio::net::UnixStream;
 
 use super::readiness::{Attempt, Link, Side};
+
+/// From now on this signal does nothing: by default it would end the process.
+///
+/// # Errors
+/// If it cannot be caught.
+pub fn tolerate(number: i32) -> io::Result<()> {
+    signal_hook::flag::register(number, Arc::default()).map(|_| ())
+}
 
 /// One signal that the loop can hear.
 #[derive(Debug)]

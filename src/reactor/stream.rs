@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use mio::net::TcpStream;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
 
 use crate::limits::SENDFILE_BYTES_MAX;
 
@@ -42,7 +42,18 @@ pub trait Transport {
     fn shut_down_write(&mut self) -> io::Result<()>;
 
     /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
-    fn peer(&self) -> Option<SocketAddr>;
+    fn peer(&self) -> Peer;
+}
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// Somebody with an address.
+    Address(SocketAddr),
+    /// Somebody on this machine, through a Unix socket.
+    Unix,
+    /// Nobody any more.
+    Gone,
 }
 
 impl Transport for TcpStream {
@@ -69,8 +80,12 @@ impl Transport for TcpStream {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        self.peer_addr().ok()
+    fn peer(&self) -> Peer {
+        match self.peer_addr() {
+            Ok(address) => Peer::Address(address),
+            Err(_) if sockopt::socket_domain(self) == Ok(AddressFamily::UNIX) => Peer::Unix,
+            Err(_) => Peer::Gone,
+        }
     }
 }
 

@@ -43,6 +43,8 @@ type Digest = (u64, u64);
 pub struct Auth {
     file: GivenFile<Users>,
     keys: [RandomState; 2],
+    /// Whether the request in hand was let in by its password.
+    pub(super) let_in: bool,
     checked_turn: Option<u64>,
     /// When the second began in which checks are counted, and how many there were.
     second: Tick,
@@ -131,6 +133,7 @@ impl Auth {
         Ok(Self {
             file: GivenFile::open(path, USERS_BYTES_MAX, Users::parse)?,
             keys: [RandomState::new(), RandomState::new()],
+            let_in: false,
             checked_turn: None,
             second: Tick::default(),
             checks: 0,

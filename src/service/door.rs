@@ -15,27 +15,26 @@ use crate::reactor::listener::{Accepted, Listener};
 use crate::reactor::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
 
 use super::Service;
-use super::guests::{Guest, Seat, Welcome};
+use super::counters::{Phase, Refused};
+use super::guests::{Guest, Welcome};
 use super::http_server::HttpConnection;
+use super::speaker::{Client, Standing};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Door {
     listener: Listener,
     number: u16,
-    /// Whether those who come have addresses: of a Unix socket its permissions say who may connect.
-    has_addresses: bool,
     /// Accepted, but there was no room: waiting for somebody to leave.
-    waiting: Option<(TcpStream, Option<Seat>)>,
+    waiting: Option<(TcpStream, Option<Standing>)>,
 }
 
 impl Door {
-    /// A door to the HTTP server; `number` tells it from others, `has_addresses` says that it is none for a Unix socket.
-    pub fn new(listener: Listener, number: u16, has_addresses: bool) -> Self {
+    /// A door to the HTTP server; `number` tells it from others.
+    pub fn new(listener: Listener, number: u16) -> Self {
         Self {
             listener,
             number,
-            has_addresses,
             waiting: None,
         }
     }
@@ -47,21 +46,21 @@ impl Door {
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
-        if let Some((stream, seat)) = self.waiting.take() {
-            self.admit(stream, seat, cx);
+        if let Some((stream, standing)) = self.waiting.take() {
+            self.admit(stream, standing, cx);
         }
         loop {
             match self.listener.accept(&mut cx.link) {
                 Accepted::Newcomer(stream) => {
-                    let Some((stream, seat)) = self.welcome(stream, cx) else {
+                    let Some((stream, standing)) = self.welcome(stream, cx) else {
                         continue;
                     };
                     if cx.room == 0 && !cx.no_room && cx.stage != Stage::Stopping {
                         // Only one who is really here is worth somebody's place.
-                        self.waiting = Some((stream, seat));
+                        self.waiting = Some((stream, standing));
                         return Next::Room;
                     }
-                    self.admit(stream, seat, cx);
+                    self.admit(stream, standing, cx);
                 }
                 // What waited in the queue was promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
@@ -81,20 +80,21 @@ impl Door {
         &self,
         stream: TcpStream,
         cx: &mut Context<'_, Service>,
-    ) -> Option<(TcpStream, Option<Seat>)> {
-        if !self.has_addresses || !cx.shared.guests.are_asked() {
+    ) -> Option<(TcpStream, Option<Standing>)> {
+        if !cx.shared.guests.are_asked() {
             return Some((stream, None));
         }
-        let peer = stream.peer().map(|peer| peer.ip());
-        match cx.shared.guests.welcome(peer) {
+        let who = Client::from(stream.peer());
+        match cx.shared.guests.welcome(who) {
             Welcome::In => Some((stream, None)),
-            Welcome::Counted(seat) => Some((stream, Some(seat))),
+            Welcome::Proxy => Some((stream, Some(Standing::proxy(who)))),
+            Welcome::Counted(seat) => Some((stream, Some(Standing::seated(seat)))),
             Welcome::Stranger => {
                 debug!(
                     "{} closed a connection: its address is not in --allow",
                     cx.link.key
                 );
-                cx.shared.counters.strangers += 1;
+                cx.shared.counters.refuse(Refused::Stranger);
                 None
             }
             Welcome::TooMany => {
@@ -102,7 +102,7 @@ impl Door {
                     "{} refused a connection: --max-per-address is reached",
                     cx.link.key
                 );
-                cx.shared.counters.crowding += 1;
+                cx.shared.counters.refuse(Refused::Crowding);
                 refuse(stream, cx.scratch);
                 None
             }
@@ -110,14 +110,15 @@ impl Door {
     }
 
     /// Gives a newcomer a slot; or, if there is none, a seat in which it is told so; or tells it at once.
-    fn admit(&self, stream: TcpStream, seat: Option<Seat>, cx: &mut Context<'_, Service>) {
+    fn admit(&self, stream: TcpStream, standing: Option<Standing>, cx: &mut Context<'_, Service>) {
         if cx.room > 0 {
             cx.shared.counters.accepted += 1;
+            cx.shared.counters.enter(Phase::Idle);
             let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
             let connection = HttpConnection::new(Stream::new(stream), self.number);
-            let service = match seat {
+            let service = match standing {
                 None => Service::Http(connection),
-                Some(seat) => Service::Guest(Guest::new(connection, seat)),
+                Some(standing) => Service::Guest(Guest::new(connection, standing)),
             };
             cx.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
             return;
@@ -126,11 +127,12 @@ impl Door {
             "{} refused a connection: --max-connections is reached, and nobody is idle",
             cx.link.key
         );
-        cx.shared.counters.refused += 1;
+        cx.shared.counters.refuse(Refused::MaxConnections);
         if cx.spare == 0 {
             refuse(stream, cx.scratch);
             return;
         }
+        cx.shared.counters.enter(Phase::Writing);
         let reply = cx.shared.http.refuse(NO_ROOM, false, &cx.now);
         let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
         let connection =
@@ -161,7 +163,7 @@ impl Door {
         }
         // As many as the budget allows: whoever waits behind a thousand others should not wait for them to be refused one by one.
         while let Accepted::Newcomer(stream) = self.listener.accept_by_reserve(&mut cx.link) {
-            cx.shared.counters.refused += 1;
+            cx.shared.counters.refuse(Refused::Descriptors);
             refuse(stream, cx.scratch);
             self.listener.restore_reserve();
         }

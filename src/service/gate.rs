@@ -18,6 +18,9 @@ use super::reply::{Reply, Wish};
 impl Http {
     /// The reply to a request that no file is needed for, or none may be given for.
     pub(super) fn before(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+        if let Some(auth) = &mut self.auth {
+            auth.let_in = false;
+        }
         let asks = matches!(request.method, Method::Get | Method::Head);
         if asks && self.policy.health.as_deref() == Some(request.target.path) {
             return Some(self.health(wish, now));
@@ -45,12 +48,13 @@ impl Http {
     }
 
     /// What is said to those who have not the password (RFC 9110 §11.6.1, RFC 7617).
-    fn lock(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+    pub(super) fn lock(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
         let auth = self.auth.as_mut()?;
         let verdict = match Credentials::read(request.headers) {
             Some(credentials) => auth.check(&credentials, now),
             None => Verdict::Wrong,
         };
+        auth.let_in = verdict == Verdict::Right;
         let (status, why) = match verdict {
             Verdict::Right => return None,
             Verdict::Wrong => (
@@ -73,6 +77,12 @@ impl Http {
                 .field_number("Retry-After", RETRY_AFTER_SECONDS.into()),
         };
         Some(self.finish_error(reply, why, wish, now))
+    }
+
+    /// Who has logged in with the request that was answered last.
+    pub fn user(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+        self.auth.as_ref().filter(|auth| auth.let_in)?;
+        Credentials::read(request.headers).map(|credentials| credentials.user)
     }
 
     /// SIGHUP: the files that options name are read again.

@@ -10,11 +10,12 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 
-use crate::cli::Cidr;
+use crate::cli::{Cidr, Proxies};
 use crate::reactor::{Context, Next};
 
 use super::Service;
 use super::http_server::HttpConnection;
+use super::speaker::{Client, Standing};
 
 type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;
 
@@ -23,6 +24,8 @@ type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;
 pub struct Guests {
     /// Whose addresses may connect; empty: everybody's.
     allowed: Vec<Cidr>,
+    /// Who is believed whom they speak for.
+    proxies: Vec<Proxies>,
     /// How often each address may be here.
     per_address_max: Option<u32>,
     /// No larger than the number of connections.
@@ -34,6 +37,8 @@ pub struct Guests {
 pub enum Welcome {
     /// Come in.
     In,
+    /// Come in: a trusted proxy, which speaks for somebody else.
+    Proxy,
     /// Come in, and be counted.
     Counted(Seat),
     /// This address may not connect.
@@ -49,19 +54,20 @@ pub struct Seat {
     counts: Counts,
 }
 
-/// A connection that is counted. Boxed, so that those that are not cost nothing for it.
+/// A connection of which something is to be known. Boxed, so that others cost nothing for it.
 #[derive(Debug)]
 pub struct Guest {
     /// The connection.
     pub connection: HttpConnection,
-    _seat: Seat,
+    standing: Standing,
 }
 
 impl Guests {
     /// Guests as the options say.
-    pub fn new(allowed: &[Cidr], per_address_max: Option<u32>) -> Self {
+    pub fn new(allowed: &[Cidr], proxies: &[Proxies], per_address_max: Option<u32>) -> Self {
         Self {
             allowed: allowed.to_vec(),
+            proxies: proxies.to_vec(),
             per_address_max,
             counts: Counts::default(),
         }
@@ -69,19 +75,38 @@ impl Guests {
 
     /// Whether there is anything to ask.
     pub fn are_asked(&self) -> bool {
-        self.per_address_max.is_some() || !self.allowed.is_empty()
+        self.per_address_max.is_some() || !self.allowed.is_empty() || !self.proxies.is_empty()
     }
 
-    /// Asks who `peer` is. `None` is somebody who has hung up already.
-    pub fn welcome(&self, peer: Option<IpAddr>) -> Welcome {
-        let Some(address) = peer.map(|peer| peer.to_canonical()) else {
-            return Welcome::Stranger;
-        };
-        let is_allowed = |range: &Cidr| range.contains(address);
-        if !self.allowed.is_empty() && !self.allowed.iter().any(is_allowed) {
+    /// Whether somebody is a proxy that is believed.
+    pub fn trusts(&self, who: Client) -> bool {
+        self.proxies.iter().any(|proxies| match (proxies, who) {
+            (Proxies::Network(range), Client::Address(address)) => range.contains(address),
+            (Proxies::Unix, Client::Unix) => true,
+            (Proxies::Network(_), Client::Unix | Client::Unknown)
+            | (Proxies::Unix, Client::Address(_) | Client::Unknown) => false,
+        })
+    }
+
+    /// Whether a client may be served. Of a Unix socket its permissions say who may connect.
+    pub fn allows(&self, who: Client) -> bool {
+        self.allowed.is_empty()
+            || match who {
+                Client::Address(address) => self.allowed.iter().any(|r| r.contains(address)),
+                Client::Unix => true,
+                Client::Unknown => false,
+            }
+    }
+
+    /// Says to a newcomer whether it may come in. Whoever has hung up already may not.
+    pub fn welcome(&self, who: Client) -> Welcome {
+        if self.trusts(who) {
+            return Welcome::Proxy;
+        }
+        if who == Client::Unknown || !self.allows(who) {
             return Welcome::Stranger;
         }
-        let Some(most) = self.per_address_max else {
+        let (Some(most), Client::Address(address)) = (self.per_address_max, who) else {
             return Welcome::In;
         };
         let address = network(address);
@@ -120,31 +145,33 @@ impl Drop for Seat {
 }
 
 impl Guest {
-    /// A connection and its seat.
-    pub fn new(connection: HttpConnection, seat: Seat) -> Box<Self> {
+    /// A connection, and what is known of it.
+    pub fn new(connection: HttpConnection, standing: Standing) -> Box<Self> {
         Box::new(Self {
             connection,
-            _seat: seat,
+            standing,
         })
     }
 
     /// See [`HttpConnection::drive`].
     pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
-        self.connection.drive(cx)
+        self.connection.drive(Some(&mut self.standing), cx)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
     use super::*;
 
-    fn peer(text: &str) -> Option<IpAddr> {
-        text.parse().ok()
+    fn peer(text: &str) -> Client {
+        Client::Address(text.parse::<IpAddr>().unwrap().to_canonical())
     }
 
     #[test]
     fn a_seat_is_free_again_when_it_is_dropped() {
-        let guests = Guests::new(&[], Some(2));
+        let guests = Guests::new(&[], &[], Some(2));
         let mut seats = Vec::new();
         for address in [
             "10.0.0.1",
@@ -154,7 +181,7 @@ mod tests {
         ] {
             match guests.welcome(peer(address)) {
                 Welcome::Counted(seat) => seats.push(seat),
-                other @ (Welcome::In | Welcome::Stranger | Welcome::TooMany) => {
+                other @ (Welcome::In | Welcome::Proxy | Welcome::Stranger | Welcome::TooMany) => {
                     panic!("{address}: {other:?}")
                 }
             }

@@ -8,8 +8,7 @@ mod reading;
 mod writing;
 
 use std::fs::File;
-use std::mem::take;
-use std::net::IpAddr;
+use std::mem::{replace, take};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,13 +16,14 @@ use log::{debug, trace};
 use mio::net::TcpStream;
 
 use crate::protocol::http::server::{Reading, Sending, State};
-use crate::reactor::{Context, Deadline, Key, Next, Stream, Tick, Transport};
+use crate::reactor::{Context, Deadline, Dropped, Key, Next, Stream, Tick, Transport};
 
 use super::Service;
-use super::counters::Close;
+use super::counters::{Close, Counters, Phase};
 use super::listing::ListingBody;
 use super::record::Record;
 use super::reply::Reply;
+use super::speaker::{Client, Standing};
 
 /// What is noted down for a reply on its way.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub struct HttpConnection<T = TcpStream> {
     stream: Stream<T>,
     /// Which listener it came through.
     door: u16,
+    /// Why it ends is counted already, though it does not end yet.
+    counted: bool,
     state: State<Rc<File>, Note>,
 }
 
@@ -87,6 +89,7 @@ impl<T: Transport> HttpConnection<T> {
         Self {
             stream,
             door,
+            counted: false,
             state: State::ReadingHead(Reading::default()),
         }
     }
@@ -103,6 +106,7 @@ impl<T: Transport> HttpConnection<T> {
         Self {
             stream,
             door,
+            counted: true,
             state: State::WritingHeaders(Box::new(out)),
         }
     }
@@ -118,14 +122,31 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Moves on as far as readiness and budget allow. Bounded by the budget: every round makes an I/O call, or
-    /// leads to a state that makes one.
-    pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+    /// leads to a state that makes one. `standing` is what is known of the connection beside itself.
+    pub fn drive(
+        &mut self,
+        standing: Option<&mut Standing>,
+        cx: &mut Context<'_, Service>,
+    ) -> Next {
+        let before = self.phase();
+        let next = self.move_on(standing, cx);
+        cx.shared.counters.pass(before, self.phase());
+        next
+    }
+
+    fn move_on(
+        &mut self,
+        mut standing: Option<&mut Standing>,
+        cx: &mut Context<'_, Service>,
+    ) -> Next {
         // Set by every change of state: the new state's time begins now.
         let mut changed = false;
         loop {
             let before = self.state.name();
             let step = match take(&mut self.state) {
-                State::ReadingHead(reading) => self.read_head(reading, changed, cx),
+                State::ReadingHead(reading) => {
+                    self.read_head(reading, changed, standing.as_deref_mut(), cx)
+                }
                 State::WritingHeaders(out) | State::WritingBody(out) => {
                     self.write(out, changed, cx)
                 }
@@ -144,16 +165,51 @@ impl<T: Transport> HttpConnection<T> {
         }
     }
 
-    fn peer(&self) -> Option<IpAddr> {
-        self.stream
-            .get()
-            .peer()
-            .map(|peer| peer.ip().to_canonical())
+    /// Who is on the other end.
+    fn peer(&self) -> Client {
+        self.stream.get().peer().into()
     }
 
-    /// Told that it is dropped to make room.
-    pub fn dropped(&self, key: Key) {
-        debug!("{key} closed: idle, and --max-connections is reached");
+    fn phase(&self) -> Phase {
+        match &self.state {
+            State::ReadingHead(reading) if reading.is_idle() => Phase::Idle,
+            State::ReadingHead(_) => Phase::Reading,
+            State::WritingHeaders(_) | State::WritingBody(_) => Phase::Writing,
+            State::Lingering(_) => Phase::Lingering,
+            State::Closed => Phase::Closed,
+        }
+    }
+
+    /// Told that it is dropped.
+    pub fn dropped(&self, why: Dropped, key: Key, counters: &mut Counters) {
+        counters.pass(self.phase(), Phase::Closed);
+        counters.close(match why {
+            Dropped::ForRoom => {
+                debug!("{key} closed: idle, and --max-connections is reached");
+                Close::MadeRoom
+            }
+            Dropped::Unwatched => Close::Error,
+        });
+    }
+
+    /// Counts why it ends, once: what follows from that is no reason of its own.
+    fn count(&mut self, why: Close, cx: &mut Context<'_, Service>) {
+        if !replace(&mut self.counted, true) {
+            cx.shared.counters.close(why);
+        }
+    }
+
+    /// The one way out: why is one line at debug, and one count.
+    fn close(&mut self, cx: &mut Context<'_, Service>, why: Close, words: &str) -> Step {
+        debug!("{} closed: {words}", cx.link.key);
+        self.count(why, cx);
+        Step::go(State::Closed)
+    }
+
+    fn close_failed(&mut self, cx: &mut Context<'_, Service>, error: &std::io::Error) -> Step {
+        debug!("{} closed: {error}", cx.link.key);
+        self.count(Close::Error, cx);
+        Step::go(State::Closed)
     }
 
     /// Which listener it came through.
@@ -169,19 +225,6 @@ fn since_change(changed: bool, cx: &Context<'_, Service>, patience: Duration) ->
     } else {
         Deadline::Keep
     }
-}
-
-/// The one way out: why is one line at debug, and one count.
-fn close(cx: &mut Context<'_, Service>, why: Close, words: &str) -> Step {
-    debug!("{} closed: {words}", cx.link.key);
-    cx.shared.counters.close(why);
-    Step::go(State::Closed)
-}
-
-fn close_failed(cx: &mut Context<'_, Service>, error: &std::io::Error) -> Step {
-    debug!("{} closed: {error}", cx.link.key);
-    cx.shared.counters.close(Close::Error);
-    Step::go(State::Closed)
 }
 
 #[cfg(test)]

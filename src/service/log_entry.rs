@@ -5,11 +5,12 @@
 //! reaches a terminal through the log. Read next: `outlet.rs`.
 
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::limits::LOG_FIELD_BYTES_MAX;
 use crate::protocol::http::date;
+
+use super::speaker::Client;
 
 /// How a line looks.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -26,8 +27,8 @@ pub enum Format {
 /// One reply, as far as the log is concerned. Text from clients is given as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// Who asked; `None` is a Unix socket.
-    pub peer: Option<IpAddr>,
+    /// Who asked.
+    pub peer: Client,
     /// The name that was logged in with.
     pub user: Option<&'a [u8]>,
     /// When the reply was complete, in seconds since 1970 UTC.
@@ -133,8 +134,9 @@ impl Entry<'_> {
 
     fn peer(&self, into: &mut Vec<u8>) {
         match self.peer {
-            Some(ip) => put(into, format_args!("{}", ip.to_canonical())),
-            None => into.extend_from_slice(b"unix"),
+            Client::Address(ip) => put(into, format_args!("{}", ip.to_canonical())),
+            Client::Unix => into.extend_from_slice(b"unix"),
+            Client::Unknown => into.extend_from_slice(b"unknown"),
         }
     }
 }

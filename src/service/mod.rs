@@ -16,6 +16,7 @@ pub mod daytime;
 pub mod door;
 pub mod explain;
 pub mod fallback;
+pub mod figures;
 pub mod fresh;
 pub mod gate;
 pub mod given_file;
@@ -42,31 +43,43 @@ pub mod serve;
 pub mod signals;
 mod sockets;
 pub mod solo;
+pub mod speaker;
+pub mod status;
 mod temporary;
 pub mod transfer;
 pub mod variants;
 
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use mio::event::Source;
+use signal_hook::consts::{SIGUSR1, SIGUSR2};
 
 use crate::cli::Command;
 use crate::limits::WARNING_INTERVAL;
 use crate::process::notify::Notify;
-use crate::reactor::{Context, Handler, Key, Next, Now, Shared, Tick, clock};
+use crate::process::usage::Usage;
+use crate::reactor::{Context, Dropped, Handler, Key, Next, Now, Shared, Tick, clock, signal};
 
 use access_log::AccessLog;
 use answer::Http;
 use companion::{Companion, Notices};
-use counters::{Close, Counters};
+use counters::Counters;
 use door::Door;
 use guests::{Guest, Guests};
 use http_server::HttpConnection;
 use record::Record;
 use signals::Signals;
+use status::Status;
 
 /// Does what was asked, and returns the exit code: 0 done, 1 failed, 2 not understood.
 pub fn run(command: Command) -> ExitCode {
+    // A script that asks all idlers for their figures must end none that has nothing to say, nor one by a mistyped 2.
+    for number in [SIGUSR1, SIGUSR2] {
+        if let Err(e) = signal::tolerate(number) {
+            log::debug!("signal {number} is not caught: {e}");
+        }
+    }
     match command {
         Command::Help(_) | Command::Version | Command::Man | Command::Completions(_) => {
             ExitCode::SUCCESS
@@ -128,6 +141,12 @@ pub struct House {
     pub access: AccessLog,
     /// What has happened.
     pub counters: Counters,
+    /// What the kernel knows of this process.
+    pub usage: Usage,
+    /// When idler was started.
+    pub started: SystemTime,
+    /// Who is shown all that, and where; nobody if there is none.
+    pub status: Option<Box<Status>>,
     /// The service manager, which is told how far we are.
     pub notify: Notify,
     /// Whether the stop did not wait for everybody.
@@ -137,12 +156,22 @@ pub struct House {
 
 impl House {
     /// Puts together what is shared.
-    pub fn new(http: Http, guests: Guests, access: AccessLog, notify: Notify) -> Self {
+    pub fn new(
+        http: Http,
+        guests: Guests,
+        access: AccessLog,
+        notify: Notify,
+        usage: Usage,
+        status: Option<Box<Status>>,
+    ) -> Self {
         Self {
             http,
             guests,
             access,
             counters: Counters::default(),
+            usage,
+            started: SystemTime::UNIX_EPOCH,
+            status,
             notify,
             cut_short: false,
             warned: None,
@@ -185,11 +214,11 @@ impl Notices for House {
 
 impl Shared for House {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let again = [self.access.flush(now.instant), logger::flush()]
-            .into_iter()
-            .flatten()
-            .min()?;
-        Some(now.tick.after(again))
+        let again = [self.access.flush(now.instant), logger::flush()];
+        if let Some(status) = &mut self.status {
+            status.turn(clock::precisely_now().saturating_duration_since(now.instant));
+        }
+        Some(now.tick.after(again.into_iter().flatten().min()?))
     }
 }
 
@@ -208,7 +237,7 @@ impl Handler for Service {
 
     fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
         match self {
-            Self::Http(connection) => connection.drive(cx),
+            Self::Http(connection) => connection.drive(None, cx),
             Self::Guest(guest) => guest.drive(cx),
             Self::Door(door) => door.drive(cx),
             Self::Signals(signals) => signals.drive(cx),
@@ -231,13 +260,12 @@ impl Handler for Service {
         }
     }
 
-    fn dropped(&mut self, key: Key, shared: &mut House) {
+    fn dropped(&mut self, why: Dropped, key: Key, shared: &mut House) {
         let connection = match self {
             Self::Http(connection) => connection,
             Self::Guest(guest) => &guest.connection,
             Self::Door(_) | Self::Signals(_) | Self::Companion(_) => return,
         };
-        connection.dropped(key);
-        shared.counters.close(Close::MadeRoom);
+        connection.dropped(why, key, &mut shared.counters);
     }
 }

@@ -3,7 +3,6 @@
 //! What lives here: a copy of the few words of a request that its log line needs, since the request itself is gone when the
 //! reply is complete. Made only if there is a log. Read next: `access_log.rs`.
 
-use std::net::IpAddr;
 use std::time::Instant;
 
 use crate::protocol::http::request::Request;
@@ -12,11 +11,13 @@ use crate::reactor::Now;
 
 use super::dates::unix_seconds;
 use super::log_entry::Entry;
+use super::speaker::Client;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Record {
-    peer: Option<IpAddr>,
+    peer: Client,
+    user: Option<Vec<u8>>,
     request: Vec<u8>,
     referer: Option<Vec<u8>>,
     user_agent: Option<Vec<u8>>,
@@ -25,8 +26,14 @@ pub struct Record {
 }
 
 impl Record {
-    /// Of a request that was understood.
-    pub fn of(peer: Option<IpAddr>, request: &Request<'_>, status: Status, now: &Now) -> Box<Self> {
+    /// Of a request that was understood. `user` is whoever has logged in with it.
+    pub fn of(
+        peer: Client,
+        user: Option<Vec<u8>>,
+        request: &Request<'_>,
+        status: Status,
+        now: &Now,
+    ) -> Box<Self> {
         let version: &[u8] = if request.minor == 0 {
             b" HTTP/1.0"
         } else {
@@ -34,6 +41,7 @@ impl Record {
         };
         Box::new(Self {
             peer,
+            user,
             request: [
                 request.method_name.as_bytes(),
                 b" ",
@@ -49,13 +57,14 @@ impl Record {
     }
 
     /// Of one that was not: its first line, whatever it says.
-    pub fn of_refusal(peer: Option<IpAddr>, head: &[u8], status: Status, now: &Now) -> Box<Self> {
+    pub fn of_refusal(peer: Client, head: &[u8], status: Status, now: &Now) -> Box<Self> {
         let line = head
             .split(|&b| b == b'\n')
             .map(<[u8]>::trim_ascii)
             .find(|line| !line.is_empty());
         Box::new(Self {
             peer,
+            user: None,
             request: line.unwrap_or_default().to_vec(),
             referer: None,
             user_agent: None,
@@ -68,7 +77,7 @@ impl Record {
     pub fn entry(&self, body_bytes: u64, now: &Now) -> Entry<'_> {
         Entry {
             peer: self.peer,
-            user: None,
+            user: self.user.as_deref(),
             time_unix: unix_seconds(now.wall),
             request: &self.request,
             status: self.status.0,

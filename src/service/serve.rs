@@ -11,12 +11,12 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use log::LevelFilter;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
 use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
-use crate::process::listen::Address;
 use crate::process::notify::Notify;
+use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited};
@@ -41,6 +41,7 @@ use super::log_entry::Format;
 use super::policy::{Patience, Policy};
 use super::representation::Facts;
 use super::signals::Signals;
+use super::status::Status;
 use super::{House, Service, companion, logger, sockets};
 
 /// Serves until a signal stops it.
@@ -99,6 +100,11 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let access = open_log(options)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
+    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left to connections.
+    let usage = match options.status {
+        Some(_) => Usage::open(),
+        None => Usage::default(),
+    };
     let walls = raise_walls(options, &http)?;
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     for place in &companions.1 {
@@ -111,15 +117,16 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let guests = Guests::new(&options.allow, options.max_per_address);
-    let house = House::new(http, guests, access, notify);
-    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP];
-    let mut event_loop = EventLoop::new(
+    let guests = Guests::new(&options.allow, &options.proxy_from, options.max_per_address);
+    let house = House::new(http, guests, access, notify, usage, Status::new(options));
+    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
+    let mut event_loop = EventLoop::<Service>::new(
         connections + listening.len() + companions.0.len() + stops.len(),
         REFUSALS_MAX,
         house,
     )
     .map_err(|e| format!("cannot start: {e}"))?;
+    event_loop.shared.started = event_loop.now().wall;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
@@ -127,14 +134,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         add(&mut event_loop, Service::Signals(Box::new(signals)))?;
     }
     for (number, socket) in listening.into_iter().enumerate() {
-        let has_addresses = matches!(socket.address(), Address::Ip(_));
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Door::new(
-            listener,
-            u16::try_from(number).unwrap_or(u16::MAX),
-            has_addresses,
-        );
+        let door = Door::new(listener, u16::try_from(number).unwrap_or(u16::MAX));
         add(&mut event_loop, Service::Door(Box::new(door)))?;
     }
     for companion in companions.0 {
@@ -159,6 +161,14 @@ fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
         .run()
         .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
     event_loop.shared.access.finish();
+    if log::log_enabled!(log::Level::Debug) {
+        logger::say(
+            event_loop
+                .shared
+                .figures_as_lines(event_loop.now())
+                .trim_end(),
+        );
+    }
     logger::finish();
     Ok(if event_loop.shared.cut_short {
         ExitCode::FAILURE

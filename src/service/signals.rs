@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use log::{info, warn};
-use signal_hook::consts::SIGHUP;
+use signal_hook::consts::{SIGHUP, SIGUSR1};
 
 use crate::reactor::signal::Signal;
 use crate::reactor::{Context, Deadline, Next, Side, Stage};
 
-use super::Service;
+use super::{Service, logger};
 
 /// One signal that the server listens to.
 #[derive(Debug)]
@@ -46,6 +46,8 @@ impl Signals {
             if self.signal.number() == SIGHUP {
                 info!("SIGHUP: looking again");
                 cx.shared.look_again();
+            } else if self.signal.number() == SIGUSR1 {
+                logger::say(cx.shared.figures_as_lines(&cx.now).trim_end());
             } else if cx.stage == Stage::Running {
                 self.leads = true;
                 info!("stopping; another signal ends it at once");

@@ -58,6 +58,10 @@ pub struct Entry<M> {
 /// See the module.
 #[derive(Debug)]
 pub struct Cache<M> {
+    /// How often something was found, and how often not.
+    pub hits: u64,
+    /// See above.
+    pub misses: u64,
     index: [HashMap<Box<[u8]>, usize>; CHOICES],
     entries: Slab<Entry<M>>,
     hand: usize,
@@ -71,6 +75,8 @@ impl<M> Cache<M> {
     /// An empty cache for at most this many bytes and descriptors. It takes no memory until used.
     pub fn new(bytes_max: usize, descriptors_max: usize) -> Self {
         Self {
+            hits: 0,
+            misses: 0,
             index: std::array::from_fn(|_| HashMap::new()),
             entries: Slab::new(),
             hand: 0,
@@ -84,8 +90,20 @@ impl<M> Cache<M> {
     /// The entry for `target` under `choice`, if it still holds. Asks the file system once a `turn` and entry, and
     /// forgets an entry that no longer holds. Bounded by the number of the entry's conditions.
     pub fn find(&mut self, choice: usize, target: &[u8], turn: u64) -> Option<&mut Entry<M>> {
-        let key = *self.index.get(choice)?.get(target)?;
+        let Some(key) = self.checked(choice, target, turn) else {
+            self.misses += 1;
+            return None;
+        };
+        self.hits += 1;
         let entry = self.entries.get_mut(key)?;
+        entry.checked = turn;
+        entry.used = true;
+        Some(entry)
+    }
+
+    fn checked(&mut self, choice: usize, target: &[u8], turn: u64) -> Option<usize> {
+        let key = *self.index.get(choice)?.get(target)?;
+        let entry = self.entries.get(key)?;
         if entry.checked != turn {
             let holds = |c: &Condition| {
                 look(CWD, &c.path).is_ok_and(|(_, identity)| identity == c.identity)
@@ -95,10 +113,7 @@ impl<M> Cache<M> {
                 return None;
             }
         }
-        let entry = self.entries.get_mut(key)?;
-        entry.checked = turn;
-        entry.used = true;
-        Some(entry)
+        Some(key)
     }
 
     /// What is kept with `target` under `choice`, without asking whether it still holds: for what depends on the name alone.
@@ -161,7 +176,11 @@ impl<M> Cache<M> {
 
     /// Forgets everything: the root has changed, or the policy.
     pub fn clear(&mut self) {
-        *self = Self::new(self.bytes_max, self.descriptors_max);
+        *self = Self {
+            hits: self.hits,
+            misses: self.misses,
+            ..Self::new(self.bytes_max, self.descriptors_max)
+        };
     }
 
     /// Gives back descriptors, when they have run out elsewhere. True if there were any.
@@ -176,6 +195,11 @@ impl<M> Cache<M> {
             self.forget(*key);
         }
         !keys.is_empty()
+    }
+
+    /// Entries kept.
+    pub fn count(&self) -> usize {
+        self.entries.len()
     }
 
     /// Bytes kept, bookkeeping included.

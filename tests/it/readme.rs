@@ -206,6 +206,7 @@ fn the_table_of_limits_is_that_of_the_program() {
         REQUEST_LINE_BYTES_MAX: bytes(whole(REQUEST_LINE_BYTES_MAX));
         HEADER_LINES_MAX: count(whole(HEADER_LINES_MAX));
         HEAD_TIMEOUT: seconds(HEAD_TIMEOUT);
+        PROXY_HEADER_BYTES_MAX: bytes(whole(PROXY_HEADER_BYTES_MAX));
         IDLE_TIMEOUT: seconds(IDLE_TIMEOUT);
         STALL_TIMEOUT: seconds(STALL_TIMEOUT);
         SEND_RATE_MIN: format!("{SEND_RATE_MIN} B/s");

@@ -21,7 +21,8 @@ pub(super) const VERB: VerbRow = VerbRow {
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
          the current directory. One thread does everything.",
         "The URLs are printed on standard error once idler really listens; standard output has \
-         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again.",
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again, \
+         SIGUSR1 writes idler's figures to standard error.",
     ],
     examples: &[
         ("idler", "this directory, for this machine alone"),
@@ -231,10 +232,12 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::ProxyFrom,
         group: WHO,
         long: "proxy-from",
-        value: Value::Text("CIDR"),
+        value: Value::Text("CIDR|unix"),
         repeat: Repeat::Each,
         help: "Believe these proxies whom they speak for",
-        more: "The PROXY protocol, versions 1 and 2, and X-Forwarded-For and Forwarded in the log.",
+        more: "By the PROXY protocol, versions 1 and 2, where a connection begins with it, and by X-Forwarded-For or Forwarded: \
+               the log, --allow and --status-from then mean the client, and so does --max-per-address after a PROXY header. \
+               unix: whoever comes through a Unix socket.",
         ..ROW
     },
     Row {
@@ -384,8 +387,8 @@ pub(super) const OPTIONS: &[Row] = &[
         long: "status",
         value: Value::Text("/PATH"),
         help: "Answer with idler's own figures at this path",
-        more: "For Prometheus, or as JSON to those who accept that; to this machine alone, unless \
-               --status-from says otherwise.",
+        more: "For Prometheus, or as JSON with ?json and for those who accept that; to this machine alone, unless \
+               --status-from says otherwise. To everybody else it is a path like any other.",
         ..ROW
     },
     Row {

@@ -20,6 +20,15 @@ pub struct Cidr {
     prefix: u32,
 }
 
+/// Proxies that are believed whom they speak for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proxies {
+    /// Those with these addresses.
+    Network(Cidr),
+    /// Whoever comes through a Unix socket.
+    Unix,
+}
+
 /// An `http` URL, taken apart (RFC 9110 §4.2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
@@ -111,6 +120,13 @@ pub(crate) fn cidr(given: &OsStr) -> Result<Cidr, String> {
 }
 
 /// A host to connect to: a name, an IPv4 address, or an IPv6 address with brackets or without.
+pub(crate) fn proxies(given: &OsStr) -> Result<Proxies, String> {
+    if given == "unix" {
+        return Ok(Proxies::Unix);
+    }
+    cidr(given).map(Proxies::Network)
+}
+
 pub(crate) fn host(given: &OsStr) -> Result<String, String> {
     let text = given.to_str().unwrap_or_default();
     let inner = text

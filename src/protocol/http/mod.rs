@@ -10,6 +10,7 @@ pub mod client;
 pub mod date;
 pub mod etag;
 pub(crate) mod fields;
+pub mod forwarded;
 pub mod head;
 pub mod multipart;
 pub mod negotiation;

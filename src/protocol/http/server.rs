@@ -18,7 +18,7 @@ mod transitions;
 use super::request::Refusal;
 use super::status::Status;
 
-pub use reading::{Head, Hearing, Reading};
+pub use reading::{Head, Hearing, Introduction, Reading};
 pub use sending::{After, Body, Bytes, FileSpan, Output, Parts, Sending};
 pub use transitions::{TRANSITIONS, Transition};
 

@@ -3,7 +3,7 @@
 //! What lives here: the bounded look for idle handlers. It may not know why they are idle.
 //! Invariant: nobody who is busy is asked to leave. Read next: `../timer.rs`.
 
-use super::{EventLoop, Handler, Key, Place};
+use super::{Dropped, EventLoop, Handler, Key, Place};
 use crate::limits::ROOM_LOOK_MAX;
 
 impl<H: Handler> EventLoop<H> {
@@ -43,7 +43,8 @@ impl<H: Handler> EventLoop<H> {
                 break;
             };
             if let Some(slot) = self.slots.get_mut(key as usize) {
-                slot.handler.dropped(Key(key), &mut self.shared);
+                slot.handler
+                    .dropped(Dropped::ForRoom, Key(key), &mut self.shared);
                 slot.place = Place::Leaving;
                 self.leaving.push(key);
             }

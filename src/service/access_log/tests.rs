@@ -177,7 +177,7 @@ fn entries_are_written_in_the_chosen_format() {
     let path = folder.0.join("a.log");
     let mut log = at(&path);
     log.entry(&Entry {
-        peer: None,
+        peer: crate::service::speaker::Client::Unix,
         user: None,
         time_unix: 0,
         request: b"GET / HTTP/1.1",

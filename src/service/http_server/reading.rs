@@ -9,17 +9,30 @@ use log::{debug, trace};
 
 use crate::limits::LINGER_BYTES_MAX;
 use crate::protocol::http::body::BodyLength;
-use crate::protocol::http::request::{Fields, Method, Refusal};
+use crate::protocol::http::request::{Fields, Method, Refusal, Request};
 use crate::protocol::http::server::{
-    HEAD_TOO_SLOW, Head, Hearing, Linger, Reading, Sending, State,
+    HEAD_TOO_SLOW, Head, Hearing, Introduction, Linger, Reading, Sending, State,
 };
+use crate::protocol::http::status::Status;
 use crate::reactor::{Attempt, Context, Next, Side, Stage, Transport};
 use crate::service::Service;
 use crate::service::counters::Close;
+use crate::service::guests::Welcome;
 use crate::service::record::Record;
 use crate::service::reply::{Reply, Wish};
+use crate::service::speaker::{Client, Standing};
 
-use super::{HttpConnection, Note, Step, close, close_failed, since_change};
+use super::{HttpConnection, Note, Step, since_change};
+
+const NOT_ALLOWED: Refusal = Refusal::new(
+    Status::FORBIDDEN,
+    "this site is not for the address that asks",
+);
+
+const TOO_MANY: Refusal = Refusal::new(
+    Status::UNAVAILABLE,
+    "this address has as many connections as it may",
+);
 
 impl<T: Transport> HttpConnection<T> {
     /// Rows 1 to 10 of the table.
@@ -27,36 +40,54 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         reading: Reading,
         mut changed: bool,
+        standing: Option<&mut Standing>,
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let was_idle = reading.is_idle();
         if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
-            return close(cx, Close::Shutdown, "idle at shutdown");
+            return self.close(cx, Close::Shutdown, "idle at shutdown");
         }
         if take(&mut cx.expired) {
             if !was_idle {
-                return self.give_up_on_head(reading, cx);
+                return self.give_up_on_head(reading, standing.as_deref(), cx);
             }
             if !cx.link.ready.is(Side::Read) {
-                return close(cx, Close::Idle, "idle for longer than --idle-timeout");
+                return self.close(cx, Close::Idle, "idle for longer than --idle-timeout");
             }
             changed = true;
         }
-        if reading.has_leftovers() {
-            return self.hear(reading, was_idle, changed, None, cx);
+        let stranger = standing.as_ref().is_some_and(|s| s.awaits_introduction());
+        if reading.has_leftovers() && !stranger {
+            return self.hear(reading, was_idle, changed, None, standing.as_deref(), cx);
         }
         let scratch = take(&mut cx.scratch);
         let step = match self.stream.read(&mut cx.link, scratch) {
-            Attempt::Done(0) if was_idle => close(cx, Close::Peer, "the client hung up"),
-            Attempt::Done(0) => close(
+            Attempt::Done(0) if was_idle => self.close(cx, Close::Peer, "the client hung up"),
+            Attempt::Done(0) => self.close(
                 cx,
                 Close::CutOff,
                 "the client hung up in the middle of a request",
             ),
-            Attempt::Done(n) => self.hear(reading, was_idle, changed, Some(&scratch[..n]), cx),
+            Attempt::Done(n) => {
+                cx.shared.counters.received += n as u64;
+                let fresh = &scratch[..n];
+                match standing {
+                    Some(standing) if stranger => {
+                        self.hear_introduction(reading, changed, fresh, standing, cx)
+                    }
+                    standing => self.hear(
+                        reading,
+                        was_idle,
+                        changed,
+                        Some(fresh),
+                        standing.as_deref(),
+                        cx,
+                    ),
+                }
+            }
             // Readiness was only a hint: nothing has come, and nothing more is waited for.
             Attempt::Blocked if was_idle && cx.stage == Stage::Stopping => {
-                close(cx, Close::Shutdown, "idle at shutdown")
+                self.close(cx, Close::Shutdown, "idle at shutdown")
             }
             Attempt::Blocked => {
                 let patience = if was_idle {
@@ -80,7 +111,7 @@ impl<T: Transport> HttpConnection<T> {
                     Next::Again(since_change(changed, cx, patience)),
                 )
             }
-            Attempt::Failed(e) => close_failed(cx, &e),
+            Attempt::Failed(e) => self.close_failed(cx, &e),
         };
         cx.scratch = scratch;
         step
@@ -92,55 +123,123 @@ impl<T: Transport> HttpConnection<T> {
         was_idle: bool,
         changed: bool,
         fresh: Option<&[u8]>,
+        standing: Option<&Standing>,
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let was_draining = reading.is_draining();
         match reading.hear(fresh.unwrap_or_default(), cx.shared.http.head_bytes_max) {
             Hearing::More(reading) => {
-                trace!("{} {} bytes of a head so far", cx.link.key, reading.kept());
-                let idle = reading.is_idle();
-                let begun = was_idle != idle || was_draining != reading.is_draining();
-                let state = State::ReadingHead(reading);
-                if idle && cx.stage == Stage::Stopping {
-                    return Step::go(state);
-                }
-                // The time of a head begins with its first byte, and is never extended.
-                let patience = if idle {
-                    cx.shared.http.patience.idle
-                } else {
-                    cx.shared.http.patience.head
-                };
-                let deadline = since_change(changed || begun, cx, patience);
-                let more = cx.link.ready.is(Side::Read);
-                Step::stop(
-                    state,
-                    if more {
-                        Next::Again(deadline)
-                    } else {
-                        Next::Park(Side::Read, deadline)
-                    },
-                )
+                let begun = was_idle != reading.is_idle() || was_draining != reading.is_draining();
+                self.listen_on(reading, changed || begun, cx)
             }
-            Hearing::Head(head) => self.answer(head, cx),
-            Hearing::Refuse(refusal) => self.refuse(refusal, cx),
+            Hearing::Head(head) => self.answer(head, standing, cx),
+            Hearing::Refuse(refusal) => self.refuse(refusal, standing, cx),
             Hearing::Broken(_) => {
                 debug!(
                     "{} the body of a request is malformed or too long",
                     cx.link.key
                 );
-                cx.shared.counters.close(Close::Malformed);
+                self.count(Close::Malformed, cx);
                 // Its answer is already out: a reset must not overtake it.
                 match self.stream.shut_down_write() {
                     Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                    Err(e) => close_failed(cx, &e),
+                    Err(e) => self.close_failed(cx, &e),
                 }
             }
         }
     }
 
+    /// Row 1: what came is not enough. `begun`: its time begins now.
+    fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
+        trace!("{} {} bytes of a head so far", cx.link.key, reading.kept());
+        let idle = reading.is_idle();
+        let state = State::ReadingHead(reading);
+        if idle && cx.stage == Stage::Stopping {
+            return Step::go(state);
+        }
+        // The time of a head begins with its first byte, and is never extended.
+        let patience = if idle {
+            cx.shared.http.patience.idle
+        } else {
+            cx.shared.http.patience.head
+        };
+        let deadline = since_change(begun, cx, patience);
+        let more = cx.link.ready.is(Side::Read);
+        Step::stop(
+            state,
+            if more {
+                Next::Again(deadline)
+            } else {
+                Next::Park(Side::Read, deadline)
+            },
+        )
+    }
+
+    /// The first bytes of a trusted proxy, which may tell whom it speaks for. What comes behind is heard at once, so that the
+    /// time of a head that has begun counts on.
+    fn hear_introduction(
+        &mut self,
+        reading: Reading,
+        changed: bool,
+        fresh: &[u8],
+        standing: &mut Standing,
+        cx: &mut Context<'_, Service>,
+    ) -> Step {
+        let was_idle = reading.is_idle();
+        let (address, reading) = match reading.hear_introduction(fresh) {
+            Introduction::More(reading) => return self.listen_on(reading, changed || was_idle, cx),
+            Introduction::Over(address, reading) => (address, reading),
+            Introduction::Broken(wrong) => {
+                let words = format!("not a header of the PROXY protocol: {wrong}");
+                return self.close(cx, Close::ProxyHeader, &words);
+            }
+        };
+        match standing.introduce(address, &cx.shared.guests) {
+            Welcome::In | Welcome::Proxy | Welcome::Counted(_) => {}
+            Welcome::Stranger => {
+                let words = "the proxy's client is not in --allow";
+                return self.close(cx, Close::Stranger, words);
+            }
+            Welcome::TooMany => {
+                self.count(Close::Crowding, cx);
+                return self.refuse(TOO_MANY, Some(standing), cx);
+            }
+        }
+        if reading.has_leftovers() {
+            return self.hear(reading, was_idle, changed, None, Some(standing), cx);
+        }
+        self.listen_on(reading, true, cx)
+    }
+
+    /// The reply to a request, and its client as far as that had to be found out.
+    fn reply(
+        &self,
+        request: &Request<'_>,
+        wish: Wish,
+        standing: Option<&Standing>,
+        cx: &mut Context<'_, Service>,
+    ) -> (Reply, Option<Client>) {
+        let guests = &cx.shared.guests;
+        let client = standing.and_then(|s| s.client(request.headers, guests));
+        if client.is_some_and(|client| !guests.allows(client)) {
+            let reply = cx.shared.http.page(NOT_ALLOWED, wish, &cx.now);
+            return (reply, client);
+        }
+        let who = || client.unwrap_or_else(|| self.peer());
+        let figures = cx
+            .shared
+            .figures_for(request, wish, client.is_some(), who, &cx.now);
+        let reply = figures.unwrap_or_else(|| cx.shared.http.answer(request, wish, &cx.now));
+        (reply, client)
+    }
+
     /// Rows 3 and 4: the site is asked, the reply composed.
-    fn answer(&mut self, head: Head<'_>, cx: &mut Context<'_, Service>) -> Step {
-        let http = &mut cx.shared.http;
+    fn answer(
+        &mut self,
+        head: Head<'_>,
+        standing: Option<&Standing>,
+        cx: &mut Context<'_, Service>,
+    ) -> Step {
         let mut fields = Fields::new();
         let (reply, rest, note) = match head.request(&mut fields) {
             Ok(request) => {
@@ -161,13 +260,13 @@ impl<T: Transport> HttpConnection<T> {
                     head_only: request.method == Method::Head,
                     minor: request.minor,
                 };
-                let reply = http.answer(&request, wish, &cx.now);
+                let (reply, client) = self.reply(&request, wish, standing, cx);
                 let keep = reply.keep;
-                let record = cx
-                    .shared
-                    .access
-                    .is_on()
-                    .then(|| Record::of(self.peer(), &request, reply.status, &cx.now));
+                let record = cx.shared.access.is_on().then(|| {
+                    let client = client.unwrap_or_else(|| self.peer());
+                    let user = cx.shared.http.user(&request);
+                    Record::of(client, user, &request, reply.status, &cx.now)
+                });
                 (reply, (keep, drain), Note::new(record, cx.now.tick, clean))
             }
             Err(refusal) => {
@@ -176,11 +275,11 @@ impl<T: Transport> HttpConnection<T> {
                     cx.link.key, refusal.why, refusal.status.0
                 );
                 let head_only = head.bytes().trim_ascii_start().starts_with(b"HEAD ");
-                let reply = http.refuse(refusal, head_only, &cx.now);
-                let record =
-                    cx.shared.access.is_on().then(|| {
-                        Record::of_refusal(self.peer(), head.bytes(), reply.status, &cx.now)
-                    });
+                let reply = cx.shared.http.refuse(refusal, head_only, &cx.now);
+                let record = cx.shared.access.is_on().then(|| {
+                    let client = self.speaker(standing, cx);
+                    Record::of_refusal(client, head.bytes(), reply.status, &cx.now)
+                });
                 (reply, (false, None), Note::new(record, cx.now.tick, false))
             }
         };
@@ -193,37 +292,53 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Row 2, and whatever else is found before a head is whole.
-    fn refuse(&mut self, refusal: Refusal, cx: &mut Context<'_, Service>) -> Step {
+    fn refuse(
+        &mut self,
+        refusal: Refusal,
+        standing: Option<&Standing>,
+        cx: &mut Context<'_, Service>,
+    ) -> Step {
         debug!(
             "{} refused: {} ({})",
             cx.link.key, refusal.why, refusal.status.0
         );
         let reply = cx.shared.http.refuse(refusal, false, &cx.now);
         cx.shared.counters.reply(reply.status);
-        let record = cx
-            .shared
-            .access
-            .is_on()
-            .then(|| Record::of_refusal(self.peer(), b"", reply.status, &cx.now));
+        let record = cx.shared.access.is_on().then(|| {
+            let client = self.speaker(standing, cx);
+            Record::of_refusal(client, b"", reply.status, &cx.now)
+        });
         begin(reply, None, Note::new(record, cx.now.tick, false))
     }
 
+    /// Who asks, where no fields were understood.
+    fn speaker(&self, standing: Option<&Standing>, cx: &Context<'_, Service>) -> Client {
+        standing
+            .and_then(|s| s.client(&[], &cx.shared.guests))
+            .unwrap_or_else(|| self.peer())
+    }
+
     /// Row 8.
-    fn give_up_on_head(&mut self, reading: Reading, cx: &mut Context<'_, Service>) -> Step {
+    fn give_up_on_head(
+        &mut self,
+        reading: Reading,
+        standing: Option<&Standing>,
+        cx: &mut Context<'_, Service>,
+    ) -> Step {
         if reading.is_draining() {
-            return close(
+            return self.close(
                 cx,
                 Close::HeadTimeout,
                 "the body of a request took longer than --head-timeout",
             );
         }
-        cx.shared.counters.close(Close::HeadTimeout);
+        self.count(Close::HeadTimeout, cx);
         debug!(
             "{} the head took longer than --head-timeout ({} bytes came)",
             cx.link.key,
             reading.kept()
         );
-        self.refuse(HEAD_TOO_SLOW, cx)
+        self.refuse(HEAD_TOO_SLOW, standing, cx)
     }
 }
 

@@ -10,7 +10,6 @@ mod conversations;
 mod stand;
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -18,7 +17,7 @@ use rustix::io::Errno;
 use self::stand::{Place, Stand};
 use super::*;
 use crate::limits::SEND_RATE_MIN;
-use crate::reactor::{Side, Stage};
+use crate::reactor::{Peer, Side, Stage};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -146,16 +145,17 @@ impl Transport for Scripted {
         Ok(())
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        None
+    fn peer(&self) -> Peer {
+        Peer::Gone
     }
 }
 
 impl Stand {
     /// Plays `script` to a peer that says `says`, and then silence until the connection is gone.
     ///
-    /// Silence must end it.
+    /// Silence must end it, for one reason.
     fn play(&mut self, says: &'static [u8], script: &[Letter]) -> Played {
+        let ended_before = self.ended();
         let mut held = self.accept(Scripted::new(says, script));
         let mut played = Played::default();
         for drives in 0.. {
@@ -193,6 +193,8 @@ impl Stand {
             assert!(calls <= LENGTH + 2, "{script:?}: {calls} calls in a drive");
             played.states.push(held.connection.state.name());
         }
+        let ended = self.ended() - ended_before;
+        assert_eq!(ended, 1, "{script:?}: {ended} reasons for one end");
         let peer = held.connection.transport();
         played.used = peer.used;
         played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
@@ -429,7 +431,7 @@ fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
     stand.play(NO_HOST, &[Many, Many, Many, Few]);
     let linger = stand.house.http.patience.linger;
     assert_eq!(stand.now.tick, begun.after(linger));
-    assert_eq!(stand.closed(Close::Done), 1);
+    assert_eq!(stand.closed(Close::LingerTimeout), 1);
 }
 
 #[test]
@@ -476,4 +478,20 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert!(played.states.contains(&"Lingering") && played.hung_up);
     assert_eq!(stand.closed(Close::Malformed), 1);
+}
+
+#[test]
+fn a_directory_that_goes_while_it_is_listed_costs_the_connection() {
+    let mut stand = Stand::new("listing");
+    let mut held = stand.accept(Scripted::new(LIST, &[Many, Block, Many, Many]));
+    held.ready.set(Side::Either);
+    while held.place != Place::Parked(Side::Write) {
+        stand.drive(&mut held, &"until the head is to be sent");
+    }
+    stand.remove("d");
+    held.ready.set(Side::Either);
+    while held.place != Place::Left {
+        stand.drive(&mut held, &"until it is known that the directory is gone");
+    }
+    assert_eq!(stand.closed(Close::Listing), 1);
 }

@@ -14,7 +14,7 @@ use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transp
 use crate::service::Service;
 use crate::service::counters::Close;
 
-use super::{HttpConnection, Note, Out, Step, close, close_failed, since_change};
+use super::{HttpConnection, Note, Out, Step, since_change};
 
 impl<T: Transport> HttpConnection<T> {
     /// Rows 11 to 18.
@@ -45,7 +45,7 @@ impl<T: Transport> HttpConnection<T> {
                     Ok(false) => {
                         Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
                     }
-                    Err(e) => close_failed(cx, &e),
+                    Err(e) => self.close(cx, Close::Listing, &e.to_string()),
                 };
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
@@ -56,12 +56,12 @@ impl<T: Transport> HttpConnection<T> {
             Attempt::Done(0) => {
                 let sent = out.body_sent();
                 cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                close(cx, Close::FileShrank, "the file shrank while it was sent")
+                self.close(cx, Close::FileShrank, "the file shrank while it was sent")
             }
             Attempt::Done(n) => {
                 out.moved(n);
                 out.note.moved += n as u64;
-                cx.shared.counters.sent(n);
+                cx.shared.counters.sent += n as u64;
                 if matches!(out.output(), Output::Done) {
                     return self.finish(*out, cx);
                 }
@@ -75,7 +75,7 @@ impl<T: Transport> HttpConnection<T> {
                 if late || is_too_slow(&mut out.note, cx.now.tick, stall) {
                     let sent = out.body_sent();
                     cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                    return close(
+                    return self.close(
                         cx,
                         Close::Stalled,
                         "the reader is slower than --stall-timeout allows",
@@ -92,7 +92,7 @@ impl<T: Transport> HttpConnection<T> {
             Attempt::Failed(e) => {
                 let sent = out.body_sent();
                 cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                close_failed(cx, &e)
+                self.close_failed(cx, &e)
             }
         }
     }
@@ -106,11 +106,11 @@ impl<T: Transport> HttpConnection<T> {
             After::Keep(reading) => Step::go(State::ReadingHead(reading)),
             // What came while it was sent would make closing a reset, which overtakes the reply.
             After::Close if note.clean && !cx.link.ready.is(Side::Read) => {
-                close(cx, Close::Done, "the client asked to close")
+                self.close(cx, Close::Done, "the client asked to close")
             }
             After::Close => match self.stream.shut_down_write() {
                 Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                Err(e) => close_failed(cx, &e),
+                Err(e) => self.close_failed(cx, &e),
             },
         }
     }
@@ -123,11 +123,11 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         if take(&mut cx.expired) && !changed {
-            return close(cx, Close::Done, "the client did not hang up");
+            return self.close(cx, Close::LingerTimeout, "the client did not hang up");
         }
         match self.stream.read(&mut cx.link, cx.scratch) {
-            Attempt::Done(0) => close(cx, Close::Done, "both sides hung up"),
-            Attempt::Done(n) => match linger.throw_away(n) {
+            Attempt::Done(0) => self.close(cx, Close::Done, "both sides hung up"),
+            Attempt::Done(n) => match received(linger, n, cx) {
                 // Not `go`: the time of lingering is not extended by what comes.
                 Some(linger) if changed => Step::go(State::Lingering(linger)),
                 Some(linger) if cx.link.ready.is(Side::Read) => {
@@ -137,7 +137,11 @@ impl<T: Transport> HttpConnection<T> {
                     State::Lingering(linger),
                     Next::Park(Side::Read, Deadline::Keep),
                 ),
-                None => close(cx, Close::Done, "the client sent on after the last reply"),
+                None => self.close(
+                    cx,
+                    Close::LingerBytes,
+                    "the client sent on after the last reply",
+                ),
             },
             Attempt::Blocked => {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
@@ -147,9 +151,15 @@ impl<T: Transport> HttpConnection<T> {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
                 Step::stop(State::Lingering(linger), Next::Again(deadline))
             }
-            Attempt::Failed(e) => close_failed(cx, &e),
+            Attempt::Failed(e) => self.close_failed(cx, &e),
         }
     }
+}
+
+/// Counts what came, and throws it away.
+fn received(linger: Linger, n: usize, cx: &mut Context<'_, Service>) -> Option<Linger> {
+    cx.shared.counters.received += n as u64;
+    linger.throw_away(n)
 }
 
 fn writing(out: Box<Out>) -> State<Rc<File>, Note> {

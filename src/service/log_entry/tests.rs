@@ -4,7 +4,7 @@ use super::*;
 
 fn entry() -> Entry<'static> {
     Entry {
-        peer: Some("127.0.0.1".parse().unwrap()),
+        peer: Client::Address("127.0.0.1".parse().unwrap()),
         user: None,
         time_unix: 1_893_456_000,
         request: b"GET / HTTP/1.1",
@@ -42,7 +42,7 @@ fn the_three_formats() {
 #[test]
 fn nobody_forges_a_line_or_reaches_a_terminal() {
     let nasty = Entry {
-        peer: None,
+        peer: Client::Unix,
         user: Some(b"a b\"c"),
         request: b"GET /\r\n\x1b[2J\"\\\x00\xff\xc3\xa9 HTTP/1.1",
         referer: Some(b""),
@@ -103,7 +103,7 @@ fn long_texts_are_cut_and_marked() {
 #[test]
 fn v4_clients_of_a_v6_socket_are_shown_as_v4() {
     let mapped = Entry {
-        peer: Some("::ffff:192.0.2.1".parse().unwrap()),
+        peer: Client::Address("::ffff:192.0.2.1".parse().unwrap()),
         ..entry()
     };
     assert!(written(&mapped, Format::Combined).starts_with("192.0.2.1 "));

@@ -104,6 +104,43 @@ fn only_who_has_the_password_sees_anything() {
 }
 
 #[test]
+fn the_log_names_who_logged_in() {
+    let site = Site::with(&[("a", b"a")]);
+    let odd = BOB.replacen("bob:", "o\"d d\u{e9}:", 1);
+    let idler = Idler::serve(site.path())
+        .args(&["--health", "/health", "--auth"])
+        .arg(users(&site, &format!("{BOB}{odd}")))
+        .start();
+    let mut client = idler.client();
+    let mut count = 0;
+    for (user, password, target, expected) in [
+        ("bob", "secret", "/a", "127.0.0.1 - bob ["),
+        // As often as asked: what is remembered names as well.
+        ("bob", "secret", "/missing", "127.0.0.1 - bob ["),
+        ("bob", "wrong", "/a", "127.0.0.1 - - ["),
+        // Nobody has looked at the password.
+        ("bob", "wrong", "/health", "127.0.0.1 - - ["),
+    ] {
+        status(&mut client, target, &basic(user, password));
+        count += 1;
+        let lines = idler.lines(count);
+        assert!(lines[count - 1].starts_with(expected), "{lines:?}");
+    }
+    idler.stop();
+
+    let idler = Idler::serve(site.path())
+        .args(&["--log-format", "json", "--auth"])
+        .arg(users(&site, &odd))
+        .start();
+    let both = basic("o\"d d\u{e9}", "secret");
+    assert_eq!(status(&mut idler.client(), "/a", &both), 200);
+    let line = &idler.lines(1)[0];
+    let json: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    assert_eq!(json["user"], "o\"d d\u{e9}", "{line}");
+    idler.stop();
+}
+
+#[test]
 fn guessing_is_slow_and_holds_up_nobody_who_knows() {
     let site = Site::with(&[("a", b"a")]);
     let idler = Idler::serve(site.path())

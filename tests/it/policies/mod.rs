@@ -8,5 +8,7 @@ mod fallbacks;
 mod guests;
 mod headers;
 mod operation;
+mod proxies;
 mod redirects;
 mod sites;
+mod status;

@@ -4,9 +4,12 @@
 //! leads to. Invariant: bytes are either heard or kept; none is heard twice, and an idle connection keeps none.
 //! Read next: `sending.rs`.
 
+use core::net::IpAddr;
+
 use crate::protocol::http::body::{BodyError, Drain};
 use crate::protocol::http::head::{Found, Scan};
 use crate::protocol::http::request::{Fields, Refusal, Request, later_minor_version};
+use crate::protocol::proxy;
 
 /// Bytes that came but were not used up yet. They exist only while there are any: an idle connection has none.
 #[derive(Debug, Default)]
@@ -67,7 +70,37 @@ pub enum Hearing<'a> {
     Broken(BodyError),
 }
 
+/// What came of hearing what may begin with a header of the PROXY protocol.
+#[derive(Debug)]
+pub enum Introduction {
+    /// Not whole yet; keep listening.
+    More(Reading),
+    /// It is over, or there was none: the address it gave, and what came behind it.
+    Over(Option<IpAddr>, Reading),
+    /// It breaks a rule; hang up.
+    Broken(proxy::Wrong),
+}
+
 impl Reading {
+    /// Hears what came since the last time, before anything else was heard.
+    ///
+    /// Never keeps more than [`PROXY_HEADER_BYTES_MAX`](crate::limits::PROXY_HEADER_BYTES_MAX) and one reading.
+    pub fn hear_introduction(self, fresh: &[u8]) -> Introduction {
+        let mut heard = self.heard.unwrap_or_default();
+        heard.keep(fresh);
+        let address = match proxy::read(heard.rest()) {
+            Ok(proxy::Found::Partial) => return Introduction::More(Self { heard: Some(heard) }),
+            Ok(proxy::Found::None) => None,
+            Ok(proxy::Found::Header(len, address)) => {
+                heard.skip(len);
+                address
+            }
+            Err(wrong) => return Introduction::Broken(wrong),
+        };
+        let heard = (!heard.rest().is_empty()).then_some(heard);
+        Introduction::Over(address, Self { heard })
+    }
+
     /// Whether nothing has been heard.
     pub fn is_idle(&self) -> bool {
         self.heard.is_none()

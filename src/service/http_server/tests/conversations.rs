@@ -8,7 +8,6 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -140,8 +139,8 @@ impl Transport for Wire {
         Ok(())
     }
 
-    fn peer(&self) -> Option<SocketAddr> {
-        None
+    fn peer(&self) -> crate::reactor::Peer {
+        crate::reactor::Peer::Gone
     }
 }
 

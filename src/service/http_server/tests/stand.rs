@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::cli::{self, Command};
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::process::notify::Notify;
+use crate::process::usage::Usage;
 use crate::reactor::clock::Clock;
 use crate::reactor::readiness::Readiness;
 use crate::reactor::{Context, Control, Deadline, Key, Link, Next, Now, Side, Stage, Stream, Tick};
@@ -87,7 +88,14 @@ impl Stand {
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
-            house: House::new(http, Guests::default(), access, Notify::default()),
+            house: House::new(
+                http,
+                Guests::default(),
+                access,
+                Notify::default(),
+                Usage::default(),
+                None,
+            ),
             now,
             scratch: vec![0; SCRATCH_BYTES],
             temporary: None,
@@ -97,6 +105,17 @@ impl Stand {
     /// How many connections were closed for this reason.
     pub(super) fn closed(&self, why: Close) -> u64 {
         self.house.counters.closed(why)
+    }
+
+    /// How many connections were closed.
+    pub(super) fn ended(&self) -> u64 {
+        Close::ALL.iter().map(|why| self.closed(*why)).sum()
+    }
+
+    /// Removes a directory of a site of our own.
+    pub(super) fn remove(&self, name: &str) {
+        let site = self.temporary.as_ref().unwrap();
+        std::fs::remove_dir_all(site.join(name)).unwrap();
     }
 
     /// A connection that has just been accepted.
@@ -147,7 +166,7 @@ impl Stand {
             newcomers: &mut newcomers,
             control: &mut control,
         };
-        let next = held.connection.drive(&mut cx);
+        let next = held.connection.drive(None, &mut cx);
         held.ready = cx.link.ready;
         assert_eq!(
             self.scratch.len(),

@@ -1,0 +1,141 @@
+//! Showing idler's own figures (`--status`).
+//!
+//! What lives here: who may see them, and the reply; and the time of turns, which is measured only for it. It may not know what
+//! the figures are. Invariant: whoever may not see them gets what they would get without the option.
+//! Read next: `figures.rs`.
+
+use std::time::Duration;
+
+use crate::cli::{Cidr, ServeOptions};
+use crate::pages::ListingQuery;
+use crate::protocol::http::forwarded::{Origin, origin};
+use crate::protocol::http::negotiation::prefers_json;
+use crate::protocol::http::request::{Method, Request};
+use crate::protocol::http::status::Status as Code;
+use crate::reactor::Now;
+
+use super::House;
+use super::reply::{Reply, Wish};
+use super::speaker::Client;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Status {
+    path: Vec<u8>,
+    from: Vec<Cidr>,
+    /// How long turns took.
+    pub turns: Turns,
+}
+
+/// How often turns took how long: a histogram.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Turns {
+    /// One more than there are limits, for what is longer than all.
+    counts: [u64; LIMITS.len() + 1],
+    /// All of them together.
+    pub sum: Duration,
+}
+
+/// Upper limits of the buckets, and how they are written: from a single cheap request to a turn that everybody would notice.
+const LIMITS: [(Duration, &str); 10] = [
+    (Duration::from_micros(10), "0.00001"),
+    (Duration::from_micros(30), "0.00003"),
+    (Duration::from_micros(100), "0.0001"),
+    (Duration::from_micros(300), "0.0003"),
+    (Duration::from_millis(1), "0.001"),
+    (Duration::from_millis(3), "0.003"),
+    (Duration::from_millis(10), "0.01"),
+    (Duration::from_millis(30), "0.03"),
+    (Duration::from_millis(100), "0.1"),
+    (Duration::from_secs(1), "1"),
+];
+
+impl Turns {
+    fn add(&mut self, time: Duration) {
+        self.sum += time;
+        let bucket = LIMITS.iter().position(|(limit, _)| time <= *limit);
+        self.counts[bucket.unwrap_or(LIMITS.len())] += 1;
+    }
+
+    /// For each limit, how many took so long at most.
+    pub fn up_to(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let limits = LIMITS.iter().map(|(_, limit)| *limit).chain(["+Inf"]);
+        limits.zip(self.counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        }))
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+impl Status {
+    /// As the options say; none if they say nothing.
+    pub fn new(options: &ServeOptions) -> Option<Box<Self>> {
+        let path = options.status.clone()?.into_bytes();
+        Some(Box::new(Self {
+            path,
+            from: options.status_from.clone(),
+            turns: Turns::default(),
+        }))
+    }
+
+    /// A turn is over.
+    pub fn turn(&mut self, time: Duration) {
+        self.turns.add(time);
+    }
+
+    fn shows_to(&self, who: Client) -> bool {
+        match who {
+            Client::Address(address) => {
+                address.is_loopback() || self.from.iter().any(|range| range.contains(address))
+            }
+            Client::Unix => true,
+            Client::Unknown => false,
+        }
+    }
+}
+
+impl House {
+    /// The figures, if this is a request for them by somebody who may see them. `told` says that it was found out `who` that is, by
+    /// way of a trusted proxy; what comes by another proxy could be anybody's.
+    pub(super) fn figures_for(
+        &mut self,
+        request: &Request<'_>,
+        wish: Wish,
+        told: bool,
+        who: impl FnOnce() -> Client,
+        now: &Now,
+    ) -> Option<Reply> {
+        let status = self.status.as_ref()?;
+        let asks = matches!(request.method, Method::Get | Method::Head);
+        if !asks || request.target.path != status.path {
+            return None;
+        }
+        let is_known = told || origin(request.headers, |_| false) == Origin::Unsaid;
+        if !is_known || !status.shows_to(who()) {
+            return None;
+        }
+        if let Some(reply) = self.http.lock(request, wish, now) {
+            return Some(reply);
+        }
+        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let (body, media_type) = if query.json || prefers_json(request.headers) {
+            (self.figures_as_json(now), &b"application/json"[..])
+        } else {
+            let text = &b"text/plain; version=0.0.4; charset=utf-8"[..];
+            (self.figures_as_text(now), text)
+        };
+        let mut reply = self.http.draft(Code::OK, now);
+        reply
+            .head
+            .field("Content-Type", media_type)
+            .field("X-Content-Type-Options", b"nosniff")
+            .field("Cache-Control", b"no-store")
+            .field_number("Content-Length", body.len() as u64);
+        Some(reply.finish(wish, Some(&body)))
+    }
+}
