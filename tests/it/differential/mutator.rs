@@ -162,7 +162,7 @@ impl Mutator {
                 let which = self.below(self.cases.len());
                 self.cases[which].bytes()
             }
-            _ => self.from_grammar(),
+            _ => self.by_grammar(),
         };
         let changes = self.below(5).saturating_sub(2);
         for _ in 0..changes {
@@ -171,7 +171,7 @@ impl Mutator {
         request
     }
 
-    fn from_grammar(&mut self) -> Vec<u8> {
+    fn by_grammar(&mut self) -> Vec<u8> {
         let line = format!(
             "{} {}{}",
             self.pick(&METHODS),
