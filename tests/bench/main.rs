@@ -9,8 +9,11 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod attack;
 mod crowd;
 mod crowd_client;
+mod honest;
+mod hostile;
 mod limit;
 mod load;
 mod measure;
@@ -19,6 +22,9 @@ mod namespace;
 mod options;
 mod peers;
 mod record;
+#[path = "../it/support/reply.rs"]
+#[expect(dead_code, reason = "some of it is for tests")]
+mod reply;
 mod rest;
 mod role;
 mod server;
@@ -29,6 +35,7 @@ mod syscalls;
 mod table;
 mod targets;
 mod throughput;
+mod traps;
 mod watch;
 
 use std::error::Error;
@@ -80,6 +87,8 @@ fn play(role: &str, words: &[OsString]) -> Outcome<()> {
         "limit" => limit::serve(&Record::read(texts())?),
         "load" => load::run(&Record::read(texts())?),
         "crowd" => crowd_client::hold(&Record::read(texts())?),
+        "honest" => honest::run(&Record::read(texts())?),
+        "hostile" => hostile::run(&Record::read(texts())?),
         "starts" => {
             heed_signals()?;
             rest::time(&texts())
@@ -127,6 +136,7 @@ struct Bench {
     idler: std::path::PathBuf,
     rounds: u64,
     seconds: f64,
+    attack_seconds: f64,
     crowd: Vec<usize>,
     live_rounds: usize,
     clients: usize,
@@ -174,6 +184,7 @@ impl Bench {
             idler: options.idler.clone(),
             rounds: options.rounds,
             seconds: options.seconds,
+            attack_seconds: options.attack_seconds,
             crowd: crowd
                 .into_iter()
                 .map(|step| step.min(descriptors - 100))

@@ -147,6 +147,19 @@ pub(crate) fn descriptors(pids: &[u32]) -> usize {
         .sum()
 }
 
+/// Connections that servers of this port hold, by the kernel's own list: those that are established, and those whose
+/// client has left while the server has not yet. Their clients' ends, on other ports, do not count.
+pub(crate) fn connections(port: u16) -> Outcome<usize> {
+    let text = fs::read_to_string("/proc/net/tcp")?;
+    let port = format!("{port:04X}");
+    let held = text.lines().skip(1).filter(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (local, state) = (words.next(), words.nth(1));
+        local.is_some_and(|address| address.ends_with(&port)) && matches!(state, Some("01" | "08"))
+    });
+    Ok(held.count())
+}
+
 /// Memory of some processes together, in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use crate::{Bench, Outcome, crowd, million, rest, soak, syscalls, throughput};
+use crate::{Bench, Outcome, attack, crowd, million, rest, soak, syscalls, throughput};
 
 /// A workload: its name, whether it runs when none is named, and what it does.
 pub(crate) struct Workload {
@@ -37,7 +37,7 @@ const fn workload(
 }
 
 /// All of them, in the order in which they run.
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     workload(
         "small",
         true,
@@ -87,6 +87,12 @@ const WORKLOADS: [Workload; 9] = [
         million::run,
     ),
     workload(
+        "attack",
+        false,
+        "slowhttptest, attacks of our own, and traps: who goes on serving?",
+        attack::run,
+    ),
+    workload(
         "soak",
         false,
         "idler beside crowds that come and go: does anything leak?",
@@ -106,6 +112,8 @@ pub(crate) struct Options {
     pub(crate) rounds: u64,
     /// Length of a slice.
     pub(crate) seconds: f64,
+    /// How long each attack of slowhttptest lasts.
+    pub(crate) attack_seconds: f64,
     /// The program to be measured.
     pub(crate) idler: PathBuf,
     /// Where the scratch directory is made.
@@ -133,6 +141,7 @@ impl Options {
             also: Vec::new(),
             rounds: 5,
             seconds: 1.0,
+            attack_seconds: 60.0,
             idler: built_idler(),
             scratch: std::env::temp_dir(),
             crowd: None,
@@ -155,7 +164,10 @@ impl Options {
                 "--peers" => options.peers = Some(value()?.split(',').map(str::to_owned).collect()),
                 "--also" => options.also.push(value()?),
                 "--rounds" => options.rounds = at_least(&word, &value()?, 1)?,
-                "--seconds" => options.seconds = at_least(&word, &value()?, 0.1)?,
+                "--seconds" => {
+                    options.seconds = at_least(&word, &value()?, 0.1)?;
+                    options.attack_seconds = options.seconds;
+                }
                 "--idler" => options.idler = value()?.into(),
                 "--scratch" => options.scratch = value()?.into(),
                 "--crowd" => {
@@ -250,7 +262,7 @@ pub(crate) fn help() {
   --peers A,B        only these of the servers found (the limit server always runs)
   --also NAME=CMD    one server more; {{root}} and {{port}} in CMD are replaced; repeatable
   --rounds N         slices of each server (5)
-  --seconds S        length of a slice (1)
+  --seconds S        length of a slice (1), and of each attack of slowhttptest (60)
   --idler PATH       the idler to measure (the static build if there is one, else the release build)
   --scratch DIR      where a directory for the site and all else is made and removed (the system's for temporary files)
   --crowd N,N        sizes of a crowd (1000,10000 and near the descriptor limit)

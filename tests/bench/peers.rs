@@ -1,7 +1,8 @@
 //! The servers that are compared: which there are, and how each is started.
 //!
 //! What lives here: one command line, and where needed one configuration, for each. All get one worker, no access log,
-//! connections that are kept without end, and an hour for every time-out that can be set.
+//! connections that are kept without end, and an hour for every time-out that can be set; but under attack, where each has
+//! its own.
 //! What it may not know: what is measured.
 //! Invariant: a server that is started answered the first request with the bytes of the file, or is reported as
 //! unable to, and is gone when its value is dropped.
@@ -26,6 +27,8 @@ pub(crate) struct Peer {
     /// What it is called in tables.
     pub(crate) name: String,
     kind: Kind,
+    /// Whether it gets an hour for every time-out, and not its own.
+    patient: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -77,6 +80,7 @@ pub(crate) fn look_around(idler: &Path, others: &[String]) -> Outcome<Field> {
             Some(program) => field.found.push(Peer {
                 name: name.to_owned(),
                 kind: kind(program),
+                patient: true,
             }),
             None => field.absent.push(name),
         }
@@ -110,6 +114,7 @@ pub(crate) fn look_around(idler: &Path, others: &[String]) -> Outcome<Field> {
         field.found.push(Peer {
             name: name.to_owned(),
             kind: Kind::Other(command.to_owned()),
+            patient: true,
         });
     }
     Ok(field)
@@ -126,6 +131,12 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 impl Peer {
+    /// The same with its own time-outs.
+    pub(crate) fn impatient(mut self) -> Self {
+        self.patient = false;
+        self
+    }
+
     /// Whether it keeps a connection after an answer. One that does not forks or starts a thread for each.
     pub(crate) fn keeps(&self) -> bool {
         !matches!(self.kind, Kind::Busybox(_) | Kind::Python(_))
@@ -254,8 +265,11 @@ impl Peer {
             // Its own time-outs are shorter than an hour, and half a head would not outlive a measurement.
             Kind::Idler(program) => {
                 let rest = ["serve", &root, "--port", &number, "--access-log", "off"];
-                let patient = ["--idle-timeout", "1h", "--head-timeout", "1h"];
-                words(program, &[&rest[..], &patient[..]].concat())
+                let patient: &[&str] = match self.patient {
+                    true => &["--idle-timeout", "1h", "--head-timeout", "1h"],
+                    false => &[],
+                };
+                words(program, &[&rest[..], patient].concat())
             }
             Kind::Nginx {
                 program,
@@ -265,12 +279,12 @@ impl Peer {
                 let scratch = site.scratch().display().to_string();
                 fs::write(
                     &configuration,
-                    nginx(&scratch, &root, &at, slots, *cache, *sendfile),
+                    nginx(&scratch, &root, &at, slots, *cache, *sendfile, self.patient),
                 )?;
                 words(program, &["-e", "stderr", "-c", &config])
             }
             Kind::Lighttpd(program) => {
-                fs::write(&configuration, lighttpd(&root, port, slots))?;
+                fs::write(&configuration, lighttpd(&root, port, slots, self.patient))?;
                 words(program, &["-D", "-f", &config])
             }
             Kind::H2o(program) => {
@@ -278,17 +292,16 @@ impl Peer {
                 words(program, &["-m", "worker", "-c", &config])
             }
             Kind::Darkhttpd(program) => {
-                let rest = [
-                    &root,
-                    "--port",
-                    &number,
-                    "--addr",
-                    &local,
-                    "--timeout",
-                    &long,
-                ];
+                let rest = [&root, "--port", &number, "--addr", &local];
+                let patient: &[&str] = match self.patient {
+                    true => &["--timeout", &long],
+                    false => &[],
+                };
                 // It cannot be told not to log, only where to.
-                words(program, &[&rest[..], &["--log", "/dev/null"]].concat())
+                words(
+                    program,
+                    &[&rest[..], patient, &["--log", "/dev/null"]].concat(),
+                )
             }
             Kind::Busybox(program) => words(program, &["httpd", "-f", "-p", &at, "-h", &root]),
             Kind::Python(program) => words(
@@ -337,7 +350,15 @@ impl Imitation {
 }
 
 /// nginx as distributions set it up (`sendfile`, `tcp_nopush`), or with descriptors kept open, or copying instead.
-fn nginx(scratch: &str, root: &str, at: &str, slots: usize, cache: bool, sendfile: bool) -> String {
+fn nginx(
+    scratch: &str,
+    root: &str,
+    at: &str,
+    slots: usize,
+    cache: bool,
+    sendfile: bool,
+    patient: bool,
+) -> String {
     let user = if rustix::process::geteuid().is_root() {
         "user root;"
     } else {
@@ -350,6 +371,12 @@ fn nginx(scratch: &str, root: &str, at: &str, slots: usize, cache: bool, sendfil
     } else {
         ""
     };
+    let times = match patient {
+        true => format!(
+            "keepalive_requests 1000000000; keepalive_timeout {LONG}s; client_header_timeout {LONG}s;"
+        ),
+        false => String::new(),
+    };
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {scratch}/nginx-{kind}; "))
         .concat();
@@ -358,19 +385,25 @@ fn nginx(scratch: &str, root: &str, at: &str, slots: usize, cache: bool, sendfil
          events {{ worker_connections {slots}; multi_accept on; }}\n\
          http {{\n  access_log off; sendfile {sendfile}; tcp_nopush on; {cache}\n  \
          types {{ text/html html; application/octet-stream bin; }}\n  \
-         keepalive_requests 1000000000; keepalive_timeout {LONG}s; client_header_timeout {LONG}s;\n  {temporary}\n  \
+         {times}\n  {temporary}\n  \
          server {{ listen {at} backlog=4096; root {root}; }}\n}}\n",
         slots + 100,
     )
 }
 
-fn lighttpd(root: &str, port: u16, slots: usize) -> String {
+fn lighttpd(root: &str, port: u16, slots: usize, patient: bool) -> String {
+    let times = match patient {
+        true => format!(
+            "server.max-keep-alive-requests = 65535\nserver.max-keep-alive-idle = {LONG}\n\
+             server.max-read-idle = {LONG}\nserver.max-write-idle = {LONG}\n"
+        ),
+        false => String::new(),
+    };
     // It holds half as many connections as descriptors.
     format!(
         "server.document-root = \"{root}\"\nserver.bind = \"127.0.0.1\"\nserver.port = {port}\n\
          server.max-fds = {}\nserver.max-connections = {slots}\nserver.listen-backlog = 4096\n\
-         server.max-keep-alive-requests = 65535\nserver.max-keep-alive-idle = {LONG}\n\
-         server.max-read-idle = {LONG}\nserver.max-write-idle = {LONG}\n\
+         {times}\
          mimetype.assign = ( \".html\" => \"text/html\", \".bin\" => \"application/octet-stream\" )\n",
         slots + 100,
     )

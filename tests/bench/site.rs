@@ -44,6 +44,8 @@ pub(crate) const LARGE: Asset = asset("/1m.bin", 1 << 20, "1 MiB");
 pub(crate) const HUGE: Asset = asset("/1g.bin", 1 << 30, "1 GiB");
 /// The first of [`MANY`] files of the same length.
 pub(crate) const ONE_OF_MANY: Asset = asset("/many/00/0000.html", 4096, "4 KiB");
+/// A text with a compressed sibling.
+pub(crate) const COMPRESSED: Asset = asset("/style.css", 3000, "3,000 B, compressed");
 /// How many files of 4 KiB there are, a hundred in a directory.
 pub(crate) const MANY: u64 = 10_000;
 
@@ -69,9 +71,11 @@ impl Site {
             changed: Instant::now(),
         };
         fs::create_dir(site.root())?;
-        for asset in [TINY, PAGE, LONG_PAGE, LARGE] {
+        for asset in [TINY, PAGE, LONG_PAGE, LARGE, COMPRESSED] {
             site.add(asset)?;
         }
+        // No server looks into a sibling: any bytes will do.
+        site.add(asset("/style.css.gz", 1000, "the sibling"))?;
         Ok(site)
     }
 

@@ -1,39 +1,53 @@
-//! A soak: honest clients beside crowds that come, loiter and go, for a long time; and nothing may be left of them.
+//! A soak: honest and hostile clients of every kind at the same time, for a long time; and nothing may be left of them.
 //!
 //! What lives here: the workload `soak`, of idler alone.
 //! What it may not know: what idler keeps for a client.
 //! Invariant: figures are taken when all clients are gone and idler has come to rest, so that any difference between
-//! the first cycle and the last is a leak.
-//! Read next: `crowd.rs`, whose crowds these are.
+//! the first cycles and the last is a leak.
+//! Read next: `honest.rs` and `hostile.rs`, who come.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::crowd::{Crowd, await_descriptors};
-use crate::crowd_client::Mode;
+use crate::hostile::WAYS;
 use crate::measure::{self, Memory};
+use crate::role::Client;
 use crate::server::{self, Server};
 use crate::site;
-use crate::slice::{self, Load, Until};
-use crate::table::{Table, mebibytes, whole};
-use crate::{Bench, Outcome, check_interrupted};
+use crate::table::{Table, mebibytes, number, whole};
+use crate::{Bench, Outcome, check_interrupted, pause};
 
-/// Clients of each crowd.
-const CROWD: usize = 2000;
-/// idler's own time-outs here, short enough to strike in every other cycle.
-const TIME_OUTS: [&str; 4] = ["--head-timeout", "2s", "--idle-timeout", "4s"];
+/// Honest clients that ask at the same time, each a process.
+const HONEST: usize = 3;
+/// Connections of those who hold them, of each kind.
+const HOLDERS: usize = 400;
+/// Connections of those who come and go, of each kind.
+const STORMERS: usize = 16;
+/// How long a cycle lasts, in seconds: longer than each of idler's time-outs here, and the ticks that ask for them.
+const CYCLE: f64 = 12.0;
+/// idler's own time-outs here, short enough to strike in every cycle.
+const TIME_OUTS: [&str; 6] = [
+    "--head-timeout",
+    "2s",
+    "--idle-timeout",
+    "4s",
+    "--stall-timeout",
+    "5s",
+];
 /// How long idler may take to come to rest.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Anonymous memory may differ by this much between the first cycle and the last, in bytes: an allocator does not hand
+/// How long it is watched at rest.
+const VIGIL: Duration = Duration::from_secs(5);
+/// Anonymous memory may differ by this much between the first cycles and the last, in bytes: an allocator does not hand
 /// back every page at once. A leak of one byte for each client would exceed it within a few minutes.
 const SLACK: u64 = 256 * 1024;
-
 /// Cycles after which everything that is filled once is filled.
 const FILLING_CYCLES: usize = 2;
 
 /// What is there when nobody is.
 struct Rest {
     descriptors: usize,
+    connections: usize,
     memory: Memory,
 }
 
@@ -42,28 +56,34 @@ struct Rest {
 struct Done {
     answers: f64,
     wrong: f64,
-    idle_clients: usize,
+    why: String,
+    hostile: [f64; WAYS.len()],
+    most_memory: u64,
+    most_connections: usize,
 }
 
 /// Runs cycles until the time is over. Fails if anything leaked, or any honest answer was wrong.
 pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     bench.site.add_many()?;
     let mut idler = start(bench)?;
+    let pids = idler.family();
     let end = Instant::now() + Duration::from_secs_f64(bench.minutes * 60.0);
     let mut done = Done::default();
     let mut rests: Vec<Rest> = Vec::new();
     fill(bench, &idler, &mut done)?;
     while rests.len() <= FILLING_CYCLES || Instant::now() < end {
-        // In every other cycle the crowds are not asked to leave: idler has to show them out.
-        cycle(bench, &idler, rests.len() % 2 == 1, &mut done)?;
+        cycle(bench, &idler, rests.len(), &mut done)?;
         if !idler.is_alive() {
             return Err(format!("idler ended: {}", idler.last_words()).into());
         }
-        let rest = look(&idler);
+        let rest = look(&idler)?;
         eprintln!(
-            "cycle {}: {} descriptors, {} MiB anonymous",
+            "cycle {}: {} answers, {} wrong; {} descriptors, {} connections, {} MiB anonymous",
             rests.len() + 1,
+            whole(done.answers),
+            whole(done.wrong),
             rest.descriptors,
+            rest.connections,
             mebibytes(rest.memory.anonymous as f64)
         );
         rests.push(rest);
@@ -71,16 +91,25 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     let (Some(filled), Some(last)) = (rests.get(FILLING_CYCLES - 1), rests.last()) else {
         return Err("no cycle was completed".into());
     };
-    show(filled, last, rests.len(), &done);
+    let before = (measure::on_cpu(&pids), measure::sleeps(&pids));
+    pause(VIGIL);
+    let after = (measure::on_cpu(&pids), measure::sleeps(&pids));
+    let (cpu, wakes) = (after.0 - before.0, after.1 - before.1);
+    show(filled, last, rests.len(), &done, cpu, wakes);
     if done.wrong > 0.0 {
-        return Err(format!("{} honest answers were wrong or missing", done.wrong).into());
+        let wrong = done.wrong;
+        return Err(format!("{wrong} honest answers were wrong or missing: {}", done.why).into());
     }
-    if last.descriptors != filled.descriptors {
-        return Err(format!(
-            "{} descriptors became {}",
-            filled.descriptors, last.descriptors
-        )
-        .into());
+    for (what, then, now) in [
+        ("descriptors", filled.descriptors, last.descriptors),
+        ("connections", 0, last.connections),
+    ] {
+        if now != then {
+            return Err(format!("{then} {what} became {now}").into());
+        }
+    }
+    if wakes > 0 {
+        return Err(format!("{wakes} wake-ups with nobody there: a timer is left").into());
     }
     let (then, now) = (filled.memory.anonymous, last.memory.anonymous);
     if now > then + SLACK {
@@ -120,98 +149,123 @@ fn fill(bench: &Bench, idler: &Server, done: &mut Done) -> Outcome<()> {
         server::fetch(idler.port, path, server::compare_with(&file)?)?;
         done.answers += 1.0;
     }
-    work(bench, idler, done)
-}
-
-/// One crowd of each kind, and honest work beside it.
-fn cycle(bench: &Bench, idler: &Server, wait_for_idler: bool, done: &mut Done) -> Outcome<()> {
-    let pids = idler.family();
-    for mode in [Mode::Silent, Mode::AfterRequest, Mode::HalfHead] {
-        check_interrupted()?;
-        let empty = measure::descriptors(&pids);
-        let mut crowd = Crowd::default();
-        done.idle_clients += crowd.grow(bench.cores, idler, CROWD, mode)?;
-        work(bench, idler, done)?;
-        if wait_for_idler && !await_descriptors(&pids, |now| now <= empty) {
-            return Err(format!("{CROWD} clients, {mode:?}, were not shown out").into());
-        }
-        crowd.leave()?;
-        if !await_descriptors(&pids, |now| now <= empty) {
-            return Err(format!("{CROWD} clients, {mode:?}, left and were not forgotten").into());
-        }
-    }
     Ok(())
 }
 
-/// Everything that honest clients do, and a look at each byte of some answers.
-fn work(bench: &Bench, idler: &Server, done: &mut Done) -> Outcome<()> {
-    for load in honest_work(bench) {
-        let slice = slice::take_once(bench.cores, idler, &load)?;
-        done.answers += slice.answers;
-        done.wrong += slice.errors;
-    }
-    for asset in [site::TINY, site::PAGE, site::LONG_PAGE, site::LARGE] {
-        let compare = server::compare_with(&bench.site.file(asset))?;
-        server::fetch(idler.port, asset.path, compare)
-            .map_err(|error| format!("{}: {error}", asset.path))?;
-        done.answers += 1.0;
-    }
-    Ok(())
-}
-
-/// Short stretches of everything that honest clients do.
-fn honest_work(bench: &Bench) -> [Load; 4] {
-    let load = |asset, connections| Load {
-        asset,
-        connections,
-        until: Until::Seconds(bench.seconds),
-        ..Load::calm(1)
+/// All honest and all hostile clients at once.
+fn cycle(bench: &Bench, idler: &Server, number: usize, done: &mut Done) -> Outcome<()> {
+    let words = |seed: usize| {
+        vec![
+            format!("port={}", idler.port),
+            format!("seconds={CYCLE}"),
+            format!("seed={}", number * 100 + seed),
+        ]
     };
-    [
-        load(site::PAGE, 64),
-        Load {
-            close: true,
-            ..load(site::PAGE, 64)
-        },
-        Load {
-            paths: Some(bench.site.many_list()),
-            ..load(site::ONE_OF_MANY, 64)
-        },
-        load(site::LARGE, 8),
-    ]
+    let mut hostile = Vec::new();
+    for (place, (way, word, _)) in WAYS.into_iter().enumerate() {
+        let mut words = words(place);
+        let count = if way.holds() { HOLDERS } else { STORMERS };
+        words.extend([format!("way={word}"), format!("count={count}")]);
+        hostile.push(Client::start(bench.cores.client, "hostile", &words)?);
+    }
+    let mut honest = Vec::new();
+    for seed in 0..HONEST {
+        let mut words = words(50 + seed);
+        let root = bench.site.root();
+        words.extend(["pace=1".to_owned(), format!("root={}", root.display())]);
+        honest.push(Client::start(bench.cores.client, "honest", &words)?);
+    }
+    let pids = idler.family();
+    let end = Instant::now() + Duration::from_secs_f64(CYCLE);
+    while Instant::now() < end {
+        check_interrupted()?;
+        let memory = measure::memory(&pids).anonymous;
+        done.most_memory = done.most_memory.max(memory);
+        let connections = measure::connections(idler.port)?;
+        done.most_connections = done.most_connections.max(connections);
+        pause(Duration::from_millis(500));
+    }
+    for mut client in honest {
+        let found = client.read()?;
+        let wrong: f64 = found.number("failed")?;
+        if wrong > 0.0 {
+            found.text("why")?.clone_into(&mut done.why);
+        }
+        done.answers += found.number::<f64>("answers")?;
+        done.wrong += wrong;
+        client.end()?;
+    }
+    for (place, mut client) in hostile.into_iter().enumerate() {
+        let found = client.read()?;
+        done.hostile[place] += found.number::<f64>("opened")?;
+        client.end()?;
+    }
+    Ok(())
 }
 
-fn look(idler: &Server) -> Rest {
+fn look(idler: &Server) -> Outcome<Rest> {
     let pids = idler.family();
     measure::settle(&pids, PATIENCE);
-    Rest {
+    Ok(Rest {
         descriptors: measure::descriptors(&pids),
+        connections: measure::connections(idler.port)?,
         memory: measure::memory(&pids),
-    }
+    })
 }
 
-fn show(filled: &Rest, last: &Rest, cycles: usize, done: &Done) {
-    let mut table = Table::new("Soak", &["what", "after two cycles", "at the end"]);
-    let mut row = |what: &str, then: String, now: String| table.row([what.to_owned(), then, now]);
-    row("cycles", FILLING_CYCLES.to_string(), cycles.to_string());
+fn show(filled: &Rest, last: &Rest, cycles: usize, done: &Done, cpu: f64, wakes: u64) {
+    let mut table = Table::new("Soak", &["what", "after two cycles", "most", "at the end"]);
+    let mut row = |what: &str, then: String, most: String, now: String| {
+        table.row([what.to_owned(), then, most, now]);
+    };
+    let none = String::new;
+    row(
+        "cycles",
+        FILLING_CYCLES.to_string(),
+        none(),
+        cycles.to_string(),
+    );
     row(
         "descriptors",
         filled.descriptors.to_string(),
+        none(),
         last.descriptors.to_string(),
+    );
+    row(
+        "connections",
+        filled.connections.to_string(),
+        done.most_connections.to_string(),
+        last.connections.to_string(),
     );
     let mib = |bytes: u64| mebibytes(bytes as f64);
     row(
         "anonymous memory, MiB",
         mib(filled.memory.anonymous),
+        mib(done.most_memory),
         mib(last.memory.anonymous),
     );
-    row("Rss, MiB", mib(filled.memory.rss), mib(last.memory.rss));
     row(
-        "idle clients that came and went",
-        String::new(),
-        whole(done.idle_clients as f64),
+        "Rss, MiB",
+        mib(filled.memory.rss),
+        none(),
+        mib(last.memory.rss),
     );
-    row("honest answers", String::new(), whole(done.answers));
-    row("of them wrong or missing", String::new(), whole(done.wrong));
+    row("CPU ms in 5 s at rest", none(), none(), number(cpu * 1e3));
+    row("wake-ups in 5 s at rest", none(), none(), wakes.to_string());
+    row("honest answers", none(), none(), whole(done.answers));
+    row(
+        "of them wrong or missing",
+        none(),
+        none(),
+        whole(done.wrong),
+    );
+    for ((_, _, title), opened) in WAYS.into_iter().zip(done.hostile) {
+        row(
+            &format!("hostile connections: {title}"),
+            none(),
+            none(),
+            whole(opened),
+        );
+    }
     table.print();
 }

@@ -10,17 +10,17 @@
 pub(crate) struct Table {
     title: String,
     note: String,
-    columns: Vec<&'static str>,
+    columns: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// An empty table. Columns of words are flush left, columns of numbers right.
-    pub(crate) fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
+    pub(crate) fn new(title: impl Into<String>, columns: &[&str]) -> Self {
         Self {
             title: title.into(),
             note: String::new(),
-            columns: columns.to_vec(),
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
             rows: Vec::new(),
         }
     }
@@ -65,12 +65,7 @@ impl Table {
             }
             println!("{line}");
         };
-        let heads: Vec<String> = self
-            .columns
-            .iter()
-            .map(|column| (*column).to_owned())
-            .collect();
-        line(&heads);
+        line(&self.columns);
         let rule = |(width, text): (&usize, &bool)| match text {
             true => "-".repeat(*width),
             false => format!("{}:", "-".repeat(width - 1)),

@@ -7,6 +7,7 @@
 
 pub(crate) mod cases;
 pub(crate) mod conversation;
+pub(crate) mod daemon;
 pub(crate) mod http;
 pub(crate) mod idler;
 pub(crate) mod load;
