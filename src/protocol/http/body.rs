@@ -80,7 +80,9 @@ enum At {
     /// In the first digits of a chunk's size.
     #[default]
     Size,
-    /// Behind them: white space or an extension.
+    /// In white space behind them, with which some clients pad them.
+    Padding,
+    /// In an extension.
     Extension,
     /// Behind the CR of the size line.
     SizeEnd,
@@ -149,7 +151,12 @@ impl Chunked {
                 At::Size
             }
             (At::Size, b'\r') if self.digits > 0 => At::SizeEnd,
-            (At::Size, b';' | b' ' | b'\t') if self.digits > 0 => At::Extension,
+            (At::Size, b' ' | b'\t') if self.digits > 0 => At::Padding,
+            (At::Size, b';') if self.digits > 0 => At::Extension,
+            // Another digit here would be part of the size for who skips white space.
+            (At::Padding, b' ' | b'\t') => At::Padding,
+            (At::Padding, b';') => At::Extension,
+            (At::Padding, b'\r') => At::SizeEnd,
             // An extension may hold anything visible; a bare CR or LF in it is how requests are smuggled.
             (At::Extension, b'\r') => At::SizeEnd,
             (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => At::Extension,
@@ -242,6 +249,11 @@ mod tests {
             Ok((35, true)),
         );
         check(BodyLength::Chunked, b"A\r\n0123456789\r\n", Ok((15, false)));
+        check(
+            BodyLength::Chunked,
+            b"3 \t;x\r\nabc\r\n0  \r\n\r\n",
+            Ok((19, true)),
+        );
     }
 
     #[test]
@@ -255,6 +267,8 @@ mod tests {
             b"3\r\nabcd",
             b"3\r\nabc\n0",
             b" 3\r\n",
+            b"3 4\r\n",
+            b"3 x;y\r\n",
             b"-1\r\n",
             b"0x3\r\n",
             b"0\r\n A: b\r\n",
