@@ -186,3 +186,8 @@ fn close_failed(cx: &mut Context<'_, Service>, error: &std::io::Error) -> Step {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+#[path = "http_server/tests/stand.rs"]
+pub mod stand;
