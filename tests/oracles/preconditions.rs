@@ -61,7 +61,8 @@ pub fn check(data: &[u8]) {
         if let Some(seconds) = date::parse(value.as_bytes(), now) {
             let again = date::imf_fixdate(seconds).expect("a date that was read");
             assert_eq!(date::parse(&again, now), Some(seconds), "{value}");
-            if value.len() == 29 {
+            let value = value.trim_matches([' ', '\t']);
+            if value.len() == again.len() {
                 assert_eq!(value.as_bytes(), again);
             }
         }
