@@ -323,6 +323,8 @@ struct Bench {
     stand: Stand,
     start: Now,
     large: Vec<u8>,
+    /// Where requests end of what the client sends, bodies included.
+    ends: Vec<usize>,
 }
 
 impl Bench {
@@ -332,10 +334,12 @@ impl Bench {
             start: stand.now,
             stand,
             large: large_file(),
+            ends: Vec::new(),
         }
     }
 
     fn check(&mut self, script: &[u8], stream: &[u8]) {
+        self.ends.clear();
         let whole = self.play(b"", stream);
         assert!(!whole.hurt && !whole.late && !whole.stopped);
         let (replies, polite) = self.hold_framing(stream, &whole.sent);
@@ -502,6 +506,11 @@ impl Bench {
             }
             Place::Queued | Place::Left => {}
         }
+        let between = self.ends.contains(&wire.read) && place == Place::Parked(Side::Read);
+        assert!(
+            !between || is_idle || state.0 != "ReadingHead",
+            "nothing of a request has come, and it is not idle"
+        );
         if is_idle {
             assert_eq!(memory, 0, "the idle hold nothing");
         } else if matches!(place, Place::Parked(Side::Read)) {
@@ -521,7 +530,7 @@ impl Bench {
     /// What was sent is one well-formed reply for each request that was understood, one for the first that was not, and nothing
     /// more. Where the next request begins is counted here, not asked. Gives the replies back with the places where they end,
     /// and whether the last of them answers a client that asked to close.
-    fn hold_framing(&self, stream: &[u8], sent: &[u8]) -> (Vec<(Reply, usize)>, bool) {
+    fn hold_framing(&mut self, stream: &[u8], sent: &[u8]) -> (Vec<(Reply, usize)>, bool) {
         let mut ear = Ear::new(Sent(sent));
         let mut replies = Vec::new();
         let (mut at, mut polite) = (0, false);
@@ -566,6 +575,7 @@ impl Bench {
                 "nothing is understood, and it goes on"
             );
             replies.push((reply, end));
+            self.ends.extend(next.map(|next| at.saturating_add(next)));
             match next {
                 Some(next) if !closes && next < rest.len() => at += next,
                 Some(_) | None => break,

@@ -57,6 +57,14 @@ fn hold_path(redirects: &Redirects, rules: &[Slow<'_>], path: SitePath, query: O
         let mut location = Vec::new();
         found.write_location(query.as_deref(), &mut location);
         hold_location(&location, rule.to);
+        // What stands for a star begins with no slash: else it could name a host.
+        if let Some(rest) = rule
+            .to
+            .strip_suffix(b"*")
+            .and_then(|to| location.strip_prefix(to))
+        {
+            assert!(rule.to.contains(&b'#') || !rest.starts_with(b"/"));
+        }
         if !location.starts_with(b"/") {
             return;
         }
