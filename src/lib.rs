@@ -25,3 +25,10 @@ pub mod protocol;
 pub mod reactor;
 pub mod service;
 pub mod site;
+
+// The oracles of `tests/fuzz` are held against the corpus here: they say `idler`, and need what only unit tests see.
+#[cfg(test)]
+extern crate self as idler;
+#[cfg(test)]
+#[path = "../tests/oracles/mod.rs"]
+mod oracles;

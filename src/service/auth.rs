@@ -99,8 +99,20 @@ impl User {
         if name.is_empty() {
             return Err(FORM.to_owned());
         }
-        // `$2x$` marks hashes of a faulty program.
-        let is_bcrypt = ["$2a$", "$2b$", "$2y$"].iter().any(|v| hash.starts_with(v));
+        // `$2x$` marks hashes of a faulty program; and the package would take a sign for a digit.
+        let is_bcrypt = matches!(
+            hash.as_bytes(),
+            [
+                b'$',
+                b'2',
+                b'a' | b'b' | b'y',
+                b'$',
+                b'0'..=b'9',
+                b'0'..=b'9',
+                b'$',
+                ..
+            ]
+        );
         let parts: HashParts = match hash.parse() {
             Ok(parts) if is_bcrypt => parts,
             _ => {

@@ -233,4 +233,9 @@ fn since_change(changed: bool, cx: &Context<'_, Service>, patience: Duration) ->
 }
 
 #[cfg(test)]
-pub(in crate::service) mod tests;
+mod tests;
+
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+#[path = "http_server/tests/stand.rs"]
+pub mod stand;

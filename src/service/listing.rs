@@ -40,6 +40,12 @@ impl Listings {
         (self.skip..self.skip + LISTING_STEPS_PER_TURN).contains(&place)
     }
 
+    /// Bytes that all of them hold.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn memory(&self) -> usize {
+        self.bytes.get()
+    }
+
     /// Takes note of what a listing holds now.
     ///
     /// # Errors

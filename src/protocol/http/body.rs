@@ -80,7 +80,7 @@ enum At {
     /// In the first digits of a chunk's size.
     #[default]
     Size,
-    /// Behind them: white space, which only an extension may follow.
+    /// In white space behind them, with which some clients pad them.
     Padding,
     /// In an extension.
     Extension,
@@ -153,9 +153,10 @@ impl Chunked {
             (At::Size, b'\r') if self.digits > 0 => At::SizeEnd,
             (At::Size, b' ' | b'\t') if self.digits > 0 => At::Padding,
             (At::Size, b';') if self.digits > 0 => At::Extension,
-            // `3 4` is 3 to some and 34 to others (§7.1.1).
+            // Another digit here would be part of the size for who skips white space.
             (At::Padding, b' ' | b'\t') => At::Padding,
             (At::Padding, b';') => At::Extension,
+            (At::Padding, b'\r') => At::SizeEnd,
             // An extension may hold anything visible; a bare CR or LF in it is how requests are smuggled.
             (At::Extension, b'\r') => At::SizeEnd,
             (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => At::Extension,
@@ -253,6 +254,11 @@ mod tests {
             Ok((18, true)),
         );
         check(BodyLength::Chunked, b"A\r\n0123456789\r\n", Ok((15, false)));
+        check(
+            BodyLength::Chunked,
+            b"3 \t;x\r\nabc\r\n0  \r\n\r\n",
+            Ok((19, true)),
+        );
     }
 
     #[test]
@@ -267,7 +273,8 @@ mod tests {
             b"3\r\nabc\n0",
             b" 3\r\n",
             b"3 4\r\n",
-            b"3 \r\n",
+            b"3 \t a;b\r\n",
+            b"3 x;y\r\n",
             b"3 \t a;b\r\n",
             b"-1\r\n",
             b"0x3\r\n",

@@ -53,6 +53,8 @@ impl Scan {
         let mut at = self.searched as usize;
         while let Some(gap) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
             let end = at + gap;
+            // What stands before this line end may have been heard without it, and judged.
+            self.fit(end, head_bytes_max)?;
             // A line of which a part was searched before goes back to where it began.
             let before = end.checked_sub(1).and_then(|i| bytes.get(i));
             let crlf = before == Some(&b'\r');
@@ -71,21 +73,10 @@ impl Scan {
             }
             at = end + 1;
             if !empty {
-                if !self.line && end > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
-                    return Err(Refusal::new(
-                        Status::URI_TOO_LONG,
-                        "the request line is too long",
-                    ));
-                }
                 self.begun = true;
                 self.line = true;
             } else if self.begun {
-                if at > head_bytes_max {
-                    return Err(Refusal::new(
-                        Status::FIELDS_TOO_LARGE,
-                        "the head is too long",
-                    ));
-                }
+                self.fit(at, head_bytes_max)?;
                 return Ok(Found::End {
                     len: at,
                     bare: self.bare,
@@ -98,19 +89,25 @@ impl Scan {
             }
         }
         self.searched = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        if !self.line && bytes.len() > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
+        self.fit(bytes.len(), head_bytes_max)?;
+        Ok(Found::Partial)
+    }
+
+    /// Whether `len` bytes are not too many without an end.
+    fn fit(&self, len: usize, head_bytes_max: usize) -> Result<(), Refusal> {
+        if !self.line && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
             return Err(Refusal::new(
                 Status::URI_TOO_LONG,
                 "the request line is too long",
             ));
         }
-        if bytes.len() > head_bytes_max {
+        if len > head_bytes_max {
             return Err(Refusal::new(
                 Status::FIELDS_TOO_LARGE,
                 "the head is too long",
             ));
         }
-        Ok(Found::Partial)
+        Ok(())
     }
 }
 
@@ -192,6 +189,24 @@ mod tests {
         check(
             &[b"GET / HTTP/1.1\r\nX: ".to_vec(), b"a".repeat(1000)].concat(),
             Err(431),
+        );
+    }
+
+    #[test]
+    fn what_breaks_two_rules_breaks_the_first_however_it_is_cut() {
+        let mixed = b"\nHost: a\r\n\r\n".to_vec();
+        check(
+            &[
+                b"GET / HTTP/1.1\r\nX: ".to_vec(),
+                b"a".repeat(1000),
+                mixed.clone(),
+            ]
+            .concat(),
+            Err(431),
+        );
+        check(
+            &[b"\r\nGET /".to_vec(), b"a".repeat(1000), mixed].concat(),
+            Err(414),
         );
     }
 }

@@ -124,26 +124,31 @@ impl Redirects {
             })
     }
 
-    /// Follows each redirect for as long as it stays on the site. The start is the rule's own path, with
-    /// nothing in place of a star: who runs in a circle with more, does so with nothing too.
+    /// Follows each redirect for as long as it stays on the site. The start is the rule's own path, with nothing in
+    /// place of a star; and with something there that no other line names, since a line for the directory itself
+    /// would lead only those out of the circle who ask for nothing more.
     fn refuse_circles(&self) -> Result<(), Error> {
         for rule in self.exact.iter().chain(&self.beneath) {
-            let mut path = rule.from.clone();
-            for hops in 0.. {
-                let found = self.find(&path);
-                let Some(next) = found.and_then(|found| found.path_on_this_site()) else {
-                    break;
-                };
-                if hops == REDIRECT_HOPS_MAX {
-                    return Err(Error {
-                        line: rule.line,
-                        wrong: Wrong::Circle,
-                    });
-                }
-                path = next;
+            self.follow(rule, rule.from.clone())?;
+            if rule.is_prefix {
+                self.follow(rule, rule.from.join(b"\x01"))?;
             }
         }
         Ok(())
+    }
+
+    fn follow(&self, rule: &Rule, mut path: SitePath) -> Result<(), Error> {
+        for _ in 0..=REDIRECT_HOPS_MAX {
+            let found = self.find(&path);
+            let Some(next) = found.and_then(|found| found.path_on_this_site()) else {
+                return Ok(());
+            };
+            path = next;
+        }
+        Err(Error {
+            line: rule.line,
+            wrong: Wrong::Circle,
+        })
     }
 }
 

@@ -169,7 +169,7 @@ impl SitePath {
     /// Bounded by its length.
     ///
     /// # Errors
-    /// 400 for a malformed escape, an encoded NUL, or a path that climbs above the root; 404 for an encoded slash, since no
+    /// 400 for a malformed escape, a NUL, or a path that climbs above the root; 404 for an encoded slash, since no
     /// file name can contain one.
     pub fn decode(raw: &[u8]) -> Result<Self, Refusal> {
         let mut path = Vec::with_capacity(raw.len());
@@ -278,9 +278,14 @@ impl SitePath {
     }
 }
 
+const NUL: Refusal = bad("the path has a NUL");
+
 fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
     let mut bytes = part.iter();
     while let Some(&b) = bytes.next() {
+        if b == 0 {
+            return Err(NUL);
+        }
         if b != b'%' {
             out.push(b);
             continue;
@@ -293,7 +298,7 @@ fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
             return Err(bad("a percent escape is malformed"));
         };
         match high << 4 | low {
-            0 => return Err(bad("the path has a NUL")),
+            0 => return Err(NUL),
             b'/' => {
                 return Err(Refusal::new(
                     Status::NOT_FOUND,

@@ -167,29 +167,31 @@ impl Decoder {
     /// # Errors
     /// At the first byte that shows that this is not a transfer. The machine is of no use then.
     pub fn hear(&mut self, bytes: &[u8], file: &mut Vec<u8>) -> Result<(), Malformed> {
-        let before = file.len();
         let mut rest = bytes;
         while let Some((&byte, behind)) = rest.split_first() {
+            let before = file.len();
+            let mut taken = 0;
             if self.place == Place::Data && self.string.is_plain() {
-                let taken = self.base64.hear_run(rest, file);
-                if taken > 0 {
-                    self.heard += taken as u64;
-                    rest = &rest[taken..];
-                    continue;
-                }
+                taken = self.base64.hear_run(rest, file);
             }
-            self.heard += 1;
-            self.hear_byte(byte, file)?;
-            rest = behind;
-        }
-        self.file_bytes += (file.len() - before) as u64;
-        if self.file_bytes > self.file_bytes_max {
-            return Err(Malformed::TooLarge(self.file_bytes_max));
-        }
-        // Each character of base64 may be written as an escape of six; all else is names and white space.
-        let explained = self.file_bytes_max.saturating_mul(8);
-        if self.heard > explained.saturating_add(TRANSFER_OVERHEAD_BYTES_MAX) {
-            return Err(Malformed::TooMuch);
+            if taken > 0 {
+                self.heard += taken as u64;
+                rest = &rest[taken..];
+            } else {
+                self.heard += 1;
+                self.hear_byte(byte, file)?;
+                rest = behind;
+            }
+            self.file_bytes += (file.len() - before) as u64;
+            // Here, not once for all that came: what is wrong first must not depend on how it was cut.
+            if self.file_bytes > self.file_bytes_max {
+                return Err(Malformed::TooLarge(self.file_bytes_max));
+            }
+            // Each character of base64 may be written as an escape of six; all else is names and white space.
+            let explained = self.file_bytes_max.saturating_mul(8);
+            if self.heard > explained.saturating_add(TRANSFER_OVERHEAD_BYTES_MAX) {
+                return Err(Malformed::TooMuch);
+            }
         }
         Ok(())
     }

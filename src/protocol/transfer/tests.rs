@@ -278,6 +278,11 @@ fn a_file_may_be_as_large_as_it_may_be_and_no_larger() {
     let wire = encode("a", &[7; 10], |n| n);
     assert!(decode(&wire, &[], 10).is_ok());
     assert_eq!(decode(&wire, &[], 9), Err(Malformed::TooLarge(9)));
+    // Whatever is wrong behind that, in the same piece.
+    let wire = br#"{"filename": "a", "filedata": "aGVsbG8gd29ybGQhISEh!"}"#;
+    for cut in 0..=wire.len() {
+        assert_eq!(decode(wire, &[cut], 9), Err(Malformed::TooLarge(9)));
+    }
 }
 
 #[test]

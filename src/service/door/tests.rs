@@ -16,7 +16,7 @@ use super::*;
 use crate::limits::{ACCEPT_FAILURES_MAX, CALL_COST_BYTES, DRIVE_BYTES_MAX};
 use crate::reactor::readiness::Readiness;
 use crate::reactor::{Control, Key, Link};
-use crate::service::http_server::tests::stand::Stand;
+use crate::service::http_server::stand::Stand;
 
 /// The answer to one call of accept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,7 +129,7 @@ const BROKEN: [i32; 4] = [9, 14, 22, 88];
 
 #[test]
 fn after_every_short_script_the_door_is_open_or_has_said_that_it_is_broken() {
-    let mut stand = Stand::new("door");
+    let mut stand = Stand::new("door", &[]);
     for number in all_errors() {
         let letters = [
             Letter::Newcomer,
@@ -166,7 +166,7 @@ fn after_every_short_script_the_door_is_open_or_has_said_that_it_is_broken() {
 
 #[test]
 fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
-    let mut stand = Stand::new("door-for-ever");
+    let mut stand = Stand::new("door-for-ever", &[]);
     for number in all_errors().filter(|n| !BROKEN.contains(n)) {
         let mut played = Played::new(&[], number);
         let begin = stand.now.tick;
@@ -205,7 +205,7 @@ fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
 
 #[test]
 fn a_door_that_is_told_to_stop_does_not_wait_for_better_times() {
-    let mut stand = Stand::new("door-stops");
+    let mut stand = Stand::new("door-stops", &[]);
     for number in all_errors().filter(|n| *n != 4) {
         let mut played = Played::new(&[], number);
         played.ready.set(Side::Read);
@@ -216,7 +216,7 @@ fn a_door_that_is_told_to_stop_does_not_wait_for_better_times() {
 
 #[test]
 fn a_broken_socket_is_a_failure_of_the_program() {
-    let mut stand = Stand::new("door-broken");
+    let mut stand = Stand::new("door-broken", &[]);
     let mut played = Played::new(&[], BROKEN[2]);
     played.ready.set(Side::Read);
     assert_eq!(played.drive(&mut stand, Stage::Running), Next::Leave);

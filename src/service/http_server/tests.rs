@@ -8,7 +8,6 @@
 
 mod conversations;
 mod faults;
-pub(in crate::service) mod stand;
 
 use std::cell::Cell;
 use std::io;
@@ -16,7 +15,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use self::stand::{Place, Stand};
+use super::stand::{Place, Stand};
 use super::*;
 use crate::limits::{DISK_PAUSE, PARTING_TIME, SEND_RATE_MIN};
 use crate::reactor::{Peer, Side, Stage, Tick};
@@ -300,34 +299,34 @@ const NO_HOST: &[u8] = b"GET /a HTTP/1.1\r\n\r\n";
 
 #[test]
 fn all_short_scripts_of_small_files_end_well() {
-    assert!(Stand::new("small").play_all(GET) > 10_000);
+    assert!(Stand::new("small", &[]).play_all(GET) > 10_000);
 }
 
 #[test]
 fn all_short_scripts_of_large_files_end_well() {
-    assert!(Stand::new("large").play_all(LARGE) > 10_000);
+    assert!(Stand::new("large", &[]).play_all(LARGE) > 10_000);
 }
 
 #[test]
 fn all_short_scripts_of_listings_end_well() {
-    assert!(Stand::new("lists").play_all(LIST) > 10_000);
+    assert!(Stand::new("lists", &[]).play_all(LIST) > 10_000);
 }
 
 #[test]
 fn all_short_scripts_of_bodies_end_well() {
-    assert!(Stand::new("bodies").play_all(POST) > 10_000);
-    assert!(Stand::new("broken").play_all(BAD_BODY) > 10_000);
+    assert!(Stand::new("bodies", &[]).play_all(POST) > 10_000);
+    assert!(Stand::new("broken", &[]).play_all(BAD_BODY) > 10_000);
 }
 
 #[test]
 fn all_short_scripts_of_last_requests_end_well() {
-    assert!(Stand::new("last").play_all(LAST) > 1_000);
-    assert!(Stand::new("refused").play_all(NO_HOST) > 1_000);
+    assert!(Stand::new("last", &[]).play_all(LAST) > 1_000);
+    assert!(Stand::new("refused", &[]).play_all(NO_HOST) > 1_000);
 }
 
 #[test]
 fn row_5_a_farewell_between_requests() {
-    let mut stand = Stand::new("row5");
+    let mut stand = Stand::new("row5", &[]);
     let played = stand.play(GET, &[End]);
     assert_eq!(played.states, ["Closed"]);
     assert!(played.sent.is_empty() && !played.hung_up);
@@ -336,7 +335,7 @@ fn row_5_a_farewell_between_requests() {
 
 #[test]
 fn row_6_cut_off_in_the_middle_of_a_head() {
-    let mut stand = Stand::new("row6");
+    let mut stand = Stand::new("row6", &[]);
     let played = stand.play(GET, &[Few, End]);
     assert_eq!(played.states, ["ReadingHead", "Closed"]);
     assert!(played.sent.is_empty());
@@ -345,7 +344,7 @@ fn row_6_cut_off_in_the_middle_of_a_head() {
 
 #[test]
 fn row_7_idle_for_too_long() {
-    let mut stand = Stand::new("row7");
+    let mut stand = Stand::new("row7", &[]);
     let played = stand.play(GET, &[]);
     assert_eq!(
         (played.states.as_slice(), played.silences),
@@ -357,7 +356,7 @@ fn row_7_idle_for_too_long() {
 
 #[test]
 fn row_8_a_head_that_does_not_come_in_time() {
-    let mut stand = Stand::new("row8");
+    let mut stand = Stand::new("row8", &[]);
     let played = stand.play(GET, &[Few, Late, Many]);
     assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
     assert!(played.sent.starts_with("HTTP/1.1 408 "), "{}", played.sent);
@@ -372,7 +371,7 @@ fn row_8_a_head_that_does_not_come_in_time() {
 
 #[test]
 fn row_8_more_bytes_do_not_extend_the_time_of_a_head() {
-    let mut stand = Stand::new("row8b");
+    let mut stand = Stand::new("row8b", &[]);
     let begun = stand.now.tick;
     stand.play(GET, &[Few, Few, Few, Late, Many, Reset]);
     assert_eq!(stand.now.tick, begun.after(stand.house.http.patience.head));
@@ -380,7 +379,7 @@ fn row_8_more_bytes_do_not_extend_the_time_of_a_head() {
 
 #[test]
 fn row_9_the_idle_go_first() {
-    let mut stand = Stand::new("row9");
+    let mut stand = Stand::new("row9", &[]);
     let played = stand.play(GET, &[Stop]);
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert_eq!(stand.closed(Close::Shutdown), 1);
@@ -388,7 +387,7 @@ fn row_9_the_idle_go_first() {
 
 #[test]
 fn row_9_a_request_that_was_on_its_way_is_still_answered() {
-    let mut stand = Stand::new("row9b");
+    let mut stand = Stand::new("row9b", &[]);
     let played = stand.play(LAST, &[Stop, Many, Many]);
     assert!(played.sent.starts_with("HTTP/1.1 200 "), "{}", played.sent);
     assert!(played.sent.contains("\r\nConnection: close\r\n"));
@@ -396,7 +395,7 @@ fn row_9_a_request_that_was_on_its_way_is_still_answered() {
 
 #[test]
 fn row_9_who_was_quiet_for_longer_goes_at_once() {
-    let mut stand = Stand::new("row9c");
+    let mut stand = Stand::new("row9c", &[]);
     let mut held = stand.accept(Scripted::new(GET, &[]));
     stand.now.tick = stand.now.tick.after(PARTING_TIME);
     held.stage = Stage::Stopping;
@@ -406,7 +405,7 @@ fn row_9_who_was_quiet_for_longer_goes_at_once() {
 
 #[test]
 fn row_10_a_head_that_was_begun_is_still_answered() {
-    let mut stand = Stand::new("row10");
+    let mut stand = Stand::new("row10", &[]);
     let played = stand.play(LAST, &[Few, Stop, Many, Many]);
     assert!(played.sent.starts_with("HTTP/1.1 200 "), "{}", played.sent);
     assert!(played.sent.contains("\r\nConnection: close\r\n"));
@@ -414,7 +413,7 @@ fn row_10_a_head_that_was_begun_is_still_answered() {
 
 #[test]
 fn row_13_what_is_left_over_is_answered_before_the_socket_is_read() {
-    let mut stand = Stand::new("row13");
+    let mut stand = Stand::new("row13", &[]);
     let requests = MANY / GET.len();
     assert!(requests > 2 && !MANY.is_multiple_of(GET.len()));
     let letters = [&[Many][..], &vec![Many; requests], &[End]].concat();
@@ -429,7 +428,7 @@ fn row_13_what_is_left_over_is_answered_before_the_socket_is_read() {
 
 #[test]
 fn row_14_without_reuse_the_peer_may_hang_up_first() {
-    let mut stand = Stand::new("row14");
+    let mut stand = Stand::new("row14", &[]);
     let played = stand.play(NO_HOST, &[Many, Many, Block, End]);
     assert_eq!(played.states, ["Lingering", "Lingering", "Closed"]);
     assert!(played.hung_up, "it was told that nothing more comes");
@@ -438,7 +437,7 @@ fn row_14_without_reuse_the_peer_may_hang_up_first() {
 
 #[test]
 fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
-    let mut stand = Stand::new("row16");
+    let mut stand = Stand::new("row16", &[]);
     let script = [Many, Few, Block, Many, Block, Few, Block, End];
     let played = stand.play(LARGE, &script);
     assert_eq!(
@@ -454,7 +453,7 @@ fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
 
 #[test]
 fn row_17_a_reader_that_takes_nothing() {
-    let mut stand = Stand::new("row17");
+    let mut stand = Stand::new("row17", &[]);
     let begun = stand.now.tick;
     let played = stand.play(LARGE, &[Many, Many, Block]);
     assert_eq!(played.states.first(), Some(&"WritingBody"));
@@ -486,7 +485,7 @@ fn row_17_a_reader_that_takes_next_to_nothing() {
 #[test]
 fn row_17_a_slow_reader_is_told_from_one_that_has_stalled() {
     for (rate, survives) in [(1_000, true), (150, true), (50, false), (1, false)] {
-        let mut stand = Stand::new(&format!("row17-{rate}"));
+        let mut stand = Stand::new(&format!("row17-{rate}"), &[]);
         let queue = Rc::new(Cell::new(50_000_000));
         let mut held = stand.accept(Scripted::new(LARGE, &[Many, Many, Few, Block]));
         held.connection.transport().queue = Some(Rc::clone(&queue));
@@ -510,7 +509,7 @@ fn row_17_a_slow_reader_is_told_from_one_that_has_stalled() {
 
 #[test]
 fn row_18_reuse_is_withdrawn_when_the_server_stops() {
-    let mut stand = Stand::new("row18");
+    let mut stand = Stand::new("row18", &[]);
     let played = stand.play(LARGE, &[Many, Many, Block, Stop, Many, Block, End]);
     assert_eq!(
         played.states,
@@ -521,7 +520,7 @@ fn row_18_reuse_is_withdrawn_when_the_server_stops() {
 
 #[test]
 fn row_24_bytes_on_a_disk_are_slept_for() {
-    let mut stand = Stand::new("row24");
+    let mut stand = Stand::new("row24", &[]);
     let begun = stand.now.tick;
     let peer = Scripted::new(LARGE, &[Many, Many, Many, Block, End]).with_slow_disk(2);
     let played = stand.play_with(peer);
@@ -535,7 +534,7 @@ fn row_24_bytes_on_a_disk_are_slept_for() {
 
 #[test]
 fn row_24_a_disk_that_never_answers_ends_it() {
-    let mut stand = Stand::new("row24b");
+    let mut stand = Stand::new("row24b", &[]);
     let begun = stand.now.tick;
     stand.house.http.patience.stall = 5 * DISK_PAUSE;
     let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
@@ -547,7 +546,7 @@ fn row_24_a_disk_that_never_answers_ends_it() {
 
 #[test]
 fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
-    let mut stand = Stand::new("row20");
+    let mut stand = Stand::new("row20", &[]);
     let begun = stand.now.tick;
     stand.play(NO_HOST, &[Many, Many, Many, Few]);
     let linger = stand.house.http.patience.linger;
@@ -557,7 +556,7 @@ fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
 
 #[test]
 fn row_21_an_error_closes_in_every_state() {
-    let mut stand = Stand::new("row21");
+    let mut stand = Stand::new("row21", &[]);
     let cases: [(&[u8], &[Letter], &str); 5] = [
         (GET, &[Reset], "ReadingHead"),
         (LARGE, &[Many, Reset], "WritingHeaders"),
@@ -575,7 +574,7 @@ fn row_21_an_error_closes_in_every_state() {
 
 #[test]
 fn row_22_who_asked_to_close_and_is_silent_is_not_lingered_over() {
-    let mut stand = Stand::new("row22");
+    let mut stand = Stand::new("row22", &[]);
     assert_eq!(LAST.len(), MANY);
     let played = stand.play(LAST, &[Many, Many]);
     assert_eq!(played.states, ["Closed"]);
@@ -585,7 +584,7 @@ fn row_22_who_asked_to_close_and_is_silent_is_not_lingered_over() {
 
 #[test]
 fn row_22_is_not_for_those_who_sent_more() {
-    let mut stand = Stand::new("row22b");
+    let mut stand = Stand::new("row22b", &[]);
     let played = stand.play(LAST, &[Few, Many, Many]);
     assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
     assert!(played.hung_up);
@@ -593,7 +592,7 @@ fn row_22_is_not_for_those_who_sent_more() {
 
 #[test]
 fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
-    let mut stand = Stand::new("row23");
+    let mut stand = Stand::new("row23", &[]);
     let played = stand.play(BAD_BODY, &[Many, Many, Many, Block]);
     assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
     assert_eq!(played.states.last(), Some(&"Closed"));
@@ -608,7 +607,7 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
 
 #[test]
 fn a_directory_that_goes_while_it_is_listed_costs_the_connection() {
-    let mut stand = Stand::new("listing");
+    let mut stand = Stand::new("listing", &[]);
     let mut held = stand.accept(Scripted::new(LIST, &[Many, Block, Many, Many]));
     held.ready.set(Side::Either);
     while held.place != Place::Parked(Side::Write) {

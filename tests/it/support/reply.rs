@@ -116,15 +116,16 @@ impl<S: Source> Ear<S> {
     pub(crate) fn exactly(&mut self, bytes: usize) -> Result<Vec<u8>, Trouble> {
         let before = bytes.min(self.heard.len());
         let mut content: Vec<u8> = self.heard.drain(..before).collect();
-        content.resize(bytes, 0);
-        let mut have = before;
-        while have < bytes {
-            match self.read(&mut content[have..])? {
+        // Room is made for what comes, not for what is promised.
+        let mut buffer = vec![0; (bytes - before).min(1 << 20)];
+        while content.len() < bytes {
+            let room = buffer.len().min(bytes - content.len());
+            match self.read(&mut buffer[..room])? {
                 0 => {
-                    let had = format!("{have} of {bytes} bytes of content");
+                    let had = format!("{} of {bytes} bytes of content", content.len());
                     return Err(Trouble::CutOff(had));
                 }
-                n => have += n,
+                n => content.extend_from_slice(&buffer[..n]),
             }
         }
         Ok(content)

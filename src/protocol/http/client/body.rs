@@ -181,8 +181,9 @@ fn take(bytes: &[u8], left: u64) -> (&[u8], u64) {
 /// The size at the start of a line; extensions behind a semicolon are ignored (RFC 9112 §7.1.1).
 fn chunk_size(line: &[u8]) -> Result<u64, Broken> {
     let bad = || Broken::ChunkSize(printable(line));
-    let text = str::from_utf8(line).map_err(|_| bad())?;
-    let digits = text.split(';').next().unwrap_or(text).trim();
+    // An extension may be in any encoding.
+    let digits = line.split(|b| *b == b';').next().unwrap_or(line);
+    let digits = str::from_utf8(digits.trim_ascii()).map_err(|_| bad())?;
     let hex = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
     if !hex {
         return Err(bad());

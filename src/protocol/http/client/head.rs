@@ -289,7 +289,7 @@ impl Head {
             .flat_map(|v| v.split(','))
             .map(|v| v.trim().to_owned())
             .collect();
-        let mut found = None;
+        let mut found: Option<u64> = None;
         for value in values {
             let digits = value.bytes().all(|b| b.is_ascii_digit());
             match (value.parse::<u64>(), found) {

@@ -123,6 +123,16 @@ impl Reading {
         self.heard.as_ref().map_or(0, |h| h.rest().len())
     }
 
+    /// Bytes of memory that it holds.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn memory(&self) -> usize {
+        self.heard.as_ref().map_or(0, |h| {
+            size_of::<Heard>()
+                + h.bytes.capacity()
+                + h.drain.as_ref().map_or(0, |_| size_of::<Drain>())
+        })
+    }
+
     /// Hears what came since the last time. `fresh` may be empty, to look at leftovers.
     ///
     /// Never keeps more than `head_bytes_max` and one reading. Bounded by the length of `fresh` and of the leftovers.

@@ -209,6 +209,16 @@ impl<F, N> Sending<F, N> {
         self.sent.saturating_sub(self.head_len as u64)
     }
 
+    /// Bytes of memory that it holds, those shared with the cache excepted.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn memory(&self) -> usize {
+        let own = match &self.bytes {
+            Bytes::Shared(_) => 0,
+            Bytes::Own(bytes) => bytes.capacity(),
+        };
+        size_of::<Self>() + own + self.rest.as_ref().map_or(0, Reading::memory)
+    }
+
     /// Withdraws the offer to keep the connection.
     pub fn withdraw_reuse(&mut self) {
         self.rest = None;

@@ -41,6 +41,7 @@ fn nothing_outside_can_be_named() {
     decoded("/a/../../etc", Err(400));
     decoded("/%2e%2e/x", Err(400));
     decoded("/a%00b", Err(400));
+    decoded("/a\0b", Err(400));
     decoded("/a%2Fb", Err(404));
     decoded("/a%2fb", Err(404));
     decoded("/%", Err(400));

@@ -16,16 +16,14 @@ use rustix::io::Errno;
 use self::cases::Case;
 use self::conversation::{Delivery, Peer, cuts, hold_all};
 use self::reply::{Ear, Reply, Source, Trouble};
-use super::stand::{Held, Place, Stand};
+use super::super::stand::{Held, Place, Stand};
+use crate::oracles::reply;
 use crate::reactor::{Side, Transport};
 
 #[path = "../../../../tests/it/support/cases.rs"]
 mod cases;
 #[path = "../../../../tests/it/support/conversation.rs"]
 mod conversation;
-#[path = "../../../../tests/it/support/reply.rs"]
-#[expect(dead_code, reason = "some of it is for tests over sockets")]
-mod reply;
 
 /// So many bytes at each end of a case are sent one by one: every byte of a head, but not of the longest bodies.
 const HEAD_BYTES: usize = 10_000;
@@ -68,7 +66,7 @@ fn cut_at_every_position() {
 
 fn all_cases(name: &str, ways: impl Fn(&Case) -> Vec<Delivery>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
-    let stand = RefCell::new(Stand::over(&root.join("site")));
+    let stand = RefCell::new(Stand::over(&root.join("site"), &[]));
     for manner in [Manner::Smooth, Manner::Stutter] {
         let name = format!("without sockets, {manner:?}, {name}");
         hold_all(&name, &root.join("requests"), &ways, |case| {

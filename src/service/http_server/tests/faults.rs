@@ -33,7 +33,7 @@ fn beginnings() -> Vec<Vec<Letter>> {
 
 #[test]
 fn every_error_of_the_socket_ends_the_connection_in_every_state_or_passes() {
-    let mut stand = Stand::new("errors");
+    let mut stand = Stand::new("errors", &[]);
     let mut failed_in = BTreeSet::new();
     for errno in all_errors() {
         let passes = matches!(errno, Errno::AGAIN | Errno::INTR);
@@ -61,7 +61,7 @@ fn every_error_of_the_socket_ends_the_connection_in_every_state_or_passes() {
 
 #[test]
 fn what_signals_interrupt_is_done_again_and_not_for_ever() {
-    let mut stand = Stand::new("interrupted");
+    let mut stand = Stand::new("interrupted", &[]);
     for times in 1..40 {
         let mut script = vec![Fail(Errno::INTR); times];
         script.extend([Many, Fail(Errno::INTR), Many, End]);
@@ -73,7 +73,7 @@ fn what_signals_interrupt_is_done_again_and_not_for_ever() {
 
 #[test]
 fn every_error_of_hanging_up_ends_the_connection() {
-    let mut stand = Stand::new("farewell");
+    let mut stand = Stand::new("farewell", &[]);
     for errno in all_errors() {
         for (says, why) in [(NO_HOST, Close::Error), (BAD_BODY, Close::Malformed)] {
             let before = stand.closed(why);
@@ -116,7 +116,7 @@ fn status_of(call: Call, errno: Errno) -> &'static str {
 /// Plays all scripts of up to six answers, each an error or none, to requests for what is not kept.
 #[test]
 fn every_error_of_the_file_system_has_its_status_and_passes() {
-    let mut stand = Stand::new("files");
+    let mut stand = Stand::new("files", &[]);
     let mut seen = BTreeSet::new();
     for (opener, call) in [
         (Opener::Openat2, Call::Statx),
@@ -165,7 +165,7 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
 
 #[test]
 fn a_directory_that_cannot_be_read_is_cut_off_and_logged() {
-    let mut stand = Stand::new("names");
+    let mut stand = Stand::new("names", &[]);
     let log = std::env::temp_dir().join(format!("idler-names-{}.log", std::process::id()));
     stand.house.access = AccessLog::open(Destination::File(log.clone()), Format::Short).unwrap();
     let mut lines = 0;

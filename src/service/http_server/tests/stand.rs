@@ -2,7 +2,13 @@
 //!
 //! What lives here: a stand that drives a connection as the loop does, and checks after each drive what the loop demands. It may
 //! not know what is on the other end of the transport. Invariant: after each drive the connection is parked
-//! on a cleared bit under a deadline, queued, or gone. Read next: `../tests.rs`, then `conversations.rs`.
+//! on a cleared bit under a deadline, queued, or gone. Read next: `../tests.rs`, then `conversations.rs`, then `tests/oracles/machine.rs`
+//! for whose sake it is public where the feature `fuzz` is on.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
@@ -23,12 +29,21 @@ use crate::service::http_server::HttpConnection;
 use crate::service::log_entry::Format;
 use crate::service::serve;
 
-use super::Transport;
+use super::State;
+use crate::reactor::Transport;
+
+/// Contents that show where in the file they stand: 251 is prime to every buffer's length.
+pub fn large_file() -> Vec<u8> {
+    (0..=250).cycle().take(100_000).collect()
+}
 
 /// What a connection meets: the house, the buffer it is lent, and the time.
-pub(in crate::service) struct Stand {
-    pub(in crate::service) house: House,
-    pub(in crate::service) now: Now,
+#[derive(Debug)]
+pub struct Stand {
+    /// What all connections share.
+    pub house: House,
+    /// The time. It passes only where [`Stand::pass`] lets it.
+    pub now: Now,
     scratch: Vec<u8>,
     /// A site of our own, removed at the end.
     temporary: Option<PathBuf>,
@@ -44,41 +59,70 @@ impl Drop for Stand {
 
 /// Where the connection was put after its last drive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::service) enum Place {
+pub enum Place {
+    /// On a cleared bit, under a deadline.
     Parked(Side),
+    /// For its next turn.
     Queued,
+    /// Until a time, for a disk.
     Asleep,
+    /// Gone.
     Left,
 }
 
 /// A connection, and what the loop knows of it.
-pub(in crate::service) struct Held<T> {
-    pub(in crate::service) connection: HttpConnection<T>,
-    pub(in crate::service) ready: Readiness,
-    pub(in crate::service) place: Place,
-    pub(in crate::service) stage: Stage,
+#[derive(Debug)]
+pub struct Held<T> {
+    /// The connection itself.
+    pub connection: HttpConnection<T>,
+    /// What events have said of its socket.
+    pub ready: Readiness,
+    /// Where it is.
+    pub place: Place,
+    /// The stage of the loop that it is told.
+    pub stage: Stage,
     /// Whether a deadline has passed of which the connection has not been told.
-    pub(in crate::service) expired: bool,
-    due: Option<Tick>,
+    pub expired: bool,
+    /// Its deadline.
+    pub due: Option<Tick>,
+}
+
+impl<T: Transport> Held<T> {
+    /// The name of its state, and whether it is the body of an answered request that is read.
+    pub fn state(&self) -> (&'static str, bool) {
+        let state = &self.connection.state;
+        let draining = matches!(state, State::ReadingHead(reading) if reading.is_draining());
+        (state.name(), draining)
+    }
+
+    /// Bytes of memory it holds beyond its slot, listings excepted.
+    pub fn memory(&self) -> usize {
+        match &self.connection.state {
+            State::ReadingHead(reading) => reading.memory(),
+            State::WritingHeaders(out) | State::WritingBody(out) => out.memory(),
+            State::Lingering(_) | State::Closed => 0,
+        }
+    }
 }
 
 impl Stand {
     /// A site with a small file, one that is sent from its descriptor, and a directory without an index.
-    pub(in crate::service) fn new(name: &str) -> Self {
+    pub fn new(name: &str, options: &[&str]) -> Self {
         let site = std::env::temp_dir().join(format!("idler-states-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&site);
         std::fs::create_dir_all(site.join("d/sub")).unwrap();
         std::fs::write(site.join("a"), "small\n").unwrap();
-        std::fs::write(site.join("b"), vec![b'x'; 100_000]).unwrap();
-        let mut stand = Self::over(&site);
+        std::fs::write(site.join("b"), large_file()).unwrap();
+        let mut stand = Self::over(&site, options);
         stand.temporary = Some(site);
         stand
     }
 
-    /// This site, served without any options.
-    pub(in crate::service) fn over(site: &Path) -> Self {
-        let words = ["serve".into(), site.as_os_str().to_owned()];
-        let Ok(Command::Serve(options)) = cli::parse(words.into_iter(), |_| None) else {
+    /// This site, served with these options.
+    pub fn over(site: &Path, options: &[&str]) -> Self {
+        let words = ["serve".into(), site.as_os_str().to_owned()].into_iter();
+        let words = words.chain(options.iter().map(Into::into));
+        let Ok(Command::Serve(options)) = cli::parse(words, |_| None) else {
             panic!("serving a directory is a command");
         };
         let http = serve::open_site(&options)
@@ -104,7 +148,7 @@ impl Stand {
     }
 
     /// How many connections were closed for this reason.
-    pub(in crate::service) fn closed(&self, why: Close) -> u64 {
+    pub fn closed(&self, why: Close) -> u64 {
         self.house.counters.closed(why)
     }
 
@@ -120,7 +164,7 @@ impl Stand {
     }
 
     /// A connection that has just been accepted.
-    pub(in crate::service) fn accept<T: Transport>(&self, transport: T) -> Held<T> {
+    pub fn accept<T: Transport>(&self, transport: T) -> Held<T> {
         Held {
             connection: HttpConnection::new(Stream::new(transport), 0),
             ready: Readiness::NONE,
@@ -132,7 +176,7 @@ impl Stand {
     }
 
     /// Lets the time come for which a deadline is set. Without one there is nothing to pass.
-    pub(in crate::service) fn pass<T>(&mut self, held: &mut Held<T>) {
+    pub fn pass<T>(&mut self, held: &mut Held<T>) {
         held.expired = held.due.is_some();
         if let Some(tick) = held.due.take()
             && !tick.is_due(self.now.tick)
@@ -145,7 +189,7 @@ impl Stand {
     ///
     /// # Panics
     /// If it then is where the loop would lose it; `told` says what was being played.
-    pub(in crate::service) fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
+    pub fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
         self.now.turn += 1;
         let mut newcomers = Vec::new();
         let mut control = Control {
