@@ -333,7 +333,7 @@ fn too_few_descriptors_are_told_with_how_many_there_are() {
     fails(
         &outcome,
         1,
-        &["the limit of 100", "-n 50", "several crowds", "ulimit"],
+        &["the limit of 100", "-n 40", "several crowds", "ulimit"],
     );
 }
 
