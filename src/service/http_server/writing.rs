@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::limits::{DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
+use crate::limits::{DISK_PAUSE, DISK_PAUSES, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -37,6 +37,8 @@ impl<T: Transport> HttpConnection<T> {
             // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
             cx.link.ready.set(Side::Write);
         }
+        // A deadline that has passed is none, however this drive ends.
+        let changed = changed || late;
         let headers = !out.head_is_out();
         let stall = cx.shared.http.patience.stall;
         let attempt = match out.output() {
@@ -64,7 +66,13 @@ impl<T: Transport> HttpConnection<T> {
             Output::Span(file, at, len) => {
                 let careful = waited.is_some();
                 match self.stream.send_file(&mut cx.link, file, at, len, careful) {
-                    Some(attempt) => attempt,
+                    Some(attempt) => {
+                        if let Some(waited) = waited {
+                            let time = cx.now.tick.since(waited);
+                            out.note.since = out.note.since.after(time);
+                        }
+                        attempt
+                    }
                     None => return self.wait_for_disk(out, waited, cx),
                 }
             }
@@ -105,7 +113,7 @@ impl<T: Transport> HttpConnection<T> {
                 let look = stall / STALL_LOOKS;
                 Step::stop(
                     writing(out),
-                    Next::Park(Side::Write, since_change(changed || late, cx, look)),
+                    Next::Park(Side::Write, since_change(changed, cx, look)),
                 )
             }
             Attempt::Spent => {
@@ -119,7 +127,8 @@ impl<T: Transport> HttpConnection<T> {
         }
     }
 
-    /// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again.
+    /// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again, ever less often: those who
+    /// wait for a disk that hangs may be many.
     fn wait_for_disk(
         &mut self,
         mut out: Box<Out>,
@@ -127,7 +136,8 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let since = waited.unwrap_or(cx.now.tick);
-        if cx.now.tick.since(since) >= cx.shared.http.patience.stall {
+        let time = cx.now.tick.since(since);
+        if time >= cx.shared.http.patience.stall {
             let sent = out.body_sent();
             cx.shared.log_line(&mut out.note.record, cx.now, sent);
             return self.close(
@@ -137,7 +147,8 @@ impl<T: Transport> HttpConnection<T> {
             );
         }
         out.note.waits_since = Some(since);
-        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(DISK_PAUSE)))
+        let pause = DISK_PAUSE.max(time / DISK_PAUSES);
+        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
 
     /// Rows 13 and 14, and 22.
