@@ -18,6 +18,8 @@ use rustix::io::Errno;
 use super::stand::{Place, Stand};
 use super::*;
 use crate::limits::{DISK_PAUSE, INTERRUPTED_RETRIES_MAX, PARTING_TIME, SEND_RATE_MIN};
+use crate::protocol::http::request::Refusal;
+use crate::protocol::http::status::Status;
 use crate::reactor::{Peer, Side, Stage, Tick};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
@@ -639,6 +641,21 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
         0,
         "it is counted once"
     );
+}
+
+#[test]
+fn who_was_refused_is_not_counted_as_closed() {
+    let mut stand = Stand::new("refused-unwatched", &[]);
+    let refusal = Refusal::new(Status::UNAVAILABLE, "full");
+    let reply = stand.house.http.refuse(refusal, false, &stand.now);
+    let stream = Stream::new(Scripted::new(GET, &[]));
+    let refused = HttpConnection::refused(stream, 0, reply, stand.now.tick);
+    let (why, key) = (Dropped::Unwatched, Key::for_test(1));
+    refused.dropped(why, key, &mut stand.house.counters);
+    assert_eq!(stand.ended(), 0);
+    let known = stand.accept(Scripted::new(GET, &[])).connection;
+    known.dropped(why, key, &mut stand.house.counters);
+    assert_eq!(stand.closed(Close::Error), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! What lives here: the functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. They may not know how a
 //! reply was made. Invariant: every promised byte goes out, or the connection is closed. Read next: `../answer.rs`.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::mem::take;
 use std::rc::Rc;
@@ -56,9 +57,7 @@ impl<T: Transport> HttpConnection<T> {
                         if cx.shared.http.warnings.is_due(&cx.now) {
                             warn!("{} a directory cannot be listed: {e}", cx.link.key);
                         }
-                        let sent = out.body_sent();
-                        cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                        self.close(cx, Close::Listing, &e.to_string())
+                        self.cut_short(&mut out, cx, Close::Listing, e)
                     }
                 };
             }
@@ -80,9 +79,8 @@ impl<T: Transport> HttpConnection<T> {
         match attempt {
             // Only a file has nothing to send where something was promised.
             Attempt::Done(0) => {
-                let sent = out.body_sent();
-                cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                self.close(cx, Close::FileShrank, "the file shrank while it was sent")
+                let words = "the file shrank while it was sent";
+                self.cut_short(&mut out, cx, Close::FileShrank, words)
             }
             Attempt::Done(n) => {
                 out.moved(n);
@@ -101,14 +99,9 @@ impl<T: Transport> HttpConnection<T> {
                 if (late || cx.now.tick.since(out.note.since) >= stall)
                     && is_too_slow(&mut out.note, self.stream.get(), cx.now.tick, stall)
                 {
-                    let sent = out.body_sent();
-                    cx.shared.log_line(&mut out.note.record, cx.now, sent);
                     self.stream.transport().forget_unsent();
-                    return self.close(
-                        cx,
-                        Close::Stalled,
-                        "the reader is slower than --stall-timeout allows",
-                    );
+                    let words = "the reader is slower than --stall-timeout allows";
+                    return self.cut_short(&mut out, cx, Close::Stalled, words);
                 }
                 let look = stall / STALL_LOOKS;
                 Step::stop(
@@ -119,12 +112,21 @@ impl<T: Transport> HttpConnection<T> {
             Attempt::Spent => {
                 Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
             }
-            Attempt::Failed(e) => {
-                let sent = out.body_sent();
-                cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                self.close_failed(cx, &e)
-            }
+            Attempt::Failed(e) => self.cut_short(&mut out, cx, Close::Error, e),
         }
+    }
+
+    /// The reply ends before its end, and the connection with it.
+    fn cut_short(
+        &mut self,
+        out: &mut Out,
+        cx: &mut Context<'_, Service>,
+        why: Close,
+        words: impl Display,
+    ) -> Step {
+        let sent = out.body_sent();
+        cx.shared.log_line(&mut out.note.record, cx.now, sent);
+        self.close(cx, why, words)
     }
 
     /// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again, ever less often: those who
@@ -138,13 +140,8 @@ impl<T: Transport> HttpConnection<T> {
         let since = waited.unwrap_or(cx.now.tick);
         let time = cx.now.tick.since(since);
         if time >= cx.shared.http.patience.stall {
-            let sent = out.body_sent();
-            cx.shared.log_line(&mut out.note.record, cx.now, sent);
-            return self.close(
-                cx,
-                Close::Stalled,
-                "the disk is slower than --stall-timeout allows",
-            );
+            let words = "the disk is slower than --stall-timeout allows";
+            return self.cut_short(&mut out, cx, Close::Stalled, words);
         }
         out.note.waits_since = Some(since);
         let pause = DISK_PAUSE.max(time / DISK_PAUSES);
@@ -164,7 +161,7 @@ impl<T: Transport> HttpConnection<T> {
             }
             After::Close => match self.stream.shut_down_write() {
                 Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                Err(e) => self.close_failed(cx, &e),
+                Err(e) => self.close(cx, Close::Error, e),
             },
         }
     }
@@ -205,7 +202,7 @@ impl<T: Transport> HttpConnection<T> {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
                 Step::stop(State::Lingering(linger), Next::Again(deadline))
             }
-            Attempt::Failed(e) => self.close_failed(cx, &e),
+            Attempt::Failed(e) => self.close(cx, Close::Error, e),
         }
     }
 }
