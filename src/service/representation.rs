@@ -80,7 +80,7 @@ impl Facts {
         let constant = (0..=1).contains(&identity.modified.seconds);
         let etag = entity_tag(identity, constant, form.coding, wall);
         // A future date must not be sent (RFC 9110 §8.8.2.1).
-        let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
+        let modified = Some(identity.modified.seconds).filter(|&s| s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
         if form.varies {
@@ -112,9 +112,7 @@ impl Facts {
             varies: form.varies,
         }
     }
-}
 
-impl Facts {
     /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was chosen all the same.
     pub fn vary(&self) -> &'static [u8] {
         if self.varies { VARY } else { b"" }
