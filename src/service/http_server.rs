@@ -36,9 +36,9 @@ pub struct Note {
     /// Since when bytes are counted for the least rate, how many went out, and how many of those before had not arrived then.
     since: Tick,
     moved: u64,
+    queued: u64,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
-    queued: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -50,8 +50,8 @@ impl Note {
             listing: None,
             since: now,
             moved: 0,
-            waits_since: None,
             queued: 0,
+            waits_since: None,
             clean,
         }
     }
