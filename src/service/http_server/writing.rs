@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::limits::{DISK_PAUSE, DISK_PAUSES, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
+use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -144,7 +144,7 @@ impl<T: Transport> HttpConnection<T> {
             return self.cut_short(&mut out, cx, Close::Stalled, words);
         }
         out.note.waits_since = Some(since);
-        let pause = DISK_PAUSE.max(time / DISK_PAUSES);
+        let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);
         Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
 
