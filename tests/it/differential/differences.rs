@@ -5,6 +5,8 @@
 //! what idler made of it, so that it explains nothing but what it says.
 //! Read next: `mutator.rs`, which makes the requests.
 
+use idler::limits::LEADING_BLANK_BYTES_MAX;
+
 use super::Exchange;
 
 /// One reason to differ.
@@ -24,6 +26,14 @@ pub(super) const TABLE: &[Row] = &[
         rule: "RFC 9112 2.2: a recipient MAY take a bare LF, and must not take a bare CR; what two servers split \
                differently is not guessed at. nginx takes most of it",
         applies: |x| x.has_odd_line_ends() && x.idler_stops_early(),
+    },
+    Row {
+        what: "more than 16 bytes of blank lines before the request: 400",
+        rule: "RFC 9112 2.2: at least one SHOULD be ignored. nginx ignores all",
+        applies: |x| {
+            let request = x.head.trim_start_matches(['\r', '\n']);
+            x.head.len() - request.len() > LEADING_BLANK_BYTES_MAX && x.idler_says(400)
+        },
     },
     Row {
         what: "a request line that is not three parts with single spaces: 400",
@@ -161,7 +171,10 @@ pub(super) const TABLE: &[Row] = &[
     Row {
         what: "a name that begins with a dot: no file",
         rule: "documented: hidden names are served with --hidden alone. nginx serves them",
-        applies: |x| x.target().contains("/.") && x.idler_says(404),
+        applies: |x| {
+            let target = x.target().to_ascii_lowercase();
+            x.idler_says(404) && (target.contains("/.") || target.contains("/%2e"))
+        },
     },
     Row {
         what: "more than 100 field lines: 431",
