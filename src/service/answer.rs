@@ -30,7 +30,7 @@ use super::http_server::Note;
 use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Facts, Representation};
+use super::representation::{Known, Representation};
 use super::variants::Chosen;
 
 /// What answering needs: the site, its cache, the policy.
@@ -39,7 +39,7 @@ pub struct Http {
     /// What is served. Of several sites, the one that is in hand.
     pub site: Site,
     /// What was served before from it.
-    pub cache: Cache<Rc<Facts>>,
+    pub cache: Cache<Known>,
     /// The other sites.
     pub hosts: Hosts,
     /// What options switch on.
@@ -150,7 +150,7 @@ impl Http {
                     listing: None,
                 };
             }
-            let found = Representation::kept(Rc::clone(&entry.meta), &entry.kept);
+            let found = Representation::kept(Rc::clone(&entry.meta.facts), &entry.kept);
             return self.represent(request, &found, wish, now);
         }
         let path = match SitePath::decode(request.target.path) {
