@@ -10,7 +10,6 @@ use std::rc::Rc;
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::protocol::http::negotiation::{TakesHtml, takes_html};
 use crate::protocol::http::request::Request;
-use crate::protocol::http::server::{Body, FileSpan};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::{SitePath, Target};
 use crate::reactor::Now;
@@ -19,7 +18,7 @@ use crate::site::Found;
 use super::answer::Http;
 use super::explain::story::shown;
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Content, Representation};
+use super::representation::Representation;
 use super::variants::{Chosen, Preference};
 
 const HTML: &[u8] = b".html";
@@ -128,17 +127,7 @@ impl Http {
             .field("X-Content-Type-Options", b"nosniff")
             .lines(&self.policy.extra_lines)
             .field_number("Content-Length", facts.size);
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
-            Content::File(file) => reply.finish_with(
-                wish,
-                Body::Span(FileSpan {
-                    file: Rc::clone(file),
-                    at: 0,
-                    len: facts.size,
-                }),
-            ),
-        }
+        found.finish(reply, wish)
     }
 
     /// The page at `path`, kept or opened; none if it is too large or cannot be read.

@@ -81,17 +81,7 @@ impl Http {
             .field("Content-Type", facts.content_type.as_bytes())
             .lines(&facts.lines)
             .field_number("Content-Length", facts.size);
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
-            Content::File(file) => reply.finish_with(
-                wish,
-                Body::Span(FileSpan {
-                    file: Rc::clone(file),
-                    at: 0,
-                    len: facts.size,
-                }),
-            ),
-        }
+        found.finish(reply, wish)
     }
 
     /// 206 with one part (RFC 9110 §15.3.7.1).

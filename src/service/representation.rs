@@ -14,6 +14,7 @@ use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
 use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
 use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
+use crate::protocol::http::server::{Body, FileSpan};
 use crate::protocol::http::status::Status;
 use crate::reactor::disk::{self, Came};
 use crate::site::cache::Kept;
@@ -23,6 +24,7 @@ use crate::site::open::{Identity, Moment, Opened, look_at};
 
 use super::dates::unix_seconds;
 use super::policy::Policy;
+use super::reply::{Draft, Reply, Wish};
 use super::variants::{Form, VARY};
 
 /// What is said of a file.
@@ -250,6 +252,22 @@ impl Representation {
             facts,
             content,
             identity: None,
+        }
+    }
+
+    /// Ends a reply with all of it.
+    pub(super) fn finish(&self, reply: Draft, wish: Wish) -> Reply {
+        let Facts { head_len, size, .. } = *self.facts;
+        match &self.content {
+            Content::Whole(bytes) => reply.finish(wish, bytes.get(head_len..)),
+            Content::File(file) => reply.finish_with(
+                wish,
+                Body::Span(FileSpan {
+                    file: Rc::clone(file),
+                    at: 0,
+                    len: size,
+                }),
+            ),
         }
     }
 
