@@ -13,7 +13,7 @@ use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
 use crate::protocol::http::negotiation::prefers_json;
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
-use crate::protocol::http::server::{Body, Bytes, Sending};
+use crate::protocol::http::server::{Body, Sending};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
@@ -138,17 +138,9 @@ impl Http {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
             if let Kept::Bytes(bytes) = &mut entry.kept
                 && plain
-                && wish.is_usual()
             {
                 self.dates.stamp(bytes, now.wall);
-                return Reply {
-                    status: Status::OK,
-                    bytes: Bytes::Shared(Rc::clone(bytes)),
-                    head_len: entry.meta.head_len,
-                    body: Body::Nothing,
-                    keep: wish.keep,
-                    listing: None,
-                };
+                return Reply::of_kept(bytes, entry.meta.head_len, wish);
             }
             let found = Representation::kept(Rc::clone(&entry.meta.facts), &entry.kept);
             return self.represent(request, &found, wish, now);
