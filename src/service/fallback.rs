@@ -10,6 +10,7 @@ use std::rc::Rc;
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::protocol::http::negotiation::{TakesHtml, takes_html};
 use crate::protocol::http::request::Request;
+use crate::protocol::http::span::Span;
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::{SitePath, Target};
 use crate::reactor::Now;
@@ -18,6 +19,7 @@ use crate::site::Found;
 use super::answer::Http;
 use super::explain::story::shown;
 use super::reply::{Draft, Reply, Wish};
+use super::represent::send;
 use super::representation::Representation;
 use super::variants::{Chosen, Preference};
 
@@ -127,7 +129,11 @@ impl Http {
             .field("X-Content-Type-Options", b"nosniff")
             .lines(&self.policy.extra_lines)
             .field_number("Content-Length", facts.size);
-        found.finish(reply, wish)
+        let whole = Span {
+            start: 0,
+            end: facts.size,
+        };
+        send(&found, whole, reply, wish)
     }
 
     /// The page at `path`, kept or opened; none if it is too large or cannot be read.

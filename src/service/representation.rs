@@ -14,7 +14,6 @@ use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
 use crate::protocol::http::date::{UnixSeconds, imf_fixdate};
 use crate::protocol::http::negotiation::Coding;
 use crate::protocol::http::response::HeadWriter;
-use crate::protocol::http::server::{Body, FileSpan};
 use crate::protocol::http::status::Status;
 use crate::reactor::disk::{self, Came};
 use crate::site::cache::Kept;
@@ -24,7 +23,6 @@ use crate::site::open::{Identity, Moment, Opened, look_at};
 
 use super::dates::unix_seconds;
 use super::policy::Policy;
-use super::reply::{Draft, Reply, Wish};
 use super::variants::{Form, VARY};
 
 /// What is said of a file.
@@ -91,7 +89,7 @@ impl Facts {
         let constant = (0..=1).contains(&identity.modified.seconds);
         let etag = entity_tag(identity, constant, form.coding, wall);
         // A future date must not be sent (RFC 9110 §8.8.2.1).
-        let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
+        let modified = Some(identity.modified.seconds).filter(|&s| s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
         if form.varies {
@@ -123,9 +121,7 @@ impl Facts {
             varies: form.varies,
         }
     }
-}
 
-impl Facts {
     /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was chosen all the same.
     pub fn vary(&self) -> &'static [u8] {
         if self.varies { VARY } else { b"" }
@@ -252,22 +248,6 @@ impl Representation {
             facts,
             content,
             identity: None,
-        }
-    }
-
-    /// Ends a reply with all of it.
-    pub(super) fn finish(&self, reply: Draft, wish: Wish) -> Reply {
-        let Facts { head_len, size, .. } = *self.facts;
-        match &self.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(head_len..)),
-            Content::File(file) => reply.finish_with(
-                wish,
-                Body::Span(FileSpan {
-                    file: Rc::clone(file),
-                    at: 0,
-                    len: size,
-                }),
-            ),
         }
     }
 
