@@ -211,6 +211,8 @@ fn others_see_what_they_would_see_without() {
         "X-Forwarded-For: 127.0.0.1",
         "Forwarded: for=127.0.0.1",
         "X-Forwarded-For: 192.0.2.1",
+        "X-Real-IP: 127.0.0.1",
+        "Via: 1.1 proxy",
     ] {
         assert_eq!(ask(&format!("{field}\r\n")), "a file", "{field}");
     }
@@ -234,6 +236,12 @@ fn others_see_what_they_would_see_without() {
         proxy.ask("GET", "/figures", &format!("X-Forwarded-For: {client}\r\n"));
         let shown = proxy.reply().text() != "a file";
         assert_eq!(shown, sees, "{client}");
+    }
+    // That it comes from somebody else, and not from whom.
+    for field in ["X-Real-IP: 127.0.0.1", "Via: 1.1 proxy"] {
+        let mut proxy = idler.client();
+        proxy.ask("GET", "/figures", &format!("{field}\r\n"));
+        assert_eq!(proxy.reply().text(), "a file", "{field}");
     }
     idler.stop();
 }
