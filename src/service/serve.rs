@@ -133,6 +133,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     )
     .map_err(|e| format!("cannot start: {}", words_of(&e)))?;
     event_loop.shared.started = event_loop.now().wall;
+    event_loop.shared.connections_max = connections;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
