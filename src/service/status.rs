@@ -88,6 +88,12 @@ impl Status {
         self.turns.add(time);
     }
 
+    /// Whether this is a request for the figures, whoever makes it.
+    pub(super) fn is_meant(&self, request: &Request<'_>) -> bool {
+        let asks = matches!(request.method, Method::Get | Method::Head);
+        asks && request.target.path == self.path
+    }
+
     fn shows_to(&self, who: Client) -> bool {
         match who {
             Client::Address(address) => {
@@ -111,8 +117,7 @@ impl House {
         now: &Now,
     ) -> Option<Reply> {
         let status = self.status.as_ref()?;
-        let asks = matches!(request.method, Method::Get | Method::Head);
-        if !asks || request.target.path != status.path {
+        if !status.is_meant(request) {
             return None;
         }
         let peer = peer();

@@ -44,6 +44,13 @@ const ROW: Row = Row {
     ..Row::PLAIN
 };
 
+/// Paths that are idler's own, and so matter to `explain` too.
+const OWN_PATH: Row = Row {
+    group: OPERATION,
+    value: Value::Text("/PATH"),
+    ..SITE
+};
+
 /// For options that decide an answer, and so matter to `explain` too.
 const SITE: Row = Row {
     verbs: &[Verb::Serve, Verb::Explain],
@@ -373,23 +380,19 @@ pub(super) const OPTIONS: &[Row] = &[
     },
     Row {
         id: Id::Health,
-        group: OPERATION,
         long: "health",
-        value: Value::Text("/PATH"),
         help: "Answer 200 at this path, 503 while stopping",
         more: "To everybody who may connect, for any host, and without a password. Give load balancers time with \
                --drain-delay.",
-        ..ROW
+        ..OWN_PATH
     },
     Row {
         id: Id::Status,
-        group: OPERATION,
         long: "status",
-        value: Value::Text("/PATH"),
         help: "Answer with idler's own figures at this path",
         more: "For Prometheus, or as JSON with ?json and for those who accept that; to this machine alone, unless \
                --status-from says otherwise. To everybody else it is a path like any other.",
-        ..ROW
+        ..OWN_PATH
     },
     Row {
         id: Id::StatusFrom,
