@@ -112,6 +112,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     };
     let walls = raise_walls(options, &http)?;
     can_enter(&http, options)?;
+    can_log_again(options);
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     for place in &companions.1 {
         start_up += &format!("  {place}\n");
@@ -295,6 +296,24 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
         })?;
     }
     Ok(())
+}
+
+/// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of `--user`.
+fn can_log_again(options: &ServeOptions) {
+    let (Some(user), AskedLog::File(path)) = (&options.user, &options.access_log) else {
+        return;
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let can_write = rustix::fs::access(path, Access::WRITE_OK).is_ok();
+    if !can_write && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        log::warn!(
+            "user {user} cannot open the access log {} again after it was moved away (give that user the file or its folder)",
+            path.display()
+        );
+    }
 }
 
 /// The sites of `--host`, each with its share of the cache.
