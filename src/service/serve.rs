@@ -15,7 +15,9 @@ use rustix::fs::Access;
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions};
+use crate::cli::{
+    AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions, misspelt,
+};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
@@ -69,6 +71,9 @@ fn check(options: &ServeOptions) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "idler: {line}");
         return ExitCode::FAILURE;
     }
+    for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+    }
     let mut out = std::io::stdout().lock();
     let printed = options
         .settings
@@ -85,6 +90,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     // Before anything else is opened: they are known by their numbers only.
     let inherited = inherited::take()?;
     start_logger(options);
+    for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{line}");
+    }
     let descriptors = descriptors::raise_limit();
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
