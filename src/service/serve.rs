@@ -19,6 +19,7 @@ use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions, misspelt,
 };
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
+use crate::process::listen::Address;
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
@@ -107,6 +108,15 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
             options.reuse_port,
         )?);
     }
+    let user = options.user.as_deref().map(User::find).transpose()?;
+    if let Some(user) = &user {
+        for socket in &listening[lent..] {
+            match socket.address() {
+                Address::Unix(path) => user.own(path)?,
+                Address::Ip(_) => {}
+            }
+        }
+    }
     let urls = addresses::urls(&listening);
     let companions =
         companion::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
@@ -118,7 +128,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         Some(_) => Usage::open(),
         None => Usage::default(),
     };
-    let walls = raise_walls(options, &http)?;
+    let walls = raise_walls(options, &http, user)?;
     can_enter(&http, options)?;
     can_log_again(options);
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
@@ -267,9 +277,8 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
 
 /// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
 /// be opened.
-fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
+fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
     let mut walls = Walls::new();
-    let user = options.user.as_deref().map(User::find).transpose()?;
     if let Some(warning) = warning_for_root(user.as_ref()) {
         log::warn!("{warning}");
     }

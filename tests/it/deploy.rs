@@ -358,10 +358,15 @@ fn behind_haproxy_nobody_notices_a_drain_and_a_kill_costs_what_it_interrupts() {
 fn behind_nginx_the_site_is_served_over_tls() {
     let run = Site::new();
     let path = |name: &str| run.path().join(name).to_string_lossy().into_owned();
-    let idler = Idler::bare()
-        .args(&["-b", &format!("unix:{},0660", path("idler.sock"))])
-        .arg(fixture_site())
-        .spawn();
+    let mut idler = Idler::bare().args(&["-b", &format!("unix:{},0660", path("idler.sock"))]);
+    // Debian's nginx becomes this user, and so does idler, or they could not meet.
+    let mut user = "";
+    if rustix::process::geteuid().is_root() {
+        user = "user www-data;";
+        idler = idler.args(&["--user", "www-data"]);
+    }
+    let site = Site::with(&[("hello.txt", b"hello\n"), ("files/a", b"a")]);
+    let idler = idler.arg(site.path()).spawn();
     idler.says(&["up to"]);
     let made = Program::find(&["openssl"])
         .args(&[
@@ -388,11 +393,6 @@ fn behind_nginx_the_site_is_served_over_tls() {
             ("/etc/ssl/www.example.org.key", &path("key")),
         ],
     );
-    let user = if rustix::process::geteuid().is_root() {
-        "user root;"
-    } else {
-        ""
-    };
     let whole = format!(
         "{user} daemon off; pid {pid}; error_log stderr; events {{}}\nhttp {{ access_log off;\n\
          client_body_temp_path {tmp}; proxy_temp_path {tmp}; fastcgi_temp_path {tmp}; uwsgi_temp_path {tmp}; scgi_temp_path {tmp};\n\
