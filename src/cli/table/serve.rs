@@ -21,8 +21,8 @@ pub(super) const VERB: VerbRow = VerbRow {
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
          the current directory. One thread does everything.",
         "The URLs are printed on standard error once idler really listens; standard output has \
-         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again, \
-         SIGUSR1 writes idler's figures to standard error.",
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the \
+         log file and reads the files of --redirects and --auth again, SIGUSR1 writes idler's figures to standard error.",
     ],
     examples: &[
         ("idler", "this directory, for this machine alone"),
