@@ -207,6 +207,37 @@ fn readers_that_never_read_and_those_of_a_byte_now_and_then() {
     idler.stop();
 }
 
+/// The kernel's memory for TCP is bounded and everybody's: what it holds for those who do not read is missing to the others.
+#[test]
+fn the_kernel_does_not_hold_megabytes_for_who_does_not_read() {
+    let site = site();
+    let idler = start(&site);
+    let mut reader = TcpStream::connect(idler.address()).expect("it listens");
+    let from = reader.local_addr().expect("it is connected");
+    let request = b"GET /large.bin HTTP/1.1\r\nHost: idler\r\n\r\n";
+    reader.write_all(request).expect("it reads requests");
+    wait_until("that reader to be given up", PATIENCE, || {
+        let held = unsent(idler.address().port(), from.port());
+        assert!(held <= Some(1 << 20), "the kernel holds {held:?} bytes");
+        (said(&idler, "--stall-timeout") == 1).then_some(())
+    });
+    drop(reader);
+    idler.stop();
+}
+
+/// Bytes that a server's socket holds for a client: sent and not acknowledged, or not sent yet.
+fn unsent(server: u16, client: u16) -> Option<u64> {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("procfs is there");
+    let (server, client) = (format!(":{server:04X}"), format!(":{client:04X}"));
+    sockets.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (local, peer) = (words.next()?, words.next()?);
+        let (queue, _) = words.nth(1)?.split_once(':')?;
+        let is_it = local.ends_with(&server) && peer.ends_with(&client);
+        is_it.then(|| u64::from_str_radix(queue, 16).ok())?
+    })
+}
+
 #[test]
 fn resets_in_every_state_leave_nothing_behind() {
     let site = site();
