@@ -182,6 +182,10 @@ pub const DISK_PROBE_BYTES: usize = 64 * 1024;
 /// How long a reply sleeps before it looks again whether the disk has answered: the least the loop can sleep.
 pub const DISK_PAUSE: Duration = Duration::from_millis(1);
 
+/// It sleeps for this share of the time it has waited so far, if that is longer: thousands that wait for a slow disk would
+/// otherwise look all the time.
+pub const DISK_PAUSE_SHARE: u32 = 8;
+
 /// At most one warning of a kind in this time.
 pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::limits::{DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
+use crate::limits::{DISK_PAUSE, DISK_PAUSE_SHARE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -127,7 +127,8 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let since = waited.unwrap_or(cx.now.tick);
-        if cx.now.tick.since(since) >= cx.shared.http.patience.stall {
+        let asleep = cx.now.tick.since(since);
+        if asleep >= cx.shared.http.patience.stall {
             let sent = out.body_sent();
             cx.shared.log_line(&mut out.note.record, cx.now, sent);
             return self.close(
@@ -137,7 +138,8 @@ impl<T: Transport> HttpConnection<T> {
             );
         }
         out.note.waits_since = Some(since);
-        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(DISK_PAUSE)))
+        let pause = DISK_PAUSE.max(asleep / DISK_PAUSE_SHARE);
+        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
 
     /// Rows 13 and 14, and 22.
