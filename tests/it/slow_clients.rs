@@ -114,6 +114,48 @@ fn heads_that_never_end() {
     idler.stop();
 }
 
+/// Also from an address that is believed, a header of the PROXY protocol has an end in time and in bytes.
+#[test]
+fn introductions_that_never_end() {
+    let site = site();
+    let idler = Idler::serve(site.path())
+        .args(&["--head-timeout", "1s", "--access-log", "off"])
+        .args(&["--proxy-from", "127.0.0.1"])
+        .start();
+    let announced = |bytes: u16| {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11".to_vec();
+        header.extend(bytes.to_be_bytes());
+        header.extend([192, 0, 2, 1, 198, 51, 100, 1, 0, 1, 0, 2]);
+        header
+    };
+    let slowly = |header: &[u8], step: &str| {
+        let took = attack(
+            &idler,
+            EACH,
+            "--head-timeout",
+            |client| drop(client.send(header)),
+            |client| send(client, step),
+        );
+        in_time(took);
+    };
+    slowly(b"PROXY UNKNOWN ", "");
+    slowly(&announced(4080), "x");
+    // A whole flood of values is read over, and one that is too long is not waited for.
+    let mut longest = announced(4080);
+    longest.extend([4, 0, 0].repeat(4068 / 3));
+    let mut client = idler.client();
+    client.send(&longest).expect("it listens");
+    assert_eq!(client.get("/small.txt").body, b"small\n");
+    attack(
+        &idler,
+        EACH,
+        "longer than is accepted",
+        |client| drop(client.send(&announced(u16::MAX))),
+        |client| send(client, &"\x04\0\0".repeat(1000)),
+    );
+    idler.stop();
+}
+
 #[test]
 fn bodies_a_byte_at_a_time() {
     let site = site();
