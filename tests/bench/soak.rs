@@ -174,10 +174,12 @@ fn cycle(bench: &Bench, idler: &Server, turn: usize, done: &mut Done) -> Outcome
     let mut hostile = Vec::new();
     for (place, (way, word, _)) in WAYS.into_iter().enumerate() {
         let mut words = words(place);
-        let count = match way {
-            Way::NeverRead | Way::ByteRead => READERS,
-            way if way.holds() => HOLDERS,
-            _ => STORMERS,
+        let count = if matches!(way, Way::NeverRead | Way::ByteRead) {
+            READERS
+        } else if way.holds() {
+            HOLDERS
+        } else {
+            STORMERS
         };
         words.extend([
             format!("way={word}"),
