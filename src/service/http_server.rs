@@ -37,6 +37,8 @@ pub struct Note {
     moved: u64,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
+    /// Whether it has waited for one: what follows is probably on it as well.
+    cold: bool,
     queued: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
@@ -50,6 +52,7 @@ impl Note {
             since: now,
             moved: 0,
             waits_since: None,
+            cold: false,
             queued: 0,
             clean,
         }

@@ -302,7 +302,7 @@ impl Transport for Wire<'_> {
         Ok(())
     }
 
-    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: bool) -> bool {
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: bool) -> bool {
         true
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::limits::{DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
+use crate::limits::{DISK_LOOKS, DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -62,8 +62,8 @@ impl<T: Transport> HttpConnection<T> {
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => {
-                let careful = waited.is_some();
-                match self.stream.send_file(&mut cx.link, file, at, len, careful) {
+                let cold = out.note.cold;
+                match self.stream.send_file(&mut cx.link, file, at, len, cold) {
                     Some(attempt) => attempt,
                     None => return self.wait_for_disk(out, waited, cx),
                 }
@@ -127,7 +127,8 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let since = waited.unwrap_or(cx.now.tick);
-        if cx.now.tick.since(since) >= cx.shared.http.patience.stall {
+        let elapsed = cx.now.tick.since(since);
+        if elapsed >= cx.shared.http.patience.stall {
             let sent = out.body_sent();
             cx.shared.log_line(&mut out.note.record, cx.now, sent);
             return self.close(
@@ -137,7 +138,9 @@ impl<T: Transport> HttpConnection<T> {
             );
         }
         out.note.waits_since = Some(since);
-        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(DISK_PAUSE)))
+        out.note.cold = true;
+        let pause = DISK_PAUSE.max(elapsed / DISK_LOOKS);
+        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
 
     /// Rows 13 and 14, and 22.
