@@ -455,6 +455,48 @@ fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     idler.stop();
 }
 
+/// Has the kernel drop what it remembers of a file, as far as the file system has another copy.
+fn forget(site: &Site, name: &str) {
+    let file = File::open(site.path().join(name)).expect("it is there");
+    file.sync_all().expect("files can be written out");
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice is heard");
+}
+
+#[test]
+fn files_that_are_on_the_disk_alone_are_sent_whole() {
+    let site = Site::new();
+    let bytes: Vec<u8> = (0..5_u32 << 18).flat_map(u32::to_be_bytes).collect();
+    let (small, large) = (&bytes[..30_000], &bytes);
+    site.file("small.bin", small);
+    site.file("large.bin", large);
+    site.age("small.bin");
+    site.age("large.bin");
+    let idler = Idler::serve(site.path()).start();
+    let mut client = idler.client();
+    for _ in 0..3 {
+        for (name, bytes) in [("small.bin", small), ("large.bin", large)] {
+            let target = format!("/{name}");
+            forget(&site, name);
+            client.ask("GET", &target, "Range: bytes=4096-20000\r\n");
+            let part = client.reply();
+            assert_eq!((part.status, part.body.len()), (206, 15_905), "{name}");
+            assert!(part.body == bytes[4096..=20_000], "{name}: other bytes");
+            forget(&site, name);
+            client.ask("HEAD", &target, "");
+            let head = client.head_reply();
+            forget(&site, name);
+            let whole = client.get(&target);
+            assert!(whole.body == *bytes, "{name}: other bytes");
+            for header in ["content-length", "content-type", "etag", "last-modified"] {
+                assert!(whole.header(header).is_some());
+                assert_eq!(head.header(header), whole.header(header));
+            }
+            assert!(client.get(&target).body == *bytes, "{name}: other bytes");
+        }
+    }
+    idler.stop();
+}
+
 #[test]
 fn a_file_that_grows_while_it_is_sent_is_sent_as_long_as_it_was() {
     let (site, idler, mut client) = long_reply(b'a');
