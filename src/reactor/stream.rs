@@ -42,8 +42,8 @@ pub trait Transport {
 
     /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk: see
     /// [`disk::is_in_memory`].
-    fn has_in_memory(&self, file: &File, at: u64, count: usize, careful: bool) -> bool {
-        disk::is_in_memory(file, at, count, careful)
+    fn has_in_memory(&self, file: &File, at: u64, count: usize, left: usize, cold: bool) -> bool {
+        disk::is_in_memory(file, at, count, left, cold)
     }
 
     /// Says that nothing more will be sent.
@@ -174,7 +174,7 @@ impl<T: Transport> Stream<T> {
     }
 
     /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early. `None`: the bytes
-    /// are on a disk, which has been asked for them; `careful` says that this is not the first time.
+    /// are on a disk, which has been asked for them; `cold` says that some before them were.
     ///
     /// A short count promises nothing (a signal causes it too), so only would-block parks.
     pub fn send_file(
@@ -183,18 +183,17 @@ impl<T: Transport> Stream<T> {
         file: &File,
         at: u64,
         count: u64,
-        careful: bool,
+        cold: bool,
     ) -> Option<Attempt<usize>> {
-        let count = usize::try_from(count)
-            .unwrap_or(usize::MAX)
-            .min(SENDFILE_BYTES_MAX);
+        let left = usize::try_from(count).unwrap_or(usize::MAX);
+        let count = left.min(SENDFILE_BYTES_MAX);
         // What is left of a budget is no size for a piece: the next turn has a whole one.
         if link.budget() < count.min(SENDFILE_BYTES_MAX / 2) {
             return Some(Attempt::Spent);
         }
         let count = count.min(link.budget());
         // Who cannot write anyway need not ask.
-        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, careful) {
+        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, left, cold) {
             log::trace!(
                 "{} {count} bytes of a file from {at} are not in memory",
                 link.key

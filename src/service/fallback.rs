@@ -140,7 +140,7 @@ impl Http {
     fn stored(&mut self, path: &SitePath, now: &Now) -> Option<Representation> {
         let raw = path.to_url().into_bytes();
         let found = match self.cache.find(Preference::PLAIN.class(), &raw, now.turn) {
-            Some(entry) => Representation::kept(Rc::clone(&entry.meta), &entry.kept),
+            Some(entry) => Representation::kept(Rc::clone(&entry.meta.facts), &entry.kept),
             None => {
                 let Found::File(opened) = self.site.find(path, now.turn) else {
                     return None;

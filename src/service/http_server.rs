@@ -39,6 +39,8 @@ pub struct Note {
     queued: u64,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
+    /// Whether it has waited for one: what follows is probably on it as well.
+    cold: bool,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -52,6 +54,7 @@ impl Note {
             moved: 0,
             queued: 0,
             waits_since: None,
+            cold: false,
             clean,
         }
     }

@@ -55,6 +55,15 @@ pub enum Content {
     File(Rc<File>),
 }
 
+/// What is kept with a file in the cache.
+#[derive(Debug)]
+pub struct Known {
+    /// What is said of it.
+    pub facts: Rc<Facts>,
+    /// [`Facts::head_len`], without following a pointer.
+    pub head_len: usize,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Representation {
@@ -239,6 +248,14 @@ impl Representation {
             facts,
             content,
             identity: None,
+        }
+    }
+
+    /// What is kept with it.
+    pub fn known(&self) -> Known {
+        Known {
+            facts: Rc::clone(&self.facts),
+            head_len: self.facts.head_len,
         }
     }
 

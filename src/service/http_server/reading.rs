@@ -198,10 +198,9 @@ impl<T: Transport> HttpConnection<T> {
             let reply = cx.shared.http.page(NOT_ALLOWED, wish, &cx.now);
             return (reply, client);
         }
-        let who = || client.unwrap_or_else(|| self.peer());
         let figures = cx
             .shared
-            .figures_for(request, wish, client.is_some(), who, &cx.now);
+            .figures_for(request, wish, client, || self.peer(), &cx.now);
         let reply = figures.unwrap_or_else(|| cx.shared.http.answer(request, wish, &cx.now));
         (reply, client)
     }

@@ -162,7 +162,7 @@ impl Transport for Scripted {
         }
     }
 
-    fn has_in_memory(&self, _file: &File, _at: u64, _count: usize, _careful: bool) -> bool {
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: bool) -> bool {
         let left = self.disk.get();
         self.disk.set(left.saturating_sub(1));
         left == 0
@@ -542,6 +542,15 @@ fn row_24_bytes_on_a_disk_are_slept_for() {
         "and then it is sent at once"
     );
     assert!(stand.now.tick.since(begun) >= 2 * DISK_PAUSE);
+}
+
+#[test]
+fn row_24_the_longer_a_disk_takes_the_less_often_it_is_asked() {
+    let mut stand = Stand::new("row24c", &[]);
+    let begun = stand.now.tick;
+    let peer = Scripted::new(LARGE, &[Many, Many, Many, Block, End]).with_slow_disk(60);
+    stand.play_with(peer);
+    assert!(stand.now.tick.since(begun) >= 1000 * DISK_PAUSE);
 }
 
 #[test]

@@ -63,8 +63,8 @@ impl<T: Transport> HttpConnection<T> {
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => {
-                let careful = waited.is_some();
-                match self.stream.send_file(&mut cx.link, file, at, len, careful) {
+                let cold = out.note.cold;
+                match self.stream.send_file(&mut cx.link, file, at, len, cold) {
                     Some(attempt) => {
                         if let Some(waited) = waited {
                             let time = cx.now.tick.since(waited);
@@ -144,6 +144,7 @@ impl<T: Transport> HttpConnection<T> {
             return self.cut_short(&mut out, cx, Close::Stalled, words);
         }
         out.note.waits_since = Some(since);
+        out.note.cold = true;
         let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);
         Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
