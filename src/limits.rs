@@ -56,6 +56,11 @@ pub const DESCRIPTORS_OWN: usize = 20;
 /// `net.core.somaxconn` (4,096 since Linux 5.4).
 pub const LISTEN_BACKLOG: i32 = 4096;
 
+/// Bytes that the kernel takes for a TCP connection beyond what it may send at once (`TCP_NOTSENT_LOWAT`). Without this
+/// bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each reader that does not read, and some hundreds of those use up the
+/// memory that it has for TCP, which is everybody's. Who reads does not notice: what is on its way does not count.
+pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -168,14 +173,20 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of a file fetched from its disk at once, at least: to begin reading them costs the loop about as much as to send them.
-pub const DISK_FETCH_BYTES: usize = 1024 * 1024;
+/// Bytes of a cold file that are fetched before the first of them is sent, and then kept being fetched ahead of those that are: two
+/// pieces of what is sent at once, so that the disk works on while the reply sleeps. To begin reading costs the loop about as much as to send.
+pub const DISK_FETCH_BYTES: usize = 2 * SENDFILE_BYTES_MAX;
 
-/// One byte in so many is looked at to find out whether all that was fetched has come.
-pub const DISK_PROBE_BYTES: usize = 64 * 1024;
+/// Bytes fetched with one call, of which the first is looked at to find out whether they have come. Linux reads ahead 128 KiB unless
+/// told otherwise, many disks transfer no more at once, and what exceeds both would be left out.
+pub const DISK_REQUEST_BYTES: usize = 128 * 1024;
 
 /// How long a reply sleeps before it looks again whether the disk has answered: the least the loop can sleep.
 pub const DISK_PAUSE: Duration = Duration::from_millis(1);
+
+/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by a quarter at most, and a disk
+/// that hangs for a minute is asked 42 times, not 30,000 times.
+pub const DISK_PAUSE_DIVISOR: u32 = 4;
 
 /// At most one warning of a kind in this time.
 pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);

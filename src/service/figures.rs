@@ -22,10 +22,11 @@ struct Figure {
     values: Values,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 enum Values {
@@ -216,7 +217,7 @@ impl House {
         }));
         list.extend(self.status.as_ref().map(|status| Figure {
             name: "idler_loop_turn_duration_seconds",
-            kind: Counter,
+            kind: Kind::Histogram,
             help: "How long turns took, waiting excluded.",
             values: Values::Turns(status.turns),
         }));
@@ -228,10 +229,10 @@ impl House {
         let mut out = Vec::new();
         for figure in self.figures(now) {
             let Figure { name, help, .. } = figure;
-            let kind = match (&figure.values, figure.kind) {
-                (Values::Turns(_), _) => "histogram",
-                (Values::One(_) | Values::By(..), Kind::Counter) => "counter",
-                (Values::One(_) | Values::By(..), Kind::Gauge) => "gauge",
+            let kind = match figure.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
             };
             put(
                 &mut out,

@@ -209,7 +209,9 @@ impl Shared for House {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
         let again = [self.access.flush(now.instant), logger::flush()];
         if let Some(status) = &mut self.status {
-            status.turn(clock::precisely_now().saturating_duration_since(now.instant));
+            status
+                .turns
+                .add(clock::precisely_now().saturating_duration_since(now.instant));
         }
         Some(now.tick.after(again.into_iter().flatten().min()?))
     }

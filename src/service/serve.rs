@@ -8,7 +8,6 @@ use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use log::LevelFilter;
 use rustix::fs::Access;
@@ -45,7 +44,7 @@ use super::hosts::{Host, Hosts};
 use super::listing::Listings;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
-use super::representation::Facts;
+use super::representation::Known;
 use super::signals::Signals;
 use super::status::Status;
 use super::{House, Service, companion, logger, sockets};
@@ -355,7 +354,7 @@ fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
 }
 
 /// A cache for one site of several.
-fn open_cache(options: &ServeOptions) -> Cache<Rc<Facts>> {
+fn open_cache(options: &ServeOptions) -> Cache<Known> {
     let sites = options.hosts.len() + 1;
     Cache::new(
         options.cache_bytes_max / sites,

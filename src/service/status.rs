@@ -51,7 +51,8 @@ const LIMITS: [(Duration, &str); 10] = [
 ];
 
 impl Turns {
-    fn add(&mut self, time: Duration) {
+    /// A turn is over.
+    pub fn add(&mut self, time: Duration) {
         self.sum += time;
         let bucket = LIMITS.iter().position(|(limit, _)| time <= *limit);
         self.counts[bucket.unwrap_or(LIMITS.len())] += 1;
@@ -81,11 +82,6 @@ impl Status {
             from: options.status_from.clone(),
             turns: Turns::default(),
         }))
-    }
-
-    /// A turn is over.
-    pub fn turn(&mut self, time: Duration) {
-        self.turns.add(time);
     }
 
     /// Whether this is a request for the figures, whoever makes it.

@@ -198,7 +198,9 @@ fn who_asks_is_seen() {
     let said = run(
         "see who asks",
         "",
-        &format!("{CURL}/hello.txt >/dev/null; cat out"),
+        &format!(
+            "{CURL}/hello.txt >/dev/null; timeout 20 sh -c 'until grep -q hello out; do :; done'; cat out"
+        ),
     );
     assert!(
         said.contains(" 127.0.0.1 200 6 ") && said.contains("GET /hello.txt"),
