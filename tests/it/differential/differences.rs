@@ -26,6 +26,11 @@ pub(super) const TABLE: &[Row] = &[
         applies: |x| x.has_odd_line_ends() && x.idler_stops_early(),
     },
     Row {
+        what: "more than 16 bytes of empty lines before a request: 400",
+        rule: "RFC 9112 2.2: a server SHOULD ignore at least one. nginx ignores any number",
+        applies: |x| x.head.starts_with(&"\r\n".repeat(9)) && x.idler_says(400),
+    },
+    Row {
         what: "a request line that is not three parts with single spaces: 400",
         rule: "RFC 9112 3: SHOULD be 400. nginx takes more spaces, and answers HTTP/0.9",
         applies: |x| !x.line_has_three_parts() && x.idler_says(400),
@@ -161,7 +166,10 @@ pub(super) const TABLE: &[Row] = &[
     Row {
         what: "a name that begins with a dot: no file",
         rule: "documented: hidden names are served with --hidden alone. nginx serves them",
-        applies: |x| x.target().contains("/.") && x.idler_says(404),
+        applies: |x| {
+            let plain = x.target().to_ascii_lowercase().replace("%2e", ".");
+            plain.contains("/.") && x.idler_says(404)
+        },
     },
     Row {
         what: "more than 100 field lines: 431",
