@@ -150,7 +150,7 @@ fn introductions_that_never_end() {
         &idler,
         EACH,
         "longer than is accepted",
-        |client| drop(client.send(&announced(u16::MAX))),
+        |client| drop(client.send(announced(u16::MAX))),
         |client| send(client, &"\x04\0\0".repeat(1000)),
     );
     idler.stop();
