@@ -173,18 +173,20 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of a file fetched from its disk at once, at least: to begin reading them costs the loop about as much as to send them.
-pub const DISK_FETCH_BYTES: usize = 1024 * 1024;
+/// Bytes of a cold file that are fetched before the first of them is sent, and then kept being fetched ahead of those that are: two
+/// pieces of what is sent at once, so that the disk works on while the reply sleeps. To begin reading costs the loop about as much as to send.
+pub const DISK_FETCH_BYTES: usize = 2 * SENDFILE_BYTES_MAX;
 
-/// One byte in so many is looked at to find out whether all that was fetched has come.
-pub const DISK_PROBE_BYTES: usize = 64 * 1024;
+/// Bytes fetched with one call, of which the first is looked at to find out whether they have come. Linux reads ahead 128 KiB unless
+/// told otherwise, many disks transfer no more at once, and what exceeds both would be left out.
+pub const DISK_REQUEST_BYTES: usize = 128 * 1024;
 
 /// How long a reply sleeps before it looks again whether the disk has answered: the least the loop can sleep.
 pub const DISK_PAUSE: Duration = Duration::from_millis(1);
 
-/// It sleeps for this share of the time it has waited so far, if that is longer: thousands that wait for a slow disk would
-/// otherwise look all the time.
-pub const DISK_PAUSE_SHARE: u32 = 8;
+/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by a quarter at most, and a disk
+/// that hangs for a minute is asked 42 times, not 30,000 times.
+pub const DISK_PAUSE_DIVISOR: u32 = 4;
 
 /// At most one warning of a kind in this time.
 pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);

@@ -8,12 +8,13 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut};
 use std::num::NonZeroU64;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::{Advice, fadvise};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use crate::limits::{DISK_FETCH_BYTES, DISK_PROBE_BYTES};
+use crate::limits::{DISK_FETCH_BYTES, DISK_REQUEST_BYTES};
 
 /// Reads what is in memory. `None` if the file system cannot tell (before Linux 4.14 none could).
 fn read_in_memory(file: &File, into: &mut [u8], at: u64) -> Option<rustix::io::Result<usize>> {
@@ -28,21 +29,32 @@ fn read_in_memory(file: &File, into: &mut [u8], at: u64) -> Option<rustix::io::R
     }
 }
 
-/// Whether `count` bytes of `file` from `at` on are in memory. If not, they are being fetched when this returns.
+/// Whether the first `count` of the `left` bytes of `file` from `at` on are in memory. If not, they are being fetched when this returns.
 ///
-/// A look at the first and the last byte: what is hot is so as a whole, and asking must cost nothing there. `careful`, for
-/// bytes that have just been fetched, looks at every [`DISK_PROBE_BYTES`]th between them as well.
-pub fn is_in_memory(file: &File, at: u64, count: usize, careful: bool) -> bool {
+/// A look at the first and the last byte: what is hot is so as a whole, and asking must cost nothing there. A file that was found
+/// to be `cold` is looked at more closely, and what will be wanted later is fetched while these bytes are sent.
+pub fn is_in_memory(file: &File, at: u64, count: usize, left: usize, cold: bool) -> bool {
     let last = count.saturating_sub(1);
-    let step = if careful { DISK_PROBE_BYTES } else { last };
+    let step = if cold { DISK_REQUEST_BYTES } else { last };
     let is_there = |offset: usize| {
         read_in_memory(file, &mut [0], at + offset as u64) != Some(Err(Errno::AGAIN))
     };
-    let there = (0..last).step_by(step.max(1)).all(is_there) && is_there(last);
-    if !there {
-        fetch(file, at, count.max(DISK_FETCH_BYTES));
+    let mut looks = (0..last).step_by(step.max(1)).chain([last]);
+    if let Some(missing) = looks.find(|offset| !is_there(*offset)) {
+        // What comes after these has been asked for already, if it is cold.
+        let end = if cold {
+            count
+        } else {
+            left.min(DISK_FETCH_BYTES)
+        };
+        fetch(file, at, missing..end);
+        return false;
     }
-    there
+    let later = left.min(DISK_FETCH_BYTES + count);
+    if cold && later > DISK_FETCH_BYTES && !is_there(later - 1) {
+        fetch(file, at, DISK_FETCH_BYTES..later);
+    }
+    true
 }
 
 /// What came of [`read_whole`].
@@ -67,7 +79,7 @@ pub fn read_whole(file: &File, into: &mut [u8]) -> io::Result<Came> {
             Some(Ok(n)) if n > 0 => done += n,
             Some(Err(Errno::INTR)) => {}
             Some(Err(Errno::AGAIN)) => {
-                fetch(file, 0, into.len());
+                fetch(file, 0, 0..into.len());
                 return Ok(Came::Later);
             }
             Some(Err(e)) => return Err(e.into()),
@@ -83,9 +95,15 @@ pub fn read_whole(file: &File, into: &mut [u8]) -> io::Result<Came> {
     Ok(Came::Whole)
 }
 
-/// Has bytes fetched, without waiting for them. What cannot be fetched is found out by who reads it.
-fn fetch(file: &File, at: u64, count: usize) {
-    let _ = fadvise(file, at, NonZeroU64::new(count as u64), Advice::WillNeed);
+/// Has bytes fetched, counted from `at`, without waiting for them. What cannot be fetched is found out by who reads it.
+///
+/// In pieces: of each request the kernel silently leaves out what exceeds both its read-ahead and the largest transfer of the disk.
+fn fetch(file: &File, at: u64, bytes: Range<usize>) {
+    let end = bytes.end;
+    for offset in bytes.step_by(DISK_REQUEST_BYTES) {
+        let piece = NonZeroU64::new(DISK_REQUEST_BYTES.min(end - offset) as u64);
+        let _ = fadvise(file, at + offset as u64, piece, Advice::WillNeed);
+    }
 }
 
 #[cfg(test)]
@@ -100,7 +118,7 @@ mod tests {
             read_in_memory(&file, &mut [0], 0).is_none(),
             "procfs has learnt to tell: use another file system here"
         );
-        assert!(is_in_memory(&file, 0, 1 << 20, true));
+        assert!(is_in_memory(&file, 0, 1 << 20, 1 << 22, true));
         let mut first = [0];
         assert_eq!(read_whole(&file, &mut first).unwrap(), Came::Whole);
         assert_ne!(first, [0]);
@@ -114,11 +132,11 @@ mod tests {
         std::fs::write(&path, vec![7; 300_000]).unwrap();
         let file = File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        for careful in [false, true] {
-            assert!(is_in_memory(&file, 0, 300_000, careful));
-            assert!(is_in_memory(&file, 299_999, 1, careful));
+        for cold in [false, true] {
+            assert!(is_in_memory(&file, 0, 300_000, 1 << 22, cold));
+            assert!(is_in_memory(&file, 299_999, 1, 1, cold));
             assert!(
-                is_in_memory(&file, 300_000, 10, careful),
+                is_in_memory(&file, 300_000, 10, 10, cold),
                 "beyond the end there is nothing to wait for"
             );
         }

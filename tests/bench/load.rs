@@ -96,6 +96,7 @@ pub(crate) fn run(asked: &Record) -> Outcome<()> {
         }
     };
     let first = first.ok_or("the load ended before it began")?;
+    load.count_who_waits(last.at);
     print(&mut load.tally, &first, &last);
     Ok(())
 }
@@ -345,6 +346,20 @@ impl Load {
         Step::Keep(connection) // the answer's edge is still to come
     }
 
+    /// Who has waited longest without an answer has waited for at least so long: a server that stands still would otherwise
+    /// look as if nobody had asked.
+    fn count_who_waits(&mut self, now: Instant) {
+        let asked = self.connections.iter().flatten();
+        let oldest = asked
+            .filter(|connection| matches!(connection.state, State::Asked(_)))
+            .map(|connection| now.duration_since(connection.since).as_nanos())
+            .max();
+        let oldest = oldest.map(|age| u32::try_from(age).unwrap_or(u32::MAX));
+        if oldest > self.tally.latencies.iter().copied().max() {
+            self.tally.latencies.extend(oldest);
+        }
+    }
+
     fn broken(&mut self) -> Step {
         self.tally.broken += 1;
         Step::Renew
@@ -365,7 +380,7 @@ fn print(tally: &mut Tally, first: &Look, last: &Look) {
     };
     println!(
         "answers={} body-bytes={} wrong-status={} wrong-length={} broken={} seconds={:.6} server={:.6} client={:.6} \
-         all={:.2} core={:.2} p50={:.1} p99={:.1}",
+         all={:.2} core={:.2} p50={:.1} p99={:.1} longest={:.1}",
         tally.answers,
         tally.body_bytes,
         tally.wrong_status,
@@ -378,5 +393,6 @@ fn print(tally: &mut Tally, first: &Look, last: &Look) {
         last.busy.core - first.busy.core,
         latency(500),
         latency(990),
+        latency(1000),
     );
 }

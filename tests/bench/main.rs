@@ -10,6 +10,7 @@
 
 mod answer;
 mod attack;
+mod cold;
 mod crowd;
 mod crowd_client;
 mod honest;

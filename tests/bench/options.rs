@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use crate::{Bench, Outcome, attack, crowd, million, rest, soak, syscalls, throughput};
+use crate::{Bench, Outcome, attack, cold, crowd, million, rest, soak, syscalls, throughput};
 
 /// A workload: its name, whether it runs when none is named, and what it does.
 pub(crate) struct Workload {
@@ -37,7 +37,7 @@ const fn workload(
 }
 
 /// All of them, in the order in which they run.
-const WORKLOADS: [Workload; 10] = [
+const WORKLOADS: [Workload; 11] = [
     workload(
         "small",
         true,
@@ -79,6 +79,12 @@ const WORKLOADS: [Workload; 10] = [
         true,
         "memory, stillness and latency of idle crowds",
         crowd::run,
+    ),
+    workload(
+        "cold",
+        false,
+        "small files beside a file that is on the disk alone (--scratch)",
+        cold::run,
     ),
     workload(
         "million",

@@ -42,6 +42,8 @@ pub(crate) const LONG_PAGE: Asset = asset("/16k.html", 16 * 1024, "16 KiB");
 pub(crate) const LARGE: Asset = asset("/1m.bin", 1 << 20, "1 MiB");
 /// A huge file.
 pub(crate) const HUGE: Asset = asset("/1g.bin", 1 << 30, "1 GiB");
+/// Another, which is not kept in memory.
+pub(crate) const COLD: Asset = asset("/cold.bin", 1 << 30, "1 GiB, cold");
 /// The first of [`MANY`] files of the same length.
 pub(crate) const ONE_OF_MANY: Asset = asset("/many/00/0000.html", 4096, "4 KiB");
 /// A text with a compressed sibling.

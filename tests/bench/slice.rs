@@ -8,7 +8,7 @@
 
 use std::path::PathBuf;
 
-use crate::role::{self, Cores};
+use crate::role::{Client, Cores};
 use crate::server::Server;
 use crate::site::Asset;
 use crate::{Outcome, check_interrupted};
@@ -80,6 +80,8 @@ pub(crate) struct Slice {
     pub(crate) p50: f64,
     /// The latency that one in a hundred exceeds, in microseconds.
     pub(crate) p99: f64,
+    /// The longest latency, in microseconds.
+    pub(crate) longest: f64,
     /// Answers that were wrong or did not come.
     pub(crate) errors: f64,
 }
@@ -118,6 +120,11 @@ pub(crate) fn take(cores: Cores, server: &Server, load: &Load) -> Outcome<Slice>
 
 /// Takes a slice, whatever else goes on.
 pub(crate) fn take_once(cores: Cores, server: &Server, load: &Load) -> Outcome<Slice> {
+    end(server, begin(cores, server, load)?)
+}
+
+/// Begins a slice, beside which others can be taken.
+pub(crate) fn begin(cores: Cores, server: &Server, load: &Load) -> Outcome<Client> {
     check_interrupted()?;
     let watch: Vec<String> = server.family().iter().map(u32::to_string).collect();
     let mut words = vec![
@@ -144,8 +151,15 @@ pub(crate) fn take_once(cores: Cores, server: &Server, load: &Load) -> Outcome<S
             words.push(format!("{name}=yes"));
         }
     }
-    let found = role::ask(cores.client, "load", &words)
+    Client::start(cores.client, "load", &words)
+}
+
+/// Waits for the end of a slice.
+pub(crate) fn end(server: &Server, mut client: Client) -> Outcome<Slice> {
+    let found = client
+        .read()
         .map_err(|error| format!("{}: {error}", server.name))?;
+    client.end()?;
     let number = |key| found.number::<f64>(key);
     let client = number("client")?;
     let own = number("server")?;
@@ -165,6 +179,7 @@ pub(crate) fn take_once(cores: Cores, server: &Server, load: &Load) -> Outcome<S
         others: (number("all")? - used - client).max(0.0),
         p50: number("p50")?,
         p99: number("p99")?,
+        longest: number("longest")?,
         errors: number("wrong-status")? + number("wrong-length")? + number("broken")?,
     })
 }

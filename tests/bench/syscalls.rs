@@ -14,8 +14,9 @@ use rustix::process::Signal;
 
 use crate::peers::{Imitation, Peer};
 use crate::role;
+use crate::server::Server;
 use crate::site::PAGE;
-use crate::slice::{self, Load, Until};
+use crate::slice::{self, Load, Slice, Until};
 use crate::table::{Table, number};
 use crate::{Bench, Outcome, pause};
 
@@ -64,19 +65,6 @@ fn count(bench: &Bench, peer: &Peer) -> Outcome<Vec<(String, f64)>> {
         &Imitation::Constant(PAGE),
     )?;
     slice::take_once(bench.cores, &server, &Load::calm(100))?; // what is done once is done
-    let pids = server.family();
-    let out = bench.site.scratch().join("strace.txt");
-    let mut command = role::program_on(bench.cores.client, "strace")?;
-    command.args(["-f", "-c", "-qq", "-o"]).arg(&out);
-    for pid in &pids {
-        command.args(["-p", &pid.to_string()]);
-    }
-    let mut strace = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    let traced = await_tracer(&pids);
     let requests = if peer.keeps() {
         REQUESTS
     } else {
@@ -87,14 +75,38 @@ fn count(bench: &Bench, peer: &Peer) -> Outcome<Vec<(String, f64)>> {
         until: Until::Answers(requests),
         ..Load::calm(1)
     };
-    let taken = traced.and_then(|()| slice::take_once(bench.cores, &server, &load));
+    let (said, taken) = trace(bench, &server, &["-c"], &load)?;
+    Ok(read_counts(&said, taken.answers))
+}
+
+/// What strace says of a server under a load.
+pub(crate) fn trace(
+    bench: &Bench,
+    server: &Server,
+    options: &[&str],
+    load: &Load,
+) -> Outcome<(String, Slice)> {
+    let pids = server.family();
+    let out = bench.site.scratch().join("strace.txt");
+    let mut command = role::program_on(bench.cores.client, "strace")?;
+    command.args(options).args(["-f", "-qq", "-o"]).arg(&out);
+    for pid in &pids {
+        command.args(["-p", &pid.to_string()]);
+    }
+    let mut strace = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let traced = await_tracer(&pids);
+    let taken = traced.and_then(|()| slice::take_once(bench.cores, server, load));
     role::signal(strace.id(), Signal::INT); // it prints its counts and leaves the server alone
     let end = Instant::now() + PATIENCE;
     while strace.try_wait()?.is_none() && Instant::now() < end {
         pause(Duration::from_millis(10));
     }
     role::stop(&mut strace);
-    Ok(read_counts(&fs::read_to_string(&out)?, taken?.answers))
+    Ok((fs::read_to_string(&out)?, taken?))
 }
 
 fn await_tracer(pids: &[u32]) -> Outcome<()> {

@@ -348,6 +348,35 @@ fn who_has_a_copy_is_told_that_it_is_current() {
     idler.stop();
 }
 
+/// A kept reply is made for clients that keep their connection; others get it changed, and must not be able to tell.
+#[test]
+fn a_kept_file_is_sent_as_if_it_had_just_been_read() {
+    for form in [
+        "GET /hello.txt HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "HEAD /hello.txt HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "GET /hello.txt HTTP/1.0\r\n\r\n",
+        "GET /hello.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\nHEAD /hello.txt HTTP/1.0\r\n\r\n",
+    ] {
+        let idler = Idler::serve(fixture_site())
+            .args(&["--status", "/s"])
+            .start();
+        let ask = || {
+            let mut client = idler.client();
+            client.send(form).unwrap();
+            let all = String::from_utf8(client.read_to_end().unwrap()).unwrap();
+            let lines = all.split_inclusive("\r\n");
+            lines
+                .filter(|l| !l.starts_with("Date: "))
+                .collect::<String>()
+        };
+        let read = ask();
+        assert_eq!(ask(), read, "{form}");
+        let figures = idler.get("/s").text();
+        assert!(!figures.contains("idler_cache_hits_total 0\n"), "{figures}");
+        idler.stop();
+    }
+}
+
 #[test]
 fn head_says_what_get_would() {
     let idler = Idler::serve(fixture_site()).start();
@@ -423,6 +452,48 @@ fn a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     assert_eq!(idler.get("/small.txt").body, b"small\n");
     assert!(idler.proc().cpu_ticks() - ticks < 20);
     assert_eq!(idler.get("/long.bin").body.len(), 1 << 20);
+    idler.stop();
+}
+
+/// Has the kernel drop what it remembers of a file, as far as the file system has another copy.
+fn forget(site: &Site, name: &str) {
+    let file = File::open(site.path().join(name)).expect("it is there");
+    file.sync_all().expect("files can be written out");
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice is heard");
+}
+
+#[test]
+fn files_that_are_on_the_disk_alone_are_sent_whole() {
+    let site = Site::new();
+    let bytes: Vec<u8> = (0..5_u32 << 18).flat_map(u32::to_be_bytes).collect();
+    let (small, large) = (&bytes[..30_000], &bytes);
+    site.file("small.bin", small);
+    site.file("large.bin", large);
+    site.age("small.bin");
+    site.age("large.bin");
+    let idler = Idler::serve(site.path()).start();
+    let mut client = idler.client();
+    for _ in 0..3 {
+        for (name, bytes) in [("small.bin", small), ("large.bin", large)] {
+            let target = format!("/{name}");
+            forget(&site, name);
+            client.ask("GET", &target, "Range: bytes=4096-20000\r\n");
+            let part = client.reply();
+            assert_eq!((part.status, part.body.len()), (206, 15_905), "{name}");
+            assert!(part.body == bytes[4096..=20_000], "{name}: other bytes");
+            forget(&site, name);
+            client.ask("HEAD", &target, "");
+            let head = client.head_reply();
+            forget(&site, name);
+            let whole = client.get(&target);
+            assert!(whole.body == *bytes, "{name}: other bytes");
+            for header in ["content-length", "content-type", "etag", "last-modified"] {
+                assert!(whole.header(header).is_some());
+                assert_eq!(head.header(header), whole.header(header));
+            }
+            assert!(client.get(&target).body == *bytes, "{name}: other bytes");
+        }
+    }
     idler.stop();
 }
 

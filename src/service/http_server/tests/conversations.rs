@@ -132,7 +132,7 @@ impl Transport for Wire {
         Ok(n)
     }
 
-    fn has_in_memory(&self, _file: &File, _at: u64, _count: usize, _careful: bool) -> bool {
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: bool) -> bool {
         true
     }
 
