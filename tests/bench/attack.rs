@@ -73,6 +73,27 @@ const OWN: [(Way, usize); 6] = [
     (Way::Reset, 64),
 ];
 
+/// What takes single requests and shortages.
+const TRAPS: &str = "traps";
+
+/// The names by which attacks are asked for.
+pub(crate) fn names() -> Vec<&'static str> {
+    let modes = MODES.iter().map(|(title, ..)| mode(title));
+    let own = OWN.iter().filter_map(|(way, _)| Some(named(*way)?.0));
+    modes.chain(own).chain([TRAPS]).collect()
+}
+
+/// The name of a mode of slowhttptest: its letter.
+fn mode(title: &'static str) -> &'static str {
+    title.trim_start_matches("slowhttptest -")
+}
+
+/// Name and title of one of our own.
+fn named(way: Way) -> Option<(&'static str, &'static str)> {
+    let mut ways = WAYS.into_iter();
+    ways.find_map(|(known, word, title)| (known == way).then_some((word, title)))
+}
+
 /// Those who take part, as their users start them.
 pub(crate) fn peers(bench: &Bench) -> Vec<Peer> {
     let named = ["idler", "nginx", "lighttpd", "darkhttpd"];
@@ -112,9 +133,16 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
         bench.slots(),
     ));
     let peers = peers(bench);
+    let is_asked = |name: &str| {
+        let asked = bench.attacks.as_ref();
+        asked.is_none_or(|asked| asked.iter().any(|one| one == name))
+    };
     match find("slowhttptest") {
         Some(program) => {
             for (title, path, words) in MODES {
+                if !is_asked(mode(title)) {
+                    continue;
+                }
                 println!(
                     "\n`slowhttptest -c {CROWD} -r {RATE} -l {seconds:.0} {} -u http://127.0.0.1:PORT{path}`",
                     words.join(" ")
@@ -139,8 +167,10 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     }
     for (way, count) in OWN {
         let own = seconds * OWN_SHARE;
-        let about = WAYS.iter().find(|(known, ..)| *known == way);
-        let (_, word, title) = about.ok_or("a way without a name")?;
+        let (word, title) = named(way).ok_or("a way without a name")?;
+        if !is_asked(word) {
+            continue;
+        }
         let attack = Attack {
             title: format!("{}: {title}", whole(count as f64)),
             seconds: own,
@@ -158,7 +188,10 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
         attack.on_all(bench, &peers, &mut table)?;
     }
     table.print();
-    traps::run(bench, &peers)
+    if is_asked(TRAPS) {
+        traps::run(bench, &peers)?;
+    }
+    Ok(())
 }
 
 /// One attack.

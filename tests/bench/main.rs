@@ -138,6 +138,7 @@ struct Bench {
     rounds: u64,
     seconds: f64,
     attack_seconds: f64,
+    attacks: Option<Vec<String>>,
     crowd: Vec<usize>,
     live_rounds: usize,
     clients: usize,
@@ -186,6 +187,7 @@ impl Bench {
             rounds: options.rounds,
             seconds: options.seconds,
             attack_seconds: options.attack_seconds,
+            attacks: options.attacks.clone(),
             crowd: crowd
                 .into_iter()
                 .map(|step| step.min(descriptors - 100))

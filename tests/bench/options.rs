@@ -120,6 +120,8 @@ pub(crate) struct Options {
     pub(crate) seconds: f64,
     /// How long each attack of slowhttptest lasts.
     pub(crate) attack_seconds: f64,
+    /// The attacks to run; all if none.
+    pub(crate) attacks: Option<Vec<String>>,
     /// The program to be measured.
     pub(crate) idler: PathBuf,
     /// Where the scratch directory is made.
@@ -148,6 +150,7 @@ impl Options {
             rounds: 5,
             seconds: 1.0,
             attack_seconds: 60.0,
+            attacks: None,
             idler: built_idler(),
             scratch: std::env::temp_dir(),
             crowd: None,
@@ -173,6 +176,17 @@ impl Options {
                 "--seconds" => {
                     options.seconds = at_least(&word, &value()?, 0.1)?;
                     options.attack_seconds = options.seconds;
+                }
+                "--attacks" => {
+                    let names: Vec<String> = value()?.split(',').map(str::to_owned).collect();
+                    if let Some(name) = names
+                        .iter()
+                        .find(|name| !attack::names().contains(&name.as_str()))
+                    {
+                        let known = attack::names().join(", ");
+                        return Err(format!("there is no attack {name}, but {known}").into());
+                    }
+                    options.attacks = Some(names);
                 }
                 "--idler" => options.idler = value()?.into(),
                 "--scratch" => options.scratch = value()?.into(),
@@ -269,12 +283,14 @@ pub(crate) fn help() {
   --also NAME=CMD    one server more; {{root}} and {{port}} in CMD are replaced; repeatable
   --rounds N         slices of each server (5)
   --seconds S        length of a slice (1), and of each attack of slowhttptest (60)
+  --attacks A,B      only these attacks: {}
   --idler PATH       the idler to measure (the static build if there is one, else the release build)
   --scratch DIR      where a directory for the site and all else is made and removed (the system's for temporary files)
   --crowd N,N        sizes of a crowd (1000,10000 and near the descriptor limit)
   --live-rounds N    rounds of the honest client beside the crowd (20; 0: none)
   --clients N        clients of million (1000000)
   --minutes N        how long soak lasts (10)
-  --no-namespace     stay in the machine's own network even as root"
+  --no-namespace     stay in the machine's own network even as root",
+        attack::names().join(", ")
     );
 }
