@@ -56,6 +56,11 @@ pub const DESCRIPTORS_OWN: usize = 20;
 /// `net.core.somaxconn` (4,096 since Linux 5.4).
 pub const LISTEN_BACKLOG: i32 = 4096;
 
+/// Bytes that the kernel takes for a TCP connection beyond what it may send at once (`TCP_NOTSENT_LOWAT`). Without this
+/// bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each reader that does not read, and some hundreds of those use up the
+/// memory that it has for TCP, which is everybody's. Who reads does not notice: what is on its way does not count.
+pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -179,9 +184,9 @@ pub const DISK_REQUEST_BYTES: usize = 128 * 1024;
 /// How long a reply sleeps before it looks again whether the disk has answered: the least the loop can sleep.
 pub const DISK_PAUSE: Duration = Duration::from_millis(1);
 
-/// A reply that has waited longer sleeps for this part of the time it has waited: what is late anyway need not be looked at often,
-/// and a slow disk has many to wait for it.
-pub const DISK_LOOKS: u32 = 8;
+/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by a quarter at most, and a disk
+/// that hangs for a minute is asked 42 times, not 30,000 times.
+pub const DISK_PAUSE_DIVISOR: u32 = 4;
 
 /// At most one warning of a kind in this time.
 pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);

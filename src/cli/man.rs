@@ -58,7 +58,10 @@ const SIGNALS: &[(&str, &str)] = &[
         "SIGTERM, SIGINT",
         "Stop: no more newcomers, the idle are sent away, the busy may finish. A second one stops at once.",
     ),
-    ("SIGHUP", "Open the log file again."),
+    (
+        "SIGHUP",
+        "Open the log file again, and read again the files of --redirects and --auth; a bad one is refused.",
+    ),
 ];
 
 fn verb(out: &mut String, row: &VerbRow) {

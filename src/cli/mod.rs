@@ -25,7 +25,7 @@ pub use companions::{
     TransferServerOptions, Weather,
 };
 pub use get::{GetOptions, Output, Pace, Requests};
-pub use parse::{Setting, Source};
+pub use parse::{Setting, Source, misspelt};
 pub use serve::{Bind, Color, LogFormat, ServeOptions};
 pub use tools::{CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions};
 pub(crate) use values::printable;

@@ -342,6 +342,21 @@ pub(crate) fn verb_like(word: &OsStr) -> Option<&'static str> {
     nearest(word.to_str()?, table::every_verb().map(|row| row.name))
 }
 
+/// What to say of variables that are none of ours and resemble one, as `IDLER_CACH` does. Others are let be: orchestrators make
+/// such as `IDLER_SERVICE_HOST` for a service of this name, and `IDLER_LOG` is the logger's.
+pub fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
+    let known = || table::every_option().filter(|row| row.environment().is_some());
+    let resembled = |name: &OsString| {
+        let name = name.to_str().filter(|name| *name != "IDLER_LOG")?;
+        let word = name.strip_prefix("IDLER_")?.replace('_', "-");
+        let near = nearest(&word.to_ascii_lowercase(), known().map(|row| row.long))?;
+        let meant = known().find(|row| row.long == near)?.environment()?;
+        let shown = values::shown(OsStr::new(name));
+        (name != meant).then(|| format!("{shown} is no variable of idler; did you mean {meant}?"))
+    };
+    names.filter_map(|name| resembled(&name)).collect()
+}
+
 /// The nearest of the known spellings, if one is near: a third of the letters may be wrong, or the
 /// rest may be missing.
 fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {

@@ -39,8 +39,10 @@ pub fn take() -> Result<Vec<Listening>, String> {
     let mut all = Vec::new();
     for number in 0..handed_over.len() {
         let name = names.split(':').nth(number).unwrap_or_default();
-        let socket = take_one(&mut handed_over, number)
-            .map_err(|e| format!("cannot use socket {number} handed over ({name}): {e}"))?;
+        let socket = take_one(&mut handed_over, number).map_err(|e| match name {
+            "" => format!("cannot use socket {number} handed over: {e}"),
+            name => format!("cannot use socket {number} handed over ({name}): {e}"),
+        })?;
         all.extend(socket);
     }
     Ok(all)

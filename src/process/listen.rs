@@ -8,7 +8,8 @@
 //! Socket options, and why: `SO_REUSEADDR`, or a restart within a minute would find its port taken by
 //! connections of the past; `IPV6_V6ONLY`, so that an address means the same on every machine and
 //! `0.0.0.0` and `::` can be listened on together; `TCP_NODELAY`, set here because accepted
-//! connections inherit it, which saves a call for each of them; `SO_REUSEPORT` only when asked for.
+//! connections inherit it, which saves a call for each of them; `TCP_NOTSENT_LOWAT` likewise, or the
+//! kernel would hold megabytes for each reader that does not read; `SO_REUSEPORT` only when asked for.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -20,7 +21,7 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
-use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX};
+use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX, UNSENT_BYTES_MAX};
 
 /// Where to listen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,7 +72,7 @@ impl Listening {
         }
         let address = address_of(socket.as_fd())?;
         if let Address::Ip(_) = address {
-            sockopt::set_tcp_nodelay(&socket, true)?;
+            set_inherited_options(&socket)?;
         }
         rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self { socket, address })
@@ -204,10 +205,18 @@ fn tcp(address: SocketAddr, reuse_port: bool) -> Result<OwnedFd, Errno> {
     if address.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    sockopt::set_tcp_nodelay(&socket, true)?;
+    set_inherited_options(&socket)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::listen(&socket, LISTEN_BACKLOG)?;
     Ok(socket)
+}
+
+/// Sets what the connections accepted from a TCP socket inherit.
+fn set_inherited_options(socket: &OwnedFd) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    // Where the kernel has no such option, it holds more for those who do not read; that is no reason not to serve.
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    Ok(())
 }
 
 /// Makes a Unix socket that listens at `path`; one that nobody listens on any more is replaced.

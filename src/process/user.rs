@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::Path;
 
 use rustix::process::{Gid, Uid, getegid, geteuid, getgid, getuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
@@ -89,6 +90,21 @@ impl User {
             uid: Uid::from_raw(uid),
             gid: Gid::from_raw(gid),
             groups,
+        })
+    }
+
+    /// Gives this user the socket that root has made for it at `path`. A link is not followed.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub fn own(&self, path: &Path) -> Result<(), String> {
+        if !geteuid().is_root() {
+            return Ok(());
+        }
+        let (uid, gid) = (self.uid.as_raw(), self.gid.as_raw());
+        std::os::unix::fs::lchown(path, Some(uid), Some(gid)).map_err(|e| {
+            let (path, name) = (path.display(), &self.name);
+            format!("cannot give {path} to user {name}: {e} (try another folder for it)")
         })
     }
 

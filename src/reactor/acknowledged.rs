@@ -89,10 +89,17 @@ mod tests {
 
     #[test]
     fn what_is_not_taken_is_known_to_the_byte() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
+        // The last one has IPv4 spoken over a socket of IPv6.
+        let cases = [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            ("[::]:0", "127.0.0.1"),
+        ];
+        for (address, to) in cases {
             let listener = TcpListener::bind(address).unwrap();
-            let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-            let (mut theirs, _) = listener.accept().unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let mut theirs = TcpStream::connect((to, port)).unwrap();
+            let (mut ours, _) = listener.accept().unwrap();
             let (local, peer) = (ours.local_addr().unwrap(), ours.peer_addr().unwrap());
             ours.set_nonblocking(true).unwrap();
             let mut sent = 0;

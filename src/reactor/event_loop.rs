@@ -190,7 +190,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Step 2: each event sets bits, and queues its slot if that is what it waits for.
     fn note(&mut self) {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || !self.queue.is_empty() {
             trace!(
                 "turn {}: {} events, {} queued",
                 self.now.turn,

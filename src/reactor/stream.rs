@@ -7,12 +7,14 @@
 use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use mio::net::TcpStream;
+use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
 
-use crate::limits::SENDFILE_BYTES_MAX;
+use crate::limits::{SCRATCH_BYTES, SENDFILE_BYTES_MAX};
 
 use super::acknowledged::unacknowledged;
 use super::disk;
@@ -113,26 +115,14 @@ impl Transport for TcpStream {
     }
 }
 
-/// `sendfile`, or where the file system does not have it, a read and a send.
+/// `sendfile`, or where the file system does not have it, a bounded read and a send.
 fn send_file(socket: &TcpStream, file: &File, at: u64, count: usize) -> io::Result<usize> {
     let mut offset = at;
     match rustix::fs::sendfile(socket, file, Some(&mut offset), count) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-            copy_file(socket, file, at, count)
-        }
-        done => Ok(done?),
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        done => return Ok(done?),
     }
-}
-
-/// The portable way of [`send_file`]: a bounded read, then a send.
-pub(crate) fn copy_file(
-    socket: &TcpStream,
-    file: &File,
-    at: u64,
-    count: usize,
-) -> io::Result<usize> {
-    use std::os::unix::fs::FileExt as _;
-    let mut piece = vec![0; count.min(crate::limits::SCRATCH_BYTES)];
+    let mut piece = vec![0; count.min(SCRATCH_BYTES)];
     let n = file.read_at(&mut piece, at)?;
     if n == 0 {
         return Ok(0);
@@ -224,5 +214,34 @@ impl<T: Transport> Stream<T> {
     /// If the peer is already gone.
     pub fn shut_down_write(&mut self) -> io::Result<()> {
         self.0.shut_down_write()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn where_the_file_system_has_no_sendfile_its_bytes_are_sent_all_the_same() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        let ours = TcpStream::from_std(ours);
+        let file = File::open("/proc/self/cmdline").unwrap();
+        assert_eq!(
+            rustix::fs::sendfile(&ours, &file, Some(&mut 0), 10),
+            Err(Errno::INVAL),
+            "procfs has learnt it: use another file system here"
+        );
+        let all = std::fs::read("/proc/self/cmdline").unwrap();
+        assert_eq!(send_file(&ours, &file, 1, 10).unwrap(), 10);
+        let end = all.len() as u64;
+        assert_eq!(send_file(&ours, &file, end, 10).unwrap(), 0, "its end");
+        drop(ours);
+        let mut came = Vec::new();
+        theirs.read_to_end(&mut came).unwrap();
+        assert_eq!(came, all[1..11]);
     }
 }

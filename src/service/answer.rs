@@ -13,7 +13,7 @@ use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
 use crate::protocol::http::negotiation::prefers_json;
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
-use crate::protocol::http::server::{Body, Bytes, Sending};
+use crate::protocol::http::server::{Body, Sending};
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::SitePath;
 use crate::reactor::Now;
@@ -30,7 +30,7 @@ use super::http_server::Note;
 use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Facts, Representation};
+use super::representation::{Known, Representation};
 use super::variants::Chosen;
 
 /// What answering needs: the site, its cache, the policy.
@@ -39,7 +39,7 @@ pub struct Http {
     /// What is served. Of several sites, the one that is in hand.
     pub site: Site,
     /// What was served before from it.
-    pub cache: Cache<Rc<Facts>>,
+    pub cache: Cache<Known>,
     /// The other sites.
     pub hosts: Hosts,
     /// What options switch on.
@@ -138,19 +138,11 @@ impl Http {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
             if let Kept::Bytes(bytes) = &mut entry.kept
                 && plain
-                && wish.is_usual()
             {
                 self.dates.stamp(bytes, now.wall);
-                return Reply {
-                    status: Status::OK,
-                    bytes: Bytes::Shared(Rc::clone(bytes)),
-                    head_len: entry.meta.head_len,
-                    body: Body::Nothing,
-                    keep: wish.keep,
-                    listing: None,
-                };
+                return Reply::of_kept(bytes, entry.meta.head_len, wish);
             }
-            let found = Representation::kept(Rc::clone(&entry.meta), &entry.kept);
+            let found = Representation::kept(Rc::clone(&entry.meta.facts), &entry.kept);
             return self.represent(request, &found, wish, now);
         }
         let path = match SitePath::decode(request.target.path) {

@@ -14,7 +14,7 @@ use mio::net::{TcpStream, UdpSocket};
 use rustix::io::Errno;
 
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
-use crate::protocol::message::printable;
+use crate::protocol::message::{Message, printable};
 use crate::reactor::connect::{self, Connecting};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
 
@@ -198,6 +198,46 @@ pub trait Ear {
     /// # Errors
     /// If what came was not whole.
     fn end(&mut self, wire_bytes: u64) -> Result<String, Failure>;
+}
+
+/// Hears one short text, and prints it.
+#[derive(Debug)]
+pub struct Words {
+    heard: Message,
+    before: &'static str,
+    nothing: &'static str,
+}
+
+impl Words {
+    /// Prints `before` in front of it. `nothing` says what went wrong if none came.
+    pub fn new(before: &'static str, nothing: &'static str) -> Self {
+        Self {
+            heard: Message::default(),
+            before,
+            nothing,
+        }
+    }
+}
+
+impl Ear for Words {
+    fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
+        Ok(if self.heard.hear(bytes) {
+            Heard::Enough
+        } else {
+            Heard::More
+        })
+    }
+
+    fn quiet_is_enough(&self) -> bool {
+        !self.heard.is_empty()
+    }
+
+    fn end(&mut self, _wire_bytes: u64) -> Result<String, Failure> {
+        if self.heard.is_empty() {
+            return Err(Failure::new(self.nothing));
+        }
+        Ok(format!("{}{}\n", self.before, self.heard.text()))
+    }
 }
 
 /// Connect, say something or nothing, listen to the end.

@@ -20,14 +20,21 @@ use crate::reactor::clock::Clock;
 use super::answer::Http;
 use super::reply::{Reply, Wish};
 use super::serve;
+use super::status::Status;
 use story::Story;
+
+/// What `explain` cannot show, since no server runs.
+const FIGURES: &str =
+    "this machine, Unix sockets and --status-from get idler's figures; everybody else what follows";
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
 pub fn run(options: &ExplainOptions) -> ExitCode {
     let server = &options.server;
     match serve::open_site(server).and_then(|site| serve::http(server, site)) {
         Ok(mut http) => {
-            let text = explain(&mut http, &head_of(options), &Clock::new().read());
+            let status = Status::new(server);
+            let now = Clock::new().read();
+            let text = explain(&mut http, status.as_deref(), &head_of(options), &now);
             match std::io::stdout().lock().write_all(text.as_bytes()) {
                 Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
                 _ => ExitCode::SUCCESS,
@@ -95,12 +102,12 @@ fn split(given: &[u8]) -> (&[u8], Vec<u8>) {
 }
 
 /// What the server would do with this head, in words, and the head of what it would send.
-fn explain(http: &mut Http, head: &[u8], now: &Now) -> String {
+fn explain(http: &mut Http, status: Option<&Status>, head: &[u8], now: &Now) -> String {
     http.story = Story::heard();
     let mut text = String::new();
     let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
     let _ = writeln!(text, "{}", line.escape_ascii());
-    let (reply, method) = answer(http, head, now);
+    let (reply, method) = answer(http, status, head, now);
     for line in http.story.lines() {
         let _ = writeln!(text, "  {:<11}{}", line.topic, line.words);
     }
@@ -116,8 +123,13 @@ fn explain(http: &mut Http, head: &[u8], now: &Now) -> String {
     text
 }
 
-/// As a connection does it: the head is heard, read, and answered.
-fn answer(http: &mut Http, head: &[u8], now: &Now) -> (Reply, Option<Method>) {
+/// As a connection does it: the head is heard, read, and answered. It is that of somebody who may not see the figures.
+fn answer(
+    http: &mut Http,
+    status: Option<&Status>,
+    head: &[u8],
+    now: &Now,
+) -> (Reply, Option<Method>) {
     let heard = match Reading::default().hear(head, http.head_bytes_max) {
         Hearing::Head(heard) => heard,
         Hearing::Refuse(refusal) => return (http.refuse(refusal, false, now), None),
@@ -135,6 +147,9 @@ fn answer(http: &mut Http, head: &[u8], now: &Now) -> (Reply, Option<Method>) {
                 head_only: request.method == Method::Head,
                 minor: request.minor,
             };
+            if status.is_some_and(|status| status.is_meant(&request)) {
+                http.story.tell("status", || FIGURES.to_owned());
+            }
             (http.answer(&request, wish, now), Some(request.method))
         }
         Err(refusal) => {

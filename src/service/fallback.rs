@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::protocol::http::negotiation::{TakesHtml, takes_html};
 use crate::protocol::http::request::Request;
-use crate::protocol::http::server::{Body, FileSpan};
+use crate::protocol::http::span::Span;
 use crate::protocol::http::status::Status;
 use crate::protocol::http::target::{SitePath, Target};
 use crate::reactor::Now;
@@ -19,7 +19,8 @@ use crate::site::Found;
 use super::answer::Http;
 use super::explain::story::shown;
 use super::reply::{Draft, Reply, Wish};
-use super::representation::{Content, Representation};
+use super::represent::send;
+use super::representation::Representation;
 use super::variants::{Chosen, Preference};
 
 const HTML: &[u8] = b".html";
@@ -128,24 +129,18 @@ impl Http {
             .field("X-Content-Type-Options", b"nosniff")
             .lines(&self.policy.extra_lines)
             .field_number("Content-Length", facts.size);
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
-            Content::File(file) => reply.finish_with(
-                wish,
-                Body::Span(FileSpan {
-                    file: Rc::clone(file),
-                    at: 0,
-                    len: facts.size,
-                }),
-            ),
-        }
+        let whole = Span {
+            start: 0,
+            end: facts.size,
+        };
+        send(&found, whole, reply, wish)
     }
 
     /// The page at `path`, kept or opened; none if it is too large or cannot be read.
     fn stored(&mut self, path: &SitePath, now: &Now) -> Option<Representation> {
         let raw = path.to_url().into_bytes();
         let found = match self.cache.find(Preference::PLAIN.class(), &raw, now.turn) {
-            Some(entry) => Representation::kept(Rc::clone(&entry.meta), &entry.kept),
+            Some(entry) => Representation::kept(Rc::clone(&entry.meta.facts), &entry.kept),
             None => {
                 let Found::File(opened) = self.site.find(path, now.turn) else {
                     return None;

@@ -2,7 +2,8 @@
 //!
 //! What lives here: names, words and values of all figures, made when somebody asks; as text for Prometheus, as JSON, and as lines
 //! for standard error. It may not know who asks. Invariant: what one form shows, all show; only lines leave out what is 0.
-//! Names follow Prometheus: base units, `_total` for what only grows. Read next: `status.rs`.
+//! Names follow Prometheus: base units, `_total` for what only grows, `process_` for what every process has, so that ready-made
+//! dashboards and alarms find it. Read next: `status.rs`.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,10 +22,11 @@ struct Figure {
     values: Values,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 enum Values {
@@ -100,7 +102,7 @@ impl House {
             ),
             Figure::one(
                 Gauge,
-                "idler_start_time_seconds",
+                "process_start_time_seconds",
                 Seconds(started.unwrap_or_default()),
                 "When idler was started, in seconds since 1970.",
             ),
@@ -113,6 +115,12 @@ impl House {
                     .filter(open)
                     .map(|phase| (phase.word(), counters.open(*phase))),
                 "HTTP connections that are open, by what they are at.",
+            ),
+            Figure::one(
+                Gauge,
+                "idler_connections_max",
+                Count(self.connections_max as u64),
+                "HTTP connections that may be open at once.",
             ),
             Figure::one(
                 Counter,
@@ -201,15 +209,15 @@ impl House {
         ];
         list.extend(self.usage.resident_bytes().map(|bytes| {
             let help = "Memory that idler has.";
-            Figure::one(Gauge, "idler_resident_memory_bytes", Count(bytes), help)
+            Figure::one(Gauge, "process_resident_memory_bytes", Count(bytes), help)
         }));
         list.extend(self.usage.descriptors().map(|count| {
             let help = "Open descriptors.";
-            Figure::one(Gauge, "idler_open_descriptors", Count(count), help)
+            Figure::one(Gauge, "process_open_fds", Count(count), help)
         }));
         list.extend(self.status.as_ref().map(|status| Figure {
             name: "idler_loop_turn_duration_seconds",
-            kind: Counter,
+            kind: Kind::Histogram,
             help: "How long turns took, waiting excluded.",
             values: Values::Turns(status.turns),
         }));
@@ -221,10 +229,10 @@ impl House {
         let mut out = Vec::new();
         for figure in self.figures(now) {
             let Figure { name, help, .. } = figure;
-            let kind = match (&figure.values, figure.kind) {
-                (Values::Turns(_), _) => "histogram",
-                (Values::One(_) | Values::By(..), Kind::Counter) => "counter",
-                (Values::One(_) | Values::By(..), Kind::Gauge) => "gauge",
+            let kind = match figure.kind {
+                Kind::Counter => "counter",
+                Kind::Gauge => "gauge",
+                Kind::Histogram => "histogram",
             };
             put(
                 &mut out,

@@ -23,6 +23,8 @@ impl Http {
         }
         let asks = matches!(request.method, Method::Get | Method::Head);
         if asks && self.policy.health.as_deref() == Some(request.target.path) {
+            self.story
+                .tell("health", || "asked for by its path".to_owned());
             return Some(self.health(wish, now));
         }
         if !self.hosts.is_empty() {

@@ -5,13 +5,12 @@
 //! of another. Read next: `answer.rs`.
 
 use std::mem::swap;
-use std::rc::Rc;
 
 use crate::site::Site;
 use crate::site::cache::Cache;
 
 use super::answer::Http;
-use super::representation::Facts;
+use super::representation::Known;
 
 /// The sites that are not in hand.
 #[derive(Debug, Default)]
@@ -30,7 +29,7 @@ pub struct Host {
     /// What is served.
     pub site: Site,
     /// What was served before.
-    pub cache: Cache<Rc<Facts>>,
+    pub cache: Cache<Known>,
 }
 
 impl Hosts {

@@ -7,6 +7,7 @@
 mod reading;
 mod writing;
 
+use std::fmt::Display;
 use std::fs::File;
 use std::mem::{replace, take};
 use std::rc::Rc;
@@ -35,11 +36,11 @@ pub struct Note {
     /// Since when bytes are counted for the least rate, how many went out, and how many of those before had not arrived then.
     since: Tick,
     moved: u64,
+    queued: u64,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
     /// Whether it has waited for one: what follows is probably on it as well.
     cold: bool,
-    queued: u64,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -51,9 +52,9 @@ impl Note {
             listing: None,
             since: now,
             moved: 0,
+            queued: 0,
             waits_since: None,
             cold: false,
-            queued: 0,
             clean,
         }
     }
@@ -104,18 +105,11 @@ impl<T: Transport> HttpConnection<T> {
 
     /// A connection for which there is no room: it is sent `reply`, whatever it asks for.
     pub fn refused(stream: Stream<T>, door: u16, reply: Reply, now: Tick) -> Self {
-        let out = Sending::new(
-            reply.bytes,
-            reply.head_len,
-            reply.body,
-            None,
-            Note::new(None, now, false),
-        );
         Self {
             stream,
             door,
             counted: true,
-            state: State::WritingHeaders(Box::new(out)),
+            state: begin(reply, None, Note::new(None, now, false)),
         }
     }
 
@@ -191,13 +185,17 @@ impl<T: Transport> HttpConnection<T> {
     /// Told that it is dropped.
     pub fn dropped(&self, why: Dropped, key: Key, counters: &mut Counters) {
         counters.pass(self.phase(), Phase::Closed);
-        counters.close(match why {
+        let why = match why {
             Dropped::ForRoom => {
                 debug!("{key} closed: idle, and --max-connections is reached");
                 Close::MadeRoom
             }
             Dropped::Unwatched => Close::Error,
-        });
+        };
+        // Who was refused was not let in, and cannot be closed.
+        if !self.counted {
+            counters.close(why);
+        }
     }
 
     /// Counts why it ends, once: what follows from that is no reason of its own.
@@ -208,15 +206,9 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// The one way out: why is one line at debug, and one count.
-    fn close(&mut self, cx: &mut Context<'_, Service>, why: Close, words: &str) -> Step {
+    fn close(&mut self, cx: &mut Context<'_, Service>, why: Close, words: impl Display) -> Step {
         debug!("{} closed: {words}", cx.link.key);
         self.count(why, cx);
-        Step::go(State::Closed)
-    }
-
-    fn close_failed(&mut self, cx: &mut Context<'_, Service>, error: &std::io::Error) -> Step {
-        debug!("{} closed: {error}", cx.link.key);
-        self.count(Close::Error, cx);
         Step::go(State::Closed)
     }
 
@@ -224,6 +216,13 @@ impl<T: Transport> HttpConnection<T> {
     pub fn door(&self) -> u16 {
         self.door
     }
+}
+
+/// The beginning of a reply.
+fn begin(reply: Reply, rest: Option<Reading>, mut note: Note) -> State<Rc<File>, Note> {
+    note.listing = reply.listing;
+    let out = Sending::new(reply.bytes, reply.head_len, reply.body, rest, note);
+    State::WritingHeaders(Box::new(out))
 }
 
 /// A deadline counts from the last change; otherwise the old one stands.

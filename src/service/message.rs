@@ -15,7 +15,7 @@ use crate::limits::{MESSAGE_QUIET, MESSAGE_TIMEOUT};
 use crate::protocol::message::{ANSWER, Message};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
 
-use super::client::{Ear, Exchange, Failure, Heard, resolve};
+use super::client::{Exchange, Words, resolve};
 use super::companion::{Farewell, Host, Notices as _, Offer, Peer, Sent, send};
 use super::solo::{self, Solo};
 
@@ -35,8 +35,12 @@ pub fn ask(options: &MessageClientOptions) -> ExitCode {
     solo::exit_code(addresses.and_then(|addresses| {
         solo::at_first_of(&addresses, |to| {
             let (text, patience) = (options.text.clone(), options.timeout);
-            let exchange = Exchange::start(to, text, Reply::default(), patience, None)?;
-            Ok(Solo::Message(Box::new(exchange)))
+            let reply = Words::new(
+                "reply is: ",
+                "the server closed the connection without an answer",
+            );
+            let exchange = Exchange::start(to, text, reply, patience, None)?;
+            Ok(Solo::Words(Box::new(exchange)))
         })
     }))
 }
@@ -210,32 +214,5 @@ impl Conversation {
                 Step::Wait(State::Leaving(farewell), next)
             }
         }
-    }
-}
-
-/// What the client listens for.
-#[derive(Default, Debug)]
-pub struct Reply(Message);
-
-impl Ear for Reply {
-    fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
-        Ok(if self.0.hear(bytes) {
-            Heard::Enough
-        } else {
-            Heard::More
-        })
-    }
-
-    fn quiet_is_enough(&self) -> bool {
-        !self.0.is_empty()
-    }
-
-    fn end(&mut self, _wire_bytes: u64) -> Result<String, Failure> {
-        if self.0.is_empty() {
-            return Err(Failure::new(
-                "the server closed the connection without an answer",
-            ));
-        }
-        Ok(format!("reply is: {}\n", self.0.text()))
     }
 }

@@ -145,6 +145,8 @@ pub struct House {
     pub usage: Usage,
     /// When idler was started.
     pub started: SystemTime,
+    /// How many connections are held at most.
+    pub connections_max: usize,
     /// Who is shown all that, and where; nobody if there is none.
     pub status: Option<Box<Status>>,
     /// The service manager, which is told how far we are.
@@ -172,6 +174,7 @@ impl House {
             counters: Counters::default(),
             usage,
             started: SystemTime::UNIX_EPOCH,
+            connections_max: 0,
             status,
             notify,
             failed: false,
@@ -206,7 +209,9 @@ impl Shared for House {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
         let again = [self.access.flush(now.instant), logger::flush()];
         if let Some(status) = &mut self.status {
-            status.turn(clock::precisely_now().saturating_duration_since(now.instant));
+            status
+                .turns
+                .add(clock::precisely_now().saturating_duration_since(now.instant));
         }
         Some(now.tick.after(again.into_iter().flatten().min()?))
     }

@@ -42,7 +42,7 @@ impl Wish {
     }
 
     /// Whether a kept reply can be sent as it is.
-    pub fn is_usual(self) -> bool {
+    fn is_usual(self) -> bool {
         self.keep && self.minor > 0 && !self.head_only
     }
 }
@@ -62,6 +62,34 @@ pub struct Reply {
     pub keep: bool,
     /// What makes a body that is [`Body::Produced`].
     pub listing: Option<Box<ListingBody>>,
+}
+
+impl Reply {
+    /// From a whole reply with status 200 that was made for a client of HTTP/1.1 that keeps its connection. Such a one gets it as
+    /// it is, any other a copy of what it wants, with what it must be told at the end of the head.
+    pub fn of_kept(whole: &Rc<[u8]>, head_len: usize, wish: Wish) -> Self {
+        let kept = Self {
+            status: Status::OK,
+            bytes: Bytes::Shared(Rc::clone(whole)),
+            head_len,
+            body: Body::Nothing,
+            keep: wish.keep,
+            listing: None,
+        };
+        if wish.is_usual() {
+            return kept;
+        }
+        let (head, body) = whole.split_at_checked(head_len).unwrap_or_default();
+        let fields = head.strip_suffix(b"\r\n").unwrap_or(head);
+        let told = wish.connection();
+        let body = if wish.head_only { b"" } else { body };
+        let parts = [fields, told, b"\r\n", body];
+        Self {
+            bytes: Bytes::Own(parts.concat()),
+            head_len: head_len + told.len(),
+            ..kept
+        }
+    }
 }
 
 /// A reply whose head lacks its last fields.

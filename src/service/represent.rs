@@ -18,7 +18,7 @@ use crate::reactor::Now;
 
 use super::answer::Http;
 use super::dates::unix_seconds;
-use super::reply::{Reply, Wish};
+use super::reply::{Draft, Reply, Wish};
 use super::representation::{Content, Facts, Representation};
 
 impl Http {
@@ -81,17 +81,11 @@ impl Http {
             .field("Content-Type", facts.content_type.as_bytes())
             .lines(&facts.lines)
             .field_number("Content-Length", facts.size);
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, bytes.get(facts.head_len..)),
-            Content::File(file) => reply.finish_with(
-                wish,
-                Body::Span(FileSpan {
-                    file: Rc::clone(file),
-                    at: 0,
-                    len: facts.size,
-                }),
-            ),
-        }
+        let whole = Span {
+            start: 0,
+            end: facts.size,
+        };
+        send(found, whole, reply, wish)
     }
 
     /// 206 with one part (RFC 9110 §15.3.7.1).
@@ -103,22 +97,10 @@ impl Http {
         reply
             .head
             .field("Content-Type", facts.content_type.as_bytes())
-            .lines(&facts.lines);
-        reply
-            .head
+            .lines(&facts.lines)
             .field("Content-Range", &range)
             .field_number("Content-Length", span.len());
-        match &found.content {
-            Content::Whole(bytes) => reply.finish(wish, slice(bytes, facts, span)),
-            Content::File(file) => reply.finish_with(
-                wish,
-                Body::Span(FileSpan {
-                    file: Rc::clone(file),
-                    at: span.start,
-                    len: span.len(),
-                }),
-            ),
-        }
+        send(found, span, reply, wish)
     }
 
     /// 206 with several parts (§15.3.7.2).
@@ -168,6 +150,21 @@ impl Http {
             .field("Content-Range", &range)
             .lines(facts.vary());
         self.finish_error(reply, "the file has nothing in this range", wish, now)
+    }
+}
+
+/// Ends a reply with a span of the body.
+pub(super) fn send(found: &Representation, span: Span, reply: Draft, wish: Wish) -> Reply {
+    match &found.content {
+        Content::Whole(bytes) => reply.finish(wish, slice(bytes, &found.facts, span)),
+        Content::File(file) => reply.finish_with(
+            wish,
+            Body::Span(FileSpan {
+                file: Rc::clone(file),
+                at: span.start,
+                len: span.len(),
+            }),
+        ),
     }
 }
 

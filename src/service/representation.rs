@@ -55,6 +55,15 @@ pub enum Content {
     File(Rc<File>),
 }
 
+/// What is kept with a file in the cache.
+#[derive(Debug)]
+pub struct Known {
+    /// What is said of it.
+    pub facts: Rc<Facts>,
+    /// [`Facts::head_len`], without following a pointer.
+    pub head_len: usize,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Representation {
@@ -80,7 +89,7 @@ impl Facts {
         let constant = (0..=1).contains(&identity.modified.seconds);
         let etag = entity_tag(identity, constant, form.coding, wall);
         // A future date must not be sent (RFC 9110 §8.8.2.1).
-        let modified = Some(identity.modified.seconds).filter(|&s| !constant && s > 1 && s <= now);
+        let modified = Some(identity.modified.seconds).filter(|&s| s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
         if form.varies {
@@ -112,9 +121,7 @@ impl Facts {
             varies: form.varies,
         }
     }
-}
 
-impl Facts {
     /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was chosen all the same.
     pub fn vary(&self) -> &'static [u8] {
         if self.varies { VARY } else { b"" }
@@ -241,6 +248,14 @@ impl Representation {
             facts,
             content,
             identity: None,
+        }
+    }
+
+    /// What is kept with it.
+    pub fn known(&self) -> Known {
+        Known {
+            facts: Rc::clone(&self.facts),
+            head_len: self.facts.head_len,
         }
     }
 

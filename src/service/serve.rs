@@ -8,15 +8,17 @@ use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use log::LevelFilter;
 use rustix::fs::Access;
 use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions};
+use crate::cli::{
+    AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions, misspelt,
+};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
+use crate::process::listen::Address;
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
@@ -42,7 +44,7 @@ use super::hosts::{Host, Hosts};
 use super::listing::Listings;
 use super::log_entry::Format;
 use super::policy::{Patience, Policy};
-use super::representation::Facts;
+use super::representation::Known;
 use super::signals::Signals;
 use super::status::Status;
 use super::{House, Service, companion, logger, sockets};
@@ -69,6 +71,9 @@ fn check(options: &ServeOptions) -> ExitCode {
         let _ = writeln!(std::io::stderr(), "idler: {line}");
         return ExitCode::FAILURE;
     }
+    for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+    }
     let mut out = std::io::stdout().lock();
     let printed = options
         .settings
@@ -85,6 +90,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     // Before anything else is opened: they are known by their numbers only.
     let inherited = inherited::take()?;
     start_logger(options);
+    for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{line}");
+    }
     let descriptors = descriptors::raise_limit();
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
@@ -99,6 +107,15 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
             options.reuse_port,
         )?);
     }
+    let user = options.user.as_deref().map(User::find).transpose()?;
+    if let Some(user) = &user {
+        for socket in &listening[lent..] {
+            match socket.address() {
+                Address::Unix(path) => user.own(path)?,
+                Address::Ip(_) => {}
+            }
+        }
+    }
     let urls = addresses::urls(&listening);
     let companions =
         companion::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
@@ -110,8 +127,9 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         Some(_) => Usage::open(),
         None => Usage::default(),
     };
-    let walls = raise_walls(options, &http)?;
+    let walls = raise_walls(options, &http, user)?;
     can_enter(&http, options)?;
+    can_log_again(options);
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
     for place in &companions.1 {
         start_up += &format!("  {place}\n");
@@ -133,6 +151,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     )
     .map_err(|e| format!("cannot start: {}", words_of(&e)))?;
     event_loop.shared.started = event_loop.now().wall;
+    event_loop.shared.connections_max = connections;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
@@ -257,9 +276,8 @@ fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
 
 /// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
 /// be opened.
-fn raise_walls(options: &ServeOptions, http: &Http) -> Result<Applied, String> {
+fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
     let mut walls = Walls::new();
-    let user = options.user.as_deref().map(User::find).transpose()?;
     if let Some(warning) = warning_for_root(user.as_ref()) {
         log::warn!("{warning}");
     }
@@ -296,6 +314,24 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
     Ok(())
 }
 
+/// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of `--user`.
+fn can_log_again(options: &ServeOptions) {
+    let (Some(user), AskedLog::File(path)) = (&options.user, &options.access_log) else {
+        return;
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let can_write = rustix::fs::access(path, Access::WRITE_OK).is_ok();
+    if !can_write && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        log::warn!(
+            "user {user} cannot open the access log {} again after it was moved away (give that user the file or its folder)",
+            path.display()
+        );
+    }
+}
+
 /// The sites of `--host`, each with its share of the cache.
 fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
     if options.hosts.len() > HOSTS_MAX {
@@ -318,7 +354,7 @@ fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
 }
 
 /// A cache for one site of several.
-fn open_cache(options: &ServeOptions) -> Cache<Rc<Facts>> {
+fn open_cache(options: &ServeOptions) -> Cache<Known> {
     let sites = options.hosts.len() + 1;
     Cache::new(
         options.cache_bytes_max / sites,

@@ -19,10 +19,10 @@ use crate::reactor::listener::Listener;
 use crate::reactor::signal::Signal;
 use crate::reactor::{Context, Deadline, EventLoop, Handler, Next, Now, Shared, Side, Stage, Tick};
 
-use super::client::{Exchange, Failure};
+use super::client::{Exchange, Failure, Words};
 use super::companion::{Companion, Door, Notices, Offer};
 use super::outlet::{Flushed, Outlet, Target};
-use super::{crowd, daytime, http_client, logger, message, ping, sockets, transfer};
+use super::{crowd, daytime, http_client, logger, ping, sockets, transfer};
 
 /// Every kind of handler of a process with one errand.
 #[derive(Debug)]
@@ -31,10 +31,8 @@ pub enum Solo {
     Companion(Box<Companion>),
     /// A signal that ends it.
     Stop(Box<Stop>),
-    /// Asks, and hears the answer.
-    Message(Box<Exchange<message::Reply>>),
-    /// Is told the time.
-    Daytime(Box<Exchange<daytime::client::Line>>),
+    /// Says something or nothing, and hears a short text: an answer, or the time.
+    Words(Box<Exchange<Words>>),
     /// Is told the time by datagram.
     DaytimeUdp(Box<daytime::client::Datagrams>),
     /// Receives a file.
@@ -68,8 +66,7 @@ impl Handler for Solo {
         Some(match self {
             Self::Companion(companion) => companion.source(),
             Self::Stop(stop) => stop.signal.source(),
-            Self::Message(exchange) => exchange.source(),
-            Self::Daytime(exchange) => exchange.source(),
+            Self::Words(exchange) => exchange.source(),
             Self::DaytimeUdp(client) => client.source(),
             Self::Transfer(exchange) => exchange.source(),
             Self::Ping(client) => client.source(),
@@ -84,8 +81,7 @@ impl Handler for Solo {
         match self {
             Self::Companion(companion) => companion.drive(cx),
             Self::Stop(stop) => stop.drive(cx),
-            Self::Message(exchange) => exchange.drive(cx),
-            Self::Daytime(exchange) => exchange.drive(cx),
+            Self::Words(exchange) => exchange.drive(cx),
             Self::DaytimeUdp(client) => client.drive(cx),
             Self::Transfer(exchange) => exchange.drive(cx),
             Self::Ping(client) => client.drive(cx),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::cli::{Cidr, ServeOptions};
 use crate::pages::ListingQuery;
-use crate::protocol::http::forwarded::{Origin, origin};
+use crate::protocol::http::forwarded::{Origin, is_forwarded, origin};
 use crate::protocol::http::negotiation::prefers_json;
 use crate::protocol::http::request::{Method, Request};
 use crate::protocol::http::status::Status as Code;
@@ -51,7 +51,8 @@ const LIMITS: [(Duration, &str); 10] = [
 ];
 
 impl Turns {
-    fn add(&mut self, time: Duration) {
+    /// A turn is over.
+    pub fn add(&mut self, time: Duration) {
         self.sum += time;
         let bucket = LIMITS.iter().position(|(limit, _)| time <= *limit);
         self.counts[bucket.unwrap_or(LIMITS.len())] += 1;
@@ -83,9 +84,10 @@ impl Status {
         }))
     }
 
-    /// A turn is over.
-    pub fn turn(&mut self, time: Duration) {
-        self.turns.add(time);
+    /// Whether this is a request for the figures, whoever makes it.
+    pub(super) fn is_meant(&self, request: &Request<'_>) -> bool {
+        let asks = matches!(request.method, Method::Get | Method::Head);
+        asks && request.target.path == self.path
     }
 
     fn shows_to(&self, who: Client) -> bool {
@@ -100,23 +102,25 @@ impl Status {
 }
 
 impl House {
-    /// The figures, if this is a request for them by somebody who may see them. `told` says that it was found out `who` that is, by
-    /// way of a trusted proxy; what comes by another proxy could be anybody's.
+    /// The figures, if this is a request for them by somebody who may see them: the `client` of a trusted proxy, or whoever is on
+    /// the other end. What a proxy sends on without a trusted word for whom could be anybody's.
     pub(super) fn figures_for(
         &mut self,
         request: &Request<'_>,
         wish: Wish,
-        told: bool,
-        who: impl FnOnce() -> Client,
+        client: Option<Client>,
+        peer: impl FnOnce() -> Client,
         now: &Now,
     ) -> Option<Reply> {
         let status = self.status.as_ref()?;
-        let asks = matches!(request.method, Method::Get | Method::Head);
-        if !asks || request.target.path != status.path {
+        if !status.is_meant(request) {
             return None;
         }
-        let is_known = told || origin(request.headers, |_| false) == Origin::Unsaid;
-        if !is_known || !status.shows_to(who()) {
+        let peer = peer();
+        let who = client.unwrap_or(peer);
+        let said = origin(request.headers, |_| false) != Origin::Unsaid;
+        let is_named = client.is_some() && (who != peer || said);
+        if is_forwarded(request.headers) && !is_named || !status.shows_to(who) {
             return None;
         }
         if let Some(reply) = self.http.lock(request, wish, now) {

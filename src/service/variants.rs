@@ -188,15 +188,11 @@ impl Http {
     /// The class of the cache in which the answer to `request` may stand. A file that has no variants is kept in class 0 alone.
     pub(super) fn class(&self, request: &Request<'_>) -> usize {
         let class = Preference::of_request(request).class();
-        let same_for_all = |facts: &Rc<_>| -> bool {
-            let facts: &super::representation::Facts = facts;
-            !facts.varies
-        };
         if class > 0
             && self
                 .cache
                 .meta(0, request.target.path)
-                .is_some_and(same_for_all)
+                .is_some_and(|known| !known.facts.varies)
         {
             0
         } else {
@@ -335,14 +331,8 @@ impl Http {
             Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
             Content::File(file) => Kept::File(Rc::clone(file)),
         };
-        self.cache.keep(
-            place.class,
-            raw,
-            kept,
-            Rc::clone(&found.facts),
-            conditions,
-            now.turn,
-        );
+        self.cache
+            .keep(place.class, raw, kept, found.known(), conditions, now.turn);
     }
 }
 

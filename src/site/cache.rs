@@ -50,7 +50,9 @@ pub struct Entry<M> {
     target: Box<[u8]>,
     choice: u8,
     weight: usize,
-    conditions: Box<[Condition]>,
+    /// Nearly always the only one, so it lies here: among many files each pointer that is followed is a wait for memory.
+    condition: Condition,
+    others: Box<[Condition]>,
     checked: u64,
     used: bool,
 }
@@ -108,7 +110,7 @@ impl<M> Cache<M> {
             let holds = |c: &Condition| {
                 look(CWD, &c.path).is_ok_and(|(_, identity)| identity == c.identity)
             };
-            if !entry.conditions.iter().all(holds) {
+            if !holds(&entry.condition) || !entry.others.iter().all(holds) {
                 self.forget(key);
                 return None;
             }
@@ -122,8 +124,8 @@ impl<M> Cache<M> {
         self.entries.get(*key).map(|entry| &entry.meta)
     }
 
-    /// Keeps something for `target` under `choice`, if it fits at all; others make room.
-    /// What was there before is replaced.
+    /// Keeps something for `target` under `choice` while the `conditions` hold, if there are any and it fits at all; others
+    /// make room. What was there before is replaced.
     pub fn keep(
         &mut self,
         choice: usize,
@@ -145,6 +147,10 @@ impl<M> Cache<M> {
                 .map(|c| c.path.as_bytes().len())
                 .sum::<usize>();
         let descriptors = usize::from(matches!(kept, Kept::File(_)));
+        let mut conditions = conditions.into_iter();
+        let Some(condition) = conditions.next() else {
+            return;
+        };
         if choice >= CHOICES || weight > self.bytes_max / 4 || descriptors > self.descriptors_max {
             return;
         }
@@ -166,7 +172,8 @@ impl<M> Cache<M> {
             target: target.into(),
             choice: u8::try_from(choice).unwrap_or_default(),
             weight,
-            conditions: conditions.into_boxed_slice(),
+            condition,
+            others: conditions.collect(),
             checked: turn,
             used: false,
         };

@@ -10,6 +10,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::honest;
 use crate::hostile::{RATE, WAYS, Way};
 use crate::measure::{self, Memory};
 use crate::peers::{Imitation, Peer, find};
@@ -107,7 +108,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
          *More*: the most during the attack, over that before it. Servers with their own time-outs, one worker, no access \
          log, {} connections allowed.",
         number(seconds * OWN_SHARE),
-        crate::honest::PATIENCE.as_secs(),
+        honest::PATIENCE.as_secs(),
         bench.slots(),
     ));
     let peers = peers(bench);
@@ -210,13 +211,13 @@ impl Attack<'_> {
         )?;
         let pids = server.family();
         measure::settle(&pids, PATIENCE);
-        let honest = [
+        let asked = [
             format!("port={}", server.port),
             format!("seconds={}", self.seconds + 2.0 * MARGIN),
             format!("pace={PACE_MS}"),
             "seed=1".to_owned(),
         ];
-        let mut probe = Client::start(bench.cores.client, "honest", &honest)?;
+        let mut probe = Client::start(bench.cores.client, "honest", &asked)?;
         pause(Duration::from_secs_f64(MARGIN));
         let (memory, cpu) = (measure::memory(&pids), measure::on_cpu(&pids));
         let mut seen = Seen::default();
@@ -238,11 +239,12 @@ impl Attack<'_> {
         let found = probe.read()?;
         probe.end()?;
         let number = |key| found.number::<f64>(key);
-        if number("failed")? > 0.0 {
-            eprintln!("first failure: {}", found.text("why")?);
+        let failed = number("wrong")? + number("unanswered")?;
+        if failed > 0.0 {
+            eprintln!("failed: {}", honest::reasons(found.text("why")?));
         }
         Ok(Damage {
-            failed: number("failed")?,
+            failed,
             answers: number("answers")?,
             p50: number("p50")?,
             p99: number("p99")?,

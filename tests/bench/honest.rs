@@ -21,17 +21,24 @@ use crate::{Outcome, pause};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// A connection is kept for up to so many requests, where it is kept.
 const REQUESTS_KEPT: u64 = 50;
+/// Different reasons of failures that are told, for each client.
+const REASONS_TOLD: usize = 5;
+/// What stands for a space in a word.
+const BLANK: &str = "\u{a0}";
 
-/// The role `honest`: `port`, `seconds`, `pace` (milliseconds between two requests), `seed`, and `root` for a mixture of
+/// The role `honest`: `port`, `seconds`, `pace` (milliseconds between two requests), `seed`, perhaps `patience` (seconds
+/// to wait for anything), and `root` for a mixture of
 /// all that honest clients ask for; without it, one page is asked for, each time on a connection of its own.
 ///
-/// Prints how many requests were made and how many failed, with the reason of the first failure; milliseconds of the
-/// middle latency, of that which one in a hundred exceeds, and of the longest stretch without a good answer.
+/// Prints how many requests were answered well, how many were answered *wrong* (another status, other bytes), and how
+/// many were *not* answered, with the reasons; milliseconds of the middle latency, of that which one in a hundred
+/// exceeds, and of the longest stretch without a good answer.
 pub(crate) fn run(asked: &Record) -> Outcome<()> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, asked.number("port")?));
     let span = Duration::from_secs_f64(asked.number("seconds")?);
     let pace = Duration::from_millis(asked.number("pace")?);
     let mut dice = Dice(asked.number::<u64>("seed")?.wrapping_mul(2) | 1);
+    let patience = Duration::from_secs(asked.number_or("patience", PATIENCE.as_secs())?);
     let root = asked.find("root").map(Path::new);
     let mut questions = match root {
         Some(root) => mixture(root)?,
@@ -39,7 +46,8 @@ pub(crate) fn run(asked: &Record) -> Outcome<()> {
     };
     let mut kept: Option<(Ear<Line>, u64)> = None;
     let mut latencies = Vec::new();
-    let (mut failed, mut why) = (0_u64, String::from("nothing"));
+    let (mut wrong, mut unanswered) = (0_u64, 0_u64);
+    let mut reasons = Reasons::default();
     let began = Instant::now();
     let (mut last_good, mut gap) = (began, Duration::ZERO);
     while began.elapsed() < span {
@@ -47,8 +55,8 @@ pub(crate) fn run(asked: &Record) -> Outcome<()> {
         let (mut ear, left) = match kept.take() {
             Some(kept) => kept,
             // None left: this is its last request, and it says so.
-            None if root.is_none() => (connect(address), 0),
-            None => (connect(address), dice.below(REQUESTS_KEPT)),
+            None if root.is_none() => (connect(address, patience), 0),
+            None => (connect(address, patience), dice.below(REQUESTS_KEPT)),
         };
         let which = usize::try_from(dice.below(questions.len() as u64))?;
         match questions[which].ask(&mut ear, left == 0) {
@@ -59,12 +67,12 @@ pub(crate) fn run(asked: &Record) -> Outcome<()> {
                 last_good = now;
                 kept = (left > 0).then(|| (ear, left - 1));
             }
-            Err(error) => {
-                if failed == 0 {
-                    why = format!("{}: {error}", questions[which].line)
-                        .replace(char::is_whitespace, "-");
+            Err(failure) => {
+                match &failure {
+                    Failure::Wrong(_) => wrong += 1,
+                    Failure::Unanswered(_) => unanswered += 1,
                 }
-                failed += 1;
+                reasons.note(&questions[which].line, &failure);
             }
         }
         pause(pace);
@@ -76,13 +84,61 @@ pub(crate) fn run(asked: &Record) -> Outcome<()> {
         found.copied().unwrap_or(f64::NAN)
     };
     println!(
-        "answers={} failed={failed} p50={} p99={} gap={} why={why}",
+        "answers={} wrong={wrong} unanswered={unanswered} p50={} p99={} gap={} why={}",
         latencies.len(),
         at(50),
         at(99),
-        gap.as_secs_f64() * 1e3
+        gap.as_secs_f64() * 1e3,
+        reasons.word()
     );
     Ok(())
+}
+
+/// Why a request failed.
+enum Failure {
+    /// It was answered, but not like this.
+    Wrong(String),
+    /// No whole answer came in time.
+    Unanswered(String),
+}
+
+impl Failure {
+    fn unanswered(why: &str) -> Self {
+        Self::Unanswered(why.to_owned())
+    }
+}
+
+/// The reasons of failures, each with how often it occurred. Bounded: of many different ones the first are told.
+#[derive(Default)]
+struct Reasons(Vec<(String, u64)>);
+
+impl Reasons {
+    fn note(&mut self, line: &str, failure: &Failure) {
+        let reason = match failure {
+            Failure::Wrong(reason) => format!("{line}: {reason}"),
+            Failure::Unanswered(reason) => reason.clone(),
+        };
+        if let Some((_, times)) = self.0.iter_mut().find(|(known, _)| *known == reason) {
+            *times += 1;
+        } else if self.0.len() < REASONS_TOLD {
+            self.0.push((reason, 1));
+        }
+    }
+
+    /// As one word of a record.
+    fn word(&self) -> String {
+        let told: Vec<String> = self
+            .0
+            .iter()
+            .map(|(why, n)| format!("{n} × {why}"))
+            .collect();
+        told.join("; ").replace(char::is_whitespace, BLANK)
+    }
+}
+
+/// The reasons as they were, from the word of a record.
+pub(crate) fn reasons(word: &str) -> String {
+    word.replace(BLANK, " ")
 }
 
 /// What is asked, and what the answer must be.
@@ -118,33 +174,50 @@ impl Question {
         self
     }
 
-    fn ask(&mut self, ear: &mut Ear<Line>, last: bool) -> Result<(), String> {
+    fn ask(&mut self, ear: &mut Ear<Line>, last: bool) -> Result<(), Failure> {
         let reply = self.reply(ear, last)?;
         if reply.status != self.status {
-            return Err(format!("status {}", reply.status));
+            return Err(Failure::Wrong(format!("status {}", reply.status)));
         }
-        if reply.header("content-encoding") != self.coding {
-            return Err("in another coding".to_owned());
+        let coding = reply.header("content-encoding");
+        if coding != self.coding {
+            return Err(Failure::Wrong(format!("in the coding {coding:?}")));
         }
         let expected = match &mut self.body {
             Body::Bytes(bytes) => bytes,
             Body::AsBefore(seen) => seen.get_or_insert_with(|| reply.body.clone()),
         };
         if reply.body != *expected {
-            return Err("other bytes".to_owned());
+            let mut pairs = reply.body.iter().zip(&*expected);
+            let same = pairs.position(|(a, b)| a != b);
+            let same = same.unwrap_or(reply.body.len().min(expected.len()));
+            return Err(Failure::Wrong(format!(
+                "other bytes: {} came, {} were expected, the first {same} are the same",
+                reply.body.len(),
+                expected.len()
+            )));
         }
         Ok(())
     }
 
-    fn reply(&self, ear: &mut Ear<Line>, last: bool) -> Result<Reply, String> {
+    fn reply(&self, ear: &mut Ear<Line>, last: bool) -> Result<Reply, Failure> {
         let close = if last { "Connection: close\r\n" } else { "" };
         let request = format!(
             "{}\r\nHost: 127.0.0.1\r\n{}{close}\r\n",
             self.line, self.fields
         );
         ear.source_mut().say(request.as_bytes())?;
-        ear.reply(self.line.starts_with("HEAD "))
-            .map_err(|trouble| trouble.to_string())
+        let reply = ear.reply(self.line.starts_with("HEAD "));
+        let begun = ear.source().begun;
+        reply.map_err(|trouble| match trouble {
+            Trouble::Malformed(_) => Failure::Wrong(trouble.to_string()),
+            Trouble::Silence(_) if begun => Failure::unanswered("nothing more came of a reply"),
+            Trouble::Silence(_) => Failure::unanswered("nothing came"),
+            Trouble::CutOff(_) => Failure::unanswered("closed in the middle of a reply"),
+            Trouble::Reset if begun => Failure::unanswered("reset in the middle of a reply"),
+            Trouble::Closed => Failure::unanswered("closed"),
+            Trouble::Reset => Failure::unanswered("reset"),
+        })
     }
 }
 
@@ -190,35 +263,46 @@ fn mixture(root: &Path) -> Outcome<Vec<Question>> {
 }
 
 /// A connection, or why there is none.
-struct Line(Result<TcpStream, String>);
+struct Line {
+    stream: Result<TcpStream, String>,
+    /// Whether anything came since the last question.
+    begun: bool,
+}
 
-fn connect(address: SocketAddr) -> Ear<Line> {
-    let stream = TcpStream::connect_timeout(&address, PATIENCE).and_then(|stream| {
+fn connect(address: SocketAddr, patience: Duration) -> Ear<Line> {
+    let stream = TcpStream::connect_timeout(&address, patience).and_then(|stream| {
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
         Ok(stream)
     });
-    Ear::new(Line(stream.map_err(|error| error.to_string())))
+    Ear::new(Line {
+        stream: stream.map_err(|error| format!("cannot connect: {error}")),
+        begun: false,
+    })
 }
 
 impl Line {
-    fn say(&mut self, bytes: &[u8]) -> Result<(), String> {
-        match &mut self.0 {
+    fn say(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.begun = false;
+        let said = match &mut self.stream {
             Ok(stream) => stream
                 .write_all(bytes)
                 .map_err(|error| format!("cannot ask: {error}")),
-            Err(error) => Err(format!("cannot connect: {error}")),
-        }
+            Err(error) => Err(error.clone()),
+        };
+        said.map_err(Failure::Unanswered)
     }
 }
 
 impl Source for Line {
     fn read(&mut self, into: &mut [u8]) -> Result<usize, Trouble> {
-        let Ok(stream) = &mut self.0 else {
+        let Ok(stream) = &mut self.stream else {
             return Err(Trouble::Closed);
         };
-        stream.read(into).map_err(|error| {
+        let read = stream.read(into);
+        self.begun |= matches!(read, Ok(1..));
+        read.map_err(|error| {
             match matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) {
                 true => Trouble::Silence(String::new()),
                 false => Trouble::Reset,

@@ -33,6 +33,8 @@ const REPEATS: usize = 8;
 const BURST: usize = 200;
 /// A stormer has so many connections at once.
 const STORM: usize = 64;
+/// Pause between two such rounds, unless another is asked for, in microseconds.
+const ROUND_MICROS: u64 = 200;
 /// How long one connection of a stormer may last, in rounds over all of them.
 const ROUNDS: u32 = 200;
 
@@ -110,7 +112,8 @@ const MALFORMED: [&str; 16] = [
     "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n",
 ];
 
-/// The role `hostile`: `port`, `way`, `count`, `seconds`, `seed`.
+/// The role `hostile`: `port`, `way`, `count`, `seconds`, `seed`, and perhaps `pace`: microseconds between two rounds of a
+/// stormer.
 ///
 /// A holder's connections that the server closes are not opened again. Prints how many connections were opened, and how
 /// many of them the server still held in the end.
@@ -123,6 +126,7 @@ pub(crate) fn run(asked: &Record) -> Outcome<()> {
         server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, asked.number("port")?),
         way,
         end: Instant::now() + Duration::from_secs_f64(asked.number("seconds")?),
+        pace: Duration::from_micros(asked.number_or("pace", ROUND_MICROS)?),
     };
     let dice = Dice(asked.number::<u64>("seed")?.wrapping_mul(2) | 1);
     let (opened, held) = if way.holds() {
@@ -182,6 +186,7 @@ struct Band {
     server: SocketAddrV4,
     way: Way,
     end: Instant,
+    pace: Duration,
 }
 
 impl Band {
@@ -265,7 +270,7 @@ impl Band {
                 self.harm(member, &mut dice);
             }
             members.retain(|member| !member.gone);
-            pause(Duration::from_micros(200));
+            pause(self.pace);
         }
         (
             opened,

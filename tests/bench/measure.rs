@@ -103,9 +103,18 @@ fn stat_field(pid: u32, field: usize) -> Option<String> {
 
 /// Seconds that the living threads of some processes have spent on a core, by the scheduler's own clock.
 pub(crate) fn on_cpu(pids: &[u32]) -> f64 {
+    schedstat(pids, 0)
+}
+
+/// Seconds that they were ready to run, and did not: others had the core.
+pub(crate) fn held_up(pids: &[u32]) -> f64 {
+    schedstat(pids, 1)
+}
+
+fn schedstat(pids: &[u32], field: usize) -> f64 {
     let nanoseconds: u64 = threads(pids)
         .filter_map(|thread| fs::read_to_string(thread.join("schedstat")).ok())
-        .filter_map(|text| text.split(' ').next()?.parse::<u64>().ok())
+        .filter_map(|text| text.split(' ').nth(field)?.parse::<u64>().ok())
         .sum();
     Duration::from_nanos(nanoseconds).as_secs_f64()
 }
@@ -150,14 +159,36 @@ pub(crate) fn descriptors(pids: &[u32]) -> usize {
 /// Connections that servers of this port hold, by the kernel's own list: those that are established, and those whose
 /// client has left while the server has not yet. Their clients' ends, on other ports, do not count.
 pub(crate) fn connections(port: u16) -> Outcome<usize> {
+    Ok(sockets(port)?
+        .filter(|(state, _)| matches!(state.as_str(), "01" | "08"))
+        .count())
+}
+
+/// How many wait at this port to be accepted, those who have left again included.
+pub(crate) fn queued(port: u16) -> Outcome<usize> {
+    Ok(sockets(port)?
+        .filter(|(state, _)| state == "0A")
+        .map(|(_, waiting)| waiting)
+        .sum())
+}
+
+/// State of each socket at this port, and what waits in it to be read (of a listening one: to be accepted).
+fn sockets(port: u16) -> Outcome<impl Iterator<Item = (String, usize)>> {
     let text = fs::read_to_string("/proc/net/tcp")?;
     let port = format!("{port:04X}");
-    let held = text.lines().skip(1).filter(|line| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let (local, state) = (words.next(), words.nth(1));
-        local.is_some_and(|address| address.ends_with(&port)) && matches!(state, Some("01" | "08"))
-    });
-    Ok(held.count())
+    let found: Vec<_> = text
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let local = words.next()?;
+            let (state, queues) = (words.nth(1)?, words.next()?);
+            let (_, waiting) = queues.split_once(':')?;
+            let waiting = usize::from_str_radix(waiting, 16).ok()?;
+            local.ends_with(&port).then(|| (state.to_owned(), waiting))
+        })
+        .collect();
+    Ok(found.into_iter())
 }
 
 /// Memory of some processes together, in bytes.
@@ -221,14 +252,18 @@ pub(crate) fn machine_memory(field: &str) -> Outcome<u64> {
     Ok(kib.ok_or_else(|| format!("/proc/meminfo has no {field}"))? * KIB)
 }
 
-/// Waits until some processes use no CPU time any more. Whether they came to rest within `patience`.
+/// Waits until some processes use no CPU time any more, and want none. Whether they came to rest within `patience`.
 pub(crate) fn settle(pids: &[u32], patience: Duration) -> bool {
     let end = Instant::now() + patience;
     let mut before = on_cpu(pids);
     while Instant::now() < end {
         pause(REST);
         let now = on_cpu(pids);
-        if now - before < 1e-4 {
+        // On a busy machine, who gets no CPU time may be waiting for it.
+        let sleep = pids
+            .iter()
+            .all(|pid| stat_field(*pid, 0).is_none_or(|state| state == "S"));
+        if sleep && now - before < 1e-4 {
             return true;
         }
         before = now;

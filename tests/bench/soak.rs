@@ -9,7 +9,8 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::hostile::WAYS;
+use crate::honest;
+use crate::hostile::{WAYS, Way};
 use crate::measure::{self, Memory};
 use crate::role::Client;
 use crate::server::{self, Server};
@@ -21,8 +22,14 @@ use crate::{Bench, Outcome, check_interrupted, pause};
 const HONEST: usize = 3;
 /// Connections of those who hold them, of each kind.
 const HOLDERS: usize = 400;
+/// Connections of those who make the kernel hold replies for them, of each kind. Up to 4 MB for each: more of them, and
+/// the kernel runs out of memory for TCP, which is everybody's, and honest clients wait for it.
+const READERS: usize = 100;
 /// Connections of those who come and go, of each kind.
 const STORMERS: usize = 16;
+/// They pause between two rounds, in microseconds. Without, it would be an attack (see `attack.rs`): on a busy machine,
+/// newcomers would stand in the kernel's queue for longer than honest clients wait.
+const STORM_PACE: u64 = 5000;
 /// How long a cycle lasts, in seconds: longer than each of idler's time-outs here, and the ticks that ask for them.
 const CYCLE: f64 = 12.0;
 /// idler's own time-outs here, short enough to strike in every cycle.
@@ -34,8 +41,10 @@ const TIME_OUTS: [&str; 6] = [
     "--stall-timeout",
     "5s",
 ];
+/// How long an honest client waits for anything: what is asked here is whether its answers are right, not when they come.
+const HONEST_PATIENCE: Duration = Duration::from_secs(30);
 /// How long idler may take to come to rest.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long it is watched at rest.
 const VIGIL: Duration = Duration::from_secs(5);
 /// Anonymous memory may differ by this much between the first cycles and the last, in bytes: an allocator does not hand
@@ -56,7 +65,7 @@ struct Rest {
 struct Done {
     answers: f64,
     wrong: f64,
-    why: String,
+    unanswered: f64,
     hostile: [f64; WAYS.len()],
     most_memory: u64,
     most_connections: usize,
@@ -78,10 +87,11 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
         }
         let rest = look(&idler)?;
         eprintln!(
-            "cycle {}: {} answers, {} wrong; {} descriptors, {} connections, {} MiB anonymous",
+            "cycle {}: {} answers, {} wrong, {} missing; {} descriptors, {} connections, {} MiB anonymous",
             rests.len() + 1,
             whole(done.answers),
             whole(done.wrong),
+            whole(done.unanswered),
             rest.descriptors,
             rest.connections,
             mebibytes(rest.memory.anonymous as f64)
@@ -96,9 +106,9 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
     let after = (measure::on_cpu(&pids), measure::sleeps(&pids));
     let (cpu, wakes) = (after.0 - before.0, after.1 - before.1);
     show(filled, last, rests.len(), &done, cpu, wakes);
-    if done.wrong > 0.0 {
-        let wrong = done.wrong;
-        return Err(format!("{wrong} honest answers were wrong or missing: {}", done.why).into());
+    if done.wrong + done.unanswered > 0.0 {
+        let (wrong, unanswered) = (done.wrong, done.unanswered);
+        return Err(format!("{wrong} honest answers were wrong, {unanswered} did not come").into());
     }
     for (what, then, now) in [
         ("descriptors", filled.descriptors, last.descriptors),
@@ -153,30 +163,46 @@ fn fill(bench: &Bench, idler: &Server, done: &mut Done) -> Outcome<()> {
 }
 
 /// All honest and all hostile clients at once.
-fn cycle(bench: &Bench, idler: &Server, number: usize, done: &mut Done) -> Outcome<()> {
+fn cycle(bench: &Bench, idler: &Server, turn: usize, done: &mut Done) -> Outcome<()> {
     let words = |seed: usize| {
         vec![
             format!("port={}", idler.port),
             format!("seconds={CYCLE}"),
-            format!("seed={}", number * 100 + seed),
+            format!("seed={}", turn * 100 + seed),
         ]
     };
     let mut hostile = Vec::new();
     for (place, (way, word, _)) in WAYS.into_iter().enumerate() {
         let mut words = words(place);
-        let count = if way.holds() { HOLDERS } else { STORMERS };
-        words.extend([format!("way={word}"), format!("count={count}")]);
+        let count = if matches!(way, Way::NeverRead | Way::ByteRead) {
+            READERS
+        } else if way.holds() {
+            HOLDERS
+        } else {
+            STORMERS
+        };
+        words.extend([
+            format!("way={word}"),
+            format!("count={count}"),
+            format!("pace={STORM_PACE}"),
+        ]);
         hostile.push(Client::start(bench.cores.client, "hostile", &words)?);
     }
     let mut honest = Vec::new();
     for seed in 0..HONEST {
         let mut words = words(50 + seed);
         let root = bench.site.root();
-        words.extend(["pace=1".to_owned(), format!("root={}", root.display())]);
+        words.extend([
+            "pace=1".to_owned(),
+            format!("patience={}", HONEST_PATIENCE.as_secs()),
+            format!("root={}", root.display()),
+        ]);
         honest.push(Client::start(bench.cores.client, "honest", &words)?);
     }
     let pids = idler.family();
-    let end = Instant::now() + Duration::from_secs_f64(CYCLE);
+    let clock = Instant::now();
+    let (ran, held_up) = (measure::on_cpu(&pids), measure::held_up(&pids));
+    let end = clock + Duration::from_secs_f64(CYCLE);
     while Instant::now() < end {
         check_interrupted()?;
         let memory = measure::memory(&pids).anonymous;
@@ -187,12 +213,20 @@ fn cycle(bench: &Bench, idler: &Server, number: usize, done: &mut Done) -> Outco
     }
     for mut client in honest {
         let found = client.read()?;
-        let wrong: f64 = found.number("failed")?;
-        if wrong > 0.0 {
-            found.text("why")?.clone_into(&mut done.why);
+        let (wrong, unanswered): (f64, f64) = (found.number("wrong")?, found.number("unanswered")?);
+        if wrong + unanswered > 0.0 {
+            let seconds = clock.elapsed().as_secs_f64();
+            eprintln!(
+                "an honest client failed: {}; idler ran for {} of {} s, and for {} s others had its core",
+                honest::reasons(found.text("why")?),
+                number(measure::on_cpu(&pids) - ran),
+                number(seconds),
+                number(measure::held_up(&pids) - held_up)
+            );
         }
         done.answers += found.number::<f64>("answers")?;
         done.wrong += wrong;
+        done.unanswered += unanswered;
         client.end()?;
     }
     for (place, mut client) in hostile.into_iter().enumerate() {
@@ -203,8 +237,16 @@ fn cycle(bench: &Bench, idler: &Server, number: usize, done: &mut Done) -> Outco
     Ok(())
 }
 
+/// Waits until nobody is left, neither with idler nor in the kernel's queue, and idler has come to rest; then looks.
 fn look(idler: &Server) -> Outcome<Rest> {
     let pids = idler.family();
+    let end = Instant::now() + PATIENCE;
+    while measure::queued(idler.port)? + measure::connections(idler.port)? > 0
+        && Instant::now() < end
+    {
+        check_interrupted()?;
+        pause(Duration::from_millis(50));
+    }
     measure::settle(&pids, PATIENCE);
     Ok(Rest {
         descriptors: measure::descriptors(&pids),
@@ -254,10 +296,10 @@ fn show(filled: &Rest, last: &Rest, cycles: usize, done: &Done, cpu: f64, wakes:
     row("wake-ups in 5 s at rest", none(), none(), wakes.to_string());
     row("honest answers", none(), none(), whole(done.answers));
     row(
-        "of them wrong or missing",
+        "wrong, missing",
         none(),
         none(),
-        whole(done.wrong),
+        format!("{}, {}", whole(done.wrong), whole(done.unanswered)),
     );
     for ((_, _, title), opened) in WAYS.into_iter().zip(done.hostile) {
         row(

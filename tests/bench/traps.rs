@@ -264,7 +264,7 @@ fn few_descriptors(bench: &Bench, peer: &Peer) -> Outcome<String> {
         }
         pause(Duration::from_millis(10));
     };
-    let failed: f64 = found.number("failed")?;
+    let failed = found.number::<f64>("wrong")? + found.number::<f64>("unanswered")?;
     let asked = failed + found.number::<f64>("answers")?;
     Ok(format!(
         "{} of {} honest requests fail beside {held}, CPU {} %; {back}",

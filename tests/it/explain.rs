@@ -241,6 +241,23 @@ fn every_row_is_explained_and_served() {
 }
 
 #[test]
+fn that_the_figures_are_there_is_told_and_what_others_get() {
+    let site = Site::with(&[("figures", b"a file")]);
+    let explain = |target: &str| {
+        let idler = Idler::verb("explain").arg("--root").arg(site.path());
+        let outcome = idler.args(&["--status", "/figures", target]).run();
+        String::from_utf8(outcome.stdout).expect("text")
+    };
+    let told = explain("/figures?json");
+    assert!(
+        told.contains("  status     this machine, Unix sockets"),
+        "{told}"
+    );
+    assert!(told.contains("figures is a file of 6 bytes"), "{told}");
+    assert!(!explain("/").contains("  status "));
+}
+
+#[test]
 fn what_cannot_be_explained_is_an_error() {
     let outcome = Idler::verb("explain")
         .args(&["--root", "/nonexistent", "/"])

@@ -348,6 +348,35 @@ fn who_has_a_copy_is_told_that_it_is_current() {
     idler.stop();
 }
 
+/// A kept reply is made for clients that keep their connection; others get it changed, and must not be able to tell.
+#[test]
+fn a_kept_file_is_sent_as_if_it_had_just_been_read() {
+    for form in [
+        "GET /hello.txt HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "HEAD /hello.txt HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        "GET /hello.txt HTTP/1.0\r\n\r\n",
+        "GET /hello.txt HTTP/1.0\r\nConnection: keep-alive\r\n\r\nHEAD /hello.txt HTTP/1.0\r\n\r\n",
+    ] {
+        let idler = Idler::serve(fixture_site())
+            .args(&["--status", "/s"])
+            .start();
+        let ask = || {
+            let mut client = idler.client();
+            client.send(form).unwrap();
+            let all = String::from_utf8(client.read_to_end().unwrap()).unwrap();
+            let lines = all.split_inclusive("\r\n");
+            lines
+                .filter(|l| !l.starts_with("Date: "))
+                .collect::<String>()
+        };
+        let read = ask();
+        assert_eq!(ask(), read, "{form}");
+        let figures = idler.get("/s").text();
+        assert!(!figures.contains("idler_cache_hits_total 0\n"), "{figures}");
+        idler.stop();
+    }
+}
+
 #[test]
 fn head_says_what_get_would() {
     let idler = Idler::serve(fixture_site()).start();

@@ -321,6 +321,34 @@ fn the_reply_that_is_shown_is_the_reply() {
 }
 
 #[test]
+fn the_trace_that_is_shown_is_of_the_first_connection() {
+    let text = document("README.md");
+    let (_, shown) = text
+        .split_once("2>&1 >/dev/null | grep '\\[")
+        .expect("a trace is shown");
+    let (key, shown) = shown.split_once("\\]'\n").expect("of a key");
+    let (shown, _) = shown.split_once("\n```").expect("to its end");
+    // As many doors as a machine has that speaks IPv6 as well.
+    let idler = Idler::serve(fixture_site())
+        .args(&["-b", "127.0.0.1", "-b", "127.0.0.2"])
+        .env("RUST_LOG", "idler=trace")
+        .start();
+    idler.client().get("/hello.txt");
+    let released = format!("[{key}] TRACE released");
+    idler.says(&[&released]);
+    let said = idler.stderr();
+    for line in shown.lines() {
+        // How a request is cut, and how long a reply is, differs.
+        let is_certain = [" -> ", " GET ", "closed", "released"]
+            .iter()
+            .any(|word| line.contains(word));
+        assert!(line.starts_with(&format!("[{key}] ")), "{line}");
+        assert!(!is_certain || said.contains(line), "{line}\n{said}");
+    }
+    idler.stop();
+}
+
+#[test]
 fn every_file_stands_in_the_map_of_the_code() {
     let text = document("ARCHITECTURE.md");
     let (_, rest) = text.split_once("\n## Code map\n").expect("a map");

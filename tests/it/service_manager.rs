@@ -170,8 +170,13 @@ fn what_is_handed_over_and_cannot_be_served_is_named() {
             ))
             .arg(fixture_site())
             .run();
-        refused(&outcome, &["handed over", words]);
+        refused(&outcome, &["handed over (web)", words]);
     }
+    let outcome = Idler::bare()
+        .after("exec 3</dev/null; export LISTEN_FDS=1 LISTEN_PID=$$")
+        .arg(fixture_site())
+        .run();
+    refused(&outcome, &["cannot use socket 0 handed over: it is"]);
 }
 
 #[test]

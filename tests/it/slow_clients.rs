@@ -114,6 +114,48 @@ fn heads_that_never_end() {
     idler.stop();
 }
 
+/// Also from an address that is believed, a header of the PROXY protocol has an end in time and in bytes.
+#[test]
+fn introductions_that_never_end() {
+    let site = site();
+    let idler = Idler::serve(site.path())
+        .args(&["--head-timeout", "1s", "--access-log", "off"])
+        .args(&["--proxy-from", "127.0.0.1"])
+        .start();
+    let announced = |bytes: u16| {
+        let mut header = b"\r\n\r\n\0\r\nQUIT\n\x21\x11".to_vec();
+        header.extend(bytes.to_be_bytes());
+        header.extend([192, 0, 2, 1, 198, 51, 100, 1, 0, 1, 0, 2]);
+        header
+    };
+    let slowly = |header: &[u8], step: &str| {
+        let took = attack(
+            &idler,
+            EACH,
+            "--head-timeout",
+            |client| drop(client.send(header)),
+            |client| send(client, step),
+        );
+        in_time(took);
+    };
+    slowly(b"PROXY UNKNOWN ", "");
+    slowly(&announced(4080), "x");
+    // A whole flood of values is read over, and one that is too long is not waited for.
+    let mut longest = announced(4080);
+    longest.extend([4, 0, 0].repeat(4068 / 3));
+    let mut client = idler.client();
+    client.send(&longest).expect("it listens");
+    assert_eq!(client.get("/small.txt").body, b"small\n");
+    attack(
+        &idler,
+        EACH,
+        "longer than is accepted",
+        |client| drop(client.send(announced(u16::MAX))),
+        |client| send(client, &"\x04\0\0".repeat(1000)),
+    );
+    idler.stop();
+}
+
 #[test]
 fn bodies_a_byte_at_a_time() {
     let site = site();
@@ -205,6 +247,37 @@ fn readers_that_never_read_and_those_of_a_byte_now_and_then() {
     println!("{:?}, {most} bytes", begin.elapsed());
     assert!(most < CROWD as u64 * EACH + (1 << 20), "{most} bytes");
     idler.stop();
+}
+
+/// The kernel's memory for TCP is bounded and everybody's: what it holds for those who do not read is missing to the others.
+#[test]
+fn the_kernel_does_not_hold_megabytes_for_who_does_not_read() {
+    let site = site();
+    let idler = start(&site);
+    let mut reader = TcpStream::connect(idler.address()).expect("it listens");
+    let from = reader.local_addr().expect("it is connected");
+    let request = b"GET /large.bin HTTP/1.1\r\nHost: idler\r\n\r\n";
+    reader.write_all(request).expect("it reads requests");
+    wait_until("that reader to be given up", PATIENCE, || {
+        let held = unsent(idler.address().port(), from.port());
+        assert!(held <= Some(1 << 20), "the kernel holds {held:?} bytes");
+        (said(&idler, "--stall-timeout") == 1).then_some(())
+    });
+    drop(reader);
+    idler.stop();
+}
+
+/// Bytes that a server's socket holds for a client: sent and not acknowledged, or not sent yet.
+fn unsent(server: u16, client: u16) -> Option<u64> {
+    let sockets = std::fs::read_to_string("/proc/net/tcp").expect("procfs is there");
+    let (server, client) = (format!(":{server:04X}"), format!(":{client:04X}"));
+    sockets.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (local, peer) = (words.next()?, words.next()?);
+        let (queue, _) = words.nth(1)?.split_once(':')?;
+        let is_it = local.ends_with(&server) && peer.ends_with(&client);
+        is_it.then(|| u64::from_str_radix(queue, 16).ok())?
+    })
 }
 
 #[test]

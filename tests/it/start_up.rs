@@ -482,6 +482,31 @@ fn the_environment_sets_options_and_the_command_line_wins() {
 }
 
 #[test]
+fn a_variable_that_is_misspelt_is_named() {
+    let site = Site::new();
+    let start = || {
+        let idler = Idler::serve(site.path()).env("IDLER_CACH", "1h");
+        // Made by Kubernetes, and idler's own.
+        let idler = idler.env("IDLER_SERVICE_PORT", "80");
+        idler.env("IDLER_PORT_80_TCP_ADDR", "10.0.0.1")
+    };
+    let idler = start().start();
+    idler.says(&["WARN", "'IDLER_CACH' is no variable", "mean IDLER_CACHE?"]);
+    assert_eq!(idler.stderr().matches("is no variable").count(), 1);
+    idler.stop();
+    let outcome = start().arg("--check").run();
+    assert_eq!(outcome.status.code(), Some(0));
+    assert!(
+        outcome.stderr.contains("IDLER_CACHE?"),
+        "{}",
+        outcome.stderr
+    );
+    let idler = Idler::serve(site.path()).env("IDLER_CACHE", "1h").start();
+    assert!(!idler.stderr().contains("no variable"));
+    idler.stop();
+}
+
+#[test]
 fn headers_and_types_can_be_given() {
     let site = Site::with(&[("a.idl", b"a"), ("b.TXT", b"b")]);
     let idler = Idler::serve(site.path())

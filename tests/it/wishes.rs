@@ -148,9 +148,11 @@ fn a_download_goes_on() {
 #[test]
 #[ignore = "needs unshare, ip, curl and root"]
 fn a_socket_is_there_for_nginx() {
-    let after =
-        "stat -c %a /run/idler.sock; curl -sS --unix-socket /run/idler.sock http://idler/hello.txt";
-    assert_eq!(run("put it behind nginx", "", after), "660\nhello\n");
+    let after = "stat -c '%a %U' /run/idler.sock; curl -sS --unix-socket /run/idler.sock http://idler/hello.txt";
+    assert_eq!(
+        run("put it behind nginx", "", after),
+        "660 www-data\nhello\n"
+    );
     let shipped = repository("fixtures/deploy/nginx.conf");
     let shipped = std::fs::read_to_string(shipped).expect("it is shipped");
     assert!(shipped.contains("server unix:/run/idler.sock;"));
@@ -196,7 +198,9 @@ fn who_asks_is_seen() {
     let said = run(
         "see who asks",
         "",
-        &format!("{CURL}/hello.txt >/dev/null; cat out"),
+        &format!(
+            "{CURL}/hello.txt >/dev/null; timeout 20 sh -c 'until grep -q hello out; do :; done'; cat out"
+        ),
     );
     assert!(
         said.contains(" 127.0.0.1 200 6 ") && said.contains("GET /hello.txt"),

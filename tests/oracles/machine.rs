@@ -5,7 +5,7 @@
 //! Invariant: the socket promises what the kernel promises, and no more: an edge whenever bytes come or room is made after
 //! would-block, and a read that comes short only where the queue is empty. Read next: `fixtures/hostile/README.md`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -70,6 +70,10 @@ enum Event {
     Writable,
     /// The connection is reset.
     Reset,
+    /// The next three looks find that a disk has not answered.
+    Disk,
+    /// The client acknowledges all that was sent so far.
+    Acknowledge,
 }
 
 impl Event {
@@ -86,6 +90,8 @@ impl Event {
             b'r' => Self::Readable,
             b'w' => Self::Writable,
             b'x' => Self::Reset,
+            b'm' => Self::Disk,
+            b'k' => Self::Acknowledge,
             // The rest of the bytes are for the fuzzer: what cuts and blocks, since all else ends a run early.
             other => [
                 Self::Readable,
@@ -132,6 +138,11 @@ struct Wire<'a> {
     broken: bool,
     hung_up: bool,
     going: Vec<u8>,
+    /// How many looks at the disk are still in vain, and whether the last one was.
+    disk: Cell<u8>,
+    waits: Cell<bool>,
+    /// How much of what was sent the client has acknowledged, if the kernel says so.
+    acknowledged: Option<usize>,
     /// Calls, bytes moved, and whether more arrived, since the present drive began.
     calls: usize,
     moved: usize,
@@ -158,6 +169,9 @@ impl<'a> Wire<'a> {
             broken: false,
             hung_up: false,
             going: Vec::new(),
+            disk: Cell::new(0),
+            waits: Cell::new(false),
+            acknowledged: None,
             calls: 0,
             moved: 0,
             fresh: false,
@@ -302,8 +316,12 @@ impl Transport for Wire<'_> {
         Ok(())
     }
 
-    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: bool) -> bool {
-        true
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, cold: bool) -> bool {
+        let left = self.disk.get();
+        self.disk.set(left.saturating_sub(1));
+        let waited = self.waits.replace(left > 0);
+        assert!(cold || !waited, "it has just waited");
+        left == 0
     }
 
     fn peer(&self) -> Peer {
@@ -311,7 +329,8 @@ impl Transport for Wire<'_> {
     }
 
     fn unacknowledged(&self) -> Option<u32> {
-        None
+        self.acknowledged
+            .map(|bytes| (self.going.len() - bytes) as u32)
     }
 }
 
@@ -400,10 +419,13 @@ impl Bench {
             if ended {
                 held.ready.set_ended();
             }
+            if held.place == Place::Asleep && !must {
+                // A millisecond, which is no event.
+                self.stand.pass(&mut held);
+            }
             let ready = match held.place {
                 Place::Parked(side) => held.ready.is(side) || held.expired,
-                Place::Asleep => panic!("its file is in memory"),
-                Place::Queued | Place::Left => true,
+                Place::Asleep | Place::Queued | Place::Left => true,
             };
             if ready || must {
                 self.drive(&mut held);
@@ -449,6 +471,8 @@ impl Bench {
             Event::Arrive(bytes) => wire.arrive(bytes),
             Event::End => wire.end(),
             Event::Silent => wire.silent = true,
+            // Who sleeps has none.
+            Event::Deadline if held.place == Place::Asleep => {}
             Event::Deadline => {
                 wire.late = true;
                 self.stand.pass(held);
@@ -456,6 +480,7 @@ impl Bench {
             Event::Second => {
                 let second = self.stand.now.tick.after(Duration::from_millis(999));
                 match held.due {
+                    _ if held.place == Place::Asleep => {}
                     Some(due) if due.is_due(second) => {
                         wire.late = true;
                         self.stand.pass(held);
@@ -482,6 +507,8 @@ impl Bench {
                 wire.reset = true;
                 wire.edge = [true; 3];
             }
+            Event::Disk => wire.disk.set(3),
+            Event::Acknowledge => wire.acknowledged = Some(wire.going.len()),
         }
         false
     }
@@ -512,7 +539,7 @@ impl Bench {
             Place::Parked(Side::Write | Side::Either) => {
                 assert!(wire.full, "parked, and there is room");
             }
-            Place::Asleep => panic!("its file is in memory"),
+            Place::Asleep => assert!(wire.waits.get(), "its file is in memory"),
             Place::Queued | Place::Left => {}
         }
         let between = self.ends.contains(&wire.read) && place == Place::Parked(Side::Read);

@@ -21,8 +21,8 @@ pub(super) const VERB: VerbRow = VerbRow {
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
          the current directory. One thread does everything.",
         "The URLs are printed on standard error once idler really listens; standard output has \
-         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the log file again, \
-         SIGUSR1 writes idler's figures to standard error.",
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens the \
+         log file and reads the files of --redirects and --auth again, SIGUSR1 writes idler's figures to standard error.",
     ],
     examples: &[
         ("idler", "this directory, for this machine alone"),
@@ -42,6 +42,13 @@ pub(super) const VERB: VerbRow = VerbRow {
 const ROW: Row = Row {
     verbs: &[Verb::Serve],
     ..Row::PLAIN
+};
+
+/// Paths that are idler's own, and so matter to `explain` too.
+const OWN_PATH: Row = Row {
+    group: OPERATION,
+    value: Value::Text("/PATH"),
+    ..SITE
 };
 
 /// For options that decide an answer, and so matter to `explain` too.
@@ -373,23 +380,19 @@ pub(super) const OPTIONS: &[Row] = &[
     },
     Row {
         id: Id::Health,
-        group: OPERATION,
         long: "health",
-        value: Value::Text("/PATH"),
         help: "Answer 200 at this path, 503 while stopping",
         more: "To everybody who may connect, for any host, and without a password. Give load balancers time with \
                --drain-delay.",
-        ..ROW
+        ..OWN_PATH
     },
     Row {
         id: Id::Status,
-        group: OPERATION,
         long: "status",
-        value: Value::Text("/PATH"),
         help: "Answer with idler's own figures at this path",
         more: "For Prometheus, or as JSON with ?json and for those who accept that; to this machine alone, unless \
                --status-from says otherwise. To everybody else it is a path like any other.",
-        ..ROW
+        ..OWN_PATH
     },
     Row {
         id: Id::StatusFrom,

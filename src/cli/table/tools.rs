@@ -194,7 +194,16 @@ pub(super) const OPTIONS: &[Row] = &[
     },
     Row {
         id: Id::Quiet,
-        verbs: &[Verb::Crowd, Verb::Precompress],
+        group: "What it says",
+        long: "quiet",
+        short: Some('q'),
+        help: "No progress",
+        more: "Otherwise a terminal has a line that is redrawn, anything else a line every five seconds.",
+        ..CROWD
+    },
+    Row {
+        id: Id::Quiet,
+        verbs: &[Verb::Precompress],
         group: "What it says",
         long: "quiet",
         short: Some('q'),

@@ -57,6 +57,10 @@ fn loopback_is_both_families_on_one_port() {
     assert_eq!(all.len(), 1 + usize::from(has_v6));
 }
 
+fn unsent_bytes_max(socket: &OwnedFd) -> u32 {
+    socket2::SockRef::from(socket).tcp_notsent_lowat().unwrap()
+}
+
 #[test]
 fn sockets_are_made_as_the_loop_wants_them() {
     let all = listen(&[v4()], 0, true).unwrap();
@@ -83,6 +87,7 @@ fn sockets_are_made_as_the_loop_wants_them() {
     rustix::event::poll(&mut fds, None).unwrap();
     let accepted = rustix::net::accept(socket).unwrap();
     assert!(sockopt::tcp_nodelay(&accepted).unwrap());
+    assert_eq!(unsent_bytes_max(&accepted), UNSENT_BYTES_MAX);
     drop(client);
 }
 
@@ -206,6 +211,7 @@ fn a_socket_made_elsewhere_is_adopted_if_it_listens() {
     let adopted = Listening::adopt(made.into()).unwrap();
     assert_eq!(adopted.address(), &Address::Ip(at));
     assert!(sockopt::tcp_nodelay(&adopted.socket).unwrap());
+    assert_eq!(unsent_bytes_max(&adopted.socket), UNSENT_BYTES_MAX);
     let flags = rustix::fs::fcntl_getfl(&adopted.socket).unwrap();
     assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
 

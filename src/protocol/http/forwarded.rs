@@ -42,6 +42,15 @@ pub fn origin(headers: &[Header<'_>], trusts: impl Fn(IpAddr) -> bool) -> Origin
     }
 }
 
+/// Whether some proxy has sent this on, whatever it says of its client: `Via` is every gateway's duty (RFC 9110 §7.6.3), and
+/// `X-Real-IP` what many examples for nginx set in place of a list.
+pub fn is_forwarded(headers: &[Header<'_>]) -> bool {
+    let signs = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"];
+    signs
+        .iter()
+        .any(|name| lines(headers, name).next().is_some())
+}
+
 /// From the end of the list to the first who is not trusted. If all are, the first of them asked.
 fn walk(list: impl Iterator<Item = Option<IpAddr>>, trusts: impl Fn(IpAddr) -> bool) -> Origin {
     // Whoever stands behind the last stranger is trusted, so one pass from the front finds the same.
@@ -121,6 +130,18 @@ mod tests {
             address => Origin::Address(address.parse().unwrap()),
         };
         assert_eq!(of(fields), expected, "{fields:?}");
+    }
+
+    #[test]
+    fn what_proxies_send_on_shows() {
+        let has = |name| {
+            let value = &b""[..];
+            is_forwarded(&[Header { name, value }])
+        };
+        for name in ["x-forwarded-for", "FORWARDED", "X-Real-Ip", "Via"] {
+            assert!(has(name), "{name}");
+        }
+        assert!(!has("Host") && !is_forwarded(&[]));
     }
 
     #[test]

@@ -100,14 +100,17 @@ impl Sources {
 
     /// Starts to connect. Tries each source once at most.
     pub(super) fn start(&mut self, to: SocketAddr) -> io::Result<TcpStream> {
-        for _ in 0..u8::MAX {
+        let first = self.last;
+        loop {
             let started = connect::start_like(to, self.manner);
             match &started {
                 Err(e) if self.many && no_port_is_left(e) => self.turn(),
                 Ok(_) | Err(_) => return started,
             }
+            if self.last == first {
+                return started;
+            }
         }
-        connect::start_like(to, self.manner)
     }
 
     fn turn(&mut self) {

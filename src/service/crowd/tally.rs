@@ -16,7 +16,7 @@ use crate::pages::{Count, Size};
 
 use super::verdict::Circumstances;
 
-/// How it is for all members together. Constant memory: there are some hundred statuses, and three ends.
+/// How it is for all members together. Constant memory: there are some hundred statuses, and four ends.
 #[derive(Default, Debug)]
 pub(super) struct Tally {
     /// Connections that were begun.

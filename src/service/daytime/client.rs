@@ -12,11 +12,11 @@ use mio::net::UdpSocket;
 
 use crate::cli::DaytimeClientOptions;
 use crate::limits::DATAGRAM_RETRY;
-use crate::protocol::message::{Message, printable};
+use crate::protocol::message::printable;
 use crate::reactor::datagram::Datagram;
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick};
 
-use super::super::client::{Ear, Exchange, Failure, Heard, connected_datagrams, print, resolve};
+use super::super::client::{Exchange, Failure, Words, connected_datagrams, print, resolve};
 use super::super::solo::{self, Solo};
 
 /// Runs `idler daytime-client`, and returns its exit code.
@@ -29,37 +29,14 @@ pub fn ask(options: &DaytimeClientOptions) -> ExitCode {
             if options.udp {
                 return Ok(Solo::DaytimeUdp(Box::new(Datagrams::start(to, patience)?)));
             }
-            let exchange = Exchange::start(to, Vec::new(), Line::default(), patience, None)?;
-            Ok(Solo::Daytime(Box::new(exchange)))
+            let line = Words::new(
+                "",
+                "the server closed the connection without telling the time",
+            );
+            let exchange = Exchange::start(to, Vec::new(), line, patience, None)?;
+            Ok(Solo::Words(Box::new(exchange)))
         })
     }))
-}
-
-/// What the client listens for.
-#[derive(Default, Debug)]
-pub struct Line(Message);
-
-impl Ear for Line {
-    fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
-        Ok(if self.0.hear(bytes) {
-            Heard::Enough
-        } else {
-            Heard::More
-        })
-    }
-
-    fn quiet_is_enough(&self) -> bool {
-        !self.0.is_empty()
-    }
-
-    fn end(&mut self, _wire_bytes: u64) -> Result<String, Failure> {
-        if self.0.is_empty() {
-            return Err(Failure::new(
-                "the server closed the connection without telling the time",
-            ));
-        }
-        Ok(format!("{}\n", self.0.text()))
-    }
 }
 
 /// Asks by datagram, again and again until there is an answer.

@@ -11,7 +11,7 @@ use crate::limits::{LINGER_BYTES_MAX, PARTING_TIME};
 use crate::protocol::http::body::BodyLength;
 use crate::protocol::http::request::{Fields, Method, Refusal, Request};
 use crate::protocol::http::server::{
-    HEAD_TOO_SLOW, Head, Hearing, Introduction, Linger, Reading, Sending, State,
+    HEAD_TOO_SLOW, Head, Hearing, Introduction, Linger, Reading, State,
 };
 use crate::protocol::http::status::Status;
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Transport};
@@ -22,7 +22,7 @@ use crate::service::record::Record;
 use crate::service::reply::{Reply, Wish};
 use crate::service::speaker::{Client, Standing};
 
-use super::{HttpConnection, Note, Step, since_change};
+use super::{HttpConnection, Note, Step, begin, since_change};
 
 const NOT_ALLOWED: Refusal = Refusal::new(
     Status::FORBIDDEN,
@@ -85,31 +85,8 @@ impl<T: Transport> HttpConnection<T> {
                     ),
                 }
             }
-            // Readiness was only a hint: nothing has come, and nothing more is waited for.
-            Attempt::Blocked if was_idle && cx.stage == Stage::Stopping => self.part(reading, cx),
-            Attempt::Blocked => {
-                let patience = if was_idle {
-                    cx.shared.http.patience.idle
-                } else {
-                    cx.shared.http.patience.head
-                };
-                Step::stop(
-                    State::ReadingHead(reading),
-                    Next::Park(Side::Read, since_change(changed, cx, patience)),
-                )
-            }
-            Attempt::Spent => {
-                let patience = if was_idle {
-                    cx.shared.http.patience.idle
-                } else {
-                    cx.shared.http.patience.head
-                };
-                Step::stop(
-                    State::ReadingHead(reading),
-                    Next::Again(since_change(changed, cx, patience)),
-                )
-            }
-            Attempt::Failed(e) => self.close_failed(cx, &e),
+            Attempt::Blocked | Attempt::Spent => self.listen_on(reading, changed, cx),
+            Attempt::Failed(e) => self.close(cx, Close::Error, e),
         };
         cx.scratch = scratch;
         step
@@ -127,6 +104,7 @@ impl<T: Transport> HttpConnection<T> {
         let was_draining = reading.is_draining();
         match reading.hear(fresh.unwrap_or_default(), cx.shared.http.head_bytes_max) {
             Hearing::More(reading) => {
+                trace!("{} {} bytes of a head so far", cx.link.key, reading.kept());
                 let begun = was_idle != reading.is_idle() || was_draining != reading.is_draining();
                 self.listen_on(reading, changed || begun, cx)
             }
@@ -141,7 +119,7 @@ impl<T: Transport> HttpConnection<T> {
                 // Its answer is already out: a reset must not overtake it.
                 match self.stream.shut_down_write() {
                     Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                    Err(e) => self.close_failed(cx, &e),
+                    Err(e) => self.close(cx, Close::Error, e),
                 }
             }
         }
@@ -149,10 +127,10 @@ impl<T: Transport> HttpConnection<T> {
 
     /// Row 1: what came is not enough. `begun`: its time begins now.
     fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
-        trace!("{} {} bytes of a head so far", cx.link.key, reading.kept());
         let idle = reading.is_idle();
         let state = State::ReadingHead(reading);
-        if idle && cx.stage == Stage::Stopping {
+        let more = cx.link.ready.is(Side::Read);
+        if idle && !more && cx.stage == Stage::Stopping {
             return Step::go(state);
         }
         // The time of a head begins with its first byte, and is never extended.
@@ -162,15 +140,12 @@ impl<T: Transport> HttpConnection<T> {
             cx.shared.http.patience.head
         };
         let deadline = since_change(begun, cx, patience);
-        let more = cx.link.ready.is(Side::Read);
-        Step::stop(
-            state,
-            if more {
-                Next::Again(deadline)
-            } else {
-                Next::Park(Side::Read, deadline)
-            },
-        )
+        let next = if more {
+            Next::Again(deadline)
+        } else {
+            Next::Park(Side::Read, deadline)
+        };
+        Step::stop(state, next)
     }
 
     /// The first bytes of a trusted proxy, which may tell whom it speaks for. What comes behind is heard at once, so that the
@@ -188,8 +163,8 @@ impl<T: Transport> HttpConnection<T> {
             Introduction::More(reading) => return self.listen_on(reading, changed || was_idle, cx),
             Introduction::Over(address, reading) => (address, reading),
             Introduction::Broken(wrong) => {
-                let words = format!("not a header of the PROXY protocol: {wrong}");
-                return self.close(cx, Close::ProxyHeader, &words);
+                let words = format_args!("not a header of the PROXY protocol: {wrong}");
+                return self.close(cx, Close::ProxyHeader, words);
             }
         };
         match standing.introduce(address, &cx.shared.guests) {
@@ -223,10 +198,9 @@ impl<T: Transport> HttpConnection<T> {
             let reply = cx.shared.http.page(NOT_ALLOWED, wish, &cx.now);
             return (reply, client);
         }
-        let who = || client.unwrap_or_else(|| self.peer());
         let figures = cx
             .shared
-            .figures_for(request, wish, client.is_some(), who, &cx.now);
+            .figures_for(request, wish, client, || self.peer(), &cx.now);
         let reply = figures.unwrap_or_else(|| cx.shared.http.answer(request, wish, &cx.now));
         (reply, client)
     }
@@ -239,7 +213,7 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let mut fields = Fields::new();
-        let (reply, rest, note) = match head.request(&mut fields) {
+        let (reply, (keep, drain), mut note) = match head.request(&mut fields) {
             Ok(request) => {
                 trace!(
                     "{} {} {}",
@@ -282,11 +256,9 @@ impl<T: Transport> HttpConnection<T> {
             }
         };
         cx.shared.counters.reply(reply.status);
-        let (keep, drain) = rest;
         let rest = head.into_rest(drain);
-        let clean = note.clean && rest.is_idle() && !cx.link.ready.is(Side::Read);
-        let rest = keep.then_some(rest);
-        begin(reply, rest, Note { clean, ..note })
+        note.clean &= rest.is_idle() && !cx.link.ready.is(Side::Read);
+        Step::go(begin(reply, keep.then_some(rest), note))
     }
 
     /// Row 2, and whatever else is found before a head is whole.
@@ -306,7 +278,7 @@ impl<T: Transport> HttpConnection<T> {
             let client = self.speaker(standing, cx);
             Record::of_refusal(client, b"", reply.status, &cx.now)
         });
-        begin(reply, None, Note::new(record, cx.now.tick, false))
+        Step::go(begin(reply, None, Note::new(record, cx.now.tick, false)))
     }
 
     /// Who asks, where no fields were understood.
@@ -353,18 +325,4 @@ impl<T: Transport> HttpConnection<T> {
             Next::Park(Side::Read, deadline),
         )
     }
-}
-
-fn begin(reply: Reply, rest: Option<Reading>, note: Note) -> Step {
-    let note = Note {
-        listing: reply.listing,
-        ..note
-    };
-    Step::go(State::WritingHeaders(Box::new(Sending::new(
-        reply.bytes,
-        reply.head_len,
-        reply.body,
-        rest,
-        note,
-    ))))
 }

@@ -17,7 +17,9 @@ use rustix::io::Errno;
 
 use super::stand::{Place, Stand};
 use super::*;
-use crate::limits::{DISK_PAUSE, PARTING_TIME, SEND_RATE_MIN};
+use crate::limits::{DISK_PAUSE, INTERRUPTED_RETRIES_MAX, PARTING_TIME, SEND_RATE_MIN};
+use crate::protocol::http::request::Refusal;
+use crate::protocol::http::status::Status;
 use crate::reactor::{Peer, Side, Stage, Tick};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
@@ -508,6 +510,16 @@ fn row_17_a_slow_reader_is_told_from_one_that_has_stalled() {
 }
 
 #[test]
+fn row_17_signals_in_the_way_of_a_look_leave_it_a_deadline() {
+    let mut stand = Stand::new("row17-signals", &[]);
+    let signals = [INTERRUPT; INTERRUPTED_RETRIES_MAX];
+    let script = [&[Many, Many, Block, Late][..], &signals, &[Block]].concat();
+    let played = stand.play(LARGE, &script);
+    assert_eq!(played.used, script.len());
+    assert_eq!(stand.closed(Close::Stalled), 1);
+}
+
+#[test]
 fn row_18_reuse_is_withdrawn_when_the_server_stops() {
     let mut stand = Stand::new("row18", &[]);
     let played = stand.play(LARGE, &[Many, Many, Block, Stop, Many, Block, End]);
@@ -545,12 +557,38 @@ fn row_24_the_longer_a_disk_takes_the_less_often_it_is_asked() {
 fn row_24_a_disk_that_never_answers_ends_it() {
     let mut stand = Stand::new("row24b", &[]);
     let begun = stand.now.tick;
-    stand.house.http.patience.stall = 5 * DISK_PAUSE;
+    // Which looks at the disk less than 60 times, or `play` would not have it.
     let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
     let played = stand.play_with(peer);
     assert_eq!(played.states.last(), Some(&"Closed"));
-    assert!(stand.now.tick.since(begun) >= 5 * DISK_PAUSE);
+    let (took, stall) = (stand.now.tick.since(begun), stand.house.http.patience.stall);
+    assert!(took >= stall && took < 2 * stall, "{took:?}");
     assert_eq!(stand.closed(Close::Stalled), 1);
+}
+
+#[test]
+fn row_24_what_the_disk_takes_is_not_taken_from_the_reader() {
+    let mut stand = Stand::new("row24c", &[]);
+    let stall = stand.house.http.patience.stall;
+    let peer = Scripted::new(LARGE, &[Many, Many, Few]).with_slow_disk(usize::MAX);
+    let mut held = stand.accept(peer);
+    held.ready.set(Side::Either);
+    let begun = stand.now.tick;
+    stand.drive(&mut held, &"the head goes out");
+    while stand.now.tick.since(begun) < stall * 3 / 4 {
+        stand.pass(&mut held);
+        stand.drive(&mut held, &"the disk has not answered");
+    }
+    held.connection.transport().disk.set(0);
+    stand.pass(&mut held);
+    let answered = stand.now.tick;
+    stand.drive(&mut held, &"three bytes of the file go out");
+    while held.place != Place::Left {
+        stand.pass(&mut held);
+        stand.drive(&mut held, &"the reader takes nothing");
+    }
+    let took = stand.now.tick.since(answered);
+    assert!(took >= stall && took < 2 * stall, "{took:?}");
 }
 
 #[test]
@@ -612,6 +650,21 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
         0,
         "it is counted once"
     );
+}
+
+#[test]
+fn who_was_refused_is_not_counted_as_closed() {
+    let mut stand = Stand::new("refused-unwatched", &[]);
+    let refusal = Refusal::new(Status::UNAVAILABLE, "full");
+    let reply = stand.house.http.refuse(refusal, false, &stand.now);
+    let stream = Stream::new(Scripted::new(GET, &[]));
+    let refused = HttpConnection::refused(stream, 0, reply, stand.now.tick);
+    let (why, key) = (Dropped::Unwatched, Key::for_test(1));
+    refused.dropped(why, key, &mut stand.house.counters);
+    assert_eq!(stand.ended(), 0);
+    let known = stand.accept(Scripted::new(GET, &[])).connection;
+    known.dropped(why, key, &mut stand.house.counters);
+    assert_eq!(stand.closed(Close::Error), 1);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! What lives here: the functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. They may not know how a
 //! reply was made. Invariant: every promised byte goes out, or the connection is closed. Read next: `../answer.rs`.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::mem::take;
 use std::rc::Rc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::limits::{DISK_LOOKS, DISK_PAUSE, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
+use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
@@ -37,6 +38,8 @@ impl<T: Transport> HttpConnection<T> {
             // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
             cx.link.ready.set(Side::Write);
         }
+        // A deadline that has passed is none, however this drive ends.
+        let changed = changed || late;
         let headers = !out.head_is_out();
         let stall = cx.shared.http.patience.stall;
         let attempt = match out.output() {
@@ -54,9 +57,7 @@ impl<T: Transport> HttpConnection<T> {
                         if cx.shared.http.warnings.is_due(&cx.now) {
                             warn!("{} a directory cannot be listed: {e}", cx.link.key);
                         }
-                        let sent = out.body_sent();
-                        cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                        self.close(cx, Close::Listing, &e.to_string())
+                        self.cut_short(&mut out, cx, Close::Listing, e)
                     }
                 };
             }
@@ -64,7 +65,13 @@ impl<T: Transport> HttpConnection<T> {
             Output::Span(file, at, len) => {
                 let cold = out.note.cold;
                 match self.stream.send_file(&mut cx.link, file, at, len, cold) {
-                    Some(attempt) => attempt,
+                    Some(attempt) => {
+                        if let Some(waited) = waited {
+                            let time = cx.now.tick.since(waited);
+                            out.note.since = out.note.since.after(time);
+                        }
+                        attempt
+                    }
                     None => return self.wait_for_disk(out, waited, cx),
                 }
             }
@@ -72,9 +79,8 @@ impl<T: Transport> HttpConnection<T> {
         match attempt {
             // Only a file has nothing to send where something was promised.
             Attempt::Done(0) => {
-                let sent = out.body_sent();
-                cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                self.close(cx, Close::FileShrank, "the file shrank while it was sent")
+                let words = "the file shrank while it was sent";
+                self.cut_short(&mut out, cx, Close::FileShrank, words)
             }
             Attempt::Done(n) => {
                 out.moved(n);
@@ -93,33 +99,38 @@ impl<T: Transport> HttpConnection<T> {
                 if (late || cx.now.tick.since(out.note.since) >= stall)
                     && is_too_slow(&mut out.note, self.stream.get(), cx.now.tick, stall)
                 {
-                    let sent = out.body_sent();
-                    cx.shared.log_line(&mut out.note.record, cx.now, sent);
                     self.stream.transport().forget_unsent();
-                    return self.close(
-                        cx,
-                        Close::Stalled,
-                        "the reader is slower than --stall-timeout allows",
-                    );
+                    let words = "the reader is slower than --stall-timeout allows";
+                    return self.cut_short(&mut out, cx, Close::Stalled, words);
                 }
                 let look = stall / STALL_LOOKS;
                 Step::stop(
                     writing(out),
-                    Next::Park(Side::Write, since_change(changed || late, cx, look)),
+                    Next::Park(Side::Write, since_change(changed, cx, look)),
                 )
             }
             Attempt::Spent => {
                 Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
             }
-            Attempt::Failed(e) => {
-                let sent = out.body_sent();
-                cx.shared.log_line(&mut out.note.record, cx.now, sent);
-                self.close_failed(cx, &e)
-            }
+            Attempt::Failed(e) => self.cut_short(&mut out, cx, Close::Error, e),
         }
     }
 
-    /// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again.
+    /// The reply ends before its end, and the connection with it.
+    fn cut_short(
+        &mut self,
+        out: &mut Out,
+        cx: &mut Context<'_, Service>,
+        why: Close,
+        words: impl Display,
+    ) -> Step {
+        let sent = out.body_sent();
+        cx.shared.log_line(&mut out.note.record, cx.now, sent);
+        self.close(cx, why, words)
+    }
+
+    /// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again, ever less often: those who
+    /// wait for a disk that hangs may be many.
     fn wait_for_disk(
         &mut self,
         mut out: Box<Out>,
@@ -127,19 +138,14 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Service>,
     ) -> Step {
         let since = waited.unwrap_or(cx.now.tick);
-        let elapsed = cx.now.tick.since(since);
-        if elapsed >= cx.shared.http.patience.stall {
-            let sent = out.body_sent();
-            cx.shared.log_line(&mut out.note.record, cx.now, sent);
-            return self.close(
-                cx,
-                Close::Stalled,
-                "the disk is slower than --stall-timeout allows",
-            );
+        let time = cx.now.tick.since(since);
+        if time >= cx.shared.http.patience.stall {
+            let words = "the disk is slower than --stall-timeout allows";
+            return self.cut_short(&mut out, cx, Close::Stalled, words);
         }
         out.note.waits_since = Some(since);
         out.note.cold = true;
-        let pause = DISK_PAUSE.max(elapsed / DISK_LOOKS);
+        let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);
         Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
 
@@ -156,7 +162,7 @@ impl<T: Transport> HttpConnection<T> {
             }
             After::Close => match self.stream.shut_down_write() {
                 Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                Err(e) => self.close_failed(cx, &e),
+                Err(e) => self.close(cx, Close::Error, e),
             },
         }
     }
@@ -197,7 +203,7 @@ impl<T: Transport> HttpConnection<T> {
                 let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
                 Step::stop(State::Lingering(linger), Next::Again(deadline))
             }
-            Attempt::Failed(e) => self.close_failed(cx, &e),
+            Attempt::Failed(e) => self.close(cx, Close::Error, e),
         }
     }
 }

@@ -20,6 +20,13 @@ impl Place {
     }
 }
 
+/// What does not change while a test runs: the root of the file system is the same one.
+fn always() -> Vec<Condition> {
+    let path = CString::from(c"/");
+    let (_, identity) = look(CWD, &path).unwrap();
+    vec![Condition { path, identity }]
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
@@ -58,13 +65,13 @@ fn an_entry_goes_with_its_file() {
 #[test]
 fn it_stays_within_its_budget_and_keeps_what_is_used() {
     let mut cache = Cache::new(10_000, 2);
-    cache.keep(0, b"/often", bytes(1000), 0, vec![], 1);
+    cache.keep(0, b"/often", bytes(1000), 0, always(), 1);
     for i in 0..100 {
         assert!(cache.find(0, b"/often", i).is_some(), "round {i}");
-        cache.keep(0, format!("/{i}").as_bytes(), bytes(1000), i, vec![], 1);
+        cache.keep(0, format!("/{i}").as_bytes(), bytes(1000), i, always(), 1);
         assert!(cache.bytes() <= 10_000);
     }
-    cache.keep(0, b"/huge", bytes(9_000), 0, vec![], 1);
+    cache.keep(0, b"/huge", bytes(9_000), 0, always(), 1);
     assert!(
         cache.find(0, b"/huge", 1).is_none(),
         "too large to be worth all others"
@@ -74,10 +81,10 @@ fn it_stays_within_its_budget_and_keeps_what_is_used() {
 #[test]
 fn descriptors_have_a_budget_of_their_own() {
     let mut cache = Cache::new(1 << 20, 2);
-    cache.keep(0, b"/bytes", bytes(10), 0, vec![], 1);
+    cache.keep(0, b"/bytes", bytes(10), 0, always(), 1);
     for i in 0..10 {
         let file = Kept::File(Rc::new(File::open("/dev/null").unwrap()));
-        cache.keep(0, format!("/{i}").as_bytes(), file, i, vec![], 1);
+        cache.keep(0, format!("/{i}").as_bytes(), file, i, always(), 1);
         assert!(cache.descriptors <= 2);
     }
     assert!(cache.find(0, b"/9", 1).is_some());

@@ -94,6 +94,28 @@ fn root_is_given_up_when_a_user_is_named() {
 }
 
 #[test]
+fn a_log_that_the_user_could_not_open_again_is_told_at_the_start() {
+    let site = Site::new();
+    let log = site.beside("log");
+    let with_user = || {
+        let idler = Idler::serve(site.path()).args(&["--user", "65534:65534", "--access-log"]);
+        idler.arg(&log)
+    };
+    if !geteuid().is_root() {
+        assert_eq!(with_user().run().status.code(), Some(1));
+        return;
+    }
+    let idler = with_user().start();
+    idler.says(&["65534", "access log", "give that user the file"]);
+    idler.stop();
+    // As logrotate leaves it, if told to `create`.
+    std::os::unix::fs::chown(&log, Some(65534), Some(65534)).expect("root may");
+    let idler = with_user().start();
+    assert!(!idler.stderr().contains("access log"), "{}", idler.stderr());
+    idler.stop();
+}
+
+#[test]
 fn a_user_who_is_none_is_refused() {
     let site = Site::new();
     for args in [

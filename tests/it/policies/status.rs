@@ -18,7 +18,11 @@ use crate::support::{Client, Idler, PATIENCE, Running, Site, wait_until};
 type Figures = BTreeMap<String, f64>;
 
 fn parsed(text: &str) -> Figures {
-    let samples = text.lines().filter(|line| line.starts_with("idler_"));
+    let samples = text.lines().filter(|line| {
+        ["idler_", "process_"]
+            .iter()
+            .any(|prefix| line.starts_with(prefix))
+    });
     let pairs = samples.filter_map(|line| line.rsplit_once(' '));
     let number = |text: &str| text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
     pairs
@@ -77,10 +81,17 @@ fn figures_are_text_for_prometheus_and_json_for_who_asks() {
     assert_eq!(reply.header("cache-control"), Some("no-store"));
     let text = reply.text();
     for line in text.lines() {
+        let sample = line.strip_prefix("# HELP ");
+        let sample = sample.or_else(|| line.strip_prefix("# TYPE "));
+        // What every process has is called by the names of Prometheus's own libraries.
+        let standard = [
+            "process_start_time_seconds ",
+            "process_resident_memory_bytes ",
+            "process_open_fds ",
+        ];
+        let sample = sample.unwrap_or(line);
         assert!(
-            line.starts_with("# HELP idler_")
-                || line.starts_with("# TYPE idler_")
-                || line.starts_with("idler_"),
+            sample.starts_with("idler_") || standard.iter().any(|name| sample.starts_with(name)),
             "{line}"
         );
     }
@@ -104,7 +115,7 @@ fn figures_are_text_for_prometheus_and_json_for_who_asks() {
             Some(0),
             "{json}"
         );
-        assert!(json["idler_resident_memory_bytes"].as_u64() > Some(100_000));
+        assert!(json["process_resident_memory_bytes"].as_u64() > Some(100_000));
         assert!(json["idler_loop_turn_duration_seconds"]["buckets"]["+Inf"].as_u64() > Some(0));
         // Each form has all figures.
         let names = json.as_object().expect("an object").keys();
@@ -150,7 +161,7 @@ fn what_happens_is_counted() {
     );
     let descriptors = idler.proc().descriptors() as f64;
     // One is the connection that asks.
-    let shown = after.get("idler_open_descriptors").copied();
+    let shown = after.get("process_open_fds").copied();
     assert!(
         shown.is_none_or(|n| (n - descriptors).abs() <= 2.0),
         "{shown:?} {descriptors}"
@@ -211,6 +222,8 @@ fn others_see_what_they_would_see_without() {
         "X-Forwarded-For: 127.0.0.1",
         "Forwarded: for=127.0.0.1",
         "X-Forwarded-For: 192.0.2.1",
+        "X-Real-IP: 127.0.0.1",
+        "Via: 1.1 proxy",
     ] {
         assert_eq!(ask(&format!("{field}\r\n")), "a file", "{field}");
     }
@@ -234,6 +247,12 @@ fn others_see_what_they_would_see_without() {
         proxy.ask("GET", "/figures", &format!("X-Forwarded-For: {client}\r\n"));
         let shown = proxy.reply().text() != "a file";
         assert_eq!(shown, sees, "{client}");
+    }
+    // That it comes from somebody else, and not from whom.
+    for field in ["X-Real-IP: 127.0.0.1", "Via: 1.1 proxy"] {
+        let mut proxy = idler.client();
+        proxy.ask("GET", "/figures", &format!("{field}\r\n"));
+        assert_eq!(proxy.reply().text(), "a file", "{field}");
     }
     idler.stop();
 }

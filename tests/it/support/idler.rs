@@ -336,16 +336,17 @@ impl Running {
         status.code()
     }
 
-    /// Sends SIGTERM, and waits until it has ended cleanly.
+    /// Sends SIGTERM, waits until it has ended cleanly, and returns what it said.
     ///
     /// # Panics
     /// If it does not, or not with exit code 0, or it panicked on the way.
-    pub(crate) fn stop(mut self) {
+    pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         let code = self.exit_code();
         let said = self.stderr();
         assert_eq!(code, Some(0), "idler's exit code; it said:\n{said}");
         assert!(!said.contains("panicked"), "idler panicked:\n{said}");
+        said
     }
 }
 

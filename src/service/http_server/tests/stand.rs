@@ -153,11 +153,13 @@ impl Stand {
     }
 
     /// How many connections were closed.
+    #[cfg(test)]
     pub(super) fn ended(&self) -> u64 {
         Close::ALL.iter().map(|why| self.closed(*why)).sum()
     }
 
     /// Removes a directory of a site of our own.
+    #[cfg(test)]
     pub(super) fn remove(&self, name: &str) {
         let site = self.temporary.as_ref().unwrap();
         std::fs::remove_dir_all(site.join(name)).unwrap();
