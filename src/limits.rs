@@ -59,7 +59,7 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// Bytes that the kernel takes for a TCP connection beyond what it may send at once (`TCP_NOTSENT_LOWAT`). Without this
 /// bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each reader that does not read, and some hundreds of those use up the
 /// memory that it has for TCP, which is everybody's. Who reads does not notice: what is on its way does not count.
-pub const UNSENT_BYTES_MAX: u32 = 128 * 1024;
+pub const UNSENT_BYTES_MAX: u32 = 512 * 1024;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

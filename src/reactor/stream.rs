@@ -52,6 +52,10 @@ pub trait Transport {
     /// Whatever shutdown(2) reports.
     fn shut_down_write(&mut self) -> io::Result<()>;
 
+    /// While held back, no segment is sent that is not full (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE` does less: between
+    /// two calls each acknowledgement that comes sends what lies there.
+    fn hold_back(&mut self, _held: bool) {}
+
     /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
     fn forget_unsent(&mut self) {}
 
@@ -95,6 +99,11 @@ impl Transport for TcpStream {
 
     fn shut_down_write(&mut self) -> io::Result<()> {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
+    }
+
+    fn hold_back(&mut self, held: bool) {
+        // A Unix socket has no segments.
+        let _ = sockopt::set_tcp_cork(self, held);
     }
 
     fn forget_unsent(&mut self) {

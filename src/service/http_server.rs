@@ -41,6 +41,8 @@ pub struct Note {
     waits_since: Option<Tick>,
     /// Whether it has waited for one: what follows is probably on it as well.
     cold: bool,
+    /// Whether the kernel was told to send no segments but full ones.
+    held_back: bool,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -55,6 +57,7 @@ impl Note {
             queued: 0,
             waits_since: None,
             cold: false,
+            held_back: false,
             clean,
         }
     }

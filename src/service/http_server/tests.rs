@@ -73,6 +73,8 @@ struct Scripted {
     calls: usize,
     /// How often the disk has not answered yet when it is asked.
     disk: Cell<usize>,
+    /// What it was told about segments that are not full.
+    held_back: Vec<bool>,
 }
 
 impl Scripted {
@@ -90,6 +92,7 @@ impl Scripted {
             queue: None,
             calls: 0,
             disk: Cell::new(0),
+            held_back: Vec::new(),
         }
     }
 
@@ -166,6 +169,10 @@ impl Transport for Scripted {
         let left = self.disk.get();
         self.disk.set(left.saturating_sub(1));
         left == 0
+    }
+
+    fn hold_back(&mut self, held: bool) {
+        self.held_back.push(held);
     }
 
     fn shut_down_write(&mut self) -> io::Result<()> {
@@ -453,6 +460,23 @@ fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
     assert_eq!(stand.closed(Close::FileShrank), 1);
 }
 
+/// Of a file no small segment is sent but the last, which then waits for nobody. A reply in memory goes out in one call.
+#[test]
+fn row_15_segments_of_a_file_are_full() {
+    let mut stand = Stand::new("row15", &[]);
+    for (request, told) in [(GET, &[][..]), (LARGE, &[true, false])] {
+        let mut held = stand.accept(Scripted::new(request, &[Many; 200]));
+        for _ in 0..10 {
+            held.ready.set(Side::Either);
+            stand.drive(&mut held, &request);
+        }
+        // Each reading brings several requests.
+        let mut heard = held.connection.transport().held_back.chunks_exact(2);
+        assert_eq!(heard.len() > 1, !told.is_empty());
+        assert!(heard.all(|pair| pair == told), "{:?}", heard);
+    }
+}
+
 #[test]
 fn row_17_a_reader_that_takes_nothing() {
     let mut stand = Stand::new("row17", &[]);
@@ -568,7 +592,7 @@ fn row_24_a_disk_that_never_answers_ends_it() {
 
 #[test]
 fn row_24_what_the_disk_takes_is_not_taken_from_the_reader() {
-    let mut stand = Stand::new("row24c", &[]);
+    let mut stand = Stand::new("row24d", &[]);
     let stall = stand.house.http.patience.stall;
     let peer = Scripted::new(LARGE, &[Many, Many, Few]).with_slow_disk(usize::MAX);
     let mut held = stand.accept(peer);

@@ -63,8 +63,13 @@ impl<T: Transport> HttpConnection<T> {
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => {
+                if !out.note.held_back {
+                    self.stream.transport().hold_back(true);
+                }
                 let cold = out.note.cold;
-                match self.stream.send_file(&mut cx.link, file, at, len, cold) {
+                let attempt = self.stream.send_file(&mut cx.link, file, at, len, cold);
+                out.note.held_back = true;
+                match attempt {
                     Some(attempt) => {
                         if let Some(waited) = waited {
                             let time = cx.now.tick.since(waited);
@@ -155,7 +160,12 @@ impl<T: Transport> HttpConnection<T> {
         let (mut note, after) = out.finish();
         cx.shared.log_line(&mut note.record, cx.now, sent);
         match after {
-            After::Keep(reading) => Step::go(State::ReadingHead(reading)),
+            After::Keep(reading) => {
+                if note.held_back {
+                    self.stream.transport().hold_back(false);
+                }
+                Step::go(State::ReadingHead(reading))
+            }
             // What came while it was sent would make closing a reset, which overtakes the reply.
             After::Close if note.clean && !cx.link.ready.is(Side::Read) => {
                 self.close(cx, Close::Done, "the client asked to close")
