@@ -713,17 +713,20 @@ fn git(args: &[&str], folder: &Path) -> Program {
 #[ignore = "needs git"]
 fn git_clones_what_lies_in_a_folder() {
     let site = Site::new();
-    let work = site.folder("work");
+    let work = site.folder("project");
     done(git(&["init", "--quiet"], &work));
     for number in 0..3_u8 {
-        site.file(format!("work/{number}.txt"), &noise(10_000, number.into()));
+        site.file(
+            format!("project/{number}.txt"),
+            &noise(10_000, number.into()),
+        );
         done(git(&["add", "."], &work));
         let message = format!("number {number}");
         done(git(&["commit", "--quiet", "-m", &message], &work));
     }
     let bare = site.path().join("repo.git");
     done(git(
-        &["clone", "--quiet", "--bare", "work", "repo.git"],
+        &["clone", "--quiet", "--bare", "project", "repo.git"],
         site.path(),
     ));
     let idler = Idler::serve(site.path()).start();
@@ -752,13 +755,13 @@ fn git_clones_what_lies_in_a_folder() {
     // The folder `.git` of a working copy is hidden, unless somebody wants it shown.
     done(git(&["update-server-info"], &work));
     let here = Site::new();
-    let url = idler.url("/work/.git");
+    let url = idler.url("/project/.git");
     let got = git(&["clone", "--quiet", &url, "copy"], here.path()).run(PATIENCE);
     assert_eq!(got.status.code(), Some(128), "{}", got.stderr);
     assert!(got.stderr.contains("not found"), "{}", got.stderr);
     idler.stop();
     let idler = Idler::serve(site.path()).arg("--hidden").start();
-    let url = idler.url("/work/.git");
+    let url = idler.url("/project/.git");
     done(git(&["clone", "--quiet", &url, "copy"], here.path()));
     let copy = here.path().join("copy");
     assert_eq!(done(git(&["rev-parse", "HEAD"], &copy)).text(), head);

@@ -83,10 +83,16 @@ const ALONE: &str = "IDLER_IT_OWN_NETWORK";
 #[ignore = "needs unshare, ip and sysctl, and root"]
 fn who_waits_for_one_of_two_is_handed_to_the_other_if_the_kernel_is_told_to() {
     if std::env::var_os(ALONE).is_some() {
+        let killed = lost_by_a_kill();
+        let tally = lost_by_stops();
+        let is_connecting = |why: &str| why.starts_with("connecting: ");
+        let (connecting, connected): (Vec<_>, Vec<_>) =
+            tally.failed.iter().partition(|(why, _)| is_connecting(why));
+        let [connecting, connected] =
+            [connecting, connected].map(|all| all.iter().map(|(_, n)| **n).sum::<u64>());
         println!(
-            "killed: {} of {WAITING} lost; stopped {TIMES} times under load: {:?}",
-            lost_by_a_kill(),
-            lost_by_stops()
+            "killed: {killed} of {WAITING} lost; stopped {TIMES} times under load: {connected} of {} lost, {connecting} more while connecting",
+            tally.answered
         );
         return;
     }
@@ -108,29 +114,24 @@ fn who_waits_for_one_of_two_is_handed_to_the_other_if_the_kernel_is_told_to() {
         let line = said.lines().find(|line| line.contains("killed: "));
         let line = line.unwrap_or_else(|| panic!("{said}"));
         println!("tcp_migrate_req={migrates}: {line}");
-        let killed = line.split(' ').find_map(|word| word.parse::<usize>().ok());
+        let numbers: Vec<usize> = line
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        let [killed, _, times, connected, _, connecting] = numbers[..] else {
+            panic!("six numbers: {line}");
+        };
         match expected {
             // The kernel spreads them by a hash, so nobody knows how many; that nobody waited is out of the question.
-            None => assert!(killed > Some(0), "{line}"),
+            None => assert!(killed > 0, "{line}"),
             Some(none) => {
-                assert_eq!(killed, Some(none), "{line}");
-                // The kernel hands over who waits; who is in the middle of connecting just then may still be reset.
-                let resets = failures(line);
-                assert!(resets.is_some_and(|n| n <= TIMES), "{line}");
+                assert_eq!((killed, connected), (none, none), "{line}");
+                // Who waits is handed over. Whose handshake ends on one processor while the socket is closed on another may find
+                // nobody to hand it over: one for each closing at most, and seldom any.
+                assert!(connecting <= times, "{line}");
             }
         }
     }
-}
-
-/// The sum of what a tally printed as `failed: {"why": 3, "why else": 1}`.
-fn failures(line: &str) -> Option<usize> {
-    let (_, failed) = line.split_once("failed: {")?;
-    let (failed, _) = failed.split_once('}')?;
-    let counts = failed.split(": ").filter_map(|part| {
-        let digits = part.split(',').next()?;
-        digits.parse::<usize>().ok()
-    });
-    Some(counts.sum())
 }
 
 fn sharing(site: &Site, port: u16) -> Idler {

@@ -1,7 +1,7 @@
 //! Other people's programs: found, run with a deadline, heard to the end.
 //!
 //! It may not know idler. Invariant: a program that is not there fails the test that needs it, and says
-//! what to install; such tests are `#[ignore]`d with that need as the reason, so that a machine with
+//! what to install; such tests are ignored, with that need as the reason, so that a machine with
 //! nothing but Rust runs all others.
 //! Read next: `clients.rs`.
 
