@@ -59,7 +59,12 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// Bytes that the kernel takes for a TCP connection beyond what it may send at once (`TCP_NOTSENT_LOWAT`). Without this
 /// bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each reader that does not read, and some hundreds of those use up the
 /// memory that it has for TCP, which is everybody's. Who reads does not notice: what is on its way does not count.
-pub const UNSENT_BYTES_MAX: u32 = 512 * 1024;
+/// Twice [`CACHED_FILE_BYTES_MAX`]: what is kept goes out in one call.
+pub const UNSENT_BYTES_MIN: u32 = 128 * 1024;
+
+/// What those share to whom files are sent: the n-th may have an n-th of this, but not less than [`UNSENT_BYTES_MIN`]. While they are few
+/// it pays to let the kernel take more: it then sends by itself as acknowledgements come, and wakes the loop seldom.
+pub const UNSENT_BYTES_ALL: u32 = 16 * 1024 * 1024;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

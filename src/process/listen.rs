@@ -21,7 +21,7 @@ use rustix::fs::Mode;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 
-use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX, UNSENT_BYTES_MAX};
+use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX, UNSENT_BYTES_MIN};
 
 /// Where to listen.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -215,7 +215,7 @@ fn tcp(address: SocketAddr, reuse_port: bool) -> Result<OwnedFd, Errno> {
 fn set_inherited_options(socket: &OwnedFd) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, true)?;
     // Where the kernel has no such option, it holds more for those who do not read; that is no reason not to serve.
-    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MIN);
     Ok(())
 }
 

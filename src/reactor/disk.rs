@@ -29,17 +29,33 @@ fn read_in_memory(file: &File, into: &mut [u8], at: u64) -> Option<rustix::io::R
     }
 }
 
+/// What is known of the bytes of a file just before those that are asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Before {
+    /// Nothing: these are the first.
+    Unknown,
+    /// They were in memory.
+    Hot,
+    /// They, or others before them, were on the disk.
+    Cold,
+}
+
 /// Whether the first `count` of the `left` bytes of `file` from `at` on are in memory. If not, they are being fetched when this returns.
 ///
-/// A look at the first and the last byte: what is hot is so as a whole, and asking must cost nothing there. A file that was found
-/// to be `cold` is looked at more closely, and what will be wanted later is fetched while these bytes are sent.
-pub fn is_in_memory(file: &File, at: u64, count: usize, left: usize, cold: bool) -> bool {
+/// A look at the first and the last byte, or at the last alone: what is hot is so as a whole, and asking must cost nothing there. Where
+/// it was cold `before`, it is looked at more closely, and what will be wanted later is fetched while these bytes are sent.
+pub fn is_in_memory(file: &File, at: u64, count: usize, left: usize, before: Before) -> bool {
     let last = count.saturating_sub(1);
-    let step = if cold { DISK_REQUEST_BYTES } else { last };
+    let cold = before == Before::Cold;
+    let (first, step) = match before {
+        Before::Unknown => (0, last),
+        Before::Hot => (last, 1),
+        Before::Cold => (0, DISK_REQUEST_BYTES),
+    };
     let is_there = |offset: usize| {
         read_in_memory(file, &mut [0], at + offset as u64) != Some(Err(Errno::AGAIN))
     };
-    let mut looks = (0..last).step_by(step.max(1)).chain([last]);
+    let mut looks = (first..last).step_by(step.max(1)).chain([last]);
     if let Some(missing) = looks.find(|offset| !is_there(*offset)) {
         // What comes after these has been asked for already, if it is cold.
         let end = if cold {
@@ -118,7 +134,7 @@ mod tests {
             read_in_memory(&file, &mut [0], 0).is_none(),
             "procfs has learnt to tell: use another file system here"
         );
-        assert!(is_in_memory(&file, 0, 1 << 20, 1 << 22, true));
+        assert!(is_in_memory(&file, 0, 1 << 20, 1 << 22, Before::Cold));
         let mut first = [0];
         assert_eq!(read_whole(&file, &mut first).unwrap(), Came::Whole);
         assert_ne!(first, [0]);
@@ -132,11 +148,11 @@ mod tests {
         std::fs::write(&path, vec![7; 300_000]).unwrap();
         let file = File::open(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        for cold in [false, true] {
-            assert!(is_in_memory(&file, 0, 300_000, 1 << 22, cold));
-            assert!(is_in_memory(&file, 299_999, 1, 1, cold));
+        for before in [Before::Unknown, Before::Hot, Before::Cold] {
+            assert!(is_in_memory(&file, 0, 300_000, 1 << 22, before));
+            assert!(is_in_memory(&file, 299_999, 1, 1, before));
             assert!(
-                is_in_memory(&file, 300_000, 10, 10, cold),
+                is_in_memory(&file, 300_000, 10, 10, before),
                 "beyond the end there is nothing to wait for"
             );
         }

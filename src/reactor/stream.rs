@@ -13,11 +13,12 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
+use socket2::SockRef;
 
 use crate::limits::{SCRATCH_BYTES, SENDFILE_BYTES_MAX};
 
 use super::acknowledged::unacknowledged;
-use super::disk;
+use super::disk::{self, Before};
 use super::readiness::{Attempt, Link, Side};
 
 /// The system calls of a stream. The kernel's are implemented for [`TcpStream`]; tests script their own.
@@ -42,8 +43,15 @@ pub trait Transport {
 
     /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk: see
     /// [`disk::is_in_memory`].
-    fn has_in_memory(&self, file: &File, at: u64, count: usize, left: usize, cold: bool) -> bool {
-        disk::is_in_memory(file, at, count, left, cold)
+    fn has_in_memory(
+        &self,
+        file: &File,
+        at: u64,
+        count: usize,
+        left: usize,
+        before: Before,
+    ) -> bool {
+        disk::is_in_memory(file, at, count, left, before)
     }
 
     /// Says that nothing more will be sent.
@@ -55,6 +63,9 @@ pub trait Transport {
     /// While held back, no segment is sent that is not full (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE` does less: between
     /// two calls each acknowledgement that comes sends what lies there.
     fn hold_back(&mut self, _held: bool) {}
+
+    /// How many bytes the kernel may take beyond what it may send at once; see [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
+    fn allow_unsent(&mut self, _bytes: u32) {}
 
     /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
     fn forget_unsent(&mut self) {}
@@ -104,6 +115,11 @@ impl Transport for TcpStream {
     fn hold_back(&mut self, held: bool) {
         // A Unix socket has no segments.
         let _ = sockopt::set_tcp_cork(self, held);
+    }
+
+    fn allow_unsent(&mut self, bytes: u32) {
+        // A Unix socket has a buffer of its own, and it is small.
+        let _ = SockRef::from(&*self).set_tcp_notsent_lowat(bytes);
     }
 
     fn forget_unsent(&mut self) {
@@ -183,7 +199,7 @@ impl<T: Transport> Stream<T> {
     }
 
     /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early. `None`: the bytes
-    /// are on a disk, which has been asked for them; `cold` says that some before them were.
+    /// are on a disk, which has been asked for them; `before` says whether those before them were.
     ///
     /// A short count promises nothing (a signal causes it too), so only would-block parks.
     pub fn send_file(
@@ -192,7 +208,7 @@ impl<T: Transport> Stream<T> {
         file: &File,
         at: u64,
         count: u64,
-        cold: bool,
+        before: Before,
     ) -> Option<Attempt<usize>> {
         let left = usize::try_from(count).unwrap_or(usize::MAX);
         let count = left.min(SENDFILE_BYTES_MAX);
@@ -202,7 +218,7 @@ impl<T: Transport> Stream<T> {
         }
         let count = count.min(link.budget());
         // Who cannot write anyway need not ask.
-        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, left, cold) {
+        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, left, before) {
             log::trace!(
                 "{} {count} bytes of a file from {at} are not in memory",
                 link.key

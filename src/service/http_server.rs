@@ -17,6 +17,7 @@ use log::{debug, trace};
 use mio::net::TcpStream;
 
 use crate::protocol::http::server::{Reading, Sending, State};
+use crate::reactor::disk::Before;
 use crate::reactor::{Context, Deadline, Dropped, Key, Next, Stream, Tick, Transport};
 
 use super::Service;
@@ -39,8 +40,8 @@ pub struct Note {
     queued: u64,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
-    /// Whether it has waited for one: what follows is probably on it as well.
-    cold: bool,
+    /// What is known of where the file's bytes so far were: those that follow are probably there as well.
+    before: Before,
     /// Whether the kernel was told to send no segments but full ones.
     held_back: bool,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
@@ -56,7 +57,7 @@ impl Note {
             moved: 0,
             queued: 0,
             waits_since: None,
-            cold: false,
+            before: Before::Unknown,
             held_back: false,
             clean,
         }

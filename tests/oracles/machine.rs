@@ -17,6 +17,7 @@ use idler::limits::{
 use idler::protocol::http::body::BodyLength;
 use idler::protocol::http::request::{Fields, Method};
 use idler::protocol::http::server::{Hearing, Reading};
+use idler::reactor::disk::Before;
 use idler::reactor::{Now, Peer, Side, Stage, Transport};
 use idler::service::http_server::stand::{Held, Place, Stand, large_file};
 
@@ -316,11 +317,11 @@ impl Transport for Wire<'_> {
         Ok(())
     }
 
-    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, cold: bool) -> bool {
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, before: Before) -> bool {
         let left = self.disk.get();
         self.disk.set(left.saturating_sub(1));
         let waited = self.waits.replace(left > 0);
-        assert!(cold || !waited, "it has just waited");
+        assert!(before == Before::Cold || !waited, "it has just waited");
         left == 0
     }
 

@@ -17,7 +17,10 @@ use rustix::io::Errno;
 
 use super::stand::{Place, Stand};
 use super::*;
-use crate::limits::{DISK_PAUSE, INTERRUPTED_RETRIES_MAX, PARTING_TIME, SEND_RATE_MIN};
+use crate::limits::{
+    DISK_PAUSE, INTERRUPTED_RETRIES_MAX, PARTING_TIME, SEND_RATE_MIN, UNSENT_BYTES_ALL,
+    UNSENT_BYTES_MIN,
+};
 use crate::protocol::http::request::Refusal;
 use crate::protocol::http::status::Status;
 use crate::reactor::{Peer, Side, Stage, Tick};
@@ -75,6 +78,8 @@ struct Scripted {
     disk: Cell<usize>,
     /// What it was told about segments that are not full.
     held_back: Vec<bool>,
+    /// How much the kernel was allowed to take.
+    unsent: Vec<u32>,
 }
 
 impl Scripted {
@@ -93,6 +98,7 @@ impl Scripted {
             calls: 0,
             disk: Cell::new(0),
             held_back: Vec::new(),
+            unsent: Vec::new(),
         }
     }
 
@@ -165,7 +171,7 @@ impl Transport for Scripted {
         }
     }
 
-    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: bool) -> bool {
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: Before) -> bool {
         let left = self.disk.get();
         self.disk.set(left.saturating_sub(1));
         left == 0
@@ -173,6 +179,10 @@ impl Transport for Scripted {
 
     fn hold_back(&mut self, held: bool) {
         self.held_back.push(held);
+    }
+
+    fn allow_unsent(&mut self, bytes: u32) {
+        self.unsent.push(bytes);
     }
 
     fn shut_down_write(&mut self) -> io::Result<()> {
@@ -475,6 +485,25 @@ fn row_15_segments_of_a_file_are_full() {
         assert_eq!(heard.len() > 1, !told.is_empty());
         assert!(heard.all(|pair| pair == told), "{:?}", heard);
     }
+}
+
+/// What the kernel takes for those who are sent files is theirs together: a crowd that does not read cannot have all its memory.
+#[test]
+fn row_15_the_kernel_holds_less_for_each_of_many() {
+    let mut stand = Stand::new("row15-shares", &[]);
+    let mut shares = Vec::new();
+    for _ in 0..200 {
+        let mut held = stand.accept(Scripted::new(LARGE, &[Many, Many, Block]));
+        held.ready.set(Side::Either);
+        stand.drive(&mut held, &LARGE);
+        shares.extend(held.connection.transport().unsent.first());
+    }
+    assert_eq!(shares.len(), 200, "each was told, once");
+    assert!(shares.is_sorted_by(|a, b| a >= b), "{shares:?}");
+    assert_eq!(shares.first(), Some(&UNSENT_BYTES_ALL));
+    assert_eq!(shares.last(), Some(&UNSENT_BYTES_MIN));
+    let all: u64 = shares.iter().copied().map(u64::from).sum();
+    assert!(all < 8 * u64::from(UNSENT_BYTES_ALL), "{all}");
 }
 
 #[test]

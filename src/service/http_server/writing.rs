@@ -11,11 +11,15 @@ use std::time::Duration;
 
 use log::warn;
 
-use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS};
+use crate::limits::{
+    DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS, UNSENT_BYTES_ALL,
+    UNSENT_BYTES_MIN,
+};
 use crate::protocol::http::server::{After, Linger, Output, State};
+use crate::reactor::disk::Before;
 use crate::reactor::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
 use crate::service::Service;
-use crate::service::counters::Close;
+use crate::service::counters::{Close, Phase};
 
 use super::{HttpConnection, Note, Out, Step, since_change};
 
@@ -64,11 +68,16 @@ impl<T: Transport> HttpConnection<T> {
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => {
                 if !out.note.held_back {
-                    self.stream.transport().hold_back(true);
+                    let socket = self.stream.transport();
+                    socket.hold_back(true);
+                    socket.allow_unsent(unsent_share(cx.shared.counters.open(Phase::Writing)));
                 }
-                let cold = out.note.cold;
-                let attempt = self.stream.send_file(&mut cx.link, file, at, len, cold);
+                let before = out.note.before;
+                let attempt = self.stream.send_file(&mut cx.link, file, at, len, before);
                 out.note.held_back = true;
+                if before == Before::Unknown && matches!(attempt, Some(Attempt::Done(_))) {
+                    out.note.before = Before::Hot;
+                }
                 match attempt {
                     Some(attempt) => {
                         if let Some(waited) = waited {
@@ -149,7 +158,7 @@ impl<T: Transport> HttpConnection<T> {
             return self.cut_short(&mut out, cx, Close::Stalled, words);
         }
         out.note.waits_since = Some(since);
-        out.note.cold = true;
+        out.note.before = Before::Cold;
         let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);
         Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
     }
@@ -230,6 +239,12 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
     } else {
         State::WritingHeaders(out)
     }
+}
+
+/// What the kernel may hold of a file for one of so many who are sent something.
+pub(super) fn unsent_share(writing: u64) -> u32 {
+    let share = u64::from(UNSENT_BYTES_ALL) / writing.max(1);
+    u32::try_from(share).map_or(UNSENT_BYTES_ALL, |share| share.max(UNSENT_BYTES_MIN))
 }
 
 /// Whether a reader has taken less than the least rate for at least one stall time. Looked at more often, so that what it took

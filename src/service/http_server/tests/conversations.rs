@@ -18,6 +18,7 @@ use self::conversation::{Delivery, Peer, cuts, hold_all};
 use self::reply::{Ear, Reply, Source, Trouble};
 use super::super::stand::{Held, Place, Stand};
 use crate::oracles::reply;
+use crate::reactor::disk::Before;
 use crate::reactor::{Side, Transport};
 
 #[path = "../../../../tests/it/support/cases.rs"]
@@ -132,7 +133,7 @@ impl Transport for Wire {
         Ok(n)
     }
 
-    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: bool) -> bool {
+    fn has_in_memory(&self, _: &File, _: u64, _: usize, _: usize, _: Before) -> bool {
         true
     }
 
