@@ -1,19 +1,21 @@
 //! The limit server: the least that one thread can do, and so the measure of all others.
 //!
-//! What lives here: edge-triggered epoll, read, count blank lines, send the same bytes for each. Two more ways of
-//! answering show what files cost at least: opening one for each request, and `sendfile` from an open one.
+//! What lives here: edge-triggered epoll, read, count blank lines, send the same bytes for each. Three more ways of
+//! answering show what files cost at least: opening one for each request, keeping what was read and looking whether the
+//! file is still the same, and `sendfile` from an open one.
 //! What it may not know: HTTP (no method, no header; a head that arrives in two reads is missed, which
 //! clients on loopback do not do), time-outs, anything about its clients.
 //! Invariant: for one small request on a kept connection it makes two system calls, `recv` and `send`.
 //! Read next: `load.rs`, the client that drives it.
 
+use std::collections::HashMap;
 use std::io::IoSlice;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, accept_with, bind, listen, recv,
@@ -36,7 +38,7 @@ const HEAD_BYTES: usize = 238;
 
 /// The role `limit`: serves until it is killed.
 ///
-/// `port`; `way` is `constant` (with `body`, bytes), `open` (with `root`) or `sendfile` (with `file`);
+/// `port`; `way` is `constant` (with `body`, bytes), `open` or `look` (with `root`) or `sendfile` (with `file`);
 /// `close=yes` ends each connection after its answer; `reuse-port=yes` shares the port.
 pub(crate) fn serve(asked: &Record) -> Outcome<()> {
     let close = asked.is_on("close");
@@ -160,12 +162,24 @@ enum Work {
         head: Vec<u8>,
         body: Vec<u8>,
     },
+    /// What was read before, after a look at the file, then one send: the least of a server that keeps files and never sends
+    /// an old one.
+    Look {
+        root: OwnedFd,
+        kept: HashMap<Vec<u8>, Kept>,
+        body: Vec<u8>,
+    },
     /// Head, then `sendfile` from a file that stays open.
     Sendfile {
         head: Vec<u8>,
         file: OwnedFd,
         length: u64,
     },
+}
+
+struct Kept {
+    changed: (i64, u32), // seconds and nanoseconds
+    answer: Vec<u8>,
 }
 
 impl Work {
@@ -183,6 +197,11 @@ impl Work {
             "open" => Self::Open {
                 root: open(asked.text("root")?, OFlags::PATH | OFlags::DIRECTORY)?,
                 head: Vec::new(),
+                body: vec![0; READ_BYTES],
+            },
+            "look" => Self::Look {
+                root: open(asked.text("root")?, OFlags::PATH | OFlags::DIRECTORY)?,
+                kept: HashMap::new(),
                 body: vec![0; READ_BYTES],
             },
             "sendfile" => {
@@ -214,7 +233,14 @@ impl Work {
                 client.owed += 1;
                 let fate = match self {
                     Self::Open { root, head, body } => {
-                        open_and_send(client, &rest[..end], root, head, body, close)
+                        let request = &rest[..end];
+                        let read = open_and_read(request, root, head, body, close);
+                        let parts = read.map(|length| [&head[..], &body[..length]]);
+                        send_whole(client, parts, close)
+                    }
+                    Self::Look { root, kept, body } => {
+                        let answer = look(&rest[..end], root, kept, body, close);
+                        send_whole(client, answer.map(|answer| [answer, &[]]), close)
                     }
                     Self::Constant(_) | Self::Sendfile { .. } if client.owed > 1 => Fate::Stays,
                     Self::Constant(_) | Self::Sendfile { .. } => self.answer(client, close),
@@ -238,7 +264,7 @@ impl Work {
                 Self::Sendfile { head, file, length } => {
                     send_file_rest(client, head, file, *length)
                 }
-                Self::Open { .. } => return Fate::Stays, // sent whole or not at all, in `open_and_send`
+                Self::Open { .. } | Self::Look { .. } => return Fate::Stays, // see `send_whole`
             };
             match sent {
                 Ok(()) if close => return Fate::Leaves,
@@ -284,20 +310,16 @@ fn send_file_rest(
     Ok(())
 }
 
-/// One answer from a file opened for it; at most [`READ_BYTES`] of it.
-fn open_and_send(
-    client: &mut Client,
-    request: &[u8],
-    root: &OwnedFd,
-    head: &mut Vec<u8>,
-    body: &mut [u8],
-    close: bool,
-) -> Fate {
-    client.owed = 0; // sent whole, or the client is let go
-    let sent = open_and_read(request, root, head, body, close).and_then(|length| {
-        let parts = [IoSlice::new(head), IoSlice::new(&body[..length])];
-        let sent = rustix::io::writev(&client.socket, &parts)?;
-        Ok(sent == head.len() + length)
+/// Sends an answer whole, or lets the client go.
+fn send_whole(client: &mut Client, answer: Result<[&[u8]; 2], Errno>, close: bool) -> Fate {
+    client.owed = 0;
+    let sent = answer.and_then(|[head, body]| {
+        let sent = if body.is_empty() {
+            send(&client.socket, head, SendFlags::NOSIGNAL)?
+        } else {
+            rustix::io::writev(&client.socket, &[IoSlice::new(head), IoSlice::new(body)])?
+        };
+        Ok(sent == head.len() + body.len())
     });
     match sent {
         Ok(true) if !close => Fate::Stays,
@@ -305,6 +327,37 @@ fn open_and_send(
     }
 }
 
+fn path_of(request: &[u8]) -> Result<&[u8], Errno> {
+    request
+        .strip_prefix(b"GET /")
+        .and_then(|rest| rest.split(|byte| *byte == b' ').next())
+        .ok_or(Errno::INVAL)
+}
+
+/// What is kept for a request, if the file has not changed since; else what it says now.
+fn look<'k>(
+    request: &[u8],
+    root: &OwnedFd,
+    kept: &'k mut HashMap<Vec<u8>, Kept>,
+    body: &mut [u8],
+    close: bool,
+) -> Result<&'k [u8], Errno> {
+    let path = path_of(request)?;
+    let seen = statx(root, path, AtFlags::empty(), StatxFlags::BASIC_STATS)?;
+    let changed = (seen.stx_mtime.tv_sec, seen.stx_mtime.tv_nsec);
+    if kept.get(path).is_none_or(|kept| kept.changed != changed) {
+        let mut answer = Vec::new();
+        let length = open_and_read(request, root, &mut answer, body, close)?;
+        answer.extend_from_slice(&body[..length]);
+        kept.insert(path.to_vec(), Kept { changed, answer });
+    }
+    Ok(kept
+        .get(path)
+        .map(|kept| &kept.answer[..])
+        .unwrap_or_default())
+}
+
+/// Of a file at most [`READ_BYTES`].
 fn open_and_read(
     request: &[u8],
     root: &OwnedFd,
@@ -312,10 +365,7 @@ fn open_and_read(
     body: &mut [u8],
     close: bool,
 ) -> Result<usize, Errno> {
-    let path = request
-        .strip_prefix(b"GET /")
-        .and_then(|rest| rest.split(|byte| *byte == b' ').next())
-        .ok_or(Errno::INVAL)?;
+    let path = path_of(request)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file = rustix::fs::openat(root, path, flags, Mode::empty())?;
     let length = u64::try_from(rustix::fs::fstat(&file)?.st_size).map_err(|_| Errno::IO)?;

@@ -226,12 +226,12 @@ impl Bench {
         table.print();
     }
 
-    /// Those that take part: the limit server and those of `--also` always. `limit_open`: where files must be found, the limit server that
-    /// opens them, too.
-    fn peers(&self, limit_open: bool) -> Vec<Peer> {
+    /// Those that take part: the limit server and those of `--also` always. `from_files`: where files must be found,
+    /// the limit servers that open them, and that keep them and look, too.
+    fn peers(&self, from_files: bool) -> Vec<Peer> {
         let wanted = |peer: &&Peer| match (&self.only, peer.name.as_str()) {
             (_, "limit") => true,
-            (_, "limit-open") => limit_open,
+            (_, "limit-open" | "limit-look") => from_files,
             (None, _) => true,
             (Some(_), _) if peer.is_other() => true,
             (Some(only), name) => only.iter().any(|wanted| wanted == name),

@@ -35,6 +35,7 @@ pub(crate) struct Peer {
 enum Kind {
     Limit,
     LimitOpen,
+    LimitLook,
     Idler(PathBuf),
     Nginx {
         program: PathBuf,
@@ -87,6 +88,7 @@ pub(crate) fn look_around(idler: &Path, others: &[String]) -> Outcome<Field> {
     };
     add("limit", Some(PathBuf::new()), &|_| Kind::Limit);
     add("limit-open", Some(PathBuf::new()), &|_| Kind::LimitOpen);
+    add("limit-look", Some(PathBuf::new()), &|_| Kind::LimitLook);
     add(
         "idler",
         Some(idler.to_owned()).filter(|path| path.is_file()),
@@ -144,7 +146,7 @@ impl Peer {
 
     /// Whether it is one of the limit servers.
     pub(crate) fn is_limit(&self) -> bool {
-        matches!(self.kind, Kind::Limit | Kind::LimitOpen)
+        matches!(self.kind, Kind::Limit | Kind::LimitOpen | Kind::LimitLook)
     }
 
     /// Whether it is the server that this project is about.
@@ -165,6 +167,7 @@ impl Peer {
             Kind::Darkhttpd(_) => 900,
             Kind::Limit
             | Kind::LimitOpen
+            | Kind::LimitLook
             | Kind::Idler(_)
             | Kind::Nginx { .. }
             | Kind::H2o(_)
@@ -177,7 +180,9 @@ impl Peer {
     /// The first line that says which version it is.
     pub(crate) fn version(&self) -> String {
         let (program, arguments): (&Path, &[&str]) = match &self.kind {
-            Kind::Limit | Kind::LimitOpen => return "of this benchmark".to_owned(),
+            Kind::Limit | Kind::LimitOpen | Kind::LimitLook => {
+                return "of this benchmark".to_owned();
+            }
             Kind::Other(command) => return command.clone(),
             Kind::Idler(program) | Kind::Python(program) => (program, &["--version"]),
             Kind::Nginx { program, .. } | Kind::Lighttpd(program) | Kind::H2o(program) => {
@@ -251,17 +256,14 @@ impl Peer {
         let at = format!("{}:{port}", Ipv4Addr::LOCALHOST);
         let local = Ipv4Addr::LOCALHOST.to_string();
         let (number, long) = (port.to_string(), LONG.to_string());
+        let limit = |way: Vec<String>| -> Outcome<Vec<String>> {
+            let myself = std::env::current_exe()?;
+            Ok([words(&myself, &[AS, "limit", &format!("port={port}")]), way].concat())
+        };
         Ok(match &self.kind {
-            Kind::Limit | Kind::LimitOpen => {
-                let myself = std::env::current_exe()?;
-                let mut words = words(&myself, &[AS, "limit", &format!("port={port}")]);
-                words.extend(if matches!(self.kind, Kind::LimitOpen) {
-                    vec!["way=open".to_owned(), format!("root={root}")]
-                } else {
-                    as_if.words(site)
-                });
-                words
-            }
+            Kind::Limit => limit(as_if.words(site))?,
+            Kind::LimitOpen => limit(vec!["way=open".to_owned(), format!("root={root}")])?,
+            Kind::LimitLook => limit(vec!["way=look".to_owned(), format!("root={root}")])?,
             // Its own time-outs are shorter than an hour, and half a head would not outlive a measurement.
             Kind::Idler(program) => {
                 let rest = ["serve", &root, "--port", &number, "--access-log", "off"];

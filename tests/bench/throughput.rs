@@ -103,11 +103,11 @@ fn compare(
     bench: &mut Bench,
     load: &Load,
     imitation: &Imitation,
-    limit_open: bool,
+    from_files: bool,
 ) -> Outcome<Results> {
     let slots = bench.slots();
     let mut running: Vec<(Line, Server)> = Vec::new();
-    for peer in bench.peers(limit_open) {
+    for peer in bench.peers(from_files) {
         match peer.start(bench.cores, &bench.site, slots, imitation) {
             Ok(server) => {
                 let slices = Vec::new();
