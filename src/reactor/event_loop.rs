@@ -371,8 +371,9 @@ impl<H: Handler> EventLoop<H> {
         )]
         let key = token.0 as u32;
         if let Some(source) = handler.source() {
-            let both = Interest::READABLE | Interest::WRITABLE;
-            if let Err(e) = self.poll.registry().register(source, token, both) {
+            // Urgent data are asked about because reads stop at them: see `Link::came`.
+            let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+            if let Err(e) = self.poll.registry().register(source, token, all) {
                 handler.dropped(Dropped::Unwatched, Key(key), &mut self.shared);
                 return Err(e);
             }

@@ -34,6 +34,7 @@ impl Readiness {
     const READ: u8 = 1;
     const WRITE: u8 = 2;
     const ENDED: u8 = 4;
+    const URGENT: u8 = 8;
 
     /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
     pub const NONE: Self = Self(0);
@@ -50,6 +51,9 @@ impl Readiness {
         }
         if ended {
             bits |= Self::ENDED;
+        }
+        if event.is_priority() {
+            bits |= Self::URGENT;
         }
         self.0 |= bits;
     }
@@ -77,9 +81,10 @@ impl Readiness {
         }
     }
 
-    /// Whether the peer has hung up: the read bit then stays set, or the end of input would never be read.
-    pub fn has_ended(self) -> bool {
-        self.0 & Self::ENDED != 0
+    /// Whether a read that comes short of its buffer may leave something behind: the end of input, once the peer has hung up;
+    /// or what lies behind urgent data, since each read stops at these.
+    fn may_read_short(self) -> bool {
+        self.0 & (Self::ENDED | Self::URGENT) != 0
     }
 
     fn clear(&mut self, side: Side) {
@@ -97,6 +102,7 @@ impl fmt::Debug for Readiness {
             (Self::READ, "read"),
             (Self::WRITE, "write"),
             (Self::ENDED, "ended"),
+            (Self::URGENT, "urgent"),
         ];
         let set = bits
             .iter()
@@ -183,12 +189,12 @@ impl Link {
 
     /// Told how many bytes a read brought and how many it had room for.
     ///
-    /// On Linux a short read of a stream proves its queue empty (epoll(7), question 9), so the read that
-    /// would only meet would-block is saved. Not so once the peer has hung up: the end of input is
-    /// still to be read, and no edge will come for it.
+    /// A short read of a stream proves its queue empty (epoll(7), question 9), so the read that would only meet
+    /// would-block is saved. Not so once the peer has hung up or sent urgent data: what is still to be read then was
+    /// reported already, and no edge will come for it.
     pub(super) fn came(&mut self, bytes: usize, room: usize) {
         self.charge(bytes);
-        if cfg!(target_os = "linux") && bytes < room && !self.ready.has_ended() {
+        if bytes < room && !self.ready.may_read_short() {
             self.ready.clear(Side::Read);
         }
     }
