@@ -448,3 +448,6 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,3 +199,76 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(side: Side) -> Link {
+        let mut ready = Readiness::NONE;
+        ready.set(side);
+        Link::new(Key::for_test(1), ready, 4 * CALL_COST_BYTES)
+    }
+
+    fn fails(kind: io::ErrorKind) -> impl FnMut() -> io::Result<()> {
+        move || Err(kind.into())
+    }
+
+    #[test]
+    fn no_call_is_made_where_an_edge_is_owed_or_the_budget_is_spent() {
+        let never = || -> io::Result<()> { unreachable!("nothing to be called for") };
+        let mut link = ready(Side::Write);
+        assert!(matches!(link.attempt(Side::Read, never), Attempt::Blocked));
+        link.charge(usize::MAX);
+        assert!(matches!(link.attempt(Side::Write, never), Attempt::Spent));
+        assert!(link.ready.is(Side::Write), "nothing was said about that");
+    }
+
+    #[test]
+    fn would_block_and_nothing_else_clears_the_bit_of_its_side() {
+        let mut link = ready(Side::Either);
+        let reset = link.attempt(Side::Read, fails(io::ErrorKind::ConnectionReset));
+        assert!(matches!(reset, Attempt::Failed(_)));
+        assert!(matches!(
+            link.attempt(Side::Read, || Ok(())),
+            Attempt::Done(())
+        ));
+        assert!(link.ready.is(Side::Read));
+        let blocked = link.attempt(Side::Read, fails(io::ErrorKind::WouldBlock));
+        assert!(matches!(blocked, Attempt::Blocked));
+        assert!(!link.ready.is(Side::Read) && link.ready.is(Side::Write));
+    }
+
+    #[test]
+    fn an_interrupted_call_is_made_again_but_not_for_ever() {
+        let mut calls = 0;
+        let mut link = Link::new(Key::for_test(1), ready(Side::Read).ready, usize::MAX);
+        let came = link.attempt(Side::Read, || {
+            calls += 1;
+            fails(io::ErrorKind::Interrupted)()
+        });
+        assert!(
+            matches!(came, Attempt::Spent),
+            "queued: the bit is still set"
+        );
+        assert!(link.ready.is(Side::Read));
+        assert_eq!(calls, INTERRUPTED_RETRIES_MAX);
+    }
+
+    #[test]
+    fn a_short_read_clears_the_bit_unless_more_is_there_that_was_reported_already() {
+        for (known, is_left) in [
+            (Readiness::READ, false),
+            (Readiness::READ | Readiness::WRITE, false),
+            (Readiness::READ | Readiness::ENDED, true),
+            (Readiness::READ | Readiness::URGENT, true),
+        ] {
+            let mut link = Link::new(Key::for_test(1), Readiness(known), 1000);
+            link.came(10, 10);
+            assert!(link.ready.is(Side::Read), "a full one proves nothing");
+            link.came(9, 10);
+            assert_eq!(link.ready.is(Side::Read), is_left, "{:?}", link.ready);
+            assert_eq!(link.budget(), 1000 - 19);
+        }
+    }
+}
