@@ -244,7 +244,7 @@ fn hanging_up_is_an_edge_that_makes_reading_worth_it() {
 fn a_deadline_passes_once() {
     let mut event_loop = new_loop(2, 0);
     // It keeps a deadline that has passed, which is none.
-    let keep: Act = |_| Next::Park(Side::Read, Deadline::Keep);
+    let keep: Act = |_| Next::Again(Deadline::Keep);
     let soon = in_millis(&event_loop, 1);
     event_loop
         .add(handler('a', &[keep]), Next::Sleep(soon))
@@ -256,8 +256,9 @@ fn a_deadline_passes_once() {
     while event_loop.shared.of('b').is_empty() {
         event_loop.turn().unwrap();
     }
-    assert_eq!(event_loop.shared.names(), "ab");
-    assert!(event_loop.shared.drives.iter().all(|drive| drive.expired));
+    assert_eq!(event_loop.shared.names(), "aab");
+    let told = event_loop.shared.drives.iter().map(|drive| drive.expired);
+    assert_eq!(told.collect::<Vec<_>>(), [true, false, true]);
 }
 
 #[test]
