@@ -12,6 +12,7 @@ use httparse::Header;
 use crate::limits::{HEADER_LINES_MAX, REQUEST_LINE_BYTES_MAX};
 
 use super::body::BodyLength;
+use super::fields;
 use super::status::Status;
 use super::target::{self, Target};
 
@@ -207,10 +208,7 @@ impl<'a> Request<'a> {
 
     /// The values of a field, line by line. Compares names without regard to case.
     pub fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        self.headers
-            .iter()
-            .filter(move |h| h.name.eq_ignore_ascii_case(name))
-            .map(|h| h.value)
+        fields::lines(self.headers, name)
     }
 
     /// The first value of a field.
