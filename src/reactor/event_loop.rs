@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use log::trace;
+use log::{Level, log_enabled, trace};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
@@ -155,7 +155,7 @@ impl<H: Handler> EventLoop<H> {
 
     /// Step 2: each event sets bits, and queues its slot if that is what it waits for.
     fn note(&mut self) {
-        if !self.events.is_empty() || !self.queue.is_empty() {
+        if log_enabled!(Level::Trace) && (!self.events.is_empty() || !self.queue.is_empty()) {
             trace!(
                 "turn {} at tick {}: {} events, {} queued",
                 self.now.turn,

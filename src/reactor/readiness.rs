@@ -41,21 +41,14 @@ impl Readiness {
 
     /// Takes over what an event says. A hang-up or an error makes its side ready: the next call finds out what it is.
     pub fn note(&mut self, event: &mio::event::Event) {
-        let ended = event.is_read_closed() || event.is_error();
-        let mut bits = 0;
-        if event.is_readable() || ended {
-            bits |= Self::READ;
-        }
-        if event.is_writable() || event.is_write_closed() || event.is_error() {
-            bits |= Self::WRITE;
-        }
-        if ended {
-            bits |= Self::ENDED;
-        }
-        if event.is_priority() {
-            bits |= Self::URGENT;
-        }
-        self.0 |= bits;
+        let broken = event.is_error();
+        let ended = event.is_read_closed() | broken;
+        let readable = event.is_readable() | ended;
+        let writable = event.is_writable() | event.is_write_closed() | broken;
+        self.0 |= u8::from(readable) * Self::READ
+            | u8::from(writable) * Self::WRITE
+            | u8::from(ended) * Self::ENDED
+            | u8::from(event.is_priority()) * Self::URGENT;
     }
 
     /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).
