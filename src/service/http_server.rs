@@ -187,7 +187,7 @@ impl<T: Transport> HttpConnection<T> {
         counters.pass(self.phase(), Phase::Closed);
         let why = match why {
             Dropped::ForRoom => {
-                debug!("{key} closed: idle, and --max-connections is reached");
+                debug!("{key} closed: idle, and a newcomer needs its place");
                 Close::MadeRoom
             }
             Dropped::Unwatched => Close::Error,
