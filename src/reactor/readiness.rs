@@ -45,10 +45,12 @@ impl Readiness {
         let ended = event.is_read_closed() | broken;
         let readable = event.is_readable() | ended;
         let writable = event.is_writable() | event.is_write_closed() | broken;
-        self.0 |= u8::from(readable) * Self::READ
-            | u8::from(writable) * Self::WRITE
-            | u8::from(ended) * Self::ENDED
-            | u8::from(event.is_priority()) * Self::URGENT;
+        // Without branches: each request comes by here.
+        let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+        self.0 |= bit(readable, Self::READ)
+            | bit(writable, Self::WRITE)
+            | bit(ended, Self::ENDED)
+            | bit(event.is_priority(), Self::URGENT);
     }
 
     /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).

@@ -187,7 +187,9 @@ impl<T: Transport> HttpConnection<T> {
         counters.pass(self.phase(), Phase::Closed);
         let why = match why {
             Dropped::ForRoom => {
-                debug!("{key} closed: idle, and a newcomer needs its place");
+                debug!(
+                    "{key} closed: idle, and a newcomer needs its place (--max-connections is reached, or no descriptor is left)"
+                );
                 Close::MadeRoom
             }
             Dropped::Unwatched => Close::Error,
