@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use crate::protocol::http::date::iso_8601;
+
 /// Bytes in units of 1,024, with a decimal below ten: `0 B`, `1023 B`, `9.9 KiB`, `16 EiB`.
 pub(crate) struct Size(pub(crate) u64);
 
@@ -58,17 +60,9 @@ impl fmt::Display for Count {
 
 impl fmt::Display for Minute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Date::of(self.0) {
-            Some(Date {
-                year,
-                month,
-                day,
-                hour,
-                minute,
-                ..
-            }) => {
-                write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
-            }
+        let text = iso_8601(self.0);
+        match text.as_ref().and_then(|text| str::from_utf8(text).ok()) {
+            Some(text) => write!(f, "{} {}", &text[..10], &text[11..16]),
             None => f.write_str("\u{2014}"),
         }
     }
@@ -76,62 +70,11 @@ impl fmt::Display for Minute {
 
 impl fmt::Display for JsonTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Date::of(self.0) {
-            Some(Date {
-                year,
-                month,
-                day,
-                hour,
-                minute,
-                second,
-            }) => write!(
-                f,
-                "\"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z\""
-            ),
+        let text = iso_8601(self.0);
+        match text.as_ref().and_then(|text| str::from_utf8(text).ok()) {
+            Some(text) => write!(f, "\"{text}\""),
             None => f.write_str("null"),
         }
-    }
-}
-
-/// A moment of the Gregorian calendar.
-struct Date {
-    year: i64,
-    month: usize,
-    day: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-}
-
-impl Date {
-    /// `None` outside the years 0 to 9999, which no file but a broken one has.
-    fn of(seconds: i64) -> Option<Self> {
-        /// 0000-03-01. Counted from a first of March, leap days come last in their year.
-        const DAYS_BEFORE_1970: i64 = 719_468;
-        const DAYS_IN_400_YEARS: i64 = 146_097;
-        /// Days before each month of a year that begins in March.
-        const DAYS_BEFORE: [i64; 12] = [0, 31, 61, 92, 122, 153, 184, 214, 245, 275, 306, 337];
-
-        let (day, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-        let day = day + DAYS_BEFORE_1970;
-        let (era, day) = (
-            day.div_euclid(DAYS_IN_400_YEARS),
-            day.rem_euclid(DAYS_IN_400_YEARS),
-        );
-        // Take away the leap days that have passed, and every year has 365.
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = DAYS_BEFORE.iter().rposition(|&before| before <= day)?;
-        let is_next_year = month >= 10;
-        let year = 400 * era + year + i64::from(is_next_year);
-        (0..=9999).contains(&year).then(|| Self {
-            year,
-            month: if is_next_year { month - 9 } else { month + 3 },
-            day: day - DAYS_BEFORE[month] + 1,
-            hour: second / 3_600,
-            minute: second / 60 % 60,
-            second: second % 60,
-        })
     }
 }
 
@@ -195,28 +138,5 @@ mod tests {
         }
         assert_eq!(Minute(2_147_483_648).to_string(), "2038-01-19 03:14");
         assert_eq!(Minute(i64::MAX).to_string(), "\u{2014}");
-    }
-
-    /// Every day of the 10,000 years follows the one before it.
-    #[test]
-    fn no_day_is_missing() {
-        let mut before = (0, 1, 0);
-        for day in -719_528..2_932_897_i64 {
-            let Some(date) = Date::of(day * 86_400) else {
-                panic!("{day}");
-            };
-            let is_leap = date.year % 4 == 0 && (date.year % 100 != 0 || date.year % 400 == 0);
-            let (year, month, last) = before;
-            let next = match (month, last) {
-                (12, 31) => (year + 1, 1, 1),
-                (1 | 3 | 5 | 7 | 8 | 10, 31) | (4 | 6 | 9 | 11, 30) | (2, 29) => {
-                    (year, month + 1, 1)
-                }
-                (2, 28) if !is_leap => (year, 3, 1),
-                _ => (year, month, last + 1),
-            };
-            assert_eq!((date.year, date.month, date.day), next);
-            before = next;
-        }
     }
 }

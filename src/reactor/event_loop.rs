@@ -5,63 +5,25 @@
 //! its owner while a batch of events refers to it. Read next: `timer.rs`, `stream.rs`.
 
 mod make_room;
+mod slot;
 
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use log::trace;
+use log::{Level, log_enabled, trace};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, SCRATCH_BYTES};
 
-use super::clock::{Clock, Now, Tick};
+use super::clock::{Clock, Now, Rarely, Tick};
 use super::readiness::{Link, Readiness, Side};
 use super::timer::Wheel;
 use super::{Context, Control, Deadline, Dropped, Handler, Key, Next, Shared, Stage};
 
-/// Where a slot is. It is always in exactly one of these places.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    ParkedRead,
-    ParkedWrite,
-    ParkedEither,
-    Asleep,
-    WaitingForRoom,
-    Queued,
-    Leaving,
-}
-
-impl Place {
-    fn parked_on(self) -> Option<Side> {
-        match self {
-            Self::ParkedRead => Some(Side::Read),
-            Self::ParkedWrite => Some(Side::Write),
-            Self::ParkedEither => Some(Side::Either),
-            Self::Asleep | Self::WaitingForRoom | Self::Queued | Self::Leaving => None,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Due {
-    Never,
-    At,
-    Passed,
-}
-
-/// One slot of the slab. What an idle connection costs is this, and its 12 bytes of the wheel.
-#[derive(Debug)]
-pub struct Slot<H> {
-    handler: H,
-    deadline: Tick,
-    due: Due,
-    ready: Readiness,
-    place: Place,
-    /// It sits on one of the seats in reserve, and takes no room from others.
-    seated: bool,
-}
+pub use slot::Slot;
+use slot::{Due, Place};
 
 /// See the module.
 #[derive(Debug)]
@@ -85,6 +47,8 @@ pub struct EventLoop<H: Handler> {
     hand: usize,
     foreground: usize,
     shared_deadline: Option<Tick>,
+    /// When to warn that newcomers cannot be registered.
+    warnings: Rarely,
     control: Control,
     /// What the handlers share.
     pub shared: H::Shared,
@@ -118,6 +82,7 @@ impl<H: Handler> EventLoop<H> {
             hand: 0,
             foreground: 0,
             shared_deadline: None,
+            warnings: Rarely::default(),
             control: Control {
                 stage: Stage::Running,
                 announce: false,
@@ -190,10 +155,11 @@ impl<H: Handler> EventLoop<H> {
 
     /// Step 2: each event sets bits, and queues its slot if that is what it waits for.
     fn note(&mut self) {
-        if !self.events.is_empty() || !self.queue.is_empty() {
+        if log_enabled!(Level::Trace) && (!self.events.is_empty() || !self.queue.is_empty()) {
             trace!(
-                "turn {}: {} events, {} queued",
+                "turn {} at tick {}: {} events, {} queued",
                 self.now.turn,
+                self.now.tick.0,
                 self.events.iter().count(),
                 self.queue.len()
             );
@@ -209,7 +175,7 @@ impl<H: Handler> EventLoop<H> {
                 reason = "slots are numbered below SLOTS_MAX"
             )]
             let key = key as u32;
-            trace!("{} event: {:?}", Key(key), slot.ready);
+            trace!("{} event; ready now: {:?}", Key(key), slot.ready);
             if slot
                 .place
                 .parked_on()
@@ -272,7 +238,7 @@ impl<H: Handler> EventLoop<H> {
             slot.due = Due::Passed;
             match slot.place {
                 Place::ParkedRead | Place::ParkedWrite | Place::ParkedEither | Place::Asleep => {
-                    trace!("{} deadline", Key(key));
+                    trace!("{} its deadline has passed", Key(key));
                     slot.place = Place::Queued;
                     queue.push_back(key);
                 }
@@ -291,6 +257,10 @@ impl<H: Handler> EventLoop<H> {
             match self.install(handler, next, seated) {
                 Ok(key) if self.control.stage != Stage::Running => self.hear_of_stage(key),
                 Ok(_) => {}
+                // No client can mend it, and each newcomer is lost: the operator should act.
+                Err(e) if self.warnings.is_due(&self.now) => log::warn!(
+                    "newcomers are lost, since the kernel does not watch their sockets: {e} (raise fs.epoll.max_user_watches)"
+                ),
                 Err(e) => log::debug!("a newcomer could not be registered: {e}"),
             }
         }
@@ -371,8 +341,9 @@ impl<H: Handler> EventLoop<H> {
         )]
         let key = token.0 as u32;
         if let Some(source) = handler.source() {
-            let both = Interest::READABLE | Interest::WRITABLE;
-            if let Err(e) = self.poll.registry().register(source, token, both) {
+            // Urgent data are asked about because reads stop at them: see `Link::came`.
+            let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
+            if let Err(e) = self.poll.registry().register(source, token, all) {
                 handler.dropped(Dropped::Unwatched, Key(key), &mut self.shared);
                 return Err(e);
             }
@@ -387,6 +358,7 @@ impl<H: Handler> EventLoop<H> {
             place: Place::Queued,
             seated,
         });
+        trace!("{} registered: {next:?}", Key(key));
         self.place(key, next);
         Ok(Key(key))
     }
@@ -447,3 +419,6 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,24 +34,23 @@ impl Readiness {
     const READ: u8 = 1;
     const WRITE: u8 = 2;
     const ENDED: u8 = 4;
+    const URGENT: u8 = 8;
 
     /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
     pub const NONE: Self = Self(0);
 
     /// Takes over what an event says. A hang-up or an error makes its side ready: the next call finds out what it is.
     pub fn note(&mut self, event: &mio::event::Event) {
-        let ended = event.is_read_closed() || event.is_error();
-        let mut bits = 0;
-        if event.is_readable() || ended {
-            bits |= Self::READ;
-        }
-        if event.is_writable() || event.is_write_closed() || event.is_error() {
-            bits |= Self::WRITE;
-        }
-        if ended {
-            bits |= Self::ENDED;
-        }
-        self.0 |= bits;
+        let broken = event.is_error();
+        let ended = event.is_read_closed() | broken;
+        let readable = event.is_readable() | ended;
+        let writable = event.is_writable() | event.is_write_closed() | broken;
+        // Without branches: each request comes by here.
+        let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+        self.0 |= bit(readable, Self::READ)
+            | bit(writable, Self::WRITE)
+            | bit(ended, Self::ENDED)
+            | bit(event.is_priority(), Self::URGENT);
     }
 
     /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).
@@ -77,9 +76,10 @@ impl Readiness {
         }
     }
 
-    /// Whether the peer has hung up: the read bit then stays set, or the end of input would never be read.
-    pub fn has_ended(self) -> bool {
-        self.0 & Self::ENDED != 0
+    /// Whether a read that comes short of its buffer may leave something behind: the end of input, once the peer has hung up;
+    /// or what lies behind urgent data, since each read stops at these.
+    fn may_read_short(self) -> bool {
+        self.0 & (Self::ENDED | Self::URGENT) != 0
     }
 
     fn clear(&mut self, side: Side) {
@@ -97,6 +97,7 @@ impl fmt::Debug for Readiness {
             (Self::READ, "read"),
             (Self::WRITE, "write"),
             (Self::ENDED, "ended"),
+            (Self::URGENT, "urgent"),
         ];
         let set = bits
             .iter()
@@ -183,13 +184,86 @@ impl Link {
 
     /// Told how many bytes a read brought and how many it had room for.
     ///
-    /// On Linux a short read of a stream proves its queue empty (epoll(7), question 9), so the read that
-    /// would only meet would-block is saved. Not so once the peer has hung up: the end of input is
-    /// still to be read, and no edge will come for it.
+    /// A short read of a stream proves its queue empty (epoll(7), question 9), so the read that would only meet
+    /// would-block is saved. Not so once the peer has hung up or sent urgent data: what is still to be read then was
+    /// reported already, and no edge will come for it.
     pub(super) fn came(&mut self, bytes: usize, room: usize) {
         self.charge(bytes);
-        if cfg!(target_os = "linux") && bytes < room && !self.ready.has_ended() {
+        if bytes < room && !self.ready.may_read_short() {
             self.ready.clear(Side::Read);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(side: Side) -> Link {
+        let mut ready = Readiness::NONE;
+        ready.set(side);
+        Link::new(Key::for_test(1), ready, 4 * CALL_COST_BYTES)
+    }
+
+    fn fails(kind: io::ErrorKind) -> impl FnMut() -> io::Result<()> {
+        move || Err(kind.into())
+    }
+
+    #[test]
+    fn no_call_is_made_where_an_edge_is_owed_or_the_budget_is_spent() {
+        let never = || -> io::Result<()> { unreachable!("nothing to be called for") };
+        let mut link = ready(Side::Write);
+        assert!(matches!(link.attempt(Side::Read, never), Attempt::Blocked));
+        link.charge(usize::MAX);
+        assert!(matches!(link.attempt(Side::Write, never), Attempt::Spent));
+        assert!(link.ready.is(Side::Write), "nothing was said about that");
+    }
+
+    #[test]
+    fn would_block_and_nothing_else_clears_the_bit_of_its_side() {
+        let mut link = ready(Side::Either);
+        let reset = link.attempt(Side::Read, fails(io::ErrorKind::ConnectionReset));
+        assert!(matches!(reset, Attempt::Failed(_)));
+        assert!(matches!(
+            link.attempt(Side::Read, || Ok(())),
+            Attempt::Done(())
+        ));
+        assert!(link.ready.is(Side::Read));
+        let blocked = link.attempt(Side::Read, fails(io::ErrorKind::WouldBlock));
+        assert!(matches!(blocked, Attempt::Blocked));
+        assert!(!link.ready.is(Side::Read) && link.ready.is(Side::Write));
+    }
+
+    #[test]
+    fn an_interrupted_call_is_made_again_but_not_for_ever() {
+        let mut calls = 0;
+        let mut link = Link::new(Key::for_test(1), ready(Side::Read).ready, usize::MAX);
+        let came = link.attempt(Side::Read, || {
+            calls += 1;
+            fails(io::ErrorKind::Interrupted)()
+        });
+        assert!(
+            matches!(came, Attempt::Spent),
+            "queued: the bit is still set"
+        );
+        assert!(link.ready.is(Side::Read));
+        assert_eq!(calls, INTERRUPTED_RETRIES_MAX);
+    }
+
+    #[test]
+    fn a_short_read_clears_the_bit_unless_more_is_there_that_was_reported_already() {
+        for (known, is_left) in [
+            (Readiness::READ, false),
+            (Readiness::READ | Readiness::WRITE, false),
+            (Readiness::READ | Readiness::ENDED, true),
+            (Readiness::READ | Readiness::URGENT, true),
+        ] {
+            let mut link = Link::new(Key::for_test(1), Readiness(known), 1000);
+            link.came(10, 10);
+            assert!(link.ready.is(Side::Read), "a full one proves nothing");
+            link.came(9, 10);
+            assert_eq!(link.ready.is(Side::Read), is_left, "{:?}", link.ready);
+            assert_eq!(link.budget(), 1000 - 19);
         }
     }
 }

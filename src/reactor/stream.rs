@@ -188,7 +188,7 @@ impl<T: Transport> Stream<T> {
         came
     }
 
-    /// Sends some of `bytes`, at most what the budget allows.
+    /// Sends some of `bytes`. The budget is charged for what goes out, and may be overdrawn by this one call.
     pub fn write(&mut self, link: &mut Link, bytes: &[u8], more: bool) -> Attempt<usize> {
         let sent = link.attempt(Side::Write, || self.0.send(bytes, more));
         if let Attempt::Done(n) = sent {

@@ -121,7 +121,7 @@ impl Wheel {
         let here = self.now.0 >> shift;
         // The bucket we stand in was emptied when we entered it, so what it holds is a whole round away.
         let ahead = self.occupied[level]
-            .rotate_right((here + 1) % BUCKETS)
+            .rotate_right(here.wrapping_add(1) % BUCKETS)
             .trailing_zeros()
             + 1;
         Some(Tick(here.wrapping_add(ahead) << shift))
@@ -308,6 +308,17 @@ mod tests {
         let mut wheel = Wheel::new(4, Tick(1_000));
         wheel.file(0, Tick(900));
         assert_eq!(wheel.next(), Some(Tick(1_001)));
+    }
+
+    #[test]
+    fn the_last_tick_before_they_wrap_is_like_any_other() {
+        let mut wheel = Wheel::new(4, Tick(u32::MAX));
+        wheel.file(1, Tick(1));
+        assert_eq!(wheel.next(), Some(Tick(1)));
+        assert_eq!(wheel.earliest(4).collect::<Vec<_>>(), [1]);
+        let mut came = Vec::new();
+        wheel.advance(Tick(1), |key| came.push(key));
+        assert_eq!(came, [1]);
     }
 
     /// Ticks further apart than 24 days cannot be told from ticks in the past.

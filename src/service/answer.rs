@@ -159,7 +159,7 @@ impl Http {
                 .unwrap_or_else(|| self.redirect_to_directory(request, &path, wish, now)),
             Found::Directory(opened) => self.directory(request, &path, opened, wish, now),
             Found::Missing => self.missing(request, &path, wish, now),
-            other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+            other @ (Found::Forbidden | Found::Later(_) | Found::Failed(_)) => {
                 self.not_found(&other, wish, now)
             }
         }
@@ -222,7 +222,7 @@ impl Http {
             match found {
                 Found::File(opened) => return self.file(request, path, &index, opened, wish, now),
                 Found::Missing | Found::Directory(_) => {}
-                other @ (Found::Forbidden | Found::Exhausted | Found::Failed(_)) => {
+                other @ (Found::Forbidden | Found::Later(_) | Found::Failed(_)) => {
                     return self.not_found(&other, wish, now);
                 }
             }
@@ -289,8 +289,7 @@ impl Http {
         reply
     }
 
-    /// A directory that was asked for without its slash: relative links in it would lead astray. The path is our own spelling, which
-    /// begins with one slash, so that it cannot name another host.
+    /// A directory that was asked for without its slash: relative links in it would lead astray.
     fn redirect_to_directory(
         &mut self,
         request: &Request<'_>,
@@ -301,18 +300,28 @@ impl Http {
         self.story.tell("answer", || {
             "a redirect: the address of a directory ends in a slash".to_owned()
         });
-        let mut location = path.as_directory().to_url().into_bytes();
+        let why = "The address of a directory ends in a slash.";
+        self.moved(request, &path.as_directory(), why, wish, now)
+    }
+
+    /// A redirect to where the same stands on this site. The path is our own spelling, which begins with one slash, so that it cannot
+    /// name another host.
+    pub(super) fn moved(
+        &mut self,
+        request: &Request<'_>,
+        to: &SitePath,
+        why: &str,
+        wish: Wish,
+        now: &Now,
+    ) -> Reply {
+        let mut location = to.to_url().into_bytes();
         if let Some(query) = request.target.query {
             location.push(b'?');
             location.extend_from_slice(query);
         }
         let mut reply = self.draft(Status::MOVED_PERMANENTLY, now);
         reply.head.field("Location", &location);
-        reply.finish_page(
-            Some("The address of a directory ends in a slash."),
-            &self.policy.extra_lines,
-            wish,
-        )
+        reply.finish_page(Some(why), &self.policy.extra_lines, wish)
     }
 
     pub(super) fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
@@ -321,8 +330,11 @@ impl Http {
                 Refusal::new(Status::NOT_FOUND, "there is nothing at this address")
             }
             Found::Forbidden => Refusal::new(Status::FORBIDDEN, "the server may not read this"),
-            Found::Exhausted => {
-                Refusal::new(Status::UNAVAILABLE, "the server has too many files open")
+            Found::Later(e) => {
+                if self.warnings.is_due(now) {
+                    log::warn!("a file cannot be opened at present: {e}");
+                }
+                Refusal::new(Status::UNAVAILABLE, "the file cannot be opened at present")
             }
             Found::Failed(e) => {
                 if self.warnings.is_due(now) {

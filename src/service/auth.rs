@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bcrypt::HashParts;
 
@@ -16,7 +16,7 @@ use crate::limits::{
     BCRYPT_COST_MAX, PASSWORD_CHECKS_PER_SECOND, USERS_BYTES_MAX, WRONG_PASSWORDS_REMEMBERED,
 };
 use crate::protocol::http::basic::Credentials;
-use crate::reactor::{Now, Tick};
+use crate::reactor::Now;
 
 use super::given_file::GivenFile;
 
@@ -47,7 +47,7 @@ pub struct Auth {
     pub(super) let_in: bool,
     checked_turn: Option<u64>,
     /// When the second began in which checks are counted, and how many there were.
-    second: Tick,
+    second: Option<Instant>,
     checks: u32,
 }
 
@@ -147,7 +147,7 @@ impl Auth {
             keys: [RandomState::new(), RandomState::new()],
             let_in: false,
             checked_turn: None,
-            second: Tick::default(),
+            second: None,
             checks: 0,
         })
     }
@@ -202,8 +202,11 @@ impl Auth {
         if self.checked_turn == Some(now.turn) {
             return false;
         }
-        if self.checks == 0 || now.tick.since(self.second) >= Duration::from_secs(1) {
-            self.second = now.tick;
+        // Not ticks, which wrap: weeks may pass between two checks.
+        let is_over =
+            |second| now.instant.saturating_duration_since(second) >= Duration::from_secs(1);
+        if self.second.is_none_or(is_over) {
+            self.second = Some(now.instant);
             self.checks = 0;
         }
         if self.checks == PASSWORD_CHECKS_PER_SECOND {

@@ -24,7 +24,6 @@ use super::speaker::{Client, Standing};
 #[derive(Debug)]
 pub struct Door<S = TcpListener> {
     listener: Listener<S>,
-    number: u16,
     /// Whether the socket was handed over, so that who waits in its queue is not ours alone.
     is_lent: bool,
     /// Accepted, but there was no room: waiting for somebody to leave.
@@ -32,11 +31,10 @@ pub struct Door<S = TcpListener> {
 }
 
 impl<S: Accept> Door<S> {
-    /// A door to the HTTP server; `number` tells it from others, `is_lent` says that somebody else made its socket.
-    pub fn new(listener: Listener<S>, number: u16, is_lent: bool) -> Self {
+    /// A door to the HTTP server; `is_lent` says that somebody else made its socket.
+    pub fn new(listener: Listener<S>, is_lent: bool) -> Self {
         Self {
             listener,
-            number,
             is_lent,
             waiting: None,
         }
@@ -128,7 +126,7 @@ impl<S: Accept> Door<S> {
             cx.shared.counters.accepted += 1;
             cx.shared.counters.enter(Phase::Idle);
             let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
-            let connection = HttpConnection::new(Stream::new(stream), self.number);
+            let connection = HttpConnection::new(Stream::new(stream));
             let service = match standing {
                 None => Service::Http(connection),
                 Some(standing) => Service::Guest(Guest::new(connection, standing)),
@@ -148,8 +146,7 @@ impl<S: Accept> Door<S> {
         cx.shared.counters.enter(Phase::Writing);
         let reply = cx.shared.http.refuse(NO_ROOM, false, &cx.now);
         let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
-        let connection =
-            HttpConnection::refused(Stream::new(stream), self.number, reply, cx.now.tick);
+        let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
         cx.admit(
             Service::Http(connection),
             Next::Park(Side::Write, Deadline::At(deadline)),

@@ -10,8 +10,6 @@ use std::rc::Rc;
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::protocol::http::negotiation::{TakesHtml, takes_html};
 use crate::protocol::http::request::Request;
-use crate::protocol::http::span::Span;
-use crate::protocol::http::status::Status;
 use crate::protocol::http::target::{SitePath, Target};
 use crate::reactor::Now;
 use crate::site::Found;
@@ -96,18 +94,8 @@ impl Http {
         if !is_index && (clean.name().is_empty() || self.is_file(&clean, now)) {
             return None;
         }
-        let mut location = clean.to_url().into_bytes();
-        if let Some(query) = request.target.query {
-            location.push(b'?');
-            location.extend_from_slice(query);
-        }
-        let mut reply = self.draft(Status::MOVED_PERMANENTLY, now);
-        reply.head.field("Location", &location);
-        Some(reply.finish_page(
-            Some("The address of this page has no .html at its end."),
-            &self.policy.extra_lines,
-            wish,
-        ))
+        let why = "The address of this page has no .html at its end.";
+        Some(self.moved(request, &clean, why, wish, now))
     }
 
     /// Ends a reply that says what is wrong: with the page that the site has for it, else with one of our own.
@@ -129,11 +117,7 @@ impl Http {
             .field("X-Content-Type-Options", b"nosniff")
             .lines(&self.policy.extra_lines)
             .field_number("Content-Length", facts.size);
-        let whole = Span {
-            start: 0,
-            end: facts.size,
-        };
-        send(&found, whole, reply, wish)
+        send(&found, 0..facts.size, reply, wish)
     }
 
     /// The page at `path`, kept or opened; none if it is too large or cannot be read.

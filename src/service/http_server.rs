@@ -70,8 +70,6 @@ type Out = Sending<Rc<File>, Note>;
 #[derive(Debug)]
 pub struct HttpConnection<T = TcpStream> {
     stream: Stream<T>,
-    /// Which listener it came through.
-    door: u16,
     /// Why it ends is counted already, though it does not end yet.
     counted: bool,
     state: State<Rc<File>, Note>,
@@ -98,20 +96,18 @@ impl Step {
 
 impl<T: Transport> HttpConnection<T> {
     /// A connection that has just been accepted.
-    pub fn new(stream: Stream<T>, door: u16) -> Self {
+    pub fn new(stream: Stream<T>) -> Self {
         Self {
             stream,
-            door,
             counted: false,
             state: State::ReadingHead(Reading::default()),
         }
     }
 
     /// A connection for which there is no room: it is sent `reply`, whatever it asks for.
-    pub fn refused(stream: Stream<T>, door: u16, reply: Reply, now: Tick) -> Self {
+    pub fn refused(stream: Stream<T>, reply: Reply, now: Tick) -> Self {
         Self {
             stream,
-            door,
             counted: true,
             state: begin(reply, None, Note::new(None, now, false)),
         }
@@ -191,7 +187,9 @@ impl<T: Transport> HttpConnection<T> {
         counters.pass(self.phase(), Phase::Closed);
         let why = match why {
             Dropped::ForRoom => {
-                debug!("{key} closed: idle, and --max-connections is reached");
+                debug!(
+                    "{key} closed: idle, and a newcomer needs its place (--max-connections is reached, or no descriptor is left)"
+                );
                 Close::MadeRoom
             }
             Dropped::Unwatched => Close::Error,
@@ -214,11 +212,6 @@ impl<T: Transport> HttpConnection<T> {
         debug!("{} closed: {words}", cx.link.key);
         self.count(why, cx);
         Step::go(State::Closed)
-    }
-
-    /// Which listener it came through.
-    pub fn door(&self) -> u16 {
-        self.door
     }
 }
 

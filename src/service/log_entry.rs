@@ -4,10 +4,10 @@
 //! sent, an entry is one line of printable ASCII, and in JSON a valid object: nobody forges an entry or
 //! reaches a terminal through the log. Read next: `outlet.rs`.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::limits::LOG_FIELD_BYTES_MAX;
+use crate::pages::put;
 use crate::protocol::http::date;
 
 use super::speaker::Client;
@@ -139,11 +139,6 @@ impl Entry<'_> {
             Client::Unknown => into.extend_from_slice(b"unknown"),
         }
     }
-}
-
-/// Appends formatted text; a `Vec` takes everything.
-fn put(into: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
-    let _ = into.write_fmt(text);
 }
 
 /// The part of a client's text that is shown, and whether it was cut.

@@ -123,12 +123,9 @@ impl From<Companion> for Service {
     }
 }
 
-// What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel.
+// What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel. In debug builds the sockets of mio are larger.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = {
-    assert!(size_of::<crate::reactor::event_loop::Slot<Service>>() <= 32);
-    assert!(size_of::<slab::Slab<Service>>() > 0);
-};
+const _: () = assert!(size_of::<crate::reactor::event_loop::Slot<Service>>() <= 32);
 
 /// What all handlers share.
 #[derive(Debug)]

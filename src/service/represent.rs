@@ -5,6 +5,7 @@
 //! its file is kept. Read next: `crate::protocol::http::preconditions`.
 
 use std::hash::BuildHasher as _;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::protocol::http::multipart::{Boundary, Multipart};
@@ -81,11 +82,7 @@ impl Http {
             .field("Content-Type", facts.content_type.as_bytes())
             .lines(&facts.lines)
             .field_number("Content-Length", facts.size);
-        let whole = Span {
-            start: 0,
-            end: facts.size,
-        };
-        send(found, whole, reply, wish)
+        send(found, 0..facts.size, reply, wish)
     }
 
     /// 206 with one part (RFC 9110 §15.3.7.1).
@@ -100,7 +97,7 @@ impl Http {
             .lines(&facts.lines)
             .field("Content-Range", &range)
             .field_number("Content-Length", span.len());
-        send(found, span, reply, wish)
+        send(found, span.start..span.end, reply, wish)
     }
 
     /// 206 with several parts (§15.3.7.2).
@@ -128,7 +125,9 @@ impl Http {
                 let mut body = Vec::new();
                 let mut part = 0;
                 while let Some(span) = multipart.frame(part, &mut body) {
-                    body.extend_from_slice(slice(bytes, facts, span).unwrap_or_default());
+                    body.extend_from_slice(
+                        slice(bytes, facts, &(span.start..span.end)).unwrap_or_default(),
+                    );
                     part += 1;
                 }
                 reply.finish(wish, Some(&body))
@@ -153,24 +152,24 @@ impl Http {
     }
 }
 
-/// Ends a reply with a span of the body.
-pub(super) fn send(found: &Representation, span: Span, reply: Draft, wish: Wish) -> Reply {
+/// Ends a reply with some of the body's bytes, or all of them; an empty file has none.
+pub(super) fn send(found: &Representation, part: Range<u64>, reply: Draft, wish: Wish) -> Reply {
     match &found.content {
-        Content::Whole(bytes) => reply.finish(wish, slice(bytes, &found.facts, span)),
+        Content::Whole(bytes) => reply.finish(wish, slice(bytes, &found.facts, &part)),
         Content::File(file) => reply.finish_with(
             wish,
             Body::Span(FileSpan {
                 file: Rc::clone(file),
-                at: span.start,
-                len: span.len(),
+                at: part.start,
+                len: part.end - part.start,
             }),
         ),
     }
 }
 
-/// A span of a body that is kept behind its head.
-fn slice<'a>(whole: &'a [u8], facts: &Facts, span: Span) -> Option<&'a [u8]> {
-    let start = usize::try_from(span.start).ok()?;
-    let end = usize::try_from(span.end).ok()?;
+/// Some bytes of a body that is kept behind its head.
+fn slice<'a>(whole: &'a [u8], facts: &Facts, part: &Range<u64>) -> Option<&'a [u8]> {
+    let start = usize::try_from(part.start).ok()?;
+    let end = usize::try_from(part.end).ok()?;
     whole.get(facts.head_len..)?.get(start..end)
 }

@@ -161,8 +161,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     for (number, socket) in listening.into_iter().enumerate() {
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let number_of_door = u16::try_from(number).unwrap_or(u16::MAX);
-        let door = Door::new(listener, number_of_door, number < lent);
+        let door = Door::new(listener, number < lent);
         add(&mut event_loop, Service::Door(Box::new(door)))?;
     }
     for companion in companions.0 {

@@ -262,7 +262,7 @@ impl Http {
                     place.depends_on(sibling, identity);
                 }
                 Found::Missing => missing = true,
-                Found::Exhausted | Found::Failed(_) => place.basis = None,
+                Found::Later(_) | Found::Failed(_) => place.basis = None,
             }
         }
         if missing {
@@ -304,7 +304,7 @@ impl Http {
                 Found::File(_) => "is older than its original",
                 Found::Directory(_) => "is a directory",
                 Found::Missing => "is missing",
-                Found::Forbidden | Found::Exhausted | Found::Failed(_) => "cannot be read",
+                Found::Forbidden | Found::Later(_) | Found::Failed(_) => "cannot be read",
             };
             format!("{} {what}", shown(path))
         });

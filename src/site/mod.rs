@@ -50,8 +50,8 @@ pub enum Found {
     Missing,
     /// Something that this process may not read.
     Forbidden,
-    /// No descriptor or memory is left to open it.
-    Exhausted,
+    /// It cannot be opened at present: no descriptor or memory is left, or another process has a lease on it (fcntl(2)).
+    Later(io::Error),
     /// The file system failed (EIO and its like).
     Failed(io::Error),
 }
@@ -142,7 +142,7 @@ impl Site {
                     Found::Missing
                 }
                 Some(Errno::ACCESS | Errno::PERM) => Found::Forbidden,
-                Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::BUSY) => Found::Exhausted,
+                Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::BUSY) => Found::Later(e),
                 _ => Found::Failed(e),
             },
         }

@@ -287,7 +287,8 @@ fn openat2(root: BorrowedFd<'_>, path: &CStr, flags: OFlags) -> io::Result<Owned
     };
     for _ in 0..OPEN_RETRIES_MAX {
         match call() {
-            // A rename somewhere in the tree raced with `..` in a link (openat2(2)). This is not would-block.
+            // A rename somewhere in the tree raced with `..` in a link (openat2(2)); or another process has a lease on
+            // the file, and was asked by this call to give it up (fcntl(2)). Neither brings an edge.
             Err(Errno::AGAIN | Errno::INTR) => {}
             other => return Ok(other?),
         }

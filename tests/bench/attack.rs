@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::honest;
 use crate::hostile::{RATE, WAYS, Way};
 use crate::measure::{self, Memory};
-use crate::peers::{Imitation, Peer, find};
+use crate::peers::{Peer, find};
 use crate::role::{self, Client};
 use crate::server::Server;
 use crate::site::{LARGE, PAGE};
@@ -236,12 +236,7 @@ impl Attack<'_> {
     }
 
     fn on(&self, bench: &Bench, peer: &Peer) -> Outcome<Damage> {
-        let mut server = peer.start(
-            bench.cores,
-            &bench.site,
-            bench.slots(),
-            &Imitation::Constant(PAGE),
-        )?;
+        let mut server = bench.start(peer)?;
         let pids = server.family();
         measure::settle(&pids, PATIENCE);
         let asked = [

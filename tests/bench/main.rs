@@ -47,10 +47,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use options::Options;
-use peers::Peer;
+use peers::{Imitation, Peer};
 use record::Record;
 use role::{AS, Cores};
-use site::Site;
+use server::Server;
+use site::{PAGE, Site};
 use targets::Figure;
 
 /// A result whose error is a sentence for the person who runs this.
@@ -237,6 +238,12 @@ impl Bench {
             (Some(only), name) => only.iter().any(|wanted| wanted == name),
         };
         self.field.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Starts a peer over the site. Our own limits answer everything with the small page.
+    fn start(&self, peer: &Peer) -> Outcome<Server> {
+        let as_if = Imitation::Constant(PAGE);
+        peer.start(self.cores, &self.site, self.slots(), &as_if)
     }
 
     /// Connections that a server must have room for, where it is told.

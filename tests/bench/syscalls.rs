@@ -12,10 +12,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::peers::{Imitation, Peer};
+use crate::peers::Peer;
 use crate::role;
 use crate::server::Server;
-use crate::site::PAGE;
 use crate::slice::{self, Load, Slice, Until};
 use crate::table::{Table, number};
 use crate::{Bench, Outcome, pause};
@@ -58,12 +57,7 @@ pub(crate) fn run(bench: &mut Bench) -> Outcome<()> {
 
 /// Calls for each request, by name, the most frequent first.
 fn count(bench: &Bench, peer: &Peer) -> Outcome<Vec<(String, f64)>> {
-    let server = peer.start(
-        bench.cores,
-        &bench.site,
-        bench.slots(),
-        &Imitation::Constant(PAGE),
-    )?;
+    let server = bench.start(peer)?;
     slice::take_once(bench.cores, &server, &Load::calm(100))?; // what is done once is done
     let requests = if peer.keeps() {
         REQUESTS

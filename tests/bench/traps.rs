@@ -92,12 +92,7 @@ fn lead_into(
     peer: &Peer,
     lead: fn(&Bench, &Server) -> Outcome<String>,
 ) -> Outcome<String> {
-    let mut server = peer.start(
-        bench.cores,
-        &bench.site,
-        bench.slots(),
-        &Imitation::Constant(PAGE),
-    )?;
+    let mut server = bench.start(peer)?;
     let found = lead(bench, &server)?;
     let others = ask(&server, PAGE.path).is_ok();
     Ok(match (server.is_alive(), others) {

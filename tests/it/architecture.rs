@@ -268,6 +268,43 @@ fn every_module_begins_by_saying_what_it_is() {
 }
 
 #[test]
+fn what_is_to_be_read_next_is_there() {
+    let root = repository("src");
+    let mut astray = Vec::new();
+    let mut followed = 0;
+    for source in sources() {
+        let about = source.raw.lines().map_while(|l| l.strip_prefix("//!"));
+        let about = about.collect::<Vec<_>>().join(" ");
+        let Some((_, next)) = about.split_once("Read next: ") else {
+            continue;
+        };
+        let file = root.join(&source.name);
+        let beside = file.parent().unwrap_or(&root);
+        let above = beside.parent().unwrap_or(&root);
+        let below = file.with_extension("");
+        let top = repository("");
+        for word in next.split('`').skip(1).step_by(2) {
+            let module = word.strip_prefix("crate::").map(|m| m.replace("::", "/"));
+            let found = match &module {
+                Some(module) => {
+                    root.join(module).is_dir() || root.join(format!("{module}.rs")).exists()
+                }
+                None if word.ends_with(".rs") => [&below, beside, above, &root, &top]
+                    .iter()
+                    .any(|folder| folder.join(word).exists()),
+                None => continue,
+            };
+            followed += 1;
+            if !found {
+                astray.push(format!("src/{}: {word}", source.name));
+            }
+        }
+    }
+    assert!(astray.is_empty(), "{astray:#?}");
+    assert!(followed > 100, "only {followed} pointers were found");
+}
+
+#[test]
 fn every_file_can_be_read_at_one_sitting() {
     let long: Vec<String> = sources()
         .into_iter()

@@ -315,24 +315,9 @@ fn the_documentation_of_rust_is_served_byte_by_byte() {
 /// Opens a page in a browser without a window, and returns the document as it is after its scripts have run.
 fn browse(url: &str) -> String {
     let profile = Site::new();
-    let got = Program::find(&["chromium", "chromium-browser", "google-chrome"])
-        .args(&[
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--no-proxy-server",
-            "--virtual-time-budget=20000",
-            "--dump-dom",
-        ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
+    let got = Program::browser(&profile)
+        .args(&["--virtual-time-budget=20000", "--dump-dom"])
         .arg(url)
-        .env("HOME", profile.path())
         .run(Duration::from_secs(180));
     assert_eq!(got.status.code(), Some(0), "{}", got.stderr);
     got.text()

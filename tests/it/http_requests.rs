@@ -6,6 +6,9 @@
 
 use std::cell::RefCell;
 
+use rustix::net::SendFlags;
+use rustix::process::Signal;
+
 use crate::support::cases::Case;
 use crate::support::conversation::{Delivery, Peer, cuts, hold_all};
 use crate::support::http::Trouble;
@@ -32,6 +35,23 @@ fn byte_by_byte() {
 #[test]
 fn cut_at_every_position() {
     all_cases("cut anywhere", |case| cuts(case, SINGLE_BYTES));
+}
+
+/// A read ends where urgent data stand, however much lies behind them, and no edge tells of that.
+#[test]
+fn a_request_with_urgent_data_in_it_is_heard_to_its_end() {
+    let mut idler = Idler::serve(fixture_site()).start();
+    let mut client = idler.client();
+    // It comes as a whole before any of it is read.
+    idler.stand_still();
+    client.send("GET /hello.txt HTTP/1.1\r\nHo").expect("sent");
+    let urgent = rustix::net::send(client.socket(), b"!", SendFlags::OOB);
+    assert_eq!(urgent, Ok(1));
+    client.send("st: idler\r\n\r\n").expect("sent");
+    idler.signal(Signal::CONT);
+    assert_eq!(client.reply().status, 200);
+    assert_eq!(client.get("/hello.txt").status, 200);
+    idler.stop();
 }
 
 fn all_cases(name: &str, ways: impl Fn(&Case) -> Vec<Delivery>) {

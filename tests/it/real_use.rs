@@ -91,25 +91,13 @@ fn done(program: Program) -> Outcome {
 /// is closed, the page has not loaded.
 fn browse(url: &str) -> String {
     let profile = Site::new();
-    let browser = Program::find(&["chromium", "chromium-browser", "google-chrome"])
+    let browser = Program::browser(&profile)
         .args(&[
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-quic",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--disable-dev-shm-usage",
-            "--no-proxy-server",
             "--autoplay-policy=no-user-gesture-required",
             "--timeout=30000",
             "--dump-dom",
         ])
-        .arg(format!("--user-data-dir={}", profile.path().display()))
-        .arg(url)
-        .env("HOME", profile.path());
+        .arg(url);
     done(browser).text()
 }
 

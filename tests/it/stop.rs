@@ -100,10 +100,7 @@ fn a_request_on_its_way_is_answered_and_told_that_it_was_the_last() {
 fn who_waits_in_the_queue_is_served() {
     // The process is stopped while they connect, so that they wait in the kernel's queue when it ends.
     let mut idler = Idler::serve(fixture_site()).start();
-    idler.signal(Signal::STOP);
-    wait_until("idler to stand still", PATIENCE, || {
-        (idler.proc().state() == 'T').then_some(())
-    });
+    idler.stand_still();
     let mut clients: Vec<Client> = (0..20).map(|_| idler.client()).collect();
     for client in &mut clients {
         client.ask("GET", "/hello.txt", "");
@@ -247,7 +244,7 @@ fn clients_that_reset_harm_nobody() {
 #[test]
 fn who_connected_just_before_and_said_nothing_does_not_hold_it_up() {
     let mut idler = Idler::serve(fixture_site()).start();
-    idler.signal(Signal::STOP);
+    idler.stand_still();
     let silent: Vec<Client> = (0..200).map(|_| idler.client()).collect();
     idler.signal(Signal::TERM);
     idler.signal(Signal::CONT);

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use crate::support::load::{Load, Manner, Tally};
 use crate::support::program::Program;
-use crate::support::{Client, Idler, PATIENCE, Running, Site, wait_until};
+use crate::support::{Client, Idler, PATIENCE, Running, Site};
 
 /// How often the process is replaced.
 const TIMES: usize = 10;
@@ -145,10 +145,7 @@ fn lost_by_a_kill() -> usize {
     let site = Site::with(&[("a.txt", b"a")]);
     let stays = sharing(&site, 0).start();
     let mut goes = sharing(&site, stays.address().port()).start();
-    goes.signal(Signal::STOP);
-    wait_until("one to stand still", PATIENCE, || {
-        (goes.proc().state() == 'T').then_some(())
-    });
+    goes.stand_still();
     let mut clients: Vec<Client> = (0..WAITING).map(|_| stays.client()).collect();
     goes.signal(Signal::KILL);
     assert_eq!(goes.exit_code(), None);

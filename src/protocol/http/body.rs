@@ -107,7 +107,7 @@ struct Chunked {
     at: At,
     /// Of the chunk: bytes that are left, or what the digits of its size say so far.
     left: u64,
-    digits: u8,
+    has_digits: bool,
     /// Bytes of this line so far.
     line: usize,
     /// Bytes of all trailer lines so far.
@@ -147,12 +147,12 @@ impl Chunked {
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();
                 self.left =
                     self.left.checked_mul(16).ok_or(BodyError::Malformed)? + u64::from(digit);
-                self.digits = 1;
+                self.has_digits = true;
                 At::Size
             }
-            (At::Size, b'\r') if self.digits > 0 => At::SizeEnd,
-            (At::Size, b' ' | b'\t') if self.digits > 0 => At::Padding,
-            (At::Size, b';') if self.digits > 0 => At::Extension,
+            (At::Size, b'\r') if self.has_digits => At::SizeEnd,
+            (At::Size, b' ' | b'\t') if self.has_digits => At::Padding,
+            (At::Size, b';') if self.has_digits => At::Extension,
             // Another digit here would be part of the size for who skips white space.
             (At::Padding, b' ' | b'\t') => At::Padding,
             (At::Padding, b';') => At::Extension,
@@ -164,7 +164,7 @@ impl Chunked {
             (At::DataEnd, b'\r') => At::DataEndLf,
             (At::DataEndLf, b'\n') => {
                 self.line = 0;
-                self.digits = 0;
+                self.has_digits = false;
                 At::Size
             }
             (At::Trailer, b'\r') => At::LastLf,

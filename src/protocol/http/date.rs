@@ -11,10 +11,12 @@ use super::fields::trim;
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 pub type UnixSeconds = i64;
 
-/// The last second of the year 9999, the last that four digits can say.
+/// The first second of the year 0, and the last of the year 9999: what four digits can say.
+const FIRST: UnixSeconds = -62_167_219_200;
+/// See above.
 const LAST: UnixSeconds = 253_402_300_799;
 
-const SECONDS_A_DAY: u64 = 86_400;
+const SECONDS_A_DAY: i64 = 86_400;
 
 const DAYS: [[u8; 3]; 7] = [
     *b"Mon", *b"Tue", *b"Wed", *b"Thu", *b"Fri", *b"Sat", *b"Sun",
@@ -84,7 +86,7 @@ fn parse_two_digit_year(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
     let clock: &[u8; 13] = rest.get(9..)?.try_into().ok()?;
     let day: &[u8; 2] = day.try_into().ok()?;
 
-    let today = Civil::of(now)?;
+    let today = Civil::since_1970(now)?;
     let latest = today.year + 50;
     let year_of_century = u32::from(y0 - b'0') * 10 + u32::from(y1 - b'0');
     // The latest year within 50 years that ends in these two digits.
@@ -112,7 +114,7 @@ fn parse_two_digit_year(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that may be sent (RFC 9110 §5.6.7).
 /// `None` outside the years 1970 to 9999.
 pub fn imf_fixdate(seconds: UnixSeconds) -> Option<[u8; IMF_FIXDATE_BYTES]> {
-    let civil = Civil::of(seconds)?;
+    let civil = Civil::since_1970(seconds)?;
     let mut out = *b"DDD, dd mmm yyyy hh:mm:ss GMT";
     out[..3].copy_from_slice(&civil.day_name());
     out[5..7].copy_from_slice(&two(civil.day));
@@ -125,7 +127,7 @@ pub fn imf_fixdate(seconds: UnixSeconds) -> Option<[u8; IMF_FIXDATE_BYTES]> {
 /// `10/Oct/2000:13:55:36 +0000`, as in a line of the Common Log Format, in UTC.
 /// `None` outside the years 1970 to 9999.
 pub fn common_log(seconds: UnixSeconds) -> Option<[u8; 26]> {
-    let civil = Civil::of(seconds)?;
+    let civil = Civil::since_1970(seconds)?;
     let mut out = *b"dd/mmm/yyyy:hh:mm:ss +0000";
     out[..2].copy_from_slice(&two(civil.day));
     out[3..6].copy_from_slice(&civil.month_name());
@@ -134,7 +136,7 @@ pub fn common_log(seconds: UnixSeconds) -> Option<[u8; 26]> {
     Some(out)
 }
 
-/// `2000-10-10T13:55:36Z` (ISO 8601, RFC 3339). `None` outside the years 1970 to 9999.
+/// `2000-10-10T13:55:36Z` (ISO 8601, RFC 3339). `None` outside the years 0 to 9999, which only a broken file has.
 pub fn iso_8601(seconds: UnixSeconds) -> Option<[u8; 20]> {
     let civil = Civil::of(seconds)?;
     let mut out = *b"yyyy-mm-ddThh:mm:ssZ";
@@ -148,7 +150,7 @@ pub fn iso_8601(seconds: UnixSeconds) -> Option<[u8; 20]> {
 /// A second as the calendar has it.
 #[derive(Clone, Copy, Debug)]
 struct Civil {
-    /// 1970 to 9999.
+    /// 0 to 9999.
     year: u32,
     /// 1 to 12.
     month: u32,
@@ -160,21 +162,25 @@ struct Civil {
 }
 
 impl Civil {
-    /// The calendar's name for a second of the years 1970 to 9999.
+    /// The same for a second of the years 1970 to 9999, which are all that HTTP needs.
+    fn since_1970(seconds: UnixSeconds) -> Option<Self> {
+        Self::of(seconds).filter(|_| seconds >= 0)
+    }
+
+    /// The calendar's name for a second of the years 0 to 9999.
     ///
     /// Years are counted from March, so that the leap day is a year's last and all months before it
     /// begin at fixed distances. Then each unit is a division by the average length of the next:
     /// 146,097 days in four centuries, 1,461 in four years, 153 in five months from March or August.
     fn of(seconds: UnixSeconds) -> Option<Self> {
-        /// Days from 0000-03-01 to 1970-01-01.
-        const EPOCH: u64 = 719_468;
-        if !(0..=LAST).contains(&seconds) {
+        /// Days from the 1st of March to 1970-01-01: of the year 400 before 0, so that no number is negative.
+        const EPOCH: i64 = 719_468 + 146_097;
+        if !(FIRST..=LAST).contains(&seconds) {
             return None;
         }
-        let seconds = u64::try_from(seconds).ok()?;
-        let days = seconds / SECONDS_A_DAY;
+        let days = seconds.div_euclid(SECONDS_A_DAY) + EPOCH;
 
-        let quarter_days = 4 * (days + EPOCH) + 3;
+        let quarter_days = 4 * days + 3;
         let century = quarter_days / 146_097;
         let quarter_days = quarter_days % 146_097 / 4 * 4 + 3;
         let year_of_century = quarter_days / 1_461;
@@ -187,13 +193,13 @@ impl Civil {
         } else {
             (month_from_march - 9, 1)
         };
-        let small = |n: u64| u32::try_from(n).ok();
+        let small = |n: i64| u32::try_from(n).ok();
         Some(Self {
-            year: small(100 * century + year_of_century + next_year)?,
+            year: small(100 * century + year_of_century + next_year - 400)?,
             month: small(month)?,
             day: small(day)?,
-            second_of_day: small(seconds % SECONDS_A_DAY)?,
-            weekday: small((days + 3) % 7)?, // 1970-01-01 was a Thursday
+            second_of_day: small(seconds.rem_euclid(SECONDS_A_DAY))?,
+            weekday: small((days + 2) % 7)?, // 1970-01-01 was a Thursday
         })
     }
 
@@ -421,6 +427,8 @@ mod tests {
         for seconds in [i64::MIN, -1, LAST + 1, i64::MAX] {
             assert_eq!(imf_fixdate(seconds), None);
             assert_eq!(common_log(seconds), None);
+        }
+        for seconds in [i64::MIN, FIRST - 1, LAST + 1, i64::MAX] {
             assert_eq!(iso_8601(seconds), None);
         }
     }
@@ -481,6 +489,29 @@ mod tests {
                     let _ = parse(&changed[..at], NOW);
                 }
             }
+        }
+    }
+
+    /// Every day of the 10,000 years follows the one before it.
+    #[test]
+    fn no_day_is_missing() {
+        let mut before = (0, 1, 0);
+        for day in -719_528..2_932_897_i64 {
+            let Some(date) = Civil::of(day * 86_400) else {
+                panic!("{day}");
+            };
+            let is_leap = date.year % 4 == 0 && (date.year % 100 != 0 || date.year % 400 == 0);
+            let (year, month, last) = before;
+            let next = match (month, last) {
+                (12, 31) => (year + 1, 1, 1),
+                (1 | 3 | 5 | 7 | 8 | 10, 31) | (4 | 6 | 9 | 11, 30) | (2, 29) => {
+                    (year, month + 1, 1)
+                }
+                (2, 28) if !is_leap => (year, 3, 1),
+                _ => (year, month, last + 1),
+            };
+            assert_eq!((date.year, date.month, date.day), next);
+            before = next;
         }
     }
 }

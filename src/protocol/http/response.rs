@@ -4,6 +4,7 @@
 //! Invariant: no value that is written contains a line end, whatever it was made from.
 //! Read next: `server.rs`.
 
+use super::span::push_decimal;
 use super::status::Status;
 
 /// Where the value of the `Date` field begins in every head written here: right behind the status line
@@ -19,7 +20,7 @@ impl HeadWriter {
     pub fn new(status: Status, date: &[u8; 29]) -> Self {
         let mut head = Self(Vec::with_capacity(320));
         head.0.extend_from_slice(b"HTTP/1.1 ");
-        head.number(status.0.into());
+        push_decimal(status.0.into(), &mut head.0);
         head.0.push(b' ');
         head.0.extend_from_slice(status.reason().as_bytes());
         head.0.extend_from_slice(b"\r\nDate: ");
@@ -48,7 +49,7 @@ impl HeadWriter {
     pub fn field_number(&mut self, name: &str, value: u64) -> &mut Self {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
-        self.number(value);
+        push_decimal(value, &mut self.0);
         self.0.extend_from_slice(b"\r\n");
         self
     }
@@ -63,20 +64,6 @@ impl HeadWriter {
     pub fn end(mut self) -> Vec<u8> {
         self.0.extend_from_slice(b"\r\n");
         self.0
-    }
-
-    fn number(&mut self, mut value: u64) {
-        let mut digits = [0; 20];
-        let mut at = digits.len();
-        loop {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(value % 10).unwrap_or_default();
-            value /= 10;
-            if value == 0 {
-                break;
-            }
-        }
-        self.0.extend_from_slice(&digits[at..]);
     }
 }
 

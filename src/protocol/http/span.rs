@@ -58,7 +58,8 @@ impl fmt::Display for Span {
     }
 }
 
-fn push_decimal(mut n: u64, out: &mut Vec<u8>) {
+/// Appends a number.
+pub(super) fn push_decimal(mut n: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

@@ -55,10 +55,3 @@ statuses! {
     UNAVAILABLE 503 "Service Unavailable"
     VERSION_NOT_SUPPORTED 505 "HTTP Version Not Supported"
 }
-
-impl Status {
-    /// Whether a reply with this status never has a body (RFC 9110 §6.4.1).
-    pub fn is_bodiless(self) -> bool {
-        self == Self::NO_CONTENT || self == Self::NOT_MODIFIED || self.0 < 200
-    }
-}

@@ -4,7 +4,7 @@
 //! What lives here: the decision on each datagram, and the replies that are held back. It may not know sockets or
 //! clocks: time is milliseconds, passed in. Invariant: four numbers are drawn for each datagram, whatever the options, so
 //! which datagrams are lost does not depend on whether others are delayed.
-//! Read next: `service/ping.rs`.
+//! Read next: `service/ping/mod.rs`.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

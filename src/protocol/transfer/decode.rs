@@ -6,7 +6,7 @@
 //! members that are not ours are skipped if they are strings, numbers, `true`, `false` or `null`.
 //!
 //! Invariant: what is kept is bounded by [`TRANSFER_NAME_BYTES_MAX`]; what comes out of one call is
-//! at most two bytes more than went in. Read next: `service/transfer.rs`.
+//! at most two bytes more than went in. Read next: `service/transfer/mod.rs`.
 
 use std::fmt;
 

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use std::time::{Instant, SystemTime};
+use std::sync::LazyLock;
+use std::time::SystemTime;
 
 use super::*;
+use crate::reactor::Tick;
 
 /// The password is "secret"; made by htpasswd -B (cost 5) and by idler (cost 4, for speed).
 const ALICE: &str = "alice:$2y$05$/uaF/uaF/uaF/uaF/uaF/uqOlJvf5V6mxHa8l/Vi42EntB04znnsa";
@@ -30,9 +32,10 @@ fn credentials(user: &str, password: &str) -> Credentials {
 }
 
 fn at(turn: u64, millis: u32) -> Now {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     Now {
-        tick: Tick::default().after(Duration::from_millis(millis.into())),
-        instant: Instant::now(),
+        tick: Tick(millis),
+        instant: *START + Duration::from_millis(millis.into()),
         wall: SystemTime::UNIX_EPOCH,
         turn,
     }
@@ -87,6 +90,18 @@ fn no_turn_has_two_checks_and_no_second_five() {
     }
     assert_eq!(check(7, 1000), Verdict::Wrong);
     assert_eq!(check(7, 5000), Verdict::Later);
+}
+
+/// Ticks that are more than 24 days apart cannot be told from those of the other order.
+#[test]
+fn a_second_is_over_after_a_month_as_well() {
+    let mut auth = auth(&[BOB]);
+    for n in 0..PASSWORD_CHECKS_PER_SECOND {
+        auth.check(&credentials("bob", &n.to_string()), &at(n.into(), 0));
+    }
+    let month = at(9, 30 * 24 * 60 * 60 * 1000);
+    let verdict = auth.check(&credentials("bob", "secret"), &month);
+    assert_eq!(verdict, Verdict::Right);
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Played {
             socket,
         };
         Self {
-            door: Door::new(Listener::over(scripted), 0, false),
+            door: Door::new(Listener::over(scripted), false),
             ready: Readiness::NONE,
             no_room: false,
             newcomers: 0,

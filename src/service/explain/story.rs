@@ -66,7 +66,7 @@ impl Http {
                 Found::Directory(_) => format!("{path_shown} is a directory"),
                 Found::Missing => format!("{path_shown} is missing: {}", site.why_missing(path)),
                 Found::Forbidden => format!("{path_shown} may not be read by this user"),
-                Found::Exhausted => format!("{path_shown}: too many files are open"),
+                Found::Later(e) => format!("{path_shown}: cannot be opened at present: {e}"),
                 Found::Failed(e) => format!("{path_shown}: {e}"),
             }
         });

@@ -1,4 +1,4 @@
-//! Rows 1 to 10: from bytes to a request, and from a request to its reply.
+//! Rows 1 to 10, and 23: from bytes to a request, and from a request to its reply.
 //!
 //! What lives here: the functions of the state `ReadingHead`. They may not know how a reply is sent.
 //! Invariant: the time of a head begins with its first byte and is never extended. Read next: `writing.rs`.
@@ -35,7 +35,7 @@ const TOO_MANY: Refusal = Refusal::new(
 );
 
 impl<T: Transport> HttpConnection<T> {
-    /// Rows 1 to 10 of the table.
+    /// Rows 1 to 10, and 23.
     pub(super) fn read_head(
         &mut self,
         reading: Reading,
@@ -104,7 +104,14 @@ impl<T: Transport> HttpConnection<T> {
         let was_draining = reading.is_draining();
         match reading.hear(fresh.unwrap_or_default(), cx.shared.http.head_bytes_max) {
             Hearing::More(reading) => {
-                trace!("{} {} bytes of a head so far", cx.link.key, reading.kept());
+                let (key, kept) = (cx.link.key, reading.kept());
+                match (was_draining, reading.is_draining()) {
+                    (_, true) => trace!("{key} more of a request's body is to come"),
+                    (true, false) => {
+                        trace!("{key} a request's body is over; {kept} bytes of the next head")
+                    }
+                    (false, false) => trace!("{key} {kept} bytes of a head so far"),
+                }
                 let begun = was_idle != reading.is_idle() || was_draining != reading.is_draining();
                 self.listen_on(reading, changed || begun, cx)
             }

@@ -711,7 +711,7 @@ fn who_was_refused_is_not_counted_as_closed() {
     let refusal = Refusal::new(Status::UNAVAILABLE, "full");
     let reply = stand.house.http.refuse(refusal, false, &stand.now);
     let stream = Stream::new(Scripted::new(GET, &[]));
-    let refused = HttpConnection::refused(stream, 0, reply, stand.now.tick);
+    let refused = HttpConnection::refused(stream, reply, stand.now.tick);
     let (why, key) = (Dropped::Unwatched, Key::for_test(1));
     refused.dropped(why, key, &mut stand.house.counters);
     assert_eq!(stand.ended(), 0);

@@ -1,4 +1,4 @@
-//! Rows 11 to 22: sending a reply, and hanging up so that it is not lost.
+//! Rows 11 to 22, and 24: sending a reply, and hanging up so that it is not lost.
 //!
 //! What lives here: the functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. They may not know how a
 //! reply was made. Invariant: every promised byte goes out, or the connection is closed. Read next: `../answer.rs`.
@@ -24,7 +24,7 @@ use crate::service::counters::{Close, Phase};
 use super::{HttpConnection, Note, Out, Step, since_change};
 
 impl<T: Transport> HttpConnection<T> {
-    /// Rows 11 to 18.
+    /// Rows 11 to 18, and 22 and 24.
     pub(super) fn write(
         &mut self,
         mut out: Box<Out>,

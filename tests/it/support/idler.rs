@@ -317,6 +317,14 @@ impl Running {
         }
     }
 
+    /// Halts it until it is sent `CONT`: what comes meanwhile, it will find all at once.
+    pub(crate) fn stand_still(&mut self) {
+        self.signal(Signal::STOP);
+        wait_until("idler to stand still", PATIENCE, || {
+            (self.proc().state() == 'T').then_some(())
+        });
+    }
+
     /// Waits until it has ended by itself, and returns its exit code (`None`: ended by a signal).
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
         self.exit_within(PATIENCE)

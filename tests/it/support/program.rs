@@ -43,6 +43,26 @@ impl Program {
         Self::at(Self::path(names))
     }
 
+    /// A browser without a window, which has this folder for itself and asks nobody but whom it is sent to.
+    pub(crate) fn browser(profile: &Site) -> Self {
+        let folder = profile.path();
+        Self::find(&["chromium", "chromium-browser", "google-chrome"])
+            .args(&[
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-dev-shm-usage",
+                "--no-proxy-server",
+            ])
+            .arg(format!("--user-data-dir={}", folder.display()))
+            .env("HOME", folder)
+    }
+
     /// Where the first of these is that is installed.
     ///
     /// # Panics

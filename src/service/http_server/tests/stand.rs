@@ -168,7 +168,7 @@ impl Stand {
     /// A connection that has just been accepted.
     pub fn accept<T: Transport>(&self, transport: T) -> Held<T> {
         Held {
-            connection: HttpConnection::new(Stream::new(transport), 0),
+            connection: HttpConnection::new(Stream::new(transport)),
             ready: Readiness::NONE,
             place: Place::Parked(Side::Read),
             stage: Stage::Running,
