@@ -234,7 +234,10 @@ impl<T: Transport> HttpConnection<T> {
                 };
                 let (reply, client) = self.reply(&request, wish, standing, cx);
                 let keep = reply.keep;
-                let record = cx.shared.access.is_on().then(|| {
+                // Asked every few seconds by each balancer, it would hide the rest.
+                let is_logged = cx.shared.access.is_on()
+                    && !(reply.status == Status::OK && cx.shared.http.is_health_check(&request));
+                let record = is_logged.then(|| {
                     let client = client.unwrap_or_else(|| self.peer());
                     let user = cx.shared.http.user(&request);
                     Record::of(client, user, &request, reply.status, &cx.now)
