@@ -4,6 +4,7 @@
 //! Invariant: the time of a head begins with its first byte and is never extended. Read next: `writing.rs`.
 
 use std::mem::take;
+use std::time::Duration;
 
 use log::{debug, trace};
 
@@ -45,7 +46,7 @@ impl<T: Transport> HttpConnection<T> {
     ) -> Step {
         let was_idle = reading.is_idle();
         if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
-            return self.part(reading, cx);
+            return self.part(reading, false, cx);
         }
         if take(&mut cx.expired) {
             if !was_idle {
@@ -128,10 +129,9 @@ impl<T: Transport> HttpConnection<T> {
     /// Row 1: what came is not enough. `begun`: its time begins now.
     fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
         let idle = reading.is_idle();
-        let state = State::ReadingHead(reading);
         let more = cx.link.ready.is(Side::Read);
         if idle && !more && cx.stage == Stage::Stopping {
-            return Step::go(state);
+            return self.part(reading, begun, cx);
         }
         // The time of a head begins with its first byte, and is never extended.
         let patience = if idle {
@@ -145,7 +145,7 @@ impl<T: Transport> HttpConnection<T> {
         } else {
             Next::Park(Side::Read, deadline)
         };
-        Step::stop(state, next)
+        Step::stop(State::ReadingHead(reading), next)
     }
 
     /// The first bytes of a trusted proxy, which may tell whom it speaks for. What comes behind is heard at once, so that the
@@ -314,10 +314,15 @@ impl<T: Transport> HttpConnection<T> {
         self.refuse(HEAD_TOO_SLOW, standing, cx)
     }
 
-    /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way.
-    fn part(&mut self, reading: Reading, cx: &mut Context<'_, Service>) -> Step {
+    /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way; or now, if only now it `begun` to
+    /// be idle, and the deadline still is that of what it did before.
+    fn part(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
         let idle = cx.shared.http.patience.idle;
-        let quiet_for = idle.saturating_sub(cx.deadline.since(cx.now.tick));
+        let quiet_for = if begun {
+            Duration::ZERO
+        } else {
+            idle.saturating_sub(cx.deadline.since(cx.now.tick))
+        };
         let left = PARTING_TIME.min(idle).saturating_sub(quiet_for);
         if cx.expired || left.is_zero() {
             return self.close(cx, Close::Shutdown, "idle at shutdown");

@@ -423,6 +423,19 @@ fn row_9_who_was_quiet_for_longer_goes_at_once() {
 }
 
 #[test]
+fn row_9_who_was_heard_to_the_end_of_a_body_has_a_second_as_well() {
+    const POST: &[u8] = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
+        X: ................................................\r\n\r\n";
+    assert_eq!(POST.len(), MANY);
+    let mut stand = Stand::new("row9d", &[]);
+    let begun = stand.now.tick;
+    let played = stand.play(POST, &[Many, Many, Few, Stop, Few]);
+    assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
+    assert_eq!(stand.now.tick, begun.after(PARTING_TIME));
+    assert_eq!(stand.closed(Close::Shutdown), 1);
+}
+
+#[test]
 fn row_10_a_head_that_was_begun_is_still_answered() {
     let mut stand = Stand::new("row10", &[]);
     let played = stand.play(LAST, &[Few, Stop, Many, Many]);
