@@ -210,11 +210,12 @@ impl<H: Handler> EventLoop<H> {
             )]
             let key = key as u32;
             trace!("{} event: {:?}", Key(key), slot.ready);
-            if slot
-                .place
-                .parked_on()
-                .is_some_and(|side| slot.ready.is(side))
-            {
+            let wakes = match slot.place.parked_on() {
+                Some(side) => slot.ready.is(side),
+                // Whoever it sleeps for has hung up.
+                None => slot.place == Place::Asleep && slot.ready.is_gone(),
+            };
+            if wakes {
                 slot.place = Place::Queued;
                 self.queue.push_back(key);
             }
@@ -447,3 +448,6 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //! Invariant, the one everything follows from: *a cleared bit means the kernel owes us an edge; a set
 //! bit means nobody owes us anything, so the work is ours to remember.* Hence at every moment each
 //! live slot is in exactly one of three places: **parked** on a cleared bit (usually with a deadline
-//! on the wheel), **asleep** (waiting for time alone), or **queued**.
+//! on the wheel), **asleep** (until a time, or until its peer is gone), or **queued**.
 //!
 //! Read next: `readiness.rs`, then `event_loop.rs`.
 
@@ -59,9 +59,9 @@ pub trait Handler: Sized {
 
     /// Moves on as far as readiness and budget allow, and says what to wait for next.
     ///
-    /// Called when an edge came on the side it parked on, when its deadline passed
-    /// ([`Context::expired`]), when its turn in the queue came, and once whenever the
-    /// [`Stage`] of the loop changes.
+    /// Called when an edge came on the side it parked on, when its peer was gone while it slept, when its deadline
+    /// passed ([`Context::expired`]), when its turn in the queue came, and once whenever the [`Stage`] of the loop
+    /// changes.
     fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next;
 
     /// Whether the loop may end while this handler is still there (the signals, for example).
@@ -102,7 +102,7 @@ pub trait Shared {
 pub enum Next {
     /// An edge on a side whose readiness bit is cleared, or the deadline.
     Park(Side, Deadline),
-    /// Time alone.
+    /// Time alone, or that the peer is gone.
     Sleep(Tick),
     /// Another turn: the budget is spent, the work is not.
     Again(Deadline),

@@ -34,22 +34,26 @@ impl Readiness {
     const READ: u8 = 1;
     const WRITE: u8 = 2;
     const ENDED: u8 = 4;
+    const GONE: u8 = 8;
 
     /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
     pub const NONE: Self = Self(0);
 
     /// Takes over what an event says. A hang-up or an error makes its side ready: the next call finds out what it is.
     pub fn note(&mut self, event: &mio::event::Event) {
-        let ended = event.is_read_closed() || event.is_error();
         let mut bits = 0;
-        if event.is_readable() || ended {
+        if event.is_readable() {
             bits |= Self::READ;
         }
-        if event.is_writable() || event.is_write_closed() || event.is_error() {
+        if event.is_writable() {
             bits |= Self::WRITE;
         }
-        if ended {
-            bits |= Self::ENDED;
+        if event.is_read_closed() || event.is_error() {
+            bits |= Self::READ | Self::ENDED;
+            // Who takes nothing more sends nothing more either: mio says the one only with the other.
+            if event.is_write_closed() || event.is_error() {
+                bits |= Self::WRITE | Self::GONE;
+            }
         }
         self.0 |= bits;
     }
@@ -68,6 +72,13 @@ impl Readiness {
         self.0 |= Self::READ | Self::ENDED;
     }
 
+    /// Records that the connection is broken, as an event would (for tests).
+    #[cfg(test)]
+    pub fn set_gone(&mut self) {
+        self.set_ended();
+        self.0 |= Self::WRITE | Self::GONE;
+    }
+
     /// Whether a call on this side is worth making.
     pub fn is(self, side: Side) -> bool {
         match side {
@@ -80,6 +91,11 @@ impl Readiness {
     /// Whether the peer has hung up: the read bit then stays set, or the end of input would never be read.
     pub fn has_ended(self) -> bool {
         self.0 & Self::ENDED != 0
+    }
+
+    /// Whether nothing can be sent any more: the peer has reset the connection, or closed its Unix socket.
+    pub fn is_gone(self) -> bool {
+        self.0 & Self::GONE != 0
     }
 
     fn clear(&mut self, side: Side) {
@@ -97,6 +113,7 @@ impl fmt::Debug for Readiness {
             (Self::READ, "read"),
             (Self::WRITE, "write"),
             (Self::ENDED, "ended"),
+            (Self::GONE, "gone"),
         ];
         let set = bits
             .iter()

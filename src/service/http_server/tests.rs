@@ -633,6 +633,22 @@ fn row_24_a_disk_that_never_answers_ends_it() {
 }
 
 #[test]
+fn row_24_who_hangs_up_meanwhile_keeps_no_slot() {
+    let mut stand = Stand::new("row24e", &[]);
+    let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
+    let mut held = stand.accept(peer);
+    held.ready.set(Side::Either);
+    stand.drive(&mut held, &"the head goes out");
+    assert_eq!(held.place, Place::Asleep);
+    held.ready.set_ended();
+    stand.drive(&mut held, &"it sends nothing more, but may still read");
+    assert_eq!(held.place, Place::Asleep);
+    held.ready.set_gone();
+    stand.drive(&mut held, &"a reset");
+    assert_eq!((held.place, stand.closed(Close::Error)), (Place::Left, 1));
+}
+
+#[test]
 fn row_24_what_the_disk_takes_is_not_taken_from_the_reader() {
     let mut stand = Stand::new("row24d", &[]);
     let stall = stand.house.http.patience.stall;
