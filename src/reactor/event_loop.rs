@@ -150,6 +150,7 @@ impl<H: Handler> EventLoop<H> {
         while self.foreground > 0 && !self.control.quit {
             self.turn()?;
         }
+        self.drop_the_rest();
         Ok(self.foreground)
     }
 
@@ -212,7 +213,6 @@ impl<H: Handler> EventLoop<H> {
             trace!("{} event: {:?}", Key(key), slot.ready);
             let wakes = match slot.place.parked_on() {
                 Some(side) => slot.ready.is(side),
-                // Whoever it sleeps for has hung up.
                 None => slot.place == Place::Asleep && slot.ready.is_gone(),
             };
             if wakes {
@@ -342,18 +342,6 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    fn free_the_leaving(&mut self) {
-        for key in self.leaving.drain(..) {
-            self.wheel.remove(key);
-            // Dropping the handler closes its socket, which also takes it out of the poll.
-            if let Some(slot) = self.slots.try_remove(key as usize) {
-                trace!("{} released", Key(key));
-                self.foreground -= usize::from(!slot.handler.is_background());
-                self.seats_taken -= usize::from(slot.seated);
-            }
-        }
-    }
-
     fn room(&self) -> usize {
         self.capacity
             .saturating_sub(self.slots.len() - self.seats_taken)
@@ -361,7 +349,12 @@ impl<H: Handler> EventLoop<H> {
 
     fn install(&mut self, mut handler: H, next: Next, seated: bool) -> io::Result<Key> {
         if self.slots.len() >= self.capacity + self.reserve {
-            handler.dropped(Dropped::Unwatched, Key(u32::MAX), &mut self.shared);
+            handler.dropped(
+                Dropped::Unwatched,
+                Key(u32::MAX),
+                &self.now,
+                &mut self.shared,
+            );
             return Err(io::Error::other("no slot left"));
         }
         let entry = self.slots.vacant_entry();
@@ -374,7 +367,7 @@ impl<H: Handler> EventLoop<H> {
         if let Some(source) = handler.source() {
             let both = Interest::READABLE | Interest::WRITABLE;
             if let Err(e) = self.poll.registry().register(source, token, both) {
-                handler.dropped(Dropped::Unwatched, Key(key), &mut self.shared);
+                handler.dropped(Dropped::Unwatched, Key(key), &self.now, &mut self.shared);
                 return Err(e);
             }
         }

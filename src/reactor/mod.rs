@@ -75,8 +75,8 @@ pub trait Handler: Sized {
     }
 
     /// Told just before it is dropped without having said so: a place to count and to log.
-    fn dropped(&mut self, why: Dropped, key: Key, shared: &mut Self::Shared) {
-        let _ = (why, key, shared);
+    fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut Self::Shared) {
+        let _ = (why, key, now, shared);
     }
 }
 
@@ -87,6 +87,8 @@ pub enum Dropped {
     ForRoom,
     /// It is a newcomer, and the kernel does not watch its socket (`fs.epoll.max_user_watches`, memory).
     Unwatched,
+    /// The loop ends before it has finished.
+    Unfinished,
 }
 
 /// What the handlers of one loop share.

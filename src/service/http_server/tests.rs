@@ -740,12 +740,12 @@ fn who_was_refused_is_not_counted_as_closed() {
     let refusal = Refusal::new(Status::UNAVAILABLE, "full");
     let reply = stand.house.http.refuse(refusal, false, &stand.now);
     let stream = Stream::new(Scripted::new(GET, &[]));
-    let refused = HttpConnection::refused(stream, 0, reply, stand.now.tick);
-    let (why, key) = (Dropped::Unwatched, Key::for_test(1));
-    refused.dropped(why, key, &mut stand.house.counters);
+    let mut refused = HttpConnection::refused(stream, 0, reply, stand.now.tick);
+    let (why, key, now) = (Dropped::Unwatched, Key::for_test(1), stand.now);
+    refused.dropped(why, key, &now, &mut stand.house);
     assert_eq!(stand.ended(), 0);
-    let known = stand.accept(Scripted::new(GET, &[])).connection;
-    known.dropped(why, key, &mut stand.house.counters);
+    let mut known = stand.accept(Scripted::new(GET, &[])).connection;
+    known.dropped(why, key, &now, &mut stand.house);
     assert_eq!(stand.closed(Close::Error), 1);
 }
 
