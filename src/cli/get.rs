@@ -21,7 +21,7 @@ pub struct GetOptions {
     pub url: Url,
     /// Where the body goes.
     pub output: Output,
-    /// Fetch only what the file lacks; the output is a file then.
+    /// Keep what has come if it breaks off, and go on there the next time; the output is a file then.
     pub resume: bool,
     /// HEAD instead of GET.
     pub head_only: bool,

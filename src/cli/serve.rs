@@ -154,6 +154,12 @@ impl ServeOptions {
     pub(crate) fn read(typed: &Typed) -> Result<Self, UsageError> {
         let path = typed.words.first();
         let (health, status) = own_paths(typed)?;
+        let status_from = typed.all(Id::StatusFrom, values::cidr)?;
+        if status.is_none() && !status_from.is_empty() {
+            return Err(UsageError::new(
+                "--status-from needs the path of the figures; add --status /PATH".to_owned(),
+            ));
+        }
         Ok(Self {
             path: served_path(path.map(OsString::as_os_str))?,
             path_resembles_verb: path.and_then(|path| parse::verb_like(path)),
@@ -191,7 +197,7 @@ impl ServeOptions {
             reuse_port: typed.switch(Id::ReusePort)?,
             health,
             status,
-            status_from: typed.all(Id::StatusFrom, values::cidr)?,
+            status_from,
             user: typed.last(Id::User, values::user)?,
             with: typed.all(Id::With, values::companions)?.concat(),
             max_connections: typed

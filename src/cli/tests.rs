@@ -697,6 +697,7 @@ fn every_option_does_something_from_both_sides() {
             // Some options make sense with another only.
             let also = match row.long {
                 "continue" => "-o file",
+                "status-from" => "--status /status",
                 _ => "",
             };
             let by_default = match also {
@@ -871,6 +872,10 @@ fn what_contradicts_itself_is_refused() {
         (
             "--health /a --status /a",
             "--health and --status have one path; give each its own",
+        ),
+        (
+            "--status-from 10.0.0.0/8",
+            "--status-from needs the path of the figures; add --status /PATH",
         ),
         (
             "get u --follow",

@@ -115,6 +115,7 @@ impl<H: Handler> EventLoop<H> {
         while self.foreground > 0 && !self.control.quit {
             self.turn()?;
         }
+        self.drop_the_rest();
         Ok(self.foreground)
     }
 
@@ -176,11 +177,11 @@ impl<H: Handler> EventLoop<H> {
             )]
             let key = key as u32;
             trace!("{} event; ready now: {:?}", Key(key), slot.ready);
-            if slot
-                .place
-                .parked_on()
-                .is_some_and(|side| slot.ready.is(side))
-            {
+            let wakes = match slot.place.parked_on() {
+                Some(side) => slot.ready.is(side),
+                None => slot.place == Place::Asleep && slot.ready.is_gone(),
+            };
+            if wakes {
                 slot.place = Place::Queued;
                 self.queue.push_back(key);
             }
@@ -311,18 +312,6 @@ impl<H: Handler> EventLoop<H> {
         }
     }
 
-    fn free_the_leaving(&mut self) {
-        for key in self.leaving.drain(..) {
-            self.wheel.remove(key);
-            // Dropping the handler closes its socket, which also takes it out of the poll.
-            if let Some(slot) = self.slots.try_remove(key as usize) {
-                trace!("{} released", Key(key));
-                self.foreground -= usize::from(!slot.handler.is_background());
-                self.seats_taken -= usize::from(slot.seated);
-            }
-        }
-    }
-
     fn room(&self) -> usize {
         self.capacity
             .saturating_sub(self.slots.len() - self.seats_taken)
@@ -330,7 +319,12 @@ impl<H: Handler> EventLoop<H> {
 
     fn install(&mut self, mut handler: H, next: Next, seated: bool) -> io::Result<Key> {
         if self.slots.len() >= self.capacity + self.reserve {
-            handler.dropped(Dropped::Unwatched, Key(u32::MAX), &mut self.shared);
+            handler.dropped(
+                Dropped::Unwatched,
+                Key(u32::MAX),
+                &self.now,
+                &mut self.shared,
+            );
             return Err(io::Error::other("no slot left"));
         }
         let entry = self.slots.vacant_entry();
@@ -344,7 +338,7 @@ impl<H: Handler> EventLoop<H> {
             // Urgent data are asked about because reads stop at them: see `Link::came`.
             let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
             if let Err(e) = self.poll.registry().register(source, token, all) {
-                handler.dropped(Dropped::Unwatched, Key(key), &mut self.shared);
+                handler.dropped(Dropped::Unwatched, Key(key), &self.now, &mut self.shared);
                 return Err(e);
             }
         }

@@ -6,7 +6,7 @@
 //! Invariant, the one everything follows from: *a cleared bit means the kernel owes us an edge; a set
 //! bit means nobody owes us anything, so the work is ours to remember.* Hence at every moment each
 //! live slot is in exactly one of three places: **parked** on a cleared bit (usually with a deadline
-//! on the wheel), **asleep** (waiting for time alone), or **queued**.
+//! on the wheel), **asleep** (until a time, or until its peer is gone), or **queued**.
 //!
 //! Read next: `readiness.rs`, then `event_loop.rs`.
 
@@ -59,9 +59,9 @@ pub trait Handler: Sized {
 
     /// Moves on as far as readiness and budget allow, and says what to wait for next.
     ///
-    /// Called when an edge came on the side it parked on, when its deadline passed
-    /// ([`Context::expired`]), when its turn in the queue came, and once whenever the
-    /// [`Stage`] of the loop changes.
+    /// Called when an edge came on the side it parked on, when its peer was gone while it slept, when its deadline
+    /// passed ([`Context::expired`]), when its turn in the queue came, and once whenever the [`Stage`] of the loop
+    /// changes.
     fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next;
 
     /// Whether the loop may end while this handler is still there (the signals, for example).
@@ -75,8 +75,8 @@ pub trait Handler: Sized {
     }
 
     /// Told just before it is dropped without having said so: a place to count and to log.
-    fn dropped(&mut self, why: Dropped, key: Key, shared: &mut Self::Shared) {
-        let _ = (why, key, shared);
+    fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut Self::Shared) {
+        let _ = (why, key, now, shared);
     }
 }
 
@@ -87,6 +87,8 @@ pub enum Dropped {
     ForRoom,
     /// It is a newcomer, and the kernel does not watch its socket (`fs.epoll.max_user_watches`, memory).
     Unwatched,
+    /// The loop ends before it has finished.
+    Unfinished,
 }
 
 /// What the handlers of one loop share.
@@ -102,7 +104,7 @@ pub trait Shared {
 pub enum Next {
     /// An edge on a side whose readiness bit is cleared, or the deadline.
     Park(Side, Deadline),
-    /// Time alone.
+    /// Time alone, or that the peer is gone.
     Sleep(Tick),
     /// Another turn: the budget is spent, the work is not.
     Again(Deadline),

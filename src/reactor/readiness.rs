@@ -35,6 +35,7 @@ impl Readiness {
     const WRITE: u8 = 2;
     const ENDED: u8 = 4;
     const URGENT: u8 = 8;
+    const GONE: u8 = 16;
 
     /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
     pub const NONE: Self = Self(0);
@@ -44,12 +45,15 @@ impl Readiness {
         let broken = event.is_error();
         let ended = event.is_read_closed() | broken;
         let readable = event.is_readable() | ended;
-        let writable = event.is_writable() | event.is_write_closed() | broken;
+        // Who takes nothing more sends nothing more either: mio says the one only with the other.
+        let gone = event.is_write_closed() | broken;
+        let writable = event.is_writable() | gone;
         // Without branches: each request comes by here.
         let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
         self.0 |= bit(readable, Self::READ)
             | bit(writable, Self::WRITE)
             | bit(ended, Self::ENDED)
+            | bit(gone, Self::GONE)
             | bit(event.is_priority(), Self::URGENT);
     }
 
@@ -67,6 +71,13 @@ impl Readiness {
         self.0 |= Self::READ | Self::ENDED;
     }
 
+    /// Records that the connection is broken, as an event would (for tests).
+    #[cfg(test)]
+    pub fn set_gone(&mut self) {
+        self.set_ended();
+        self.0 |= Self::WRITE | Self::GONE;
+    }
+
     /// Whether a call on this side is worth making.
     pub fn is(self, side: Side) -> bool {
         match side {
@@ -80,6 +91,11 @@ impl Readiness {
     /// or what lies behind urgent data, since each read stops at these.
     fn may_read_short(self) -> bool {
         self.0 & (Self::ENDED | Self::URGENT) != 0
+    }
+
+    /// Whether nothing can be sent any more: the peer has reset the connection, or closed its Unix socket.
+    pub fn is_gone(self) -> bool {
+        self.0 & Self::GONE != 0
     }
 
     fn clear(&mut self, side: Side) {
@@ -98,6 +114,7 @@ impl fmt::Debug for Readiness {
             (Self::WRITE, "write"),
             (Self::ENDED, "ended"),
             (Self::URGENT, "urgent"),
+            (Self::GONE, "gone"),
         ];
         let set = bits
             .iter()

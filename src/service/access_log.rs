@@ -152,10 +152,19 @@ impl AccessLog {
         self.outlet.as_ref().map_or(0, Outlet::dropped)
     }
 
-    /// Writes what is left at the end of the program, waiting half a second at most for a slow reader.
+    /// Writes what is left at the end of the program, waiting half a second at most for a slow reader, and says what was lost
+    /// and not told yet.
     pub fn finish(&mut self) {
         if let Some(outlet) = &mut self.outlet {
             outlet.farewell();
+        }
+        let dropped = self.dropped();
+        if dropped > self.told {
+            log::warn!(
+                "{} lines of the access log on {} were lost, {dropped} in all",
+                dropped - self.told,
+                self.name()
+            );
         }
     }
 

@@ -22,7 +22,7 @@ impl Http {
             auth.let_in = false;
         }
         let asks = matches!(request.method, Method::Get | Method::Head);
-        if asks && self.policy.health.as_deref() == Some(request.target.path) {
+        if self.is_health_check(request) {
             self.story
                 .tell("health", || "asked for by its path".to_owned());
             return Some(self.health(wish, now));
@@ -93,6 +93,12 @@ impl Http {
         if let Some(auth) = &mut self.auth {
             auth.look_again();
         }
+    }
+
+    /// Whether somebody asks whether it is well.
+    pub fn is_health_check(&self, request: &Request<'_>) -> bool {
+        self.policy.health.as_deref() == Some(request.target.path)
+            && matches!(request.method, Method::Get | Method::Head)
     }
 
     /// Whether it is well, for a load balancer: 503 from the first signal to stop on.

@@ -18,14 +18,14 @@ use mio::net::TcpStream;
 
 use crate::protocol::http::server::{Reading, Sending, State};
 use crate::reactor::disk::Before;
-use crate::reactor::{Context, Deadline, Dropped, Key, Next, Stream, Tick, Transport};
+use crate::reactor::{Context, Deadline, Dropped, Key, Next, Now, Stream, Tick, Transport};
 
-use super::Service;
-use super::counters::{Close, Counters, Phase};
+use super::counters::{Close, Phase};
 use super::listing::ListingBody;
 use super::record::Record;
 use super::reply::Reply;
 use super::speaker::{Client, Standing};
+use super::{House, Service};
 
 /// What is noted down for a reply on its way.
 #[derive(Debug)]
@@ -183,8 +183,8 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Told that it is dropped.
-    pub fn dropped(&self, why: Dropped, key: Key, counters: &mut Counters) {
-        counters.pass(self.phase(), Phase::Closed);
+    pub fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut House) {
+        shared.counters.pass(self.phase(), Phase::Closed);
         let why = match why {
             Dropped::ForRoom => {
                 debug!(
@@ -193,10 +193,18 @@ impl<T: Transport> HttpConnection<T> {
                 Close::MadeRoom
             }
             Dropped::Unwatched => Close::Error,
+            Dropped::Unfinished => {
+                debug!("{key} closed: unfinished when idler ended");
+                if let State::WritingHeaders(out) | State::WritingBody(out) = &mut self.state {
+                    let sent = out.body_sent();
+                    shared.log_line(&mut out.note.record, *now, sent);
+                }
+                Close::Shutdown
+            }
         };
         // Who was refused was not let in, and cannot be closed.
         if !self.counted {
-            counters.close(why);
+            shared.counters.close(why);
         }
     }
 

@@ -252,12 +252,12 @@ impl Handler for Service {
         }
     }
 
-    fn dropped(&mut self, why: Dropped, key: Key, shared: &mut House) {
+    fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut House) {
         let connection = match self {
             Self::Http(connection) => connection,
-            Self::Guest(guest) => &guest.connection,
+            Self::Guest(guest) => &mut guest.connection,
             Self::Door(_) | Self::Signals(_) | Self::Companion(_) => return,
         };
-        connection.dropped(why, key, &mut shared.counters);
+        connection.dropped(why, key, now, shared);
     }
 }

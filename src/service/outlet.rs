@@ -168,7 +168,7 @@ impl Outlet {
     }
 
     /// Writes what is left, waiting a little for a slow reader: for the end of the program, when nobody
-    /// else waits any more.
+    /// else waits any more. What is left then is dropped.
     ///
     /// Bounded by [`LOG_FAREWELL_POLLS_MAX`] waits of 10 ms.
     pub(crate) fn farewell(&mut self) {
@@ -178,6 +178,7 @@ impl Outlet {
             }
             let _ = is_writable(self.target.as_fd(), 10);
         }
+        self.give_up();
     }
 
     /// Writes to another descriptor from now on. Whole lines that the old one has not taken go to the new

@@ -229,8 +229,7 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
                 format!("; did you mean the command '{verb}'?")
             }
             (std::io::ErrorKind::NotFound, None) => {
-                " (name a directory or file that is there; without one, the current directory is served)"
-                    .to_owned()
+                " (name a directory or file that is there)".to_owned()
             }
             (std::io::ErrorKind::PermissionDenied, _) => {
                 " (give this user the right to read it, or serve another directory)".to_owned()
@@ -339,7 +338,7 @@ fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
     let open = |rule: &HostRule| {
         Ok(Host {
             name: rule.name.as_bytes().into(),
-            site: open_root(&rule.directory, options, None)?,
+            site: open_root(&rule.directory, options, None).map_err(|e| format!("--host: {e}"))?,
             cache: open_cache(options),
         })
     };

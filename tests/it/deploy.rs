@@ -290,7 +290,7 @@ impl Balanced {
         for idler in &all.idlers {
             // HAProxy asks how each one is before it sends anybody there, and believes that it is well until then.
             wait_until("HAProxy to ask for health", PATIENCE, || {
-                idler.stdout().contains("/health").then_some(())
+                idler.stderr().contains(" closed: ").then_some(())
             });
         }
         all
@@ -300,7 +300,7 @@ impl Balanced {
     fn idler(site: &Site, port: u16) -> Running {
         Idler::bare()
             .args(&["-b", "127.0.0.1", "-p", &port.to_string()])
-            .args(&["--health", "/health", "--drain-delay", "2s"])
+            .args(&["--health", "/health", "--drain-delay", "2s", "-v"])
             .arg(site.path())
             .start()
     }

@@ -250,7 +250,9 @@ fn a_full_disk_under_the_log_ends_nothing() {
         .expect("/dev/full");
     let idler = Idler::serve(fixture_site()).stdout(full).start();
     ask_much(&mut idler.client(), 100);
-    idler.stop();
+    let said = idler.stop();
+    let count = "100 lines of the access log on stdout were lost, 100 in all";
+    assert!(said.contains(count), "{said}");
 }
 
 #[test]

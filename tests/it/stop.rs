@@ -114,6 +114,21 @@ fn who_waits_in_the_queue_is_served() {
     assert_eq!(idler.exit_within(AT_ONCE), Some(0));
 }
 
+/// What idler cut off itself is a line like any other.
+#[track_caller]
+fn is_logged_as_far_as_it_went(idler: &Running) {
+    let line = &idler.lines(1)[0];
+    let (_, after) = line
+        .split_once("\"GET /large.bin HTTP/1.1\" 200 ")
+        .expect(line);
+    let bytes: u64 = after
+        .split(' ')
+        .next()
+        .and_then(|n| n.parse().ok())
+        .expect(line);
+    assert!((1..LARGE).contains(&bytes), "{line}");
+}
+
 #[test]
 fn those_who_never_finish_are_cut_off_after_the_grace() {
     let site = large_site();
@@ -135,6 +150,7 @@ fn those_who_never_finish_are_cut_off_after_the_grace() {
         matches!(&rest, Err(Trouble::Reset)) || rest.is_ok_and(|body| (body.len() as u64) < LARGE),
         "a reply that is cut off cannot be taken for a whole one"
     );
+    is_logged_as_far_as_it_went(&idler);
 }
 
 #[test]
@@ -147,6 +163,7 @@ fn a_second_signal_ends_it_at_once() {
     assert!(idler.is_alive());
     idler.signal(Signal::INT);
     assert_eq!(idler.exit_within(AT_ONCE), Some(1));
+    is_logged_as_far_as_it_went(&idler);
 }
 
 #[test]

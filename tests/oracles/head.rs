@@ -37,6 +37,13 @@ pub fn check(data: &[u8]) {
 fn slowly(bytes: &[u8], max: usize) -> Result<Found, u16> {
     let (mut begun, mut crlf, mut bare) = (false, false, false);
     let mut line = Vec::new();
+    // Neither text nor a blank line.
+    if bytes
+        .first()
+        .is_some_and(|b| *b < b' ' && !b"\r\n".contains(b))
+    {
+        return Err(400);
+    }
     for (len, &byte) in (1..).zip(bytes) {
         line.push(byte);
         if byte == b'\n' {

@@ -74,8 +74,9 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Resume,
         long: "continue",
         short: Some('c'),
-        help: "Fetch only what the file lacks (with -o or -O)",
-        more: "The file stays as it is if the server has another version by now.",
+        help: "Go on where a fetch with -c broke off (with -o or -O)",
+        more: "What has come stands in FILE.part, and becomes FILE once it is whole. Of another version that the server has \
+               by now, the whole is fetched.",
         ..GET
     },
     Row {

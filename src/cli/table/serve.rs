@@ -382,8 +382,8 @@ pub(super) const OPTIONS: &[Row] = &[
         id: Id::Health,
         long: "health",
         help: "Answer 200 at this path, 503 while stopping",
-        more: "To everybody who may connect, for any host, and without a password. Give load balancers time with \
-               --drain-delay.",
+        more: "To everybody who may connect, for any host, and without a password. A 200 leaves no line in the \
+               access log. Give load balancers time with --drain-delay.",
         ..OWN_PATH
     },
     Row {

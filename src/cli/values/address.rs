@@ -4,7 +4,7 @@
 //! its own is found out by whoever binds it. Invariant: what is accepted fits the kernel's structures.
 //! Read next: `header.rs`.
 
-use super::{number, shown};
+use super::{digits, number, shown};
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},
@@ -83,21 +83,28 @@ pub(crate) fn bind_address(given: &OsStr) -> Result<BindAddress, String> {
     ))
 }
 
+fn octal(given: &[u8]) -> Option<u32> {
+    u32::from_str_radix(digits(str::from_utf8(given).ok()?)?, 8).ok()
+}
+
 fn unix_address(given: &OsStr, rest: &[u8]) -> Result<BindAddress, String> {
     let refuse = |why: &str| Err(format!("{}: {why}", shown(given)));
     let comma = rest.iter().rposition(|&byte| byte == b',');
     let (path, mode) = match comma.map(|at| (&rest[..at], &rest[at + 1..])) {
-        // Only digits after the last comma are a mode; any other comma belongs to the path.
-        Some((path, mode)) if !mode.is_empty() && mode.iter().all(u8::is_ascii_digit) => {
-            (path, Some(mode))
-        }
+        // A comma further to the left belongs to the path, as one before a slash does.
+        Some((path, mode)) if !mode.contains(&b'/') => (path, Some(mode)),
         Some(_) | None => (rest, None),
     };
-    let mode = match mode.map(|mode| str::from_utf8(mode).unwrap_or_default()) {
+    let mode = match mode {
         None => None,
-        Some(mode) => match u32::from_str_radix(mode, 8) {
-            Ok(bits @ 0..=0o777) => Some(bits),
-            Ok(_) | Err(_) => return refuse("the mode is not an octal number from 0 to 777"),
+        Some(mode) => match octal(mode) {
+            Some(bits) if bits <= 0o777 => Some(bits),
+            Some(_) | None => {
+                return refuse(
+                    "what follows the last comma is no mode, an octal number from 0 to 777 such as \
+                     0660; after a path with a comma give one",
+                );
+            }
         },
     };
     if path.is_empty() || path.contains(&0) {

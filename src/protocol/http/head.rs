@@ -48,8 +48,15 @@ impl Scan {
     ///
     /// # Errors
     /// 414 if the first line is longer than [`REQUEST_LINE_BYTES_MAX`], 431 if there is no end within `head_bytes_max`,
-    /// 400 for a mixture of line ends or too many blank lines before the first.
+    /// 400 for a mixture of line ends, too many blank lines before the first, or what begins like no text.
     pub fn search(&mut self, bytes: &[u8], head_bytes_max: usize) -> Result<Found, Refusal> {
+        // A client of TLS says nothing more until it is answered: it would wait for the end of the head's time.
+        if bytes.first().is_some_and(|&byte| is_no_text(byte)) {
+            return Err(Refusal::new(
+                Status::BAD_REQUEST,
+                "this is not HTTP; if it is TLS, ask by http://",
+            ));
+        }
         let mut at = self.searched as usize;
         while let Some(gap) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
             let end = at + gap;
@@ -111,6 +118,10 @@ impl Scan {
     }
 }
 
+fn is_no_text(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\r' | b'\n')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +167,17 @@ mod tests {
         );
         check(b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(Found::Partial));
         check(b"", Ok(Found::Partial));
+    }
+
+    #[test]
+    fn what_begins_like_no_text_is_refused_at_once() {
+        // As TLS does, with whatever follows; and what would be too long, or whole.
+        check(b"\x16\x03\x01\x02", Err(400));
+        check(&[0x16; 2000], Err(400));
+        check(b"\x16\r\n\r\n", Err(400));
+        check(b"\0", Err(400));
+        check(b"\t", Err(400));
+        check(b"\r", Ok(Found::Partial));
     }
 
     #[test]

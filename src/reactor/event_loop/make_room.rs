@@ -1,7 +1,10 @@
-//! Who leaves when there is no room.
+//! Who leaves: those who asked to, those who are idle when there is no room, and all at the end.
 //!
-//! What lives here: the bounded look for idle handlers. It may not know why they are idle.
-//! Invariant: nobody who is busy is asked to leave. Read next: `../timer.rs`.
+//! What lives here: the freeing of slots, the bounded look for idle handlers, and the last word to those who are left.
+//! It may not know why they are idle.
+//! Invariant: nobody who is busy leaves for a newcomer. Read next: `../timer.rs`.
+
+use log::trace;
 
 use super::{Dropped, EventLoop, Handler, Key, Place};
 use crate::limits::ROOM_LOOK_MAX;
@@ -44,10 +47,32 @@ impl<H: Handler> EventLoop<H> {
             };
             if let Some(slot) = self.slots.get_mut(key as usize) {
                 slot.handler
-                    .dropped(Dropped::ForRoom, Key(key), &mut self.shared);
+                    .dropped(Dropped::ForRoom, Key(key), &self.now, &mut self.shared);
                 slot.place = Place::Leaving;
                 self.leaving.push(key);
             }
+        }
+    }
+
+    /// Frees the slots of those who leave, whether they asked to or not.
+    pub(super) fn free_the_leaving(&mut self) {
+        for key in self.leaving.drain(..) {
+            self.wheel.remove(key);
+            // Dropping the handler closes its socket, which also takes it out of the poll.
+            if let Some(slot) = self.slots.try_remove(key as usize) {
+                trace!("{} released", Key(key));
+                self.foreground -= usize::from(!slot.handler.is_background());
+                self.seats_taken -= usize::from(slot.seated);
+            }
+        }
+    }
+
+    /// Tells those who are still there that the loop has ended. Bounded by the number of slots.
+    pub(super) fn drop_the_rest(&mut self) {
+        for (key, slot) in &mut self.slots {
+            let key = Key(u32::try_from(key).unwrap_or(u32::MAX));
+            let why = Dropped::Unfinished;
+            slot.handler.dropped(why, key, &self.now, &mut self.shared);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Invariant: the time of a head begins with its first byte and is never extended. Read next: `writing.rs`.
 
 use std::mem::take;
+use std::time::Duration;
 
 use log::{debug, trace};
 
@@ -45,7 +46,7 @@ impl<T: Transport> HttpConnection<T> {
     ) -> Step {
         let was_idle = reading.is_idle();
         if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
-            return self.part(reading, cx);
+            return self.part(reading, false, cx);
         }
         if take(&mut cx.expired) {
             if !was_idle {
@@ -135,10 +136,9 @@ impl<T: Transport> HttpConnection<T> {
     /// Row 1: what came is not enough. `begun`: its time begins now.
     fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
         let idle = reading.is_idle();
-        let state = State::ReadingHead(reading);
         let more = cx.link.ready.is(Side::Read);
         if idle && !more && cx.stage == Stage::Stopping {
-            return Step::go(state);
+            return self.part(reading, begun, cx);
         }
         // The time of a head begins with its first byte, and is never extended.
         let patience = if idle {
@@ -152,7 +152,7 @@ impl<T: Transport> HttpConnection<T> {
         } else {
             Next::Park(Side::Read, deadline)
         };
-        Step::stop(state, next)
+        Step::stop(State::ReadingHead(reading), next)
     }
 
     /// The first bytes of a trusted proxy, which may tell whom it speaks for. What comes behind is heard at once, so that the
@@ -241,7 +241,10 @@ impl<T: Transport> HttpConnection<T> {
                 };
                 let (reply, client) = self.reply(&request, wish, standing, cx);
                 let keep = reply.keep;
-                let record = cx.shared.access.is_on().then(|| {
+                // Asked every few seconds by each balancer, it would hide the rest.
+                let is_logged = cx.shared.access.is_on()
+                    && !(reply.status == Status::OK && cx.shared.http.is_health_check(&request));
+                let record = is_logged.then(|| {
                     let client = client.unwrap_or_else(|| self.peer());
                     let user = cx.shared.http.user(&request);
                     Record::of(client, user, &request, reply.status, &cx.now)
@@ -318,10 +321,15 @@ impl<T: Transport> HttpConnection<T> {
         self.refuse(HEAD_TOO_SLOW, standing, cx)
     }
 
-    /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way.
-    fn part(&mut self, reading: Reading, cx: &mut Context<'_, Service>) -> Step {
+    /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way; or now, if only now it `begun` to
+    /// be idle, and the deadline still is that of what it did before.
+    fn part(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
         let idle = cx.shared.http.patience.idle;
-        let quiet_for = idle.saturating_sub(cx.deadline.since(cx.now.tick));
+        let quiet_for = if begun {
+            Duration::ZERO
+        } else {
+            idle.saturating_sub(cx.deadline.since(cx.now.tick))
+        };
         let left = PARTING_TIME.min(idle).saturating_sub(quiet_for);
         if cx.expired || left.is_zero() {
             return self.close(cx, Close::Shutdown, "idle at shutdown");

@@ -423,6 +423,19 @@ fn row_9_who_was_quiet_for_longer_goes_at_once() {
 }
 
 #[test]
+fn row_9_who_was_heard_to_the_end_of_a_body_has_a_second_as_well() {
+    const POST: &[u8] = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
+        X: ................................................\r\n\r\n";
+    assert_eq!(POST.len(), MANY);
+    let mut stand = Stand::new("row9d", &[]);
+    let begun = stand.now.tick;
+    let played = stand.play(POST, &[Many, Many, Few, Stop, Few]);
+    assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
+    assert_eq!(stand.now.tick, begun.after(PARTING_TIME));
+    assert_eq!(stand.closed(Close::Shutdown), 1);
+}
+
+#[test]
 fn row_10_a_head_that_was_begun_is_still_answered() {
     let mut stand = Stand::new("row10", &[]);
     let played = stand.play(LAST, &[Few, Stop, Many, Many]);
@@ -620,6 +633,22 @@ fn row_24_a_disk_that_never_answers_ends_it() {
 }
 
 #[test]
+fn row_24_who_hangs_up_meanwhile_keeps_no_slot() {
+    let mut stand = Stand::new("row24e", &[]);
+    let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
+    let mut held = stand.accept(peer);
+    held.ready.set(Side::Either);
+    stand.drive(&mut held, &"the head goes out");
+    assert_eq!(held.place, Place::Asleep);
+    held.ready.set_ended();
+    stand.drive(&mut held, &"it sends nothing more, but may still read");
+    assert_eq!(held.place, Place::Asleep);
+    held.ready.set_gone();
+    stand.drive(&mut held, &"a reset");
+    assert_eq!((held.place, stand.closed(Close::Error)), (Place::Left, 1));
+}
+
+#[test]
 fn row_24_what_the_disk_takes_is_not_taken_from_the_reader() {
     let mut stand = Stand::new("row24d", &[]);
     let stall = stand.house.http.patience.stall;
@@ -711,12 +740,12 @@ fn who_was_refused_is_not_counted_as_closed() {
     let refusal = Refusal::new(Status::UNAVAILABLE, "full");
     let reply = stand.house.http.refuse(refusal, false, &stand.now);
     let stream = Stream::new(Scripted::new(GET, &[]));
-    let refused = HttpConnection::refused(stream, reply, stand.now.tick);
-    let (why, key) = (Dropped::Unwatched, Key::for_test(1));
-    refused.dropped(why, key, &mut stand.house.counters);
+    let mut refused = HttpConnection::refused(stream, reply, stand.now.tick);
+    let (why, key, now) = (Dropped::Unwatched, Key::for_test(1), stand.now);
+    refused.dropped(why, key, &now, &mut stand.house);
     assert_eq!(stand.ended(), 0);
-    let known = stand.accept(Scripted::new(GET, &[])).connection;
-    known.dropped(why, key, &mut stand.house.counters);
+    let mut known = stand.accept(Scripted::new(GET, &[])).connection;
+    known.dropped(why, key, &now, &mut stand.house);
     assert_eq!(stand.closed(Close::Error), 1);
 }
 

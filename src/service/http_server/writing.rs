@@ -157,6 +157,9 @@ impl<T: Transport> HttpConnection<T> {
             let words = "the disk is slower than --stall-timeout allows";
             return self.cut_short(&mut out, cx, Close::Stalled, words);
         }
+        if cx.link.ready.is_gone() {
+            return self.cut_short(&mut out, cx, Close::Error, "the client is gone");
+        }
         out.note.waits_since = Some(since);
         out.note.before = Before::Cold;
         let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);

@@ -43,6 +43,48 @@ fn health_is_well_until_it_stops() {
 }
 
 #[test]
+fn that_it_is_well_is_not_logged() {
+    let site = Site::with(&[("a", b"a")]);
+    let mut idler = Idler::serve(site.path())
+        .args(&[
+            "--health",
+            "/health",
+            "--drain-delay",
+            "10s",
+            "--status",
+            "/figures",
+        ])
+        .start();
+    let mut client = idler.client();
+    assert_eq!(client.get("/health").status, 200);
+    client.ask("HEAD", "/health?x", "");
+    assert_eq!(client.head_reply().status, 200);
+    assert_eq!(client.get("/a").status, 200);
+    client.ask("POST", "/health", "Content-Length: 0\r\n");
+    assert_eq!(client.reply().status, 405);
+    let figures = client.get("/figures").text();
+    assert!(
+        figures.contains("idler_http_requests_total{code=\"200\"} 3"),
+        "{figures}"
+    );
+    idler.signal(Signal::TERM);
+    wait_until("503", PATIENCE, || {
+        Some(idler.get("/health")).filter(|reply| reply.status == 503)
+    });
+    let lines = idler.lines(4);
+    let expected = [
+        "\"GET /a HTTP/1.1\" 200 ",
+        "\"POST /health HTTP/1.1\" 405 ",
+        "\"GET /figures HTTP/1.1\" 200 ",
+        "\"GET /health HTTP/1.1\" 503 ",
+    ];
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.contains(expected), "{line}");
+    }
+    idler.signal(Signal::TERM);
+}
+
+#[test]
 fn a_port_is_shared_only_if_both_want_it() {
     let site = Site::with(&[("a", b"a")]);
     let first = Idler::serve(site.path()).arg("--reuse-port").start();

@@ -106,7 +106,10 @@ fn listings_of_two_sites_at_once_do_not_mix() {
 fn mistaken_hosts_are_refused_at_the_start() {
     let site = Site::new();
     for (args, words) in [
-        (vec!["--host", "a=/nowhere"], "cannot serve /nowhere"),
+        (
+            vec!["--host", "a=/nowhere"],
+            "--host: cannot serve /nowhere: ",
+        ),
         (vec!["--host", "a=/tmp", "--host", "A=/"], "a has two sites"),
     ] {
         let outcome = Idler::serve(site.path()).args(&args).run();
