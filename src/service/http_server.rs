@@ -4,6 +4,7 @@
 //! answer is found (`answer.rs`). Invariant: no peer's error gets further than this file; a step that fails
 //! closes the connection. Read next: `http_server/reading.rs`.
 
+mod pace;
 mod reading;
 mod writing;
 
@@ -20,6 +21,7 @@ use crate::protocol::http::server::{Reading, Sending, State};
 use crate::reactor::disk::Before;
 use crate::reactor::{Context, Deadline, Dropped, Key, Next, Now, Stream, Tick, Transport};
 
+use self::pace::Pace;
 use super::counters::{Close, Phase};
 use super::listing::ListingBody;
 use super::record::Record;
@@ -34,10 +36,8 @@ pub struct Note {
     record: Option<Box<Record>>,
     /// What makes the body, if it is a listing.
     pub(super) listing: Option<Box<ListingBody>>,
-    /// Since when bytes are counted for the least rate, how many went out, and how many of those before had not arrived then.
-    since: Tick,
-    moved: u64,
-    queued: u64,
+    /// How fast its reader takes it.
+    pace: Pace,
     /// Since when it waits for a disk, if it does.
     waits_since: Option<Tick>,
     /// What is known of where the file's bytes so far were: those that follow are probably there as well.
@@ -53,9 +53,7 @@ impl Note {
         Self {
             record,
             listing: None,
-            since: now,
-            moved: 0,
-            queued: 0,
+            pace: Pace::since(now),
             waits_since: None,
             before: Before::Unknown,
             held_back: false,

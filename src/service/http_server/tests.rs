@@ -537,16 +537,16 @@ fn row_17_a_reader_that_takes_next_to_nothing() {
     let stall = Duration::from_secs(60);
     let least = SEND_RATE_MIN * stall.as_secs();
     let reader = Scripted::new(GET, &[]);
-    let mut note = Note::new(None, Tick::default(), false);
-    note.moved = least - 1;
+    let mut pace = Pace::since(Tick::default());
+    pace.add(least - 1);
     let later = |times: u32| Tick(60_000 * times);
-    assert!(writing::is_too_slow(&mut note, &reader, later(1), stall));
-    note.moved = least;
-    assert!(!writing::is_too_slow(&mut note, &reader, later(1), stall));
-    assert_eq!(note.moved, 0, "and it is counted anew");
+    assert!(pace.is_too_slow(&reader, later(1), stall));
+    pace.add(1);
+    assert!(!pace.is_too_slow(&reader, later(1), stall));
+    // It is counted anew.
     let soon = Tick(119_999);
-    assert!(!writing::is_too_slow(&mut note, &reader, soon, stall));
-    assert!(writing::is_too_slow(&mut note, &reader, later(2), stall));
+    assert!(!pace.is_too_slow(&reader, soon, stall));
+    assert!(pace.is_too_slow(&reader, later(2), stall));
 }
 
 /// What it acknowledges counts, although its socket has had no room for more.

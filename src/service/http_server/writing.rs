@@ -7,12 +7,11 @@ use std::fmt::Display;
 use std::fs::File;
 use std::mem::take;
 use std::rc::Rc;
-use std::time::Duration;
 
 use log::warn;
 
 use crate::limits::{
-    DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, SEND_RATE_MIN, STALL_LOOKS, UNSENT_BYTES_ALL,
+    DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, STALL_LOOKS, UNSENT_BYTES_ALL,
     UNSENT_BYTES_MIN,
 };
 use crate::protocol::http::server::{After, Linger, Output, State};
@@ -34,16 +33,15 @@ impl<T: Transport> HttpConnection<T> {
         if cx.stage != Stage::Running {
             out.withdraw_reuse();
         }
-        // Time spent asleep for a disk is not the reader's.
         let waited = out.note.waits_since.take();
-        let changed = changed || waited.is_some();
-        let late = take(&mut cx.expired) && !changed;
+        // A deadline that passed while it slept for a disk is not the reader's.
+        let late = take(&mut cx.expired) && !changed && waited.is_none();
         if late {
             // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
             cx.link.ready.set(Side::Write);
         }
-        // A deadline that has passed is none, however this drive ends.
-        let changed = changed || late;
+        // The one that stands is of another state, was for the disk, or has passed.
+        let renew = changed || waited.is_some() || late;
         let headers = !out.head_is_out();
         let stall = cx.shared.http.patience.stall;
         let attempt = match out.output() {
@@ -55,7 +53,7 @@ impl<T: Transport> HttpConnection<T> {
                         Step::stop(writing(out), Next::Again(since_change(true, cx, stall)))
                     }
                     Ok(false) => {
-                        Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
+                        Step::stop(writing(out), Next::Again(since_change(renew, cx, stall)))
                     }
                     Err(e) => {
                         if cx.shared.http.warnings.is_due(&cx.now) {
@@ -81,8 +79,7 @@ impl<T: Transport> HttpConnection<T> {
                 match attempt {
                     Some(attempt) => {
                         if let Some(waited) = waited {
-                            let time = cx.now.tick.since(waited);
-                            out.note.since = out.note.since.after(time);
+                            out.note.pace.leave_out(cx.now.tick.since(waited));
                         }
                         attempt
                     }
@@ -98,7 +95,7 @@ impl<T: Transport> HttpConnection<T> {
             }
             Attempt::Done(n) => {
                 out.moved(n);
-                out.note.moved += n as u64;
+                out.note.pace.add(n as u64);
                 cx.shared.counters.sent += n as u64;
                 if matches!(out.output(), Output::Done) {
                     return self.finish(*out, cx);
@@ -110,8 +107,9 @@ impl<T: Transport> HttpConnection<T> {
                 }
             }
             Attempt::Blocked => {
-                if (late || cx.now.tick.since(out.note.since) >= stall)
-                    && is_too_slow(&mut out.note, self.stream.get(), cx.now.tick, stall)
+                let (now, pace) = (cx.now.tick, &mut out.note.pace);
+                if (late || pace.is_due(now, stall))
+                    && pace.is_too_slow(self.stream.get(), now, stall)
                 {
                     self.stream.transport().forget_unsent();
                     let words = "the reader is slower than --stall-timeout allows";
@@ -120,12 +118,10 @@ impl<T: Transport> HttpConnection<T> {
                 let look = stall / STALL_LOOKS;
                 Step::stop(
                     writing(out),
-                    Next::Park(Side::Write, since_change(changed, cx, look)),
+                    Next::Park(Side::Write, since_change(renew, cx, look)),
                 )
             }
-            Attempt::Spent => {
-                Step::stop(writing(out), Next::Again(since_change(changed, cx, stall)))
-            }
+            Attempt::Spent => Step::stop(writing(out), Next::Again(since_change(renew, cx, stall))),
             Attempt::Failed(e) => self.cut_short(&mut out, cx, Close::Error, e),
         }
     }
@@ -248,27 +244,4 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
 pub(super) fn unsent_share(writing: u64) -> u32 {
     let share = u64::from(UNSENT_BYTES_ALL) / writing.max(1);
     u32::try_from(share).map_or(UNSENT_BYTES_ALL, |share| share.max(UNSENT_BYTES_MIN))
-}
-
-/// Whether a reader has taken less than the least rate for at least one stall time. Looked at more often, so that what it took
-/// is noticed: what it has acknowledged, or as far as that cannot be asked, what its socket had room for.
-pub(super) fn is_too_slow(
-    note: &mut Note,
-    reader: &impl Transport,
-    now: Tick,
-    stall: Duration,
-) -> bool {
-    let elapsed = now.since(note.since);
-    let queued = reader.unacknowledged().map_or(note.queued, |n| n.into());
-    // What waits of replies before this one was not counted yet.
-    note.queued = note.queued.max(queued.saturating_sub(note.moved));
-    let taken = note.moved + note.queued - queued;
-    let least = elapsed.as_millis() * u128::from(SEND_RATE_MIN) / 1000;
-    if taken > 0 && u128::from(taken) >= least {
-        note.since = now;
-        note.moved = 0;
-        note.queued = queued;
-        return false;
-    }
-    elapsed >= stall
 }
