@@ -55,7 +55,11 @@ fn a_request_with_urgent_data_in_it_is_heard_to_its_end() {
 }
 
 fn all_cases(name: &str, ways: impl Fn(&Case) -> Vec<Delivery>) {
-    let idler = Idler::serve(fixture_site()).env("RUST_LOG", "off").start();
+    // On a busy machine a head of some hundred packets takes longer than anybody's patience.
+    let idler = Idler::serve(fixture_site())
+        .args(&["--head-timeout", "1h"])
+        .env("RUST_LOG", "off")
+        .start();
     let barrier = RefCell::new(Barrier::new(&idler));
     hold_all(name, &repository("fixtures/requests"), ways, |_| Caller {
         client: idler.client(),
