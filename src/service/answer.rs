@@ -12,6 +12,7 @@ use std::rc::Rc;
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages::{self, ListingQuery};
 use crate::protocol::http::negotiation::prefers_json;
+use crate::protocol::http::preconditions::{Validators, Verdict};
 use crate::protocol::http::request::{Method, Refusal, Request, Seen};
 use crate::protocol::http::server::{Body, Sending};
 use crate::protocol::http::status::Status;
@@ -30,6 +31,7 @@ use super::http_server::Note;
 use super::listing::{ListingBody, Listings};
 use super::policy::{Patience, Policy};
 use super::reply::{Draft, Reply, Wish};
+use super::represent::NOT_AS_EXPECTED;
 use super::representation::{Known, Representation};
 use super::variants::Chosen;
 
@@ -254,16 +256,25 @@ impl Http {
             keep: wish.keep && chunked,
             ..wish
         };
-        let mut reply = self.draft(Status::OK, now);
-        reply.head.field(
-            "Content-Type",
-            if query.json {
+        // A listing has no validators, but it is there: of the conditions those ask for more that name a validator or `*`.
+        let it_exists = Validators {
+            exists: true,
+            ..Validators::default()
+        };
+        let (status, is_sent) = match self.verdict(request, &it_exists, now) {
+            Verdict::Proceed { .. } => (Status::OK, true),
+            Verdict::NotModified => (Status::NOT_MODIFIED, false),
+            Verdict::Failed => return self.page(NOT_AS_EXPECTED, wish, now),
+        };
+        let mut reply = self.draft(status, now);
+        if is_sent {
+            let kind = if query.json {
                 pages::JSON_TYPE
             } else {
                 pages::HTML_TYPE
-            }
-            .as_bytes(),
-        );
+            };
+            reply.head.field("Content-Type", kind.as_bytes());
+        }
         if negotiated {
             reply.head.field("Vary", b"Accept");
         }
@@ -272,6 +283,9 @@ impl Http {
             inner.push(b'/');
         }
         reply.self_made(&self.policy.made_lines(&inner));
+        if !is_sent {
+            return reply.finish(wish, None);
+        }
         if chunked {
             reply.head.field("Transfer-Encoding", b"chunked");
         }

@@ -22,6 +22,12 @@ use super::dates::unix_seconds;
 use super::reply::{Draft, Reply, Wish};
 use super::representation::{Content, Facts, Representation};
 
+/// A condition has failed.
+pub(super) const NOT_AS_EXPECTED: Refusal = Refusal::new(
+    Status::PRECONDITION_FAILED,
+    "what is there is not what the request expects it to be",
+);
+
 impl Http {
     /// A representation: its conditions, then its ranges, then its bytes.
     pub(super) fn represent(
@@ -32,36 +38,25 @@ impl Http {
         now: &Now,
     ) -> Reply {
         let facts = &found.facts;
-        let mut honour_range = true;
-        if request.seen.any(Seen::CONDITION) {
-            let validators = Validators {
-                etag: Some(&facts.etag),
-                last_modified: facts.modified,
-                exists: true,
-            };
-            let story = &mut self.story;
-            let tell = |step: Step| story.tell("condition", || step.to_string());
-            let wall = unix_seconds(now.wall);
-            match evaluate_observed(request.headers, true, &validators, wall, tell) {
-                Verdict::Proceed {
-                    honour_range: honour,
-                } => honour_range = honour,
-                Verdict::NotModified => {
-                    let mut reply = self.draft(Status::NOT_MODIFIED, now);
-                    reply.head.lines(&facts.validator_lines);
-                    return reply.finish(wish, None);
-                }
-                Verdict::Failed => {
-                    let refusal = Refusal::new(
-                        Status::PRECONDITION_FAILED,
-                        "the file is not what the request expects it to be",
-                    );
-                    let mut reply = self.draft(refusal.status, now);
-                    reply.head.lines(facts.vary());
-                    return reply.finish_page(Some(refusal.why), &self.policy.extra_lines, wish);
-                }
+        let validators = Validators {
+            etag: Some(&facts.etag),
+            last_modified: facts.modified,
+            exists: true,
+        };
+        let honour_range = match self.verdict(request, &validators, now) {
+            Verdict::Proceed { honour_range } => honour_range,
+            Verdict::NotModified => {
+                let mut reply = self.draft(Status::NOT_MODIFIED, now);
+                reply.head.lines(&facts.validator_lines);
+                return reply.finish(wish, None);
             }
-        }
+            Verdict::Failed => {
+                let mut reply = self.draft(NOT_AS_EXPECTED.status, now);
+                reply.head.lines(facts.vary());
+                let why = Some(NOT_AS_EXPECTED.why);
+                return reply.finish_page(why, &self.policy.extra_lines, wish);
+            }
+        };
         if request.seen.any(Seen::RANGE) && request.method == Method::Head {
             self.story
                 .tell("range", || "Range means nothing with HEAD".to_owned());
@@ -83,6 +78,22 @@ impl Http {
             .lines(&facts.lines)
             .field_number("Content-Length", facts.size);
         send(found, 0..facts.size, reply, wish)
+    }
+
+    /// What the conditions of a request come to, if it has any.
+    pub(super) fn verdict(
+        &mut self,
+        request: &Request<'_>,
+        validators: &Validators<'_>,
+        now: &Now,
+    ) -> Verdict {
+        if !request.seen.any(Seen::CONDITION) {
+            return Verdict::Proceed { honour_range: true };
+        }
+        let story = &mut self.story;
+        let tell = |step: Step| story.tell("condition", || step.to_string());
+        let wall = unix_seconds(now.wall);
+        evaluate_observed(request.headers, true, validators, wall, tell)
     }
 
     /// 206 with one part (RFC 9110 §15.3.7.1).
