@@ -88,12 +88,22 @@ pub(super) const TABLE: &[Row] = &[
         },
     },
     Row {
-        what: "an empty Host is a Host",
-        rule: "RFC 9112 3.2, RFC 9110 7.2: it is sent empty where the target has no authority. nginx says 400",
+        what: "an empty Host is a Host, and so is one of unusual letters",
+        rule: "RFC 9112 3.2, RFC 9110 7.2: it is sent empty where the target has no authority. RFC 3986 3.2.2: sub-delims. \
+               nginx says 400",
         applies: |x| {
-            x.all("host")
-                .iter()
-                .any(|h| h.is_empty() || h.starts_with(':'))
+            let unusual = |h: &str| {
+                h.is_empty()
+                    || h.starts_with(':')
+                    || h.contains("..")
+                    || h.contains(['!', '$', '&', '\'', '(', ')', '*', '+', ',', ';', '='])
+            };
+            let authority = x
+                .target()
+                .split('/')
+                .nth(2)
+                .filter(|_| x.target().contains("://"));
+            (x.all("host").into_iter().any(unusual) || authority.is_some_and(unusual))
                 && x.nginx_says(400)
                 && !x.idler_says(400)
         },
@@ -102,10 +112,7 @@ pub(super) const TABLE: &[Row] = &[
         what: "a method that is not known: 501",
         rule: "RFC 9110 9.1: SHOULD be 501. nginx says 400 to small letters and 405 to capitals",
         // What stands behind a body of no length runs into the next method.
-        applies: |x| {
-            let last = x.idler.replies.last().map(|(status, _)| *status);
-            x.idler_says(501) && !KNOWN.contains(&x.method()) || last == Some(501) && x.has_body()
-        },
+        applies: |x| x.idler_says(501) && (!KNOWN.contains(&x.method()) || x.has_body()),
     },
     Row {
         what: "Transfer-Encoding that is not just \"chunked\", in HTTP/1.0, or beside a length: refused",
@@ -147,13 +154,20 @@ pub(super) const TABLE: &[Row] = &[
         applies: |x| x.method() == "HEAD" && !x.all("range").is_empty() && x.idler_says(200),
     },
     Row {
-        what: "a Range that is malformed, or on several lines: ignored",
+        what: "a Range that is malformed, or on several lines: ignored; one of an empty file: 416",
         rule: "RFC 9110 14.2: MAY be ignored, and 416 is for ranges that are beyond the end. nginx says 416, or takes \
-               one of the lines",
+               one of the lines, and sends an empty file whole",
         applies: |x| {
-            let bad = |v: &&str| v.contains("3-1") || v.contains("a-b") || !v.starts_with("bytes=");
+            let odd = |b: u8| !b.is_ascii_digit() && !b"-, \t".contains(&b);
+            let bad = |v: &&str| {
+                v.contains("3-1")
+                    || v.contains("--")
+                    || v.strip_prefix("bytes=").is_none_or(|v| v.bytes().any(odd))
+            };
             let ranges = x.all("range");
+            let of_nothing = x.target().contains("empty.txt") && x.nginx_says(200);
             (ranges.len() > 1 || ranges.iter().any(bad)) && x.idler_says(200)
+                || of_nothing && x.idler_says(416)
         },
     },
     Row {
@@ -189,6 +203,20 @@ pub(super) const TABLE: &[Row] = &[
         },
     },
     Row {
+        what: "a field on several lines: a list is one list, and a date on several is ignored",
+        rule: "RFC 9110 5.2 and 5.3. nginx says 400",
+        applies: |x| SEVERAL.into_iter().any(|name| x.all(name).len() > 1) && x.nginx_says(400),
+    },
+    Row {
+        what: "If-Unmodified-Since that is no date, or of a listing, which has none: ignored",
+        rule: "RFC 9110 13.1.4: MUST be ignored. nginx says 412",
+        applies: |x| {
+            let date = x.all("if-unmodified-since").concat();
+            let no_date = httpdate::parse_http_date(&date).is_err() || x.target().ends_with('/');
+            x.nginx_says(412) && !x.idler_says(412) && no_date
+        },
+    },
+    Row {
         what: "If-None-Match beside If-Modified-Since: the date is ignored",
         rule: "RFC 9110 13.1.3 and 13.2.2: MUST be ignored. nginx asks for both",
         applies: |x| {
@@ -209,6 +237,14 @@ pub(super) const TABLE: &[Row] = &[
 ];
 
 const FILE_METHODS: [&str; 2] = ["GET", "HEAD"];
+const SEVERAL: [&str; 6] = [
+    "expect",
+    "if-match",
+    "if-range",
+    "if-none-match",
+    "if-modified-since",
+    "if-unmodified-since",
+];
 const KNOWN: [&str; 9] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
 ];
@@ -327,6 +363,11 @@ impl Exchange {
                 b'\r' => !before_lf(at),
                 _ => false,
             })
+    }
+
+    /// Bytes of the body of the first request, if it says so.
+    pub(super) fn body_length(&self) -> usize {
+        self.all("content-length").concat().parse().unwrap_or(0)
     }
 
     fn has_body(&self) -> bool {
