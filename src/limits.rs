@@ -66,6 +66,10 @@ pub const UNSENT_BYTES_MIN: u32 = 128 * 1024;
 /// it pays to let the kernel take more: it then sends by itself as acknowledgements come, and wakes the loop seldom.
 pub const UNSENT_BYTES_ALL: u32 = 16 * 1024 * 1024;
 
+/// The kernel may have one in so many of a file's bytes. A reply that it has taken whole is over, and its reader, who may not read, is
+/// no longer looked at.
+pub const UNSENT_PART_OF_FILE: u64 = 8;
+
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

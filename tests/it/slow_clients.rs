@@ -20,8 +20,10 @@ const EACH: u64 = 4 << 10;
 fn site() -> Site {
     let site = Site::with(&[("small.txt", b"small\n")]);
     site.age("small.txt");
-    site.sparse("large.bin", 64 << 20);
-    site.age("large.bin");
+    for (name, length) in [("large.bin", 64 << 20), ("medium.bin", 3 << 20)] {
+        site.sparse(name, length);
+        site.age(name);
+    }
     site
 }
 
@@ -211,9 +213,13 @@ fn half_closes() {
 
 /// Asks for what is larger than all buffers; the rest is up to the reader.
 fn ask_much(idler: &Running) -> Vec<Client> {
+    ask_for("/large.bin", idler)
+}
+
+fn ask_for(path: &str, idler: &Running) -> Vec<Client> {
     let mut crowd: Vec<Client> = (0..CROWD).map(|_| idler.client()).collect();
     for client in &mut crowd {
-        client.ask("GET", "/large.bin", "");
+        client.ask("GET", path, "");
     }
     crowd
 }
@@ -270,6 +276,23 @@ fn the_kernel_does_not_hold_megabytes_for_each_who_does_not_read() {
         most > CROWD as u64 * u64::from(UNSENT_BYTES_MIN) / 2,
         "{most} bytes"
     );
+    drop(crowd);
+    idler.stop();
+}
+
+/// Nor the whole of a file that would fit there: who is sent nothing more would no longer be noticed.
+#[test]
+fn a_file_that_the_kernel_could_take_whole_is_not_left_to_it() {
+    let site = site();
+    let idler = start(&site);
+    let crowd = ask_for("/medium.bin", &idler);
+    let port = idler.address().port();
+    let mut most = 0;
+    wait_until("those readers to be given up", PATIENCE, || {
+        most = most.max(unsent(port));
+        assert!(most < (CROWD as u64) << 20, "the kernel holds {most} bytes");
+        (said(&idler, "--stall-timeout") == CROWD).then_some(())
+    });
     drop(crowd);
     idler.stop();
 }

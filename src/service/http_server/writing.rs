@@ -12,7 +12,7 @@ use log::warn;
 
 use crate::limits::{
     DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, STALL_LOOKS, UNSENT_BYTES_ALL,
-    UNSENT_BYTES_MIN,
+    UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
 use crate::protocol::http::server::{After, Linger, Output, State};
 use crate::reactor::disk::Before;
@@ -68,7 +68,7 @@ impl<T: Transport> HttpConnection<T> {
                 if !out.note.held_back {
                     let socket = self.stream.transport();
                     socket.hold_back(true);
-                    socket.allow_unsent(unsent_share(cx.shared.counters.open(Phase::Writing)));
+                    socket.allow_unsent(unsent_share(cx.shared.counters.open(Phase::Writing), len));
                 }
                 let before = out.note.before;
                 let attempt = self.stream.send_file(&mut cx.link, file, at, len, before);
@@ -170,7 +170,9 @@ impl<T: Transport> HttpConnection<T> {
         match after {
             After::Keep(reading) => {
                 if note.held_back {
-                    self.stream.transport().hold_back(false);
+                    let socket = self.stream.transport();
+                    socket.hold_back(false);
+                    socket.allow_unsent(UNSENT_BYTES_MIN);
                 }
                 Step::go(State::ReadingHead(reading))
             }
@@ -240,8 +242,8 @@ fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
     }
 }
 
-/// What the kernel may hold of a file for one of so many who are sent something.
-pub(super) fn unsent_share(writing: u64) -> u32 {
-    let share = u64::from(UNSENT_BYTES_ALL) / writing.max(1);
+/// What the kernel may hold of a file, of which so much is `left` to be sent, for one of so many who are sent something.
+pub(super) fn unsent_share(writing: u64, left: u64) -> u32 {
+    let share = (u64::from(UNSENT_BYTES_ALL) / writing.max(1)).min(left / UNSENT_PART_OF_FILE);
     u32::try_from(share).map_or(UNSENT_BYTES_ALL, |share| share.max(UNSENT_BYTES_MIN))
 }
