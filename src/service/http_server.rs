@@ -44,6 +44,8 @@ pub struct Note {
     before: Before,
     /// Whether the kernel was told to send no segments but full ones.
     held_back: bool,
+    /// Whether the kernel may have more of it than its socket inherits.
+    may_have_more: bool,
     /// The client has said that it sends nothing more, and nothing more came: hanging up cannot cost it the reply.
     clean: bool,
 }
@@ -57,6 +59,7 @@ impl Note {
             waits_since: None,
             before: Before::Unknown,
             held_back: false,
+            may_have_more: false,
             clean,
         }
     }

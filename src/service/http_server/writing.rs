@@ -65,14 +65,19 @@ impl<T: Transport> HttpConnection<T> {
             }
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => {
+                let mut may_have_more = out.note.may_have_more;
                 if !out.note.held_back {
                     let socket = self.stream.transport();
                     socket.hold_back(true);
-                    socket.allow_unsent(unsent_share(cx.shared.counters.open(Phase::Writing), len));
+                    let share = unsent_share(cx.shared.counters.open(Phase::Writing), len);
+                    may_have_more = share > UNSENT_BYTES_MIN;
+                    if may_have_more {
+                        socket.allow_unsent(share);
+                    }
                 }
                 let before = out.note.before;
                 let attempt = self.stream.send_file(&mut cx.link, file, at, len, before);
-                out.note.held_back = true;
+                (out.note.held_back, out.note.may_have_more) = (true, may_have_more);
                 if before == Before::Unknown && matches!(attempt, Some(Attempt::Done(_))) {
                     out.note.before = Before::Hot;
                 }
@@ -172,7 +177,9 @@ impl<T: Transport> HttpConnection<T> {
                 if note.held_back {
                     let socket = self.stream.transport();
                     socket.hold_back(false);
-                    socket.allow_unsent(UNSENT_BYTES_MIN);
+                    if note.may_have_more {
+                        socket.allow_unsent(UNSENT_BYTES_MIN);
+                    }
                 }
                 Step::go(State::ReadingHead(reading))
             }

@@ -158,6 +158,14 @@ impl Stand {
         Close::ALL.iter().map(|why| self.closed(*why)).sum()
     }
 
+    /// Adds a file of zeros to a site of our own.
+    #[cfg(test)]
+    pub(super) fn sparse(&self, name: &str, length: u64) {
+        let site = self.temporary.as_ref().unwrap();
+        let file = std::fs::File::create(site.join(name)).unwrap();
+        file.set_len(length).unwrap();
+    }
+
     /// Removes a directory of a site of our own.
     #[cfg(test)]
     pub(super) fn remove(&self, name: &str) {
