@@ -18,13 +18,16 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod companions;
+pub mod event_loop;
+pub mod http;
 pub mod limits;
+pub mod log;
 pub mod pages;
 pub mod process;
-pub mod protocol;
-pub mod reactor;
-pub mod service;
+pub mod server;
 pub mod site;
+pub mod tools;
 
 // The oracles of `tests/fuzz` are held against the corpus here: they say `idler`, and need what only unit tests see.
 #[cfg(test)]

@@ -6,7 +6,12 @@
 
 #![forbid(unsafe_code)]
 
-use idler::{cli, service};
+use idler::cli::{self, Command};
+use idler::companions::{daytime, message, ping, transfer};
+use idler::event_loop::signal;
+use idler::server::start;
+use idler::tools::{crowd, explain, get, password, precompress};
+use signal_hook::consts::{SIGUSR1, SIGUSR2};
 use std::{
     env,
     io::{self, ErrorKind, Write},
@@ -17,12 +22,41 @@ fn main() -> ExitCode {
     match cli::parse(env::args_os().skip(1), |name| env::var_os(name)) {
         Ok(command) => match command.text() {
             Some(text) => print(&text),
-            None => service::run(command),
+            None => run(command),
         },
         Err(error) => {
             complain(&error.to_string());
             ExitCode::from(2)
         }
+    }
+}
+
+/// Does what was asked, and returns the exit code: 0 done, 1 failed, 2 not understood.
+fn run(command: Command) -> ExitCode {
+    // A script that asks all idlers for their figures must end none that has nothing to say, nor one by a mistyped 2.
+    for number in [SIGUSR1, SIGUSR2] {
+        if let Err(e) = signal::tolerate(number) {
+            log::debug!("signal {number} is not caught: {e}");
+        }
+    }
+    match command {
+        Command::Help(_) | Command::Version | Command::Man | Command::Completions(_) => {
+            ExitCode::SUCCESS
+        }
+        Command::Serve(options) => start::run(&options),
+        Command::Get(options) => get::run(&options),
+        Command::MessageServer(options) => message::serve(&options),
+        Command::MessageClient(options) => message::ask(&options),
+        Command::DaytimeServer(options) => daytime::serve(&options),
+        Command::DaytimeClient(options) => daytime::client::ask(&options),
+        Command::TransferServer(options) => transfer::serve(&options),
+        Command::TransferClient(options) => transfer::receive::receive(&options),
+        Command::PingServer(options) => ping::serve(&options),
+        Command::PingClient(options) => ping::client::ping(&options),
+        Command::Explain(options) => explain::run(&options),
+        Command::Precompress(options) => precompress::run(&options),
+        Command::Password(options) => password::run(&options),
+        Command::Crowd(options) => crowd::run(&options),
     }
 }
 

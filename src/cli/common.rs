@@ -4,13 +4,11 @@
 //! verb asks, beyond what was typed. Invariant: a group means the same wherever it is used.
 //! Read next: `companions.rs`.
 
-use super::{
-    UsageError,
-    parse::Typed,
-    serve::{Bind, Color},
-    table::Id,
-    values::{self, HeaderLine},
-};
+use super::{UsageError, values};
+use crate::cli::parse::Typed;
+use crate::cli::serve::{Bind, Color};
+use crate::cli::table::Id;
+use crate::cli::values::HeaderLine;
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},

@@ -4,14 +4,12 @@
 //! protocols. Invariant: every number is within its bound in `limits.rs`.
 //! Read next: `tools.rs`.
 
-use super::{
-    UsageError,
-    common::{self, Listening, Peer, Voice},
-    parse::Typed,
-    serve::Bind,
-    table::Id,
-    values::{self, BindAddress, Jitter, Share},
-};
+use super::{UsageError, common, values};
+use crate::cli::common::{Listening, Peer, Voice};
+use crate::cli::parse::Typed;
+use crate::cli::serve::Bind;
+use crate::cli::table::Id;
+use crate::cli::values::{BindAddress, Jitter, Share};
 use crate::limits;
 use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 

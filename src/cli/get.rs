@@ -4,13 +4,11 @@
 //! itself (two outputs, a resumed download without a file) is refused here, before anything is sent.
 //! Read next: `companions.rs`.
 
-use super::{
-    UsageError,
-    common::{self, Voice},
-    parse::Typed,
-    table::Id,
-    values::{self, HeaderLine, Url},
-};
+use super::{UsageError, common, values};
+use crate::cli::common::Voice;
+use crate::cli::parse::Typed;
+use crate::cli::table::Id;
+use crate::cli::values::{HeaderLine, Url};
 use crate::limits;
 use std::{path::PathBuf, time::Duration};
 

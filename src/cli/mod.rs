@@ -18,25 +18,27 @@ mod table;
 mod tools;
 mod values;
 
-pub use common::{Listening, Peer, Voice};
-pub use companions::{
+pub use crate::cli::common::{Listening, Peer, Voice};
+pub use crate::cli::companions::{
     DaytimeClientOptions, DaytimeFormat, DaytimeServerOptions, MessageClientOptions,
     MessageServerOptions, PingClientOptions, PingServerOptions, TransferClientOptions,
     TransferServerOptions, Weather,
 };
-pub use get::{GetOptions, Output, Pace, Requests};
-pub use parse::{Setting, Source, misspelt};
-pub use serve::{Bind, Color, LogFormat, ServeOptions};
-pub use tools::{CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions};
-pub(crate) use values::printable;
-pub use values::{
+pub use crate::cli::get::{GetOptions, Output, Pace, Requests};
+pub use crate::cli::parse::{Setting, Source, misspelt};
+pub use crate::cli::serve::{Bind, Color, LogFormat, ServeOptions};
+pub use crate::cli::tools::{
+    CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions,
+};
+pub(crate) use crate::cli::values::printable;
+pub use crate::cli::values::{
     AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
     Proxies, Share, TypeRule, Url,
 };
 
-use parse::{Request, Typed};
+use crate::cli::parse::{Request, Typed};
+use crate::cli::table::Verb;
 use std::{ffi::OsString, fmt};
-use table::Verb;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,11 +6,8 @@
 //! beats its variable in the environment, which beats the default.
 //! Read next: `serve.rs`, where it gets its meaning.
 
-use super::{
-    UsageError, table,
-    table::{DEFAULT_VERB, Id, Repeat, Row, Value, Verb},
-    values,
-};
+use super::{UsageError, table, values};
+use crate::cli::table::{DEFAULT_VERB, Id, Repeat, Row, Value, Verb};
 use lexopt::{Arg, Parser};
 use std::{
     ffi::{OsStr, OsString},

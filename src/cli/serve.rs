@@ -6,15 +6,11 @@
 //! Invariant: every field is valid in itself; what it leaves out is in `limits.rs`.
 //! Read next: `values.rs`.
 
-use super::{
-    UsageError, common, parse,
-    parse::{Setting, Typed},
-    table::Id,
-    values,
-    values::{
-        AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, Proxies,
-        TypeRule,
-    },
+use super::{UsageError, common, parse, values};
+use crate::cli::parse::{Setting, Typed};
+use crate::cli::table::Id;
+use crate::cli::values::{
+    AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, Proxies, TypeRule,
 };
 use crate::limits;
 use std::{

@@ -7,7 +7,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use super::{table::Value, *};
+use super::*;
+use crate::cli::table::Value;
 use std::{
     collections::HashSet,
     os::unix::ffi::{OsStrExt, OsStringExt},

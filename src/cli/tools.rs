@@ -4,14 +4,12 @@
 //! bound in `limits.rs`.
 //! Read next: `values.rs`.
 
-use super::{
-    UsageError,
-    common::{self, Peer, Voice},
-    parse::Typed,
-    serve::{self, ServeOptions},
-    table::Id,
-    values::{self, HeaderLine, Url},
-};
+use super::{UsageError, common, serve, values};
+use crate::cli::common::{Peer, Voice};
+use crate::cli::parse::Typed;
+use crate::cli::serve::ServeOptions;
+use crate::cli::table::Id;
+use crate::cli::values::{HeaderLine, Url};
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},

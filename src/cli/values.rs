@@ -12,18 +12,20 @@ mod header;
 mod network;
 mod policy;
 
-pub use address::BindAddress;
-pub(crate) use address::bind_address;
+pub use crate::cli::values::address::BindAddress;
+pub(crate) use crate::cli::values::address::bind_address;
 #[cfg(test)]
-pub(crate) use header::header_line;
-pub use header::{HeaderLine, HeaderRule, TypeRule};
-pub(crate) use header::{header_rule, request_header_line, type_rule};
-pub use network::{Cidr, Companion, Proxies, Url};
-pub(crate) use network::{
+pub(crate) use crate::cli::values::header::header_line;
+pub use crate::cli::values::header::{HeaderLine, HeaderRule, TypeRule};
+pub(crate) use crate::cli::values::header::{header_rule, request_header_line, type_rule};
+pub use crate::cli::values::network::{Cidr, Companion, Proxies, Url};
+pub(crate) use crate::cli::values::network::{
     cidr, companions, host, peer_port, proxies, target_of_path, url, url_of_words,
 };
-pub use policy::{CachePolicy, HostRule, Jitter, Share};
-pub(crate) use policy::{cache_policy, delay, host_rule, jitter, own_path, share, user};
+pub use crate::cli::values::policy::{CachePolicy, HostRule, Jitter, Share};
+pub(crate) use crate::cli::values::policy::{
+    cache_policy, delay, host_rule, jitter, own_path, share, user,
+};
 
 use crate::limits;
 use std::{

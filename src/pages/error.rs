@@ -5,8 +5,8 @@
 //! Invariant: a page stays below 4 KiB unless the detail is longer.
 //! Read next: `escape.rs`.
 
-use super::escape::Html;
 use super::{PAGE_STYLE, put};
+use crate::pages::escape::Html;
 
 /// A small page for a status code and its reason phrase. `detail` says why, for the reader; it becomes a
 /// sentence if it is none, so that the same words can stand in a log line. Without it the page says what the

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::protocol::http::date::iso_8601;
+use crate::http::date::iso_8601;
 
 /// Bytes in units of 1,024, with a decimal below ten: `0 B`, `1023 B`, `9.9 KiB`, `16 EiB`.
 pub(crate) struct Size(pub(crate) u64);

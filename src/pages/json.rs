@@ -5,11 +5,11 @@
 //! Invariant: whatever the pieces, together they are one JSON array (RFC 8259), a row a line.
 //! Read next: `escape.rs`.
 
-use super::escape::{Href, JsonString};
-use super::figures::JsonTime;
-use super::listing::{Row, Summary};
 use super::put;
 use crate::limits::LISTING_PIECE_BYTES;
+use crate::pages::escape::{Href, JsonString};
+use crate::pages::figures::JsonTime;
+use crate::pages::listing::{Row, Summary};
 
 /// An array of objects, one for each entry:
 ///

@@ -9,10 +9,10 @@
 
 use std::fmt;
 
-use super::escape::{Href, Html};
-use super::figures::{Count, Minute, Size};
 use super::{LISTING_STYLE, PAGE_STYLE, put};
 use crate::limits::{LISTING_CRUMBS_MAX, LISTING_PIECE_BYTES};
+use crate::pages::escape::{Href, Html};
+use crate::pages::figures::{Count, Minute, Size};
 
 /// One entry of a listing.
 #[derive(Clone, Copy, Debug)]

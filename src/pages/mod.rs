@@ -13,10 +13,10 @@ pub mod listing;
 
 use std::fmt::{self, Write as _};
 
-pub use error::error_page;
-pub(crate) use figures::{Count, Size};
-pub use json::ListingJson;
-pub use listing::{ListingPage, ListingQuery, Row, Sort, SortKey, Summary};
+pub use crate::pages::error::error_page;
+pub(crate) use crate::pages::figures::{Count, Size};
+pub use crate::pages::json::ListingJson;
+pub use crate::pages::listing::{ListingPage, ListingQuery, Row, Sort, SortKey, Summary};
 
 /// The `Content-Type` of every HTML page made here.
 pub const HTML_TYPE: &str = "text/html; charset=utf-8";

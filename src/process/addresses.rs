@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::{ADDRESS_TABLE_BYTES_MAX, OWN_ADDRESSES_MAX};
 
-use super::listen::{Address, Listening};
+use crate::process::listen::{Address, Listening};
 
 /// The URLs under which `listeners` can be reached, in their order.
 ///

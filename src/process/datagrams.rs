@@ -11,7 +11,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use crate::limits::PORT_ATTEMPTS_MAX;
 
-use super::listen::Bind;
+use crate::process::listen::Bind;
 
 /// Binds all of `binds` to `port`. Port 0 is any port that is free on all of them.
 ///

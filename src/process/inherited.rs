@@ -15,7 +15,7 @@ use listenfd::ListenFd;
 
 use crate::limits::INHERITED_SOCKETS_MAX;
 
-use super::listen::Listening;
+use crate::process::listen::Listening;
 
 /// Takes the sockets that were handed over, in their order; none if there are none, or they are meant for
 /// another process.

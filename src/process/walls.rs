@@ -19,7 +19,7 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-use super::user::User;
+use crate::process::user::User;
 
 /// What the process may still do once the walls stand.
 #[derive(Debug, Default)]

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use rustix::fs::CWD;
 use slab::Slab;
 
-use super::open::{Identity, look};
+use crate::site::open::{Identity, look};
 
 /// How many ways to choose a variant of one path are told apart: every order in which some of three codings can be
 /// wanted, from none of them to all.

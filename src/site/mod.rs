@@ -4,7 +4,7 @@
 //! Invariant: everything goes through `open.rs`, beneath the root. Read next: `open.rs`, `cache.rs`.
 
 pub mod cache;
-pub mod listing;
+pub mod directory;
 pub mod media;
 pub mod open;
 
@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::protocol::http::target::SitePath;
+use crate::http::path::SitePath;
 
-use cache::Condition;
-use open::{Identity, Kind, Opened, Opener, look, look_at};
+use crate::site::cache::Condition;
+use crate::site::open::{Identity, Kind, Opened, Opener, look, look_at};
 
 /// A root directory, held open, whose path is asked again once a turn: a build that makes the directory anew,
 /// or a release link that moves, is followed without a restart.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use idler::protocol::http::server::TRANSITIONS;
+use idler::http::state::TRANSITIONS;
 
 use crate::support::repository;
 

@@ -3,9 +3,9 @@
 //! The input is what comes behind a head. Oracle: a slow decoder by recursive descent, which either half of idler must agree with; the same outcome
 //! however the bytes are cut; and an end that is never beyond what came.
 
+use idler::http::body::{BodyError, BodyLength};
+use idler::http::reply::{Body, Framing};
 use idler::limits::{CHUNK_LINE_BYTES_MAX, DRAINED_BODY_BYTES_MAX, TRAILER_BYTES_MAX};
-use idler::protocol::http::body::{BodyError, BodyLength};
-use idler::protocol::http::client::{Body, Framing};
 
 /// See the module.
 pub fn check(bytes: &[u8]) {

@@ -3,10 +3,10 @@
 //! The input's first byte is how short heads must be; the rest is what comes. Oracle: a slow search that knows nothing but the bytes so
 //! far; the same outcome however they are cut; and of a head that is understood, a second reading line by line.
 
+use idler::http::body::BodyLength;
+use idler::http::head::{Found, Scan};
+use idler::http::request::{Fields, Request};
 use idler::limits::{LEADING_BLANK_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
-use idler::protocol::http::body::BodyLength;
-use idler::protocol::http::head::{Found, Scan};
-use idler::protocol::http::request::{Fields, Request};
 
 /// See the module.
 pub fn check(data: &[u8]) {

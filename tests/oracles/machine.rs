@@ -11,15 +11,15 @@ use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
+use idler::event_loop::page_cache::Before;
+use idler::event_loop::{Now, Peer, Side, Stage, Transport};
+use idler::http::body::BodyLength;
+use idler::http::request::{Fields, Method};
+use idler::http::state::{Hearing, Reading};
 use idler::limits::{
     CALL_COST_BYTES, DRIVE_BYTES_MAX, INTERRUPTED_RETRIES_MAX, LISTING_PIECE_BYTES, SCRATCH_BYTES,
 };
-use idler::protocol::http::body::BodyLength;
-use idler::protocol::http::request::{Fields, Method};
-use idler::protocol::http::server::{Hearing, Reading};
-use idler::reactor::disk::Before;
-use idler::reactor::{Now, Peer, Side, Stage, Transport};
-use idler::service::http_server::stand::{Held, Place, Stand, large_file};
+use idler::server::connection::stand::{Held, Place, Stand, large_file};
 
 use super::chunked;
 use super::reply::{Ear, Reply, Source, Trouble, show};

@@ -4,7 +4,7 @@
 //! what is chosen was never refused, nor is anything else more welcome.
 
 use httparse::Header;
-use idler::protocol::http::negotiation::{AcceptEncoding, Coding, Standing};
+use idler::http::accept::{AcceptEncoding, Coding, Standing};
 
 const ALL: [(Coding, &str); 4] = [
     (Coding::Identity, "identity"),

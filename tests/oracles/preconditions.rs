@@ -5,9 +5,9 @@
 //! a date that was read is written as itself.
 
 use httparse::Header;
+use idler::http::conditional::{Validators, Verdict, evaluate};
+use idler::http::date;
 use idler::limits::RACY_WINDOW;
-use idler::protocol::http::date;
-use idler::protocol::http::preconditions::{Validators, Verdict, evaluate};
 
 /// See the module.
 pub fn check(data: &[u8]) {

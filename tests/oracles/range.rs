@@ -4,10 +4,10 @@
 //! each selected span which of the ranges asked for it; nothing beyond the length, nothing twice, never more than the whole.
 
 use httparse::Header;
+use idler::http::multipart::{Boundary, Multipart};
+use idler::http::range::{Selection, select};
+use idler::http::span::Span;
 use idler::limits::RANGES_MAX;
-use idler::protocol::http::multipart::{Boundary, Multipart};
-use idler::protocol::http::range::{Selection, select};
-use idler::protocol::http::span::Span;
 
 const TYPE: &str = "text/plain";
 

@@ -3,9 +3,9 @@
 //! The input is a path with its query, a line end, and the file. Oracle: a slow search, line by line, for the line that a path meets; where it
 //! leads is a URL on the host that the file names, whatever the path was; and nobody is led in a circle.
 
+use idler::http::path::{SitePath, parse};
 use idler::limits::REDIRECT_HOPS_MAX;
-use idler::protocol::http::redirects::Redirects;
-use idler::protocol::http::target::{SitePath, parse};
+use idler::server::redirects::Redirects;
 
 /// See the module.
 pub fn check(data: &[u8]) {

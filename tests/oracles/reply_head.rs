@@ -3,7 +3,7 @@
 //! The input is what a server sends. Oracle: the same events however it is cut, but for the cuts of the body; never more taken than came; a strict
 //! reader that accepts it reads the same out of it.
 
-use idler::protocol::http::client::{Broken, Event, Head, Reply};
+use idler::http::reply::{Broken, Event, Head, Reply};
 
 use super::reply::{Ear, Source, Trouble};
 

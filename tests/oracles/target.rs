@@ -3,7 +3,7 @@
 //! The input is a target. Oracle: a slow decoder with a stack of segments; nothing that comes out leads beyond the root; and what is
 //! written as a URL is read as the same path again.
 
-use idler::protocol::http::target::{SitePath, host_of, parse};
+use idler::http::path::{SitePath, host_of, parse};
 
 /// See the module.
 pub fn check(raw: &[u8]) {

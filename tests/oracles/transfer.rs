@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use idler::protocol::transfer::{
+use idler::companions::transfer::document::{
     Decoder, Encoder, Malformed, Piece, encode_base64, last_component,
 };
 use serde_json::Value;

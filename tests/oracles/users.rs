@@ -4,7 +4,7 @@
 //! is wrong, in words that are safe for a terminal.
 
 use idler::limits::BCRYPT_COST_MAX;
-use idler::service::auth::Users;
+use idler::server::auth::Users;
 
 /// See the module.
 pub fn check(file: &[u8]) {

@@ -1,0 +1,307 @@
+//! Which reply belongs to which ping, and which pings were never answered.
+//!
+//! What lives here: the pings that are out, and the judgement on each datagram that comes. It may not know
+//! clocks or sockets: time is what has passed since the first ping, and is passed in. Invariant: each
+//! ping is answered at most once; whatever comes again is a duplicate. Read next: `statistics.rs`.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::limits::PING_WINDOW;
+
+use super::{reply, request};
+use crate::companions::ping::datagram::statistics::Statistics;
+
+/// The pings of one client.
+#[derive(Debug)]
+pub struct RoundTrips {
+    /// How long a reply may take.
+    wait: Duration,
+    /// The latest pings, oldest first; the last one has number `transmitted`.
+    pings: VecDeque<Ping>,
+    /// Position in `pings` before which each has been answered or given up.
+    judged: usize,
+    /// The highest number that was answered.
+    highest: u32,
+    transmitted: u32,
+    /// What it amounts to.
+    pub statistics: Statistics,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ping {
+    at: Duration,
+    stamp: Duration,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Waiting,
+    GivenUp,
+    Answered,
+}
+
+/// What a datagram turned out to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Heard {
+    /// The first reply to a ping.
+    Reply {
+        /// Which ping.
+        number: u32,
+        /// How long it was on its way.
+        rtt: Duration,
+        /// It came after its time.
+        late: bool,
+        /// A later ping was answered before.
+        reordered: bool,
+    },
+    /// Another reply to a ping that had been answered.
+    Duplicate {
+        /// Which ping.
+        number: u32,
+        /// How long it was on its way.
+        rtt: Duration,
+    },
+    /// No reply to any ping that is remembered.
+    Strange,
+}
+
+impl RoundTrips {
+    /// No pings yet; a reply to one may take `wait`.
+    pub fn new(wait: Duration) -> Self {
+        Self {
+            wait,
+            pings: VecDeque::new(),
+            judged: 0,
+            highest: 0,
+            transmitted: 0,
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its number, from 1, and its text of `bytes` bytes.
+    pub fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> (u32, String) {
+        if self.pings.len() == PING_WINDOW {
+            self.pings.pop_front();
+            self.judged = self.judged.saturating_sub(1);
+        }
+        self.pings.push_back(Ping {
+            at: now,
+            stamp,
+            state: State::Waiting,
+        });
+        self.transmitted = self.transmitted.saturating_add(1);
+        self.statistics.transmitted += 1;
+        (self.transmitted, request(self.transmitted, stamp, bytes))
+    }
+
+    /// Judges a datagram that came at `now`.
+    pub fn hear(&mut self, datagram: &[u8], now: Duration) -> Heard {
+        let Some((number, index)) = self.find(datagram) else {
+            self.statistics.strange += 1;
+            return Heard::Strange;
+        };
+        let Some(ping) = self.pings.get_mut(index) else {
+            return Heard::Strange;
+        };
+        let rtt = now.saturating_sub(ping.at);
+        if ping.state == State::Answered {
+            self.statistics.duplicates += 1;
+            return Heard::Duplicate { number, rtt };
+        }
+        let late = ping.state == State::GivenUp || rtt > self.wait;
+        let reordered = number < self.highest;
+        ping.state = State::Answered;
+        self.highest = self.highest.max(number);
+        self.statistics.answered(rtt);
+        self.statistics.late += u64::from(late);
+        self.statistics.reordered += u64::from(reordered);
+        Heard::Reply {
+            number,
+            rtt,
+            late,
+            reordered,
+        }
+    }
+
+    /// The next ping whose time is over at `now`, if there is one. Ask until there is none.
+    pub fn give_up(&mut self, now: Duration) -> Option<u32> {
+        let (number, wait) = (self.first_number(), self.wait);
+        let (index, ping) = self.first_waiting()?;
+        if now < ping.at.saturating_add(wait) {
+            return None;
+        }
+        ping.state = State::GivenUp;
+        self.judged = index + 1;
+        Some(number.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
+    }
+
+    /// When the next ping is to be given up; `None` if none is waited for.
+    pub fn deadline(&mut self) -> Option<Duration> {
+        let wait = self.wait;
+        let (_, ping) = self.first_waiting()?;
+        Some(ping.at.saturating_add(wait))
+    }
+
+    /// Told that the last ping did not leave: the kernel refused it. It counts as sent, and lost.
+    pub fn refused(&mut self) {
+        self.statistics.unsent += 1;
+    }
+
+    /// The oldest ping that is waited for. Walks over each judged ping once.
+    fn first_waiting(&mut self) -> Option<(usize, &mut Ping)> {
+        let waiting = |p: &Ping| p.state == State::Waiting;
+        let skipped = self.pings.iter().skip(self.judged).position(waiting);
+        self.judged = skipped.map_or(self.pings.len(), |n| self.judged + n);
+        let index = self.judged;
+        Some((index, self.pings.get_mut(index)?))
+    }
+
+    /// The number of the oldest ping that is remembered.
+    fn first_number(&self) -> u32 {
+        let remembered = u32::try_from(self.pings.len()).unwrap_or(u32::MAX);
+        self.transmitted
+            .saturating_sub(remembered)
+            .saturating_add(1)
+    }
+
+    fn find(&self, datagram: &[u8]) -> Option<(u32, usize)> {
+        let (number, stamp) = reply(datagram)?;
+        let index = usize::try_from(number.checked_sub(self.first_number())?).ok()?;
+        let ping = self.pings.get(index)?;
+        let text = request(number, ping.stamp, 0);
+        (text.rsplit(' ').next() == Some(stamp)).then_some((number, index))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WAIT: Duration = Duration::from_millis(1000);
+    const STAMP: Duration = Duration::from_secs(1_699_999_999);
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// Pings sent 100 ms apart, and their replies.
+    fn pings(n: u64) -> (RoundTrips, Vec<Vec<u8>>) {
+        let mut trips = RoundTrips::new(WAIT);
+        let replies = (0..n)
+            .map(|i| trips.send(ms(100 * i), STAMP + ms(i), 0).1)
+            .map(|text| text.to_uppercase().into_bytes())
+            .collect();
+        (trips, replies)
+    }
+
+    fn reply(number: u32, rtt: u64, late: bool, reordered: bool) -> Heard {
+        Heard::Reply {
+            number,
+            rtt: ms(rtt),
+            late,
+            reordered,
+        }
+    }
+
+    #[test]
+    fn a_reply_in_time_is_a_reply() {
+        let (mut trips, replies) = pings(1);
+        assert_eq!(trips.deadline(), Some(WAIT));
+        assert_eq!(trips.hear(&replies[0], ms(3)), reply(1, 3, false, false));
+        assert_eq!(trips.deadline(), None);
+        assert_eq!(trips.give_up(ms(5000)), None);
+        assert_eq!(trips.statistics.lost(), 0);
+    }
+
+    #[test]
+    fn what_comes_again_is_a_duplicate() {
+        let (mut trips, replies) = pings(1);
+        let _ = trips.hear(&replies[0], ms(3));
+        let again = Heard::Duplicate {
+            number: 1,
+            rtt: ms(4),
+        };
+        assert_eq!(trips.hear(&replies[0], ms(4)), again);
+        assert_eq!(trips.statistics.received, 1);
+        assert_eq!(trips.statistics.duplicates, 1);
+    }
+
+    #[test]
+    fn what_comes_after_a_later_one_is_out_of_order() {
+        let (mut trips, replies) = pings(3);
+        assert_eq!(
+            trips.hear(&replies[1], ms(201)),
+            reply(2, 101, false, false)
+        );
+        assert_eq!(trips.hear(&replies[0], ms(202)), reply(1, 202, false, true));
+        assert_eq!(trips.hear(&replies[2], ms(203)), reply(3, 3, false, false));
+        assert_eq!(trips.statistics.reordered, 1);
+        assert_eq!(trips.statistics.lost(), 0);
+    }
+
+    #[test]
+    fn pings_are_given_up_in_order_and_late_replies_are_not_lost() {
+        let (mut trips, replies) = pings(3);
+        let _ = trips.hear(&replies[1], ms(150));
+        assert_eq!(trips.give_up(ms(999)), None);
+        assert_eq!(trips.give_up(ms(1200)), Some(1));
+        assert_eq!(trips.deadline(), Some(ms(1200)));
+        assert_eq!(trips.give_up(ms(1200)), Some(3));
+        assert_eq!(trips.give_up(ms(9000)), None);
+        assert_eq!(
+            trips.hear(&replies[2], ms(1300)),
+            reply(3, 1100, true, false)
+        );
+        assert_eq!(trips.statistics.late, 1);
+        assert_eq!(trips.statistics.lost(), 1);
+    }
+
+    #[test]
+    fn a_reply_that_was_too_slow_is_late_even_if_nobody_gave_it_up_yet() {
+        let (mut trips, replies) = pings(1);
+        assert_eq!(
+            trips.hear(&replies[0], ms(1001)),
+            reply(1, 1001, true, false)
+        );
+    }
+
+    #[test]
+    fn strangers_are_counted_and_change_nothing() {
+        let (mut trips, replies) = pings(2);
+        for strange in [
+            &b"PING 1 1.000000"[..],
+            b"PING 0 1699999999.000000",
+            b"PING 3 1699999999.000000",
+            b"PING 4294967295 1699999999.000000",
+            b"",
+            b"hello",
+        ] {
+            assert_eq!(trips.hear(strange, ms(5)), Heard::Strange);
+        }
+        assert_eq!(trips.statistics.strange, 6);
+        assert_eq!(trips.statistics.received, 0);
+        assert_eq!(trips.hear(&replies[0], ms(5)), reply(1, 5, false, false));
+    }
+
+    #[test]
+    fn only_the_latest_are_remembered() {
+        let n = PING_WINDOW as u64 + 10;
+        let (mut trips, replies) = pings(n);
+        assert_eq!(trips.hear(&replies[9], ms(5)), Heard::Strange);
+        assert!(matches!(
+            trips.hear(&replies[10], ms(5)),
+            Heard::Reply { number: 11, .. }
+        ));
+        assert_eq!(trips.give_up(ms(100 * n + 2000)), Some(12));
+        let given_up = std::iter::from_fn(|| trips.give_up(ms(100 * n + 2000))).count();
+        assert_eq!(given_up, PING_WINDOW - 2);
+        let (_, text) = trips.send(ms(100 * n), STAMP, 0);
+        assert!(trips.deadline().is_some());
+        assert!(matches!(
+            trips.hear(text.as_bytes(), ms(100 * n)),
+            Heard::Reply { .. }
+        ));
+    }
+}

@@ -1,0 +1,127 @@
+//! How far a transfer has come, as one line on a terminal.
+//!
+//! What lives here: the line, and drawing it over itself. It may not know what is transferred.
+//! Invariant: nothing is drawn where nobody looks: on anything but a terminal there is no progress.
+//! Read next: `client.rs`, whose deadlines redraw it.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use crate::event_loop::Now;
+use crate::limits::PROGRESS_INTERVAL;
+
+/// The line of one transfer.
+#[derive(Debug)]
+pub struct Progress {
+    total: Option<u64>,
+    /// Bytes that were there before.
+    before: u64,
+    started: Option<Instant>,
+    drawn: Option<Instant>,
+}
+
+impl Progress {
+    /// A line, if standard error is a terminal.
+    pub fn on_terminal() -> Option<Self> {
+        std::io::stderr().is_terminal().then_some(Self {
+            total: None,
+            before: 0,
+            started: None,
+            drawn: None,
+        })
+    }
+
+    /// How many bytes there will be in the end, if that is known, and how many were there before.
+    pub fn expect(&mut self, total: Option<u64>, before: u64) {
+        self.total = total;
+        self.before = before;
+    }
+
+    /// Draws it, [`PROGRESS_INTERVAL`] after the last time at the earliest.
+    pub fn draw(&mut self, done: u64, now: &Now) {
+        let started = *self.started.get_or_insert(now.instant);
+        let due = |last| now.instant.duration_since(last) >= PROGRESS_INTERVAL;
+        if !self.drawn.is_none_or(due) {
+            return;
+        }
+        self.drawn = Some(now.instant);
+        redraw(&line(done, self.before, self.total, now.instant - started));
+    }
+
+    /// Takes it off the terminal.
+    pub fn clear(&mut self) {
+        if self.drawn.take().is_some() {
+            redraw("");
+        }
+    }
+}
+
+/// Draws a line of the terminal over what stands there. Whether that can be done is of no consequence.
+pub(crate) fn redraw(line: &str) {
+    let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
+}
+
+/// `[=====>    ]  50%  1.5 MiB  512.0 KiB/s  3 s left`, at most 79 characters.
+fn line(done: u64, before: u64, total: Option<u64>, elapsed: Duration) -> String {
+    let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    let rate = done
+        .saturating_sub(before)
+        .saturating_mul(1000)
+        .checked_div(millis);
+    let rate = rate.unwrap_or(0);
+    let speed = format!("{}  {}/s", size(done), size(rate));
+    let Some(total) = total.filter(|total| *total > 0) else {
+        return speed;
+    };
+    let of =
+        |n: u64| usize::try_from(u128::from(done.min(total)) * u128::from(n) / u128::from(total));
+    let (filled, percent) = (of(20).unwrap_or(0), of(100).unwrap_or(0));
+    let bar = format!(
+        "{}{}",
+        "=".repeat(filled),
+        if filled < 20 { ">" } else { "" }
+    );
+    let left = match total.saturating_sub(done).checked_div(rate) {
+        Some(seconds) => format!("  {seconds} s left"),
+        None => String::new(),
+    };
+    format!("[{bar:<20}] {percent:3}%  {speed}{left}")
+}
+
+/// A number of bytes for people.
+fn size(bytes: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
+        Some((shift, unit)) => {
+            let tenths = (u128::from(bytes) * 10) >> shift;
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_says_how_much_how_fast_and_how_long() {
+        let s = Duration::from_secs;
+        assert_eq!(
+            line(512 * 1024, 0, Some(1024 * 1024), s(1)),
+            "[==========>         ]  50%  512.0 KiB  512.0 KiB/s  1 s left"
+        );
+        assert_eq!(line(1000, 0, None, s(2)), "1000 B  500 B/s");
+        assert_eq!(
+            line(3 << 30, 2 << 30, Some(3 << 30), s(1)),
+            "[====================] 100%  3.0 GiB  1.0 GiB/s  0 s left"
+        );
+        assert_eq!(
+            line(0, 0, Some(10), s(0)),
+            "[>                   ]   0%  0 B  0 B/s"
+        );
+        assert_eq!(line(5, 0, Some(0), s(1)), "5 B  5 B/s");
+        assert!(line(u64::MAX, 0, Some(u64::MAX), s(1)).len() < 80);
+        assert!(line(u64::MAX, 0, Some(1), s(1)).contains("100%"));
+    }
+}

@@ -1,0 +1,273 @@
+//! A stream socket together with what is known of its readiness: the only file that moves stream bytes.
+//!
+//! What lives here: reading, writing and sending files without ever waiting. It may not know what the
+//! bytes mean. Invariant: every call goes through [`Link::attempt`], so readiness and budget are always
+//! accounted for. Read next: `listener.rs`.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
+use socket2::SockRef;
+
+use crate::limits::{SCRATCH_BYTES, SENDFILE_BYTES_MAX};
+
+use super::page_cache;
+use crate::event_loop::page_cache::Before;
+use crate::event_loop::readiness::{Attempt, Link, Side};
+use crate::event_loop::unacknowledged::unacknowledged;
+
+/// The system calls of a stream. The kernel's are implemented for [`TcpStream`]; tests script their own.
+pub trait Transport {
+    /// Reads what is there. 0 is the end of input.
+    ///
+    /// # Errors
+    /// Whatever recv(2) reports, would-block included.
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends some of `bytes`; `more` says that more follows at once, so that the kernel fills its segments.
+    ///
+    /// # Errors
+    /// Whatever send(2) reports, would-block included.
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize>;
+
+    /// Sends up to `count` bytes of `file` from offset `at`. 0: the file ends there.
+    ///
+    /// # Errors
+    /// Whatever sendfile(2) reports, would-block included.
+    fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize>;
+
+    /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk: see
+    /// [`page_cache::is_in_memory`].
+    fn has_in_memory(
+        &self,
+        file: &File,
+        at: u64,
+        count: usize,
+        left: usize,
+        before: Before,
+    ) -> bool {
+        page_cache::is_in_memory(file, at, count, left, before)
+    }
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// Whatever shutdown(2) reports.
+    fn shut_down_write(&mut self) -> io::Result<()>;
+
+    /// While held back, no segment is sent that is not full (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE` does less: between
+    /// two calls each acknowledgement that comes sends what lies there.
+    fn hold_back(&mut self, _held: bool) {}
+
+    /// How many bytes the kernel may take beyond what it may send at once; see [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
+    fn allow_unsent(&mut self, _bytes: u32) {}
+
+    /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
+    fn forget_unsent(&mut self) {}
+
+    /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
+    fn peer(&self) -> Peer;
+
+    /// Bytes that were sent and that the peer has not acknowledged, if the kernel says so.
+    fn unacknowledged(&self) -> Option<u32>;
+}
+
+/// Who is at the other end of a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Peer {
+    /// Somebody with an address.
+    Address(SocketAddr),
+    /// Somebody on this machine, through a Unix socket.
+    Unix,
+    /// Nobody any more.
+    Gone,
+}
+
+impl Transport for TcpStream {
+    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let (n, _) = rustix::net::recv(&*self, into, RecvFlags::empty())?;
+        Ok(n)
+    }
+
+    fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
+        // NOSIGNAL: a peer that hung up must not end the process by SIGPIPE.
+        let flags = if more {
+            SendFlags::NOSIGNAL | SendFlags::MORE
+        } else {
+            SendFlags::NOSIGNAL
+        };
+        Ok(rustix::net::send(&*self, bytes, flags)?)
+    }
+
+    fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize> {
+        send_file(self, file, at, count)
+    }
+
+    fn shut_down_write(&mut self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
+    }
+
+    fn hold_back(&mut self, held: bool) {
+        // A Unix socket has no segments.
+        let _ = sockopt::set_tcp_cork(self, held);
+    }
+
+    fn allow_unsent(&mut self, bytes: u32) {
+        // A Unix socket has a buffer of its own, and it is small.
+        let _ = SockRef::from(&*self).set_tcp_notsent_lowat(bytes);
+    }
+
+    fn forget_unsent(&mut self) {
+        // Where that fails, the kernel keeps it for as long as it always does.
+        let _ = sockopt::set_socket_linger(&*self, Some(Duration::ZERO));
+    }
+
+    fn peer(&self) -> Peer {
+        match self.peer_addr() {
+            Ok(address) => Peer::Address(address),
+            Err(_) if sockopt::socket_domain(self) == Ok(AddressFamily::UNIX) => Peer::Unix,
+            Err(_) => Peer::Gone,
+        }
+    }
+
+    fn unacknowledged(&self) -> Option<u32> {
+        unacknowledged(self.local_addr().ok()?, self.peer_addr().ok()?)
+    }
+}
+
+/// `sendfile`, or where the file system does not have it, a bounded read and a send.
+fn send_file(socket: &TcpStream, file: &File, at: u64, count: usize) -> io::Result<usize> {
+    let mut offset = at;
+    match rustix::fs::sendfile(socket, file, Some(&mut offset), count) {
+        Err(Errno::INVAL | Errno::NOSYS) => {}
+        done => return Ok(done?),
+    }
+    let mut piece = vec![0; count.min(SCRATCH_BYTES)];
+    let n = file.read_at(&mut piece, at)?;
+    if n == 0 {
+        return Ok(0);
+    }
+    Ok(rustix::net::send(socket, &piece[..n], SendFlags::NOSIGNAL)?)
+}
+
+/// A stream socket that never waits.
+#[derive(Debug)]
+pub struct Stream<T = TcpStream>(T);
+
+impl<T: Transport> Stream<T> {
+    /// Wraps a connected (or connecting) socket.
+    pub fn new(transport: T) -> Self {
+        Self(transport)
+    }
+
+    /// The socket itself: for registering it, and for asking the kernel about it.
+    pub fn transport(&mut self) -> &mut T {
+        &mut self.0
+    }
+
+    /// The socket itself, for asking the kernel about it.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// Reads once. `Done(0)` is the end of input.
+    pub fn read(&mut self, link: &mut Link, into: &mut [u8]) -> Attempt<usize> {
+        let room = into.len();
+        let came = link.attempt(Side::Read, || self.0.recv(into));
+        if let Attempt::Done(n) = came {
+            log::trace!("{} read {n} of {room} bytes", link.key);
+            if n > 0 {
+                link.came(n, room);
+            }
+        }
+        came
+    }
+
+    /// Sends some of `bytes`. The budget is charged for what goes out, and may be overdrawn by this one call.
+    pub fn write(&mut self, link: &mut Link, bytes: &[u8], more: bool) -> Attempt<usize> {
+        let sent = link.attempt(Side::Write, || self.0.send(bytes, more));
+        if let Attempt::Done(n) = sent {
+            log::trace!("{} wrote {n} of {} bytes", link.key, bytes.len());
+            link.charge(n);
+        }
+        sent
+    }
+
+    /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early. `None`: the bytes
+    /// are on a disk, which has been asked for them; `before` says whether those before them were.
+    ///
+    /// A short count promises nothing (a signal causes it too), so only would-block parks.
+    pub fn send_file(
+        &mut self,
+        link: &mut Link,
+        file: &File,
+        at: u64,
+        count: u64,
+        before: Before,
+    ) -> Option<Attempt<usize>> {
+        let left = usize::try_from(count).unwrap_or(usize::MAX);
+        let count = left.min(SENDFILE_BYTES_MAX);
+        // What is left of a budget is no size for a piece: the next turn has a whole one.
+        if link.budget() < count.min(SENDFILE_BYTES_MAX / 2) {
+            return Some(Attempt::Spent);
+        }
+        let count = count.min(link.budget());
+        // Who cannot write anyway need not ask.
+        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, left, before) {
+            log::trace!(
+                "{} {count} bytes of a file from {at} are not in memory",
+                link.key
+            );
+            return None;
+        }
+        let sent = link.attempt(Side::Write, || self.0.send_file(file, at, count));
+        if let Attempt::Done(n) = sent {
+            log::trace!("{} sent {n} of {count} bytes of a file from {at}", link.key);
+            link.charge(n);
+        }
+        Some(sent)
+    }
+
+    /// Says that nothing more will be sent.
+    ///
+    /// # Errors
+    /// If the peer is already gone.
+    pub fn shut_down_write(&mut self) -> io::Result<()> {
+        self.0.shut_down_write()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may stop")]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn where_the_file_system_has_no_sendfile_its_bytes_are_sent_all_the_same() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        let ours = TcpStream::from_std(ours);
+        let file = File::open("/proc/self/cmdline").unwrap();
+        assert_eq!(
+            rustix::fs::sendfile(&ours, &file, Some(&mut 0), 10),
+            Err(Errno::INVAL),
+            "procfs has learnt it: use another file system here"
+        );
+        let all = std::fs::read("/proc/self/cmdline").unwrap();
+        assert_eq!(send_file(&ours, &file, 1, 10).unwrap(), 10);
+        let end = all.len() as u64;
+        assert_eq!(send_file(&ours, &file, end, 10).unwrap(), 0, "its end");
+        drop(ours);
+        let mut came = Vec::new();
+        theirs.read_to_end(&mut came).unwrap();
+        assert_eq!(came, all[1..11]);
+    }
+}

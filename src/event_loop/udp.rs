@@ -1,0 +1,46 @@
+//! A datagram socket together with its readiness: the only file that moves datagrams.
+//!
+//! What lives here: receiving and sending without ever waiting. It may not know what a datagram means.
+//! Invariant: every call goes through [`Link::attempt`]. Read next: `service/ping/mod.rs`.
+
+use std::net::SocketAddr;
+
+use mio::net::UdpSocket;
+
+use crate::event_loop::readiness::{Attempt, Link, Side};
+
+/// A UDP socket that never waits.
+#[derive(Debug)]
+pub struct Datagram(UdpSocket);
+
+impl Datagram {
+    /// Wraps a bound socket.
+    pub fn new(socket: UdpSocket) -> Self {
+        Self(socket)
+    }
+
+    /// The socket, for registering it and for asking the kernel about it.
+    pub fn socket(&mut self) -> &mut UdpSocket {
+        &mut self.0
+    }
+
+    /// Receives one datagram. What does not fit into `into` is cut off by the kernel.
+    pub fn receive(&mut self, link: &mut Link, into: &mut [u8]) -> Attempt<(usize, SocketAddr)> {
+        let came = link.attempt(Side::Read, || self.0.recv_from(into));
+        if let Attempt::Done((n, from)) = &came {
+            log::trace!("{} received {n} bytes from {from}", link.key);
+            link.charge(*n);
+        }
+        came
+    }
+
+    /// Sends one datagram, whole.
+    pub fn send(&mut self, link: &mut Link, bytes: &[u8], to: SocketAddr) -> Attempt<usize> {
+        let sent = link.attempt(Side::Write, || self.0.send_to(bytes, to));
+        if let Attempt::Done(n) = sent {
+            log::trace!("{} sent {n} bytes to {to}", link.key);
+            link.charge(n);
+        }
+        sent
+    }
+}

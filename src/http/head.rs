@@ -1,0 +1,234 @@
+//! Where a request head ends.
+//!
+//! What lives here: the search for the blank line, which resumes where it stopped, so that a client who
+//! sends a byte at a time costs linear work. It may not know what a head says.
+//! Invariant: no byte is looked at twice. Read next: `request.rs`.
+
+use memchr::memchr;
+
+use crate::limits::{LEADING_BLANK_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
+
+use crate::http::request::Refusal;
+use crate::http::status::Status;
+
+/// How far the search has come.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Scan {
+    /// Bytes searched.
+    searched: u32,
+    /// Whether anything but blank lines came yet.
+    begun: bool,
+    /// Whether a whole line came yet.
+    line: bool,
+    /// Whether lines ended in CR LF, and in LF alone.
+    crlf: bool,
+    bare: bool,
+}
+
+/// What the search found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// No blank line yet.
+    Partial,
+    /// The head ends before this byte. `bare` says that its lines end in LF alone.
+    End {
+        /// Length of the head, blank line included.
+        len: usize,
+        /// Its lines end in LF alone: typed by hand. Such a head may not announce a body.
+        bare: bool,
+    },
+}
+
+impl Scan {
+    /// Searches on in `bytes`, which begin with what was searched before.
+    ///
+    /// Lines end in CR LF. A head in which *every* line ends in a bare LF is let through (RFC 9112 §2.2;
+    /// people type into `nc`), but not a mixture: that is how one server is made to see a line end
+    /// where another sees none. Bounded by the length of `bytes`.
+    ///
+    /// # Errors
+    /// 414 if the first line is longer than [`REQUEST_LINE_BYTES_MAX`], 431 if there is no end within `head_bytes_max`,
+    /// 400 for a mixture of line ends, too many blank lines before the first, or what begins like no text.
+    pub fn search(&mut self, bytes: &[u8], head_bytes_max: usize) -> Result<Found, Refusal> {
+        // A client of TLS says nothing more until it is answered: it would wait for the end of the head's time.
+        if bytes.first().is_some_and(|&byte| is_no_text(byte)) {
+            return Err(Refusal::new(
+                Status::BAD_REQUEST,
+                "this is not HTTP; if it is TLS, ask by http://",
+            ));
+        }
+        let mut at = self.searched as usize;
+        while let Some(gap) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
+            let end = at + gap;
+            // What stands before this line end may have been heard without it, and judged.
+            self.fit(end, head_bytes_max)?;
+            // A line of which a part was searched before goes back to where it began.
+            let before = end.checked_sub(1).and_then(|i| bytes.get(i));
+            let crlf = before == Some(&b'\r');
+            let empty = if crlf {
+                end == 1 || bytes.get(end.wrapping_sub(2)) == Some(&b'\n')
+            } else {
+                end == 0 || before == Some(&b'\n')
+            };
+            if crlf {
+                self.crlf = true;
+            } else {
+                self.bare = true;
+            }
+            if self.crlf && self.bare {
+                return Err(Refusal::new(Status::BAD_REQUEST, "line ends are mixed"));
+            }
+            at = end + 1;
+            if !empty {
+                self.begun = true;
+                self.line = true;
+            } else if self.begun {
+                self.fit(at, head_bytes_max)?;
+                return Ok(Found::End {
+                    len: at,
+                    bare: self.bare,
+                });
+            } else if at > LEADING_BLANK_BYTES_MAX {
+                return Err(Refusal::new(
+                    Status::BAD_REQUEST,
+                    "too many blank lines before the request",
+                ));
+            }
+        }
+        self.searched = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.fit(bytes.len(), head_bytes_max)?;
+        Ok(Found::Partial)
+    }
+
+    /// Whether `len` bytes are not too many without an end.
+    fn fit(&self, len: usize, head_bytes_max: usize) -> Result<(), Refusal> {
+        if !self.line && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
+            return Err(Refusal::new(
+                Status::URI_TOO_LONG,
+                "the request line is too long",
+            ));
+        }
+        if len > head_bytes_max {
+            return Err(Refusal::new(
+                Status::FIELDS_TOO_LARGE,
+                "the head is too long",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_no_text(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\r' | b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The outcome of a search over `bytes`, whole and cut at every position.
+    #[track_caller]
+    fn check(bytes: &[u8], expected: Result<Found, u16>) {
+        let whole = Scan::default().search(bytes, 1000).map_err(|r| r.status.0);
+        assert_eq!(whole, expected);
+        let mut scan = Scan::default();
+        let mut last = Ok(Found::Partial);
+        for end in 1..=bytes.len() {
+            last = scan.search(&bytes[..end], 1000).map_err(|r| r.status.0);
+            if last != Ok(Found::Partial) {
+                break;
+            }
+        }
+        assert_eq!(last, expected, "byte by byte");
+    }
+
+    #[test]
+    fn a_head_ends_at_the_blank_line() {
+        check(
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            Ok(Found::End {
+                len: 27,
+                bare: false,
+            }),
+        );
+        check(
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest",
+            Ok(Found::End {
+                len: 27,
+                bare: false,
+            }),
+        );
+        check(
+            b"GET / HTTP/1.0\n\n",
+            Ok(Found::End {
+                len: 16,
+                bare: true,
+            }),
+        );
+        check(b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(Found::Partial));
+        check(b"", Ok(Found::Partial));
+    }
+
+    #[test]
+    fn what_begins_like_no_text_is_refused_at_once() {
+        // As TLS does, with whatever follows; and what would be too long, or whole.
+        check(b"\x16\x03\x01\x02", Err(400));
+        check(&[0x16; 2000], Err(400));
+        check(b"\x16\r\n\r\n", Err(400));
+        check(b"\0", Err(400));
+        check(b"\t", Err(400));
+        check(b"\r", Ok(Found::Partial));
+    }
+
+    #[test]
+    fn blank_lines_before_it_belong_to_it() {
+        check(
+            b"\r\nGET / HTTP/1.0\r\n\r\n",
+            Ok(Found::End {
+                len: 20,
+                bare: false,
+            }),
+        );
+        check(
+            &[b"\r\n".repeat(9), b"GET / HTTP/1.0\r\n\r\n".to_vec()].concat(),
+            Err(400),
+        );
+    }
+
+    #[test]
+    fn mixed_line_ends_are_refused() {
+        check(b"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", Err(400));
+        check(b"GET / HTTP/1.1\nHost: a\r\n", Err(400));
+        check(b"GET / HTTP/1.1\r\nHost: a\r\n\n", Err(400));
+    }
+
+    #[test]
+    fn too_long_is_told_apart() {
+        check(
+            &[b"GET /".to_vec(), b"a".repeat(REQUEST_LINE_BYTES_MAX)].concat(),
+            Err(414),
+        );
+        check(
+            &[b"GET / HTTP/1.1\r\nX: ".to_vec(), b"a".repeat(1000)].concat(),
+            Err(431),
+        );
+    }
+
+    #[test]
+    fn what_breaks_two_rules_breaks_the_first_however_it_is_cut() {
+        let mixed = b"\nHost: a\r\n\r\n".to_vec();
+        check(
+            &[
+                b"GET / HTTP/1.1\r\nX: ".to_vec(),
+                b"a".repeat(1000),
+                mixed.clone(),
+            ]
+            .concat(),
+            Err(431),
+        );
+        check(
+            &[b"\r\nGET /".to_vec(), b"a".repeat(1000), mixed].concat(),
+            Err(414),
+        );
+    }
+}

@@ -1,0 +1,28 @@
+//! HTTP/1.1 (RFC 9110, RFC 9112).
+//!
+//! What lives here: heads, targets, conditions, ranges, negotiation, replies, and the states of a
+//! connection. It may not know where bytes come from or go to. Invariant: the same bytes give the same
+//! replies, however they are cut. Read next: `state.rs`.
+
+pub mod accept;
+pub mod basic;
+pub mod body;
+pub mod conditional;
+pub mod date;
+pub mod etag;
+pub(crate) mod fields;
+pub mod forwarded;
+pub mod head;
+pub mod multipart;
+pub mod path;
+pub mod proxy;
+pub mod range;
+pub mod reply;
+pub mod request;
+pub mod response;
+#[cfg(test)]
+pub(crate) mod seeded;
+pub mod span;
+pub mod state;
+pub mod status;
+pub mod url;

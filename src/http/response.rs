@@ -1,0 +1,98 @@
+//! The head of a reply, as bytes (RFC 9112 §4).
+//!
+//! What lives here: writing status line and fields. It may not know why a reply is what it is.
+//! Invariant: no value that is written contains a line end, whatever it was made from.
+//! Read next: `server.rs`.
+
+use crate::http::span::push_decimal;
+use crate::http::status::Status;
+
+/// Where the value of the `Date` field begins in every head written here: right behind the status line
+/// of a 200, so that a kept head can be dated again in place.
+pub const DATE_AT: usize = b"HTTP/1.1 200 OK\r\nDate: ".len();
+
+/// A head that is being written.
+#[derive(Debug)]
+pub struct HeadWriter(Vec<u8>);
+
+impl HeadWriter {
+    /// Begins with the status line, `Date` (RFC 9110 §6.6.1) and `Server`. `date` is an IMF-fixdate.
+    pub fn new(status: Status, date: &[u8; 29]) -> Self {
+        let mut head = Self(Vec::with_capacity(320));
+        head.0.extend_from_slice(b"HTTP/1.1 ");
+        push_decimal(status.0.into(), &mut head.0);
+        head.0.push(b' ');
+        head.0.extend_from_slice(status.reason().as_bytes());
+        head.0.extend_from_slice(b"\r\nDate: ");
+        head.0.extend_from_slice(date);
+        head.0.extend_from_slice(b"\r\nServer: idler\r\n");
+        head
+    }
+
+    /// Writes a field. Line ends and NUL in the value become spaces (RFC 9110 §5.5).
+    pub fn field(&mut self, name: &str, value: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        let clean = |&b: &u8| {
+            if matches!(b, b'\r' | b'\n' | 0) {
+                b' '
+            } else {
+                b
+            }
+        };
+        self.0.extend(value.iter().map(clean));
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Writes a field whose value is a number.
+    pub fn field_number(&mut self, name: &str, value: u64) -> &mut Self {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+        push_decimal(value, &mut self.0);
+        self.0.extend_from_slice(b"\r\n");
+        self
+    }
+
+    /// Writes lines that are already fields, each with its line end.
+    pub fn lines(&mut self, lines: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(lines);
+        self
+    }
+
+    /// Ends the head with a blank line.
+    pub fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"\r\n");
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_reads_as_it_should() {
+        let mut head = HeadWriter::new(Status::OK, b"Sun, 06 Nov 1994 08:49:37 GMT");
+        head.field("Content-Type", b"text/plain")
+            .field_number("Content-Length", 18_446_744_073_709_551_615)
+            .lines(b"A: b\r\n");
+        let head = head.end();
+        assert_eq!(
+            String::from_utf8_lossy(&head),
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: idler\r\nContent-Type: text/plain\r\n\
+             Content-Length: 18446744073709551615\r\nA: b\r\n\r\n"
+        );
+        assert_eq!(
+            &head[DATE_AT..DATE_AT + 29],
+            b"Sun, 06 Nov 1994 08:49:37 GMT"
+        );
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_line() {
+        let mut head = HeadWriter::new(Status::OK, &[b'x'; 29]);
+        head.field("Location", b"/a\r\nSet-Cookie: b\0");
+        assert!(!String::from_utf8_lossy(&head.end()).contains("\r\nSet-Cookie"));
+    }
+}

@@ -1,0 +1,384 @@
+//! The diagnostic log on standard error: what went wrong, and the teaching view.
+//!
+//! What lives here: which records are shown (`env_logger` decides, by `IDLER_LOG`, `RUST_LOG` or `-q` and
+//! `-v`), how they look, and that a blocked standard error drops and counts them instead of stopping the
+//! server. It may not know what they are about. Invariant: a line begins with the key of its connection
+//! where the record has one, so that `grep '^\[7\]'` follows one connection; lines come in order.
+//! Read next: `outlet.rs`.
+
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use log::{Level, LevelFilter};
+
+use crate::limits::LOG_PENDING_BYTES_MAX;
+
+use crate::log::sink::{Outlet, Target};
+
+/// Whether lines are coloured.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Color {
+    /// If standard error is a terminal, and neither `NO_COLOR` nor `TERM=dumb` is set.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Everything written to standard error goes through here, from the first line on.
+static STDERR: OnceLock<Mutex<Diagnostics>> = OnceLock::new();
+
+/// Sets up the logger of the process. `level` is what `-q` and `-v` ask for; a filter in the
+/// environment (`IDLER_LOG`, else `RUST_LOG`) says more and goes before it.
+///
+/// A filter that cannot be understood is ignored with a warning. Called twice, the first call holds.
+pub fn init(level: LevelFilter, color: Color) {
+    let filter = filter_from(|name| std::env::var(name).ok());
+    let plain = format!("idler={level}");
+    let (spec, complaint) = match filter {
+        Some((name, text)) => match complaint_about(&text) {
+            None => (text, None),
+            Some(what) => {
+                let complaint =
+                    format!("{name} is ignored: {what} (try {name}=idler=debug, or {name}=trace)");
+                (plain, Some(complaint))
+            }
+        },
+        None => (plain, None),
+    };
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    let colored = match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb,
+    };
+    let installed = env_logger::Builder::new()
+        .parse_filters(&spec)
+        .format(move |into, record| {
+            io::Write::write_all(
+                into,
+                layout(record.level(), &record.args().to_string(), colored).as_bytes(),
+            )
+        })
+        .target(env_logger::Target::Pipe(Box::new(Lines)))
+        .try_init();
+    if let (Ok(()), Some(complaint)) = (installed, complaint) {
+        log::warn!("{complaint}");
+    }
+}
+
+/// Writes a line to standard error as it is, whatever the filter: the start-up lines and the last words.
+/// Unlike `eprintln!` it cannot end the program when standard error is full or closed.
+pub fn say(line: &str) {
+    diagnostics().line(line.as_bytes());
+}
+
+/// Writes what standard error did not take before: to be called once a turn. If a duration is returned,
+/// something is left, and it is worth another call after that time.
+pub fn flush() -> Option<Duration> {
+    let outlet = &mut diagnostics().outlet;
+    if outlet.waiting() > 0 {
+        outlet.flush();
+    }
+    outlet.retry_after()
+}
+
+/// Lines that were dropped so far.
+pub fn dropped() -> u64 {
+    diagnostics().outlet.dropped()
+}
+
+/// Writes what is left at the end of the program, waiting half a second at most for a slow reader.
+pub fn finish() {
+    diagnostics().outlet.farewell();
+}
+
+fn diagnostics() -> MutexGuard<'static, Diagnostics> {
+    STDERR
+        .get_or_init(|| Mutex::new(Diagnostics::new(Target::Stderr(io::stderr()))))
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where `env_logger` writes: each call brings one whole record.
+struct Lines;
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        diagnostics().line(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Standard error, and how many lines are missing at this point of it.
+#[derive(Debug)]
+struct Diagnostics {
+    outlet: Outlet,
+    missing: u64,
+}
+
+impl Diagnostics {
+    fn new(target: Target) -> Self {
+        Self {
+            outlet: Outlet::new(target),
+            missing: 0,
+        }
+    }
+
+    /// Writes a line now if that is possible; else it is kept, or dropped and counted. Where lines are
+    /// missing, a line says how many.
+    fn line(&mut self, line: &[u8]) {
+        if self.missing > 0 {
+            self.outlet.flush();
+            // There must be room for more than that one line, or such lines and gaps would take turns.
+            if self.outlet.waiting() > LOG_PENDING_BYTES_MAX / 2 {
+                self.outlet.skip_line();
+                self.missing += 1;
+                return;
+            }
+            let notice = format!("({} lines could not be written here)", self.missing);
+            self.outlet
+                .line(|into| into.extend_from_slice(notice.as_bytes()));
+            self.missing = 0;
+        }
+        let before = self.outlet.dropped();
+        self.outlet.line(|into| into.extend_from_slice(line));
+        self.outlet.flush();
+        self.missing += self.outlet.dropped() - before;
+    }
+}
+
+/// The first of the two variables that says something, by name and text.
+fn filter_from(var: impl Fn(&str) -> Option<String>) -> Option<(&'static str, String)> {
+    ["IDLER_LOG", "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| Some((name, var(name).filter(|text| !text.trim().is_empty())?)))
+}
+
+/// What is wrong with a filter, if anything: it is a list of `LEVEL`, `MODULE` and `MODULE=LEVEL`, and after
+/// a slash a text that lines must contain. Checked here because `env_logger` complains with `eprintln!`,
+/// which ends the program if standard error is full.
+fn complaint_about(filter: &str) -> Option<String> {
+    let (modules, text) = filter.split_once('/').unwrap_or((filter, ""));
+    if text.contains('/') {
+        return Some("it has more than one slash".to_owned());
+    }
+    modules.split(',').map(str::trim).find_map(|directive| {
+        let (_, level) = directive.split_once('=')?;
+        let level = level.trim();
+        let known = level.is_empty() || level.parse::<LevelFilter>().is_ok();
+        (!known).then(|| format!("`{level}` is no level"))
+    })
+}
+
+/// One line: the connection's key, the level, the rest. What a client could use to draw on a terminal or to
+/// forge a line is escaped.
+fn layout(level: Level, message: &str, colored: bool) -> String {
+    let (key, text) = match message.split_once("] ") {
+        Some((key, text)) if is_key(key) => (key.get(1..), text),
+        _ => (None, message),
+    };
+    let (color, reset) = match (colored, level) {
+        (false, _) => ("", ""),
+        (true, Level::Error) => ("\x1b[1;31m", "\x1b[0m"),
+        (true, Level::Warn) => ("\x1b[1;33m", "\x1b[0m"),
+        (true, Level::Info) => ("\x1b[32m", "\x1b[0m"),
+        (true, Level::Debug) => ("\x1b[36m", "\x1b[0m"),
+        (true, Level::Trace) => ("\x1b[2m", "\x1b[0m"),
+    };
+    let mut line = String::with_capacity(message.len() + 24);
+    if let Some(key) = key {
+        let _ = write!(line, "[{key}] ");
+    }
+    let _ = write!(line, "{color}{level:<5}{reset} ");
+    for c in text.chars() {
+        if c.is_control() {
+            let _ = write!(line, "{}", c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// Whether a text is `[` and digits: the beginning of a record about one connection.
+fn is_key(text: &str) -> bool {
+    match text.strip_prefix('[') {
+        Some(digits) => !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use std::fs::File;
+    use std::io::Read as _;
+
+    #[test]
+    fn lines_begin_with_the_key_where_there_is_one() {
+        assert_eq!(
+            layout(Level::Trace, "[7] read 5 of 16 bytes", false),
+            "[7] TRACE read 5 of 16 bytes"
+        );
+        assert_eq!(layout(Level::Info, "ready", false), "INFO  ready");
+        // What only looks like a key stays where it is.
+        for odd in ["[] x", "[a] x", "[7]", "x [7] y", "[7 y] z"] {
+            assert_eq!(layout(Level::Warn, odd, false), format!("WARN  {odd}"));
+        }
+        assert_eq!(
+            layout(Level::Error, "[0] x", true),
+            "[0] \x1b[1;31mERROR\x1b[0m x"
+        );
+    }
+
+    #[test]
+    fn a_client_cannot_draw_on_the_terminal() {
+        assert_eq!(
+            layout(Level::Debug, "[1] a\x1b[2J\nERROR\r\0\u{9b}é", false),
+            "[1] DEBUG a\\u{1b}[2J\\nERROR\\r\\u{0}\\u{9b}é"
+        );
+    }
+
+    #[test]
+    fn the_own_variable_goes_before_the_common_one() {
+        let ask = |idler: Option<&str>, rust: Option<&str>| {
+            filter_from(|name| {
+                let text = if name == "IDLER_LOG" { idler } else { rust };
+                text.map(str::to_owned)
+            })
+        };
+        assert_eq!(ask(None, None), None);
+        assert_eq!(
+            ask(Some("trace"), Some("info")),
+            Some(("IDLER_LOG", "trace".to_owned()))
+        );
+        assert_eq!(
+            ask(Some(" "), Some("info")),
+            Some(("RUST_LOG", "info".to_owned()))
+        );
+    }
+
+    #[test]
+    fn filters_that_env_logger_would_complain_about_are_found() {
+        for good in [
+            "trace",
+            "idler=trace",
+            "idler::reactor=debug, mio = info",
+            "idler",
+            "idler=",
+            "idler=TRACE/[7]",
+            "",
+            ",",
+            "off",
+        ] {
+            assert_eq!(complaint_about(good), None, "{good}");
+        }
+        for bad in ["idler=loud", "idler=trace=info", "trace/a/b"] {
+            assert!(complaint_about(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn missing_lines_are_marked_where_they_are_missing() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut diagnostics = Diagnostics::new(Target::File(File::from(writer)));
+        let line = "x".repeat(999);
+        let mut said = 0_u64;
+        while diagnostics.missing < 100 {
+            diagnostics.line(line.as_bytes());
+            said += 1;
+            assert!(said < 100_000);
+        }
+        // The reader wakes up.
+        let reading = std::thread::spawn(move || {
+            let mut text = String::new();
+            File::from(reader).read_to_string(&mut text).unwrap();
+            text
+        });
+        while diagnostics.outlet.waiting() > 0 {
+            diagnostics.outlet.flush();
+            std::thread::yield_now();
+        }
+        diagnostics.line(b"later");
+        diagnostics.outlet.farewell();
+        drop(diagnostics);
+        let text = reading.join().unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        let kept = lines.len() - 2;
+        assert!(lines[..kept].iter().all(|l| *l == line));
+        assert_eq!(
+            lines[kept..],
+            ["(100 lines could not be written here)", "later"]
+        );
+        assert_eq!(kept as u64 + 100, said);
+    }
+
+    /// Runs the logger for real, in a process of its own: this test again, with a variable set.
+    #[test]
+    fn thousands_of_records_arrive_in_order_and_whole() {
+        const CHILD: &str = "IDLER_TEST_LOGGER_CHILD";
+        if std::env::var_os(CHILD).is_some() {
+            init(LevelFilter::Info, Color::Auto);
+            init(LevelFilter::Info, Color::Always); // the first call holds
+            for n in 0..5_000 {
+                log::trace!("[{}] record {n}", n % 7);
+            }
+            log::trace!(target: "mio", "not ours");
+            say("as it is");
+            finish();
+            return;
+        }
+        let run = |filter: &str, into: std::process::Stdio| {
+            std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--nocapture"])
+                .arg("service::logger::tests::thousands_of_records_arrive_in_order_and_whole")
+                .env(CHILD, "1")
+                .env("IDLER_LOG", filter)
+                .stdout(std::process::Stdio::null())
+                .stderr(into)
+                .spawn()
+                .unwrap()
+        };
+        let mut expected: String = (0..5_000)
+            .map(|n| format!("[{}] TRACE record {n}\n", n % 7))
+            .collect();
+        expected.push_str("as it is\n");
+
+        // To a pipe whose reader keeps up.
+        let child = run("idler=trace", std::process::Stdio::piped());
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stderr).unwrap() == expected);
+
+        // To a file.
+        let path = std::env::temp_dir().join(format!("idler-logger-{}", std::process::id()));
+        let file = File::create(&path).unwrap();
+        assert!(run("idler=trace", file.into()).wait().unwrap().success());
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(text == expected);
+
+        // A filter that nobody understands, and a full standard error, end nothing.
+        let child = run("idler=loud", std::process::Stdio::piped());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(
+            String::from_utf8(output.stderr).unwrap(),
+            "WARN  IDLER_LOG is ignored: `loud` is no level (try IDLER_LOG=idler=debug, or \
+             IDLER_LOG=trace)\nas it is\n"
+        );
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        assert!(run("idler=loud", full.into()).wait().unwrap().success());
+    }
+}

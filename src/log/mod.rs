@@ -1,0 +1,4 @@
+//! Where log lines leave the process.
+
+pub mod logger;
+pub mod sink;

@@ -1,0 +1,227 @@
+//! Who may see the site: names and passwords of `--auth`.
+//!
+//! What lives here: the file of users, and the check of a password. It may not know replies.
+//! Invariant: a check blocks the one thread, so that each is short (the cost of a hash is bounded when the file is read), no turn has
+//! two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`]. What was right or wrong once is remembered under a hash whose
+//! keys nobody knows, never as itself. Read next: `gate.rs`.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bcrypt::HashParts;
+
+use crate::event_loop::Now;
+use crate::http::basic::Credentials;
+use crate::limits::{
+    BCRYPT_COST_MAX, PASSWORD_CHECKS_PER_SECOND, USERS_BYTES_MAX, WRONG_PASSWORDS_REMEMBERED,
+};
+
+use crate::server::given_file::GivenFile;
+
+/// The users of a file.
+#[derive(Debug, Default)]
+pub struct Users {
+    users: Vec<User>,
+    /// What was wrong lately: who sends the same wrong password again and again costs nobody else a check.
+    wrong: VecDeque<Digest>,
+}
+
+#[derive(Debug)]
+struct User {
+    name: Vec<u8>,
+    hash: String,
+    right: Option<Digest>,
+}
+
+/// A keyed hash of a name and a password.
+type Digest = (u64, u64);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Auth {
+    file: GivenFile<Users>,
+    keys: [RandomState; 2],
+    /// Whether the request in hand was let in by its password.
+    pub(crate) let_in: bool,
+    checked_turn: Option<u64>,
+    /// When the second began in which checks are counted, and how many there were.
+    second: Option<Instant>,
+    checks: u32,
+}
+
+/// What is said of a name and its password.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It is the right one.
+    Right,
+    /// It is not, or there is no such user.
+    Wrong,
+    /// There were too many checks: ask again in a second.
+    Later,
+}
+
+impl Users {
+    /// Reads lines of `NAME:HASH`; those that are empty or begin with `#` say nothing.
+    ///
+    /// # Errors
+    /// One line for the user: what is wrong with which line.
+    pub fn parse(file: &[u8]) -> Result<Self, String> {
+        let mut users = Vec::<User>::new();
+        for (line, number) in file.split(|&b| b == b'\n').zip(1..) {
+            let line = line.trim_ascii_end();
+            if line.is_empty() || line.starts_with(b"#") {
+                continue;
+            }
+            let user = User::parse(line).map_err(|why| format!("line {number}: {why}"))?;
+            if users.iter().any(|other| other.name == user.name) {
+                return Err(format!("line {number}: this user has a line already"));
+            }
+            users.push(user);
+        }
+        if users.is_empty() {
+            return Err("no user in it (idler password NAME makes a line)".to_owned());
+        }
+        Ok(Self {
+            users,
+            wrong: VecDeque::new(),
+        })
+    }
+}
+
+impl User {
+    fn parse(line: &[u8]) -> Result<Self, String> {
+        const FORM: &str = "not of the form NAME:HASH (idler password NAME makes a line)";
+        let colon = line.iter().position(|&b| b == b':').ok_or(FORM)?;
+        let (name, hash) = (&line[..colon], &line[colon + 1..]);
+        let hash = str::from_utf8(hash).map_err(|_| FORM)?;
+        if name.is_empty() {
+            return Err(FORM.to_owned());
+        }
+        // `$2x$` marks hashes of a faulty program; and the package would take a sign for a digit.
+        let is_bcrypt = matches!(
+            hash.as_bytes(),
+            [
+                b'$',
+                b'2',
+                b'a' | b'b' | b'y',
+                b'$',
+                b'0'..=b'9',
+                b'0'..=b'9',
+                b'$',
+                ..
+            ]
+        );
+        let parts: HashParts = match hash.parse() {
+            Ok(parts) if is_bcrypt => parts,
+            _ => {
+                return Err(
+                    "the hash is not one of bcrypt (idler password NAME makes one)".to_owned(),
+                );
+            }
+        };
+        if !(4..=BCRYPT_COST_MAX).contains(&parts.get_cost()) {
+            return Err(format!(
+                "a hash of cost {} would hold up everybody else for too long; at most {BCRYPT_COST_MAX} \
+                 (idler password NAME makes one)",
+                parts.get_cost()
+            ));
+        }
+        Ok(Self {
+            name: name.to_vec(),
+            hash: hash.to_owned(),
+            right: None,
+        })
+    }
+}
+
+impl Auth {
+    /// Reads the file of users.
+    ///
+    /// # Errors
+    /// One line for the user.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        Ok(Self {
+            file: GivenFile::open(path, USERS_BYTES_MAX, Users::parse)?,
+            keys: [RandomState::new(), RandomState::new()],
+            let_in: false,
+            checked_turn: None,
+            second: None,
+            checks: 0,
+        })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Reads the file again, and forgets what was right.
+    pub fn look_again(&mut self) {
+        self.file.again();
+    }
+
+    /// Whether the password is right. Bounded by one check of [`BCRYPT_COST_MAX`].
+    pub fn check(&mut self, credentials: &Credentials, now: &Now) -> Verdict {
+        let digest = self.digest(credentials);
+        let users = &mut self.file.made;
+        let user = users.users.iter().position(|u| u.name == credentials.user);
+        if user.is_some_and(|at| users.users[at].right == Some(digest)) {
+            return Verdict::Right;
+        }
+        if users.wrong.contains(&digest) {
+            return Verdict::Wrong;
+        }
+        if !self.may_check(now) {
+            return Verdict::Later;
+        }
+        let users = &mut self.file.made;
+        // Whoever does not exist takes as long as whoever does.
+        let hash = users.users.get(user.unwrap_or(0)).map(|user| &user.hash);
+        let is_right =
+            hash.is_some_and(|hash| bcrypt::verify(&credentials.password, hash).unwrap_or(false));
+        // A NUL would end the password for other programs.
+        let is_right = is_right && !credentials.password.contains(&0);
+        match user {
+            Some(at) if is_right => {
+                users.users[at].right = Some(digest);
+                Verdict::Right
+            }
+            _ => {
+                if users.wrong.len() == WRONG_PASSWORDS_REMEMBERED {
+                    users.wrong.pop_front();
+                }
+                users.wrong.push_back(digest);
+                Verdict::Wrong
+            }
+        }
+    }
+
+    fn may_check(&mut self, now: &Now) -> bool {
+        if self.checked_turn == Some(now.turn) {
+            return false;
+        }
+        // Not ticks, which wrap: weeks may pass between two checks.
+        let is_over =
+            |second| now.instant.saturating_duration_since(second) >= Duration::from_secs(1);
+        if self.second.is_none_or(is_over) {
+            self.second = Some(now.instant);
+            self.checks = 0;
+        }
+        if self.checks == PASSWORD_CHECKS_PER_SECOND {
+            return false;
+        }
+        self.checks += 1;
+        self.checked_turn = Some(now.turn);
+        true
+    }
+
+    fn digest(&self, credentials: &Credentials) -> Digest {
+        let both = (&credentials.user, &credentials.password);
+        (self.keys[0].hash_one(both), self.keys[1].hash_one(both))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,354 @@
+//! Variants of a file: which of its compressed siblings is sent to whom.
+//!
+//! What lives here: what a client's Accept-Encoding comes to as a class of the cache, the choice among a file and its siblings
+//! `.br`, `.zst` and `.gz`, and what must still be so for that choice to be made again. It may not know connections, nor what
+//! makes siblings. Invariant: a client that accepts no coding is answered without a look at any sibling.
+//! Read next: `crate::http::accept`, which decides.
+
+use std::rc::Rc;
+
+use crate::event_loop::Now;
+use crate::http::accept::{AcceptEncoding, Coding, EncodingStep};
+use crate::http::path::SitePath;
+use crate::http::request::{Request, Seen};
+use crate::site::Found;
+use crate::site::cache::{CHOICES, Kept};
+use crate::site::open::{Identity, Opened};
+
+use crate::server::answer::Http;
+use crate::server::representation::{Content, Representation, is_settled};
+use crate::server::story::shown;
+
+/// Says that another client may be sent another variant (RFC 9110 §12.5.5).
+///
+/// It stands on every answer for a file of a compressible type, whether it has siblings or not: to find out would cost those who accept
+/// no coding three more questions to the file system; and siblings may come later, while a shared cache still holds the answer.
+pub const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
+
+/// In what form a file is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Form {
+    /// How it is coded.
+    pub coding: Coding,
+    /// Whether another client might be sent another variant.
+    pub varies: bool,
+}
+
+/// The codings that there may be a sibling for, the smallest first, as a rule.
+const BY_SIZE: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
+
+/// What follows the name of a file in that of its sibling.
+pub fn suffix(coding: Coding) -> &'static [u8] {
+    match coding {
+        Coding::Identity => b"",
+        Coding::Gzip => b".gz",
+        Coding::Brotli => b".br",
+        Coding::Zstd => b".zst",
+    }
+}
+
+/// Whether files of this media type are worth compressing. Pictures, videos, archives and fonts for the web are compressed
+/// in themselves; nobody looks for siblings of theirs, nor makes any.
+pub fn is_compressible(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim_end();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    let of_text = subtype.ends_with("+json") || subtype.ends_with("+xml");
+    match kind {
+        "text" => true,
+        "application" => of_text || APPLICATIONS.contains(&subtype),
+        "font" => matches!(subtype, "ttf" | "otf" | "collection"),
+        "image" => of_text || matches!(subtype, "bmp" | "x-icon" | "vnd.microsoft.icon"),
+        "model" => of_text || matches!(subtype, "obj" | "stl" | "mtl"),
+        _ => of_text,
+    }
+}
+
+const APPLICATIONS: &[&str] = &[
+    "javascript",
+    "json",
+    "jsonl",
+    "postscript",
+    "rtf",
+    "sql",
+    "toml",
+    "vnd.apple.mpegurl",
+    "vnd.ms-fontobject",
+    "wasm",
+    "x-font-ttf",
+    "x-javascript",
+    "x-ndjson",
+    "x-sh",
+    "x-tex",
+    "x-yaml",
+    "xml",
+    "xml-dtd",
+    "yaml",
+];
+
+/// The codings that a client would rather have than plain bytes, the most welcome first: one of [`CHOICES`] orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Preference(usize);
+
+use Coding::{Brotli as B, Gzip as G, Zstd as Z};
+
+/// Every order there is; the usual ones stand in front. The place of an order is its class in the cache.
+const ORDERS: [&[Coding]; CHOICES] = [
+    &[],
+    &[B, Z, G],
+    &[B, G],
+    &[G],
+    &[B],
+    &[Z],
+    &[B, Z],
+    &[Z, G],
+    &[B, G, Z],
+    &[Z, B, G],
+    &[Z, G, B],
+    &[G, B, Z],
+    &[G, Z, B],
+    &[Z, B],
+    &[G, B],
+    &[G, Z],
+];
+
+impl Preference {
+    /// Plain bytes and nothing else.
+    pub const PLAIN: Self = Self(0);
+
+    /// What is chosen first, then what would be chosen if that were missing, and so on until plain bytes are as good.
+    pub fn of(accept: &AcceptEncoding) -> Self {
+        let mut left = [BY_SIZE[0], BY_SIZE[1], BY_SIZE[2], Coding::Identity];
+        let mut order = [Coding::Identity; BY_SIZE.len()];
+        let mut len = 0;
+        while let Some(coding) = accept.choose(&left[len..]) {
+            if coding == Coding::Identity {
+                break;
+            }
+            // It moves to the front; what stood before it keeps its order behind.
+            let at = left[len..].iter().position(|&c| c == coding).unwrap_or(0);
+            left[len..=len + at].rotate_right(1);
+            order[len] = coding;
+            len += 1;
+        }
+        let place = ORDERS.iter().position(|known| *known == &order[..len]);
+        Self(place.unwrap_or_default())
+    }
+
+    /// Of a request. Bounded by the length of its head; nothing is read if there is no Accept-Encoding.
+    pub fn of_request(request: &Request<'_>) -> Self {
+        Self::of_request_observed(request, |_| ())
+    }
+
+    /// [`of_request`](Self::of_request), which tells `observe` each step as it is taken.
+    pub fn of_request_observed(
+        request: &Request<'_>,
+        mut observe: impl FnMut(EncodingStep<'_>),
+    ) -> Self {
+        if request.seen.any(Seen::ACCEPT_ENCODING) {
+            Self::of(&AcceptEncoding::read_observed(request.headers, observe))
+        } else {
+            observe(EncodingStep::Absent);
+            Self::PLAIN
+        }
+    }
+
+    /// The codings, the most welcome first.
+    pub fn codings(self) -> &'static [Coding] {
+        ORDERS.get(self.0).copied().unwrap_or_default()
+    }
+
+    /// Its class in the cache; 0 for plain bytes.
+    pub fn class(self) -> usize {
+        self.0
+    }
+}
+
+/// What was chosen, and what it takes to keep it.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The file that is sent.
+    pub opened: Opened,
+    /// Its form.
+    pub form: Form,
+    /// Where it may be kept.
+    pub kept: Place,
+}
+
+/// Under which class a choice may be kept, and what it depends on beside the file that is sent.
+#[derive(Debug)]
+pub struct Place {
+    class: usize,
+    /// The path of the file that is sent.
+    path: SitePath,
+    /// What else was looked at, and what it was. `None` if that cannot be told.
+    basis: Option<Vec<(SitePath, Identity)>>,
+}
+
+impl Http {
+    /// The class of the cache in which the answer to `request` may stand. A file that has no variants is kept in class 0 alone.
+    pub(crate) fn class(&self, request: &Request<'_>) -> usize {
+        let class = Preference::of_request(request).class();
+        if class > 0
+            && self
+                .cache
+                .meta(0, request.target.path)
+                .is_some_and(|known| !known.facts.varies)
+        {
+            0
+        } else {
+            class
+        }
+    }
+
+    /// Chooses between a file, just opened, and its siblings. Bounded by three attempts to open one.
+    pub(crate) fn choose(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        name: &[u8],
+        original: Opened,
+        now: &Now,
+    ) -> Chosen {
+        // A site of one file has no siblings.
+        let varies = self.site.only().is_none() && is_compressible(&self.policy.types.of(name));
+        let story = &mut self.story;
+        let preference = if varies {
+            Preference::of_request_observed(request, |step| {
+                story.tell("encoding", || step.to_string());
+            })
+        } else {
+            story.tell("encoding", || {
+                "files of this kind have no siblings".to_owned()
+            });
+            Preference::PLAIN
+        };
+        let mut place = Place {
+            class: preference.class(),
+            path: path.clone(),
+            basis: Some(Vec::new()),
+        };
+        // Asked before the siblings are: if it is the same later, those that were missing still are.
+        let directory = path.parent();
+        let names = if preference == Preference::PLAIN {
+            None
+        } else {
+            self.site.identity(&directory)
+        };
+        let mut missing = false;
+        for &coding in preference.codings() {
+            let sibling = path.with_suffix(suffix(coding));
+            let found = self.site.find(&sibling, now.turn);
+            self.tell_sibling(&sibling, &found, &original.identity);
+            match found {
+                Found::File(opened) if is_current(&opened.identity, &original.identity) => {
+                    // Of a newer original this sibling is none.
+                    place.depends_on(path.clone(), Some(original.identity));
+                    if missing {
+                        place.depends_on(directory, names);
+                    }
+                    place.path = sibling;
+                    return Chosen {
+                        opened,
+                        form: Form { coding, varies },
+                        kept: place,
+                    };
+                }
+                // It may become one: a sibling that is too old can be written again in place.
+                Found::File(opened) | Found::Directory(opened) => {
+                    place.depends_on(sibling, Some(opened.identity));
+                }
+                Found::Forbidden => {
+                    let identity = self.site.identity(&sibling);
+                    place.depends_on(sibling, identity);
+                }
+                Found::Missing => missing = true,
+                Found::Later(_) | Found::Failed(_) => place.basis = None,
+            }
+        }
+        if missing {
+            place.depends_on(directory, names);
+        }
+        Chosen {
+            opened: original,
+            form: Form {
+                coding: Coding::Identity,
+                varies,
+            },
+            kept: place,
+        }
+    }
+
+    /// The file at `path`, just opened, for those who accept no coding.
+    pub(crate) fn plain(&self, path: &SitePath, opened: Opened) -> Chosen {
+        let varies =
+            self.site.only().is_none() && is_compressible(&self.policy.types.of(path.as_bytes()));
+        Chosen {
+            opened,
+            form: Form {
+                coding: Coding::Identity,
+                varies,
+            },
+            kept: Place {
+                class: Preference::PLAIN.class(),
+                path: path.clone(),
+                basis: Some(Vec::new()),
+            },
+        }
+    }
+
+    fn tell_sibling(&mut self, path: &SitePath, found: &Found, original: &Identity) {
+        self.story.tell("sibling", || {
+            let what = match found {
+                Found::File(it) if it.identity.size == 0 => "is empty, which no coded file is",
+                Found::File(it) if is_current(&it.identity, original) => "is sent",
+                Found::File(_) => "is older than its original",
+                Found::Directory(_) => "is a directory",
+                Found::Missing => "is missing",
+                Found::Forbidden | Found::Later(_) | Found::Failed(_) => "cannot be read",
+            };
+            format!("{} {what}", shown(path))
+        });
+    }
+
+    /// Keeps it for next time, under the raw path of the request.
+    pub(crate) fn keep(&mut self, raw: &[u8], place: Place, found: &Representation, now: &Now) {
+        let (Some(identity), Some(mut basis)) = (found.settled(now.wall), place.basis) else {
+            return;
+        };
+        basis.push((place.path, identity));
+        let mut conditions = Vec::with_capacity(basis.len());
+        // The file that is sent is asked about first.
+        for (path, identity) in basis.iter().rev() {
+            if !is_settled(identity, now.wall) {
+                return;
+            }
+            let Some(condition) = self.site.condition(path, *identity) else {
+                return;
+            };
+            conditions.push(condition);
+        }
+        let kept = match &found.content {
+            Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
+            Content::File(file) => Kept::File(Rc::clone(file)),
+        };
+        self.cache
+            .keep(place.class, raw, kept, found.known(), conditions, now.turn);
+    }
+}
+
+impl Place {
+    fn depends_on(&mut self, path: SitePath, identity: Option<Identity>) {
+        match (&mut self.basis, identity) {
+            (Some(basis), Some(identity)) => basis.push((path, identity)),
+            (basis, _) => *basis = None,
+        }
+    }
+}
+
+/// Whether a sibling holds what its original does: as far as their times tell. No coding makes nothing of anything: an empty one is none.
+fn is_current(sibling: &Identity, original: &Identity) -> bool {
+    sibling.size > 0 && sibling.modified >= original.modified
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! What has happened, counted.
+//!
+//! What lives here: plain numbers, and the words for them. They may not cost anything that a request could feel: an addition,
+//! and for the states of connections a comparison at the end of a drive.
+//! Invariant: every connection that was accepted is open in one phase, or was closed for one reason.
+//! Read next: `figures.rs`, which shows them.
+
+use crate::http::status::Status;
+
+/// An enum of what is counted, each with the word that figures and logs have for it.
+macro_rules! counted {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl $name {
+            /// All of them, in order.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// Its name in figures.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+        }
+    };
+}
+
+counted! {
+    /// Why a connection was closed.
+    Close {
+        /// As agreed, after the last reply.
+        Done "done",
+        /// The client hung up between requests.
+        Peer "client",
+        /// The client hung up in the middle of a request.
+        CutOff "cut_off",
+        /// `--idle-timeout`.
+        Idle "idle_timeout",
+        /// `--head-timeout`.
+        HeadTimeout "head_timeout",
+        /// `--stall-timeout`, or slower than the least rate.
+        Stalled "stall_timeout",
+        /// The client did not hang up after the last reply.
+        LingerTimeout "linger_timeout",
+        /// It sent more after the last reply than is thrown away.
+        LingerBytes "linger_bytes",
+        /// The body of a request broke a rule, or was too long.
+        Malformed "malformed_body",
+        /// What a proxy said of its client was no header of the PROXY protocol.
+        ProxyHeader "proxy_header",
+        /// The client of a proxy is not in `--allow`.
+        Stranger "allow",
+        /// The client of a proxy has too many connections.
+        Crowding "max_per_address",
+        /// The file became shorter than promised.
+        FileShrank "file_shrank",
+        /// A directory could not be read on, or all listings together held too much.
+        Listing "listing",
+        /// An error of the socket.
+        Error "error",
+        /// The server stops.
+        Shutdown "shutdown",
+        /// Dropped to make room for a newcomer.
+        MadeRoom "made_room",
+    }
+}
+
+counted! {
+    /// Why a newcomer was not let in.
+    Refused {
+        /// `--max-connections`, and nobody is idle: 503.
+        MaxConnections "max_connections",
+        /// No descriptor is left, or no memory for one: 503.
+        Descriptors "descriptors",
+        /// `--max-per-address`: 503.
+        Crowding "max_per_address",
+        /// Not in `--allow`: hung up on.
+        Stranger "allow",
+    }
+}
+
+counted! {
+    /// What a connection is at.
+    Phase {
+        /// Nothing of a request has come.
+        Idle "idle",
+        /// In the middle of a head, or of a body that is thrown away.
+        Reading "reading",
+        /// A reply is on its way.
+        Writing "writing",
+        /// Everything is sent; the client is to hang up.
+        Lingering "lingering",
+        /// It is over.
+        Closed "closed",
+    }
+}
+
+/// Codes of replies have three digits, and begin with 1 to 5.
+const CODES: usize = 600;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Counters {
+    /// Connections accepted.
+    pub accepted: u64,
+    /// Bytes that came, and bytes that went out.
+    pub received: u64,
+    /// See above.
+    pub sent: u64,
+    closes: [u64; Close::ALL.len()],
+    refused: [u64; Refused::ALL.len()],
+    replies: Box<[u64; CODES]>,
+    /// Only the difference of two counts matters, so that they may wrap.
+    phases: [u64; Phase::ALL.len()],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            accepted: 0,
+            received: 0,
+            sent: 0,
+            closes: Default::default(),
+            refused: Default::default(),
+            replies: Box::new([0; CODES]),
+            phases: Default::default(),
+        }
+    }
+}
+
+impl Counters {
+    /// A connection was closed.
+    pub fn close(&mut self, why: Close) {
+        self.closes[why as usize] += 1;
+    }
+
+    /// How many were closed for this reason.
+    pub fn closed(&self, why: Close) -> u64 {
+        self.closes[why as usize]
+    }
+
+    /// A newcomer was not let in.
+    pub fn refuse(&mut self, why: Refused) {
+        self.refused[why as usize] += 1;
+    }
+
+    /// How many were not let in for this reason.
+    pub fn refused(&self, why: Refused) -> u64 {
+        self.refused[why as usize]
+    }
+
+    /// A reply was begun.
+    pub fn reply(&mut self, status: Status) {
+        if let Some(count) = self.replies.get_mut(usize::from(status.0)) {
+            *count += 1;
+        }
+    }
+
+    /// The codes that were sent, and how often.
+    pub fn replies(&self) -> impl Iterator<Item = (usize, u64)> {
+        self.replies
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+    }
+
+    /// A newcomer got a slot, and is in this phase.
+    pub fn enter(&mut self, phase: Phase) {
+        self.phases[phase as usize] = self.phases[phase as usize].wrapping_add(1);
+    }
+
+    /// A connection went from one phase to another.
+    pub fn pass(&mut self, from: Phase, to: Phase) {
+        if from != to {
+            self.phases[from as usize] = self.phases[from as usize].wrapping_sub(1);
+            self.enter(to);
+        }
+    }
+
+    /// How many connections are in this phase.
+    pub fn open(&self, phase: Phase) -> u64 {
+        self.phases[phase as usize]
+    }
+}

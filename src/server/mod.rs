@@ -1,0 +1,32 @@
+//! What the server does: from a connection to its answer.
+
+pub mod acceptor;
+pub mod access_log;
+pub mod answer;
+pub mod auth;
+pub mod clients;
+pub mod compressed;
+pub mod connection;
+pub mod counters;
+pub mod dates;
+pub mod fallback;
+pub mod figures;
+pub mod fresh;
+pub mod gate;
+pub mod given_file;
+pub mod handlers;
+pub mod headers;
+pub mod hosts;
+pub mod listing;
+pub mod log_entry;
+pub mod policy;
+pub mod record;
+pub mod redirects;
+pub mod reply;
+pub mod represent;
+pub mod representation;
+pub mod signals;
+pub mod speaker;
+pub mod start;
+pub mod status;
+pub mod story;

@@ -1,0 +1,87 @@
+//! What signals mean to the server: stop, or look again.
+//!
+//! What lives here: the way from the first signal to the end. It may not know who is being served.
+//! Invariant: the second signal, or the end of the grace, always ends it. Read next: `door.rs`.
+
+use std::time::Duration;
+
+use log::{info, warn};
+use signal_hook::consts::{SIGHUP, SIGUSR1};
+
+use crate::event_loop::signal::Signal;
+use crate::event_loop::{Context, Deadline, Next, Side, Stage};
+
+use crate::log::logger;
+use crate::server::handlers::Service;
+
+/// One signal that the server listens to.
+#[derive(Debug)]
+pub struct Signals {
+    signal: Signal,
+    drain_delay: Duration,
+    grace: Duration,
+    /// Whether it is this one that began the stop: its deadlines lead it on.
+    leads: bool,
+}
+
+impl Signals {
+    /// Listens to `signal`. On one that stops: for `drain_delay` every reply says that the connection closes; then the
+    /// listeners close, and the busy may finish for `grace`.
+    pub fn new(signal: Signal, drain_delay: Duration, grace: Duration) -> Self {
+        Self {
+            signal,
+            drain_delay,
+            grace,
+            leads: false,
+        }
+    }
+
+    /// The socket, for registering it.
+    pub fn source(&mut self) -> &mut mio::net::UnixStream {
+        self.signal.source()
+    }
+
+    /// Hears the signal, and leads the stop on when its time has come.
+    pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+        if self.signal.came(&mut cx.link) {
+            if self.signal.number() == SIGHUP {
+                info!("SIGHUP: looking again");
+                cx.shared.look_again();
+            } else if self.signal.number() == SIGUSR1 {
+                logger::say(cx.shared.figures_as_lines(&cx.now).trim_end());
+            } else if cx.stage == Stage::Running {
+                self.leads = true;
+                info!("stopping; another signal ends it at once");
+                cx.shared.notify.stopping();
+                cx.shared.http.stopping = true;
+                if self.drain_delay.is_zero() {
+                    return self.stop(cx);
+                }
+                cx.advance_to(Stage::Draining);
+                return self.park_until(cx, self.drain_delay);
+            } else {
+                warn!("stopped at once by a second signal");
+                cx.shared.failed = true;
+                cx.quit();
+            }
+        }
+        if cx.expired && self.leads {
+            if cx.stage == Stage::Draining {
+                return self.stop(cx);
+            }
+            warn!("stopped: the grace has passed, and somebody was still busy");
+            cx.shared.failed = true;
+            cx.quit();
+        }
+        Next::Park(Side::Read, Deadline::Keep)
+    }
+
+    fn stop(&self, cx: &mut Context<'_, Service>) -> Next {
+        cx.advance_to(Stage::Stopping);
+        self.park_until(cx, self.grace)
+    }
+
+    fn park_until(&self, cx: &Context<'_, Service>, time: Duration) -> Next {
+        Next::Park(Side::Read, Deadline::At(cx.now.tick.after(time)))
+    }
+}

@@ -1,0 +1,431 @@
+//! `idler serve`: from options to a running loop.
+//!
+//! What lives here: start-up, in the only order that is safe: descriptors, root, sockets, log, walls, then the loop, and
+//! only then the lines that say so. It may not know what is said on connections.
+//! Invariant: nothing is printed as done that is not. Read next: `door.rs`.
+
+use std::hash::RandomState;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use log::LevelFilter;
+use rustix::fs::Access;
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
+
+use crate::cli::{
+    AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions, misspelt,
+};
+use crate::event_loop::clock::Rarely;
+use crate::event_loop::listener::Listener;
+use crate::event_loop::signal::Signal;
+use crate::event_loop::turn::EventLoop;
+use crate::event_loop::{Deadline, Next, Side};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
+use crate::process::listen::Address;
+use crate::process::notify::Notify;
+use crate::process::usage::Usage;
+use crate::process::user::{User, warning_for_root};
+use crate::process::walls::{Applied, Walls};
+use crate::process::{addresses, descriptors, inherited};
+use crate::site::Site;
+use crate::site::cache::Cache;
+use crate::site::open::Opener;
+
+use crate::companions::{companion, sockets};
+use crate::log::logger;
+use crate::server::acceptor::Door;
+use crate::server::access_log::{AccessLog, Destination};
+use crate::server::answer::Http;
+use crate::server::auth::Auth;
+use crate::server::clients::Guests;
+use crate::server::dates::Dates;
+use crate::server::handlers::{House, Service};
+use crate::server::hosts::{Host, Hosts};
+use crate::server::listing::Listings;
+use crate::server::log_entry::Format;
+use crate::server::policy::{Patience, Policy};
+use crate::server::representation::Known;
+use crate::server::signals::Signals;
+use crate::server::status::Status;
+use crate::server::story::Story;
+
+/// Serves until a signal stops it.
+pub fn run(options: &ServeOptions) -> ExitCode {
+    if options.check {
+        return check(options);
+    }
+    match start(options).and_then(|mut server| serve(&mut server)) {
+        Ok(code) => code,
+        Err(line) => {
+            let _ = writeln!(std::io::stderr(), "idler: {line}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `--check`: everything is validated that can be without taking a port, and the settings are printed.
+fn check(options: &ServeOptions) -> ExitCode {
+    let user = options.user.as_deref().map(User::find).transpose();
+    let http = open_site(options).and_then(|site| http(options, site));
+    if let Err(line) = user.and(http) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+        return ExitCode::FAILURE;
+    }
+    for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
+        let _ = writeln!(std::io::stderr(), "idler: {line}");
+    }
+    let mut out = std::io::stdout().lock();
+    let printed = options
+        .settings
+        .iter()
+        .try_for_each(|setting| writeln!(out, "{setting}"));
+    match printed {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
+}
+
+/// Everything is in place; the loop has not turned yet.
+fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
+    // Before anything else is opened: they are known by their numbers only.
+    let inherited = inherited::take()?;
+    start_logger(options);
+    for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
+        log::warn!("{line}");
+    }
+    let descriptors = descriptors::raise_limit();
+    let connections = descriptors::connections_for(descriptors, options.max_connections);
+
+    let site = open_site(options)?;
+    let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let lent = inherited.len();
+    let mut listening = inherited;
+    if !only_inherited {
+        listening.extend(sockets::listening(
+            &options.bind,
+            options.port,
+            options.reuse_port,
+        )?);
+    }
+    let user = options.user.as_deref().map(User::find).transpose()?;
+    if let Some(user) = &user {
+        for socket in &listening[lent..] {
+            match socket.address() {
+                Address::Unix(path) => user.own(path)?,
+                Address::Ip(_) => {}
+            }
+        }
+    }
+    let urls = addresses::urls(&listening);
+    let companions =
+        companion::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
+    let access = open_log(options)?;
+    let notify = Notify::from_env();
+    let http = http(options, site)?;
+    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left to connections.
+    let usage = match options.status {
+        Some(_) => Usage::open(),
+        None => Usage::default(),
+    };
+    let walls = raise_walls(options, &http, user)?;
+    can_enter(&http, options)?;
+    can_log_again(options);
+    let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
+    for place in &companions.1 {
+        start_up += &format!("  {place}\n");
+    }
+    if options.bind == Asked::Default && !only_inherited {
+        start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
+    }
+    if std::io::stderr().is_terminal() {
+        start_up += "  Ctrl-C stops\n";
+    }
+
+    let guests = Guests::new(&options.allow, &options.proxy_from, options.max_per_address);
+    let house = House::new(http, guests, access, notify, usage, Status::new(options));
+    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
+    let mut event_loop = EventLoop::<Service>::new(
+        connections + listening.len() + companions.0.len() + stops.len(),
+        REFUSALS_MAX,
+        house,
+    )
+    .map_err(|e| format!("cannot start: {}", words_of(&e)))?;
+    event_loop.shared.started = event_loop.now().wall;
+    event_loop.shared.connections_max = connections;
+    for number in stops {
+        let signal =
+            Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
+        let signals = Signals::new(signal, options.drain_delay, options.grace);
+        add(&mut event_loop, Service::Signals(Box::new(signals)))?;
+    }
+    for (number, socket) in listening.into_iter().enumerate() {
+        let listener =
+            Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
+        let door = Door::new(listener, number < lent);
+        add(&mut event_loop, Service::Door(Box::new(door)))?;
+    }
+    for companion in companions.0 {
+        add(&mut event_loop, companion.into())?;
+    }
+    if !options.quiet {
+        logger::say(start_up.trim_end());
+    }
+    event_loop.shared.notify.ready();
+    Ok(event_loop)
+}
+
+fn add(event_loop: &mut EventLoop<Service>, service: Service) -> Result<(), String> {
+    event_loop
+        .add(service, Next::Park(Side::Read, Deadline::Never))
+        .map(|_| ())
+        .map_err(|e| format!("cannot start: {}", words_of(&e)))
+}
+
+fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
+    event_loop
+        .run()
+        .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
+    event_loop.shared.access.finish();
+    if log::log_enabled!(log::Level::Debug) {
+        logger::say(
+            event_loop
+                .shared
+                .figures_as_lines(event_loop.now())
+                .trim_end(),
+        );
+    }
+    logger::finish();
+    Ok(if event_loop.shared.failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn start_logger(options: &ServeOptions) {
+    let level = match (options.quiet, options.verbose) {
+        (true, _) => LevelFilter::Error,
+        (false, 0) => LevelFilter::Info,
+        (false, 1) => LevelFilter::Debug,
+        (false, _) => LevelFilter::Trace,
+    };
+    let color = match options.color {
+        Color::Auto => logger::Color::Auto,
+        Color::Always => logger::Color::Always,
+        Color::Never => logger::Color::Never,
+    };
+    logger::init(level, color);
+}
+
+pub(crate) fn open_site(options: &ServeOptions) -> Result<Site, String> {
+    open_root(&options.path, options, options.path_resembles_verb)
+}
+
+fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<Site, String> {
+    let path = root.display();
+    Site::open(root, options.hidden).map_err(|e| {
+        let hint = match (e.kind(), verb) {
+            (std::io::ErrorKind::NotFound, Some(verb)) => {
+                format!("; did you mean the command '{verb}'?")
+            }
+            (std::io::ErrorKind::NotFound, None) => {
+                " (name a directory or file that is there)".to_owned()
+            }
+            (std::io::ErrorKind::PermissionDenied, _) => {
+                " (give this user the right to read it, or serve another directory)".to_owned()
+            }
+            _ => String::new(),
+        };
+        format!("cannot serve {path}: {}{hint}", words_of(&e))
+    })
+}
+
+/// The words of an I/O error, without the number that Rust adds.
+pub(crate) fn words_of(error: &std::io::Error) -> String {
+    let kind = error.kind();
+    let text = if kind == std::io::ErrorKind::NotFound {
+        "no such file or directory".to_owned()
+    } else if kind == std::io::ErrorKind::PermissionDenied {
+        "permission denied".to_owned()
+    } else if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
+        "no descriptor is left (raise the limit: `ulimit -n`)".to_owned()
+    } else {
+        error.to_string()
+    };
+    text.split(" (os error")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
+    let destination = match &options.access_log {
+        AskedLog::Stdout => Destination::Stdout,
+        AskedLog::File(path) => Destination::File(path.clone()),
+        AskedLog::Off => Destination::Off,
+    };
+    let format = match options.log_format {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+        LogFormat::Short => Format::Short,
+    };
+    AccessLog::open(destination, format)
+}
+
+/// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
+/// be opened.
+fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
+    let mut walls = Walls::new();
+    if let Some(warning) = warning_for_root(user.as_ref()) {
+        log::warn!("{warning}");
+    }
+    if let Some(user) = user {
+        walls.become_user(user);
+    }
+    walls.allow_reading(http.site.path());
+    for host in http.hosts.others() {
+        walls.allow_reading(host.site.path());
+    }
+    for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
+        walls.allow_reading(file);
+    }
+    if let AskedLog::File(path) = &options.access_log {
+        walls.allow_appending(path);
+    }
+    walls.raise()
+}
+
+/// The user that root became for `--user` may see less than root did when the site was opened.
+fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
+    let Some(user) = &options.user else {
+        return Ok(());
+    };
+    let others = http.hosts.others().map(|host| &host.site);
+    for path in others.chain([&http.site]).map(Site::path) {
+        rustix::fs::access(path, Access::EXEC_OK).map_err(|e| {
+            let (path, why) = (path.display(), words_of(&e.into()));
+            format!(
+                "cannot serve {path} as user {user}: {why} (give that user the right to enter it)"
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of `--user`.
+fn can_log_again(options: &ServeOptions) {
+    let (Some(user), AskedLog::File(path)) = (&options.user, &options.access_log) else {
+        return;
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        Some(_) | None => Path::new("."),
+    };
+    let can_write = rustix::fs::access(path, Access::WRITE_OK).is_ok();
+    if !can_write && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        log::warn!(
+            "user {user} cannot open the access log {} again after it was moved away (give that user the file or its folder)",
+            path.display()
+        );
+    }
+}
+
+/// The sites of `--host`, each with its share of the cache.
+fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
+    if options.hosts.len() > HOSTS_MAX {
+        return Err(format!("--host: more than {HOSTS_MAX} sites"));
+    }
+    let open = |rule: &HostRule| {
+        Ok(Host {
+            name: rule.name.as_bytes().into(),
+            site: open_root(&rule.directory, options, None).map_err(|e| format!("--host: {e}"))?,
+            cache: open_cache(options),
+        })
+    };
+    let hosts: Result<Vec<Host>, String> = options.hosts.iter().map(open).collect();
+    Hosts::new(hosts?).map_err(|name| {
+        format!(
+            "--host: {} has two sites (give each its own name)",
+            String::from_utf8_lossy(&name)
+        )
+    })
+}
+
+/// A cache for one site of several.
+fn open_cache(options: &ServeOptions) -> Cache<Known> {
+    let sites = options.hosts.len() + 1;
+    Cache::new(
+        options.cache_bytes_max / sites,
+        (CACHE_DESCRIPTORS_MAX / sites).max(1),
+    )
+}
+
+/// The file of users, which must not be one that is served.
+fn open_auth(options: &ServeOptions, site: &Site, hosts: &Hosts) -> Result<Option<Auth>, String> {
+    let Some(path) = &options.auth else {
+        return Ok(None);
+    };
+    let auth = Auth::open(path)?;
+    let sites = hosts.others().map(|host| &host.site).chain([site]);
+    let roots = sites.filter_map(|site| site.path().canonicalize().ok());
+    let real = path.canonicalize();
+    if real.is_ok_and(|real| roots.into_iter().any(|root| real.starts_with(root))) {
+        return Err(format!(
+            "--auth {}: this file would be served; put it outside of the site",
+            path.display()
+        ));
+    }
+    Ok(Some(auth))
+}
+
+pub(crate) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
+    let hosts = open_hosts(options)?;
+    let auth = open_auth(options, &site, &hosts)?;
+    Ok(Http {
+        site,
+        cache: open_cache(options),
+        hosts,
+        policy: Policy::new(options)?,
+        patience: Patience::new(options),
+        head_bytes_max: options.head_bytes_max,
+        auth,
+        stopping: false,
+        boundaries: RandomState::new(),
+        boundary_count: 0,
+        listings: Listings::default(),
+        dates: Dates::default(),
+        warnings: Rarely::default(),
+        story: Story::default(),
+    })
+}
+
+fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize) -> String {
+    let site = &http.site;
+    let opener = match site.opener() {
+        Opener::Openat2 => "openat2",
+        Opener::Walk => "no symlinks",
+    };
+    let what = site.only().map_or_else(
+        || site.path().to_owned(),
+        |name| {
+            site.path()
+                .join(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr)
+        },
+    );
+    let mut lines = format!(
+        "idler {} serves {}\n",
+        env!("CARGO_PKG_VERSION"),
+        what.display()
+    );
+    for host in http.hosts.others() {
+        let name = String::from_utf8_lossy(&host.name);
+        lines += &format!("  for {name}: {}\n", host.site.path().display());
+    }
+    for url in urls {
+        lines += &format!("  {url}\n");
+    }
+    lines += &format!("  walls: {opener}, {walls}; up to {connections} connections\n");
+    lines
+}

@@ -1,0 +1,316 @@
+//! A process with one errand: a companion's server alone, or a client.
+//!
+//! What lives here: the type of handler of such a loop, what its handlers share, and how a signal ends it. It may not
+//! know what the errand is. Invariant: the loop ends when the errand is done, and its outcome is the exit code.
+//! Read next: `companion.rs` for servers, `client.rs` for clients.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use log::LevelFilter;
+use mio::event::Source;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::cli::{Color, Listening, Voice};
+use crate::event_loop::listener::Listener;
+use crate::event_loop::signal::Signal;
+use crate::event_loop::{
+    Context, Deadline, EventLoop, Handler, Next, Now, Shared, Side, Stage, Tick,
+};
+use crate::limits::{GRACE, LOG_RETRY_FIRST};
+use crate::process::descriptors;
+use crate::process::walls::Walls;
+
+use super::{crowd, get as http_client};
+use crate::companions::client::{Exchange, Failure, Words};
+use crate::companions::companion::{Companion, Door, Notices, Offer};
+use crate::companions::{daytime, ping, sockets, transfer};
+use crate::log::logger;
+use crate::log::sink::{Flushed, Outlet, Target};
+
+/// Every kind of handler of a process with one errand.
+#[derive(Debug)]
+pub enum Solo {
+    /// A companion's server.
+    Companion(Box<Companion>),
+    /// A signal that ends it.
+    Stop(Box<Stop>),
+    /// Says something or nothing, and hears a short text: an answer, or the time.
+    Words(Box<Exchange<Words>>),
+    /// Is told the time by datagram.
+    DaytimeUdp(Box<daytime::client::Datagrams>),
+    /// Receives a file.
+    Transfer(Box<Exchange<transfer::receive::Receiving>>),
+    /// Pings.
+    Ping(Box<ping::client::Client>),
+    /// Gets something by HTTP.
+    Get(Box<http_client::Client>),
+    /// Leads a crowd.
+    Leader(Box<crowd::Leader>),
+    /// One of a crowd: the only one here of whom there are many, so it has no box.
+    Member(crowd::Member),
+    /// The honest client beside a crowd.
+    Probe(Box<crowd::Probe>),
+}
+
+// What makes a member of a crowd as cheap as the server's side of it.
+#[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<crate::event_loop::turn::Slot<Solo>>() <= 32);
+
+impl From<Companion> for Solo {
+    fn from(companion: Companion) -> Self {
+        Self::Companion(Box::new(companion))
+    }
+}
+
+impl Handler for Solo {
+    type Shared = Errand;
+
+    fn source(&mut self) -> Option<&mut dyn Source> {
+        Some(match self {
+            Self::Companion(companion) => companion.source(),
+            Self::Stop(stop) => stop.signal.source(),
+            Self::Words(exchange) => exchange.source(),
+            Self::DaytimeUdp(client) => client.source(),
+            Self::Transfer(exchange) => exchange.source(),
+            Self::Ping(client) => client.source(),
+            Self::Get(client) => client.source(),
+            Self::Leader(_) => return None,
+            Self::Member(member) => member.source(),
+            Self::Probe(probe) => probe.source(),
+        })
+    }
+
+    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
+        match self {
+            Self::Companion(companion) => companion.drive(cx),
+            Self::Stop(stop) => stop.drive(cx),
+            Self::Words(exchange) => exchange.drive(cx),
+            Self::DaytimeUdp(client) => client.drive(cx),
+            Self::Transfer(exchange) => exchange.drive(cx),
+            Self::Ping(client) => client.drive(cx),
+            Self::Get(client) => client.drive(cx),
+            Self::Leader(leader) => leader.drive(cx),
+            Self::Member(member) => member.drive(cx),
+            Self::Probe(probe) => probe.drive(cx),
+        }
+    }
+
+    fn is_background(&self) -> bool {
+        matches!(self, Self::Stop(_))
+    }
+}
+
+/// What the handlers of one errand share.
+#[derive(Default, Debug)]
+pub struct Errand {
+    /// How it ended, if it was a client's.
+    pub outcome: Option<Result<(), Failure>>,
+    /// What the members of a crowd share.
+    pub(crate) crowd: crowd::Crowd,
+    /// Where a server says who comes: standard output, unless it is to be quiet.
+    notices: Option<Outlet>,
+    /// Whether the stop did not wait for everybody.
+    cut_short: bool,
+}
+
+impl Errand {
+    fn serving(voice: Voice) -> Self {
+        Self {
+            notices: (!voice.quiet).then(|| Outlet::new(Target::Stdout(std::io::stdout()))),
+            ..Self::default()
+        }
+    }
+
+    fn farewell(&mut self) {
+        if let Some(notices) = &mut self.notices {
+            notices.farewell();
+        }
+    }
+}
+
+impl Notices for Errand {
+    fn notice(&mut self, line: &str) {
+        if let Some(notices) = &mut self.notices {
+            notices.line(|into| into.extend_from_slice(line.as_bytes()));
+        }
+    }
+}
+
+impl Shared for Errand {
+    fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
+        let notices = self.notices.as_mut().map(Outlet::flush);
+        let blocked = (notices == Some(Flushed::Blocked)).then_some(LOG_RETRY_FIRST);
+        let again = [blocked, logger::flush()].into_iter().flatten().min()?;
+        Some(now.tick.after(again))
+    }
+}
+
+/// A signal that ends the errand: the first one lets the busy finish for [`GRACE`], the second does not.
+#[derive(Debug)]
+pub struct Stop {
+    signal: Signal,
+}
+
+impl Stop {
+    fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+        let came = self.signal.came(&mut cx.link);
+        if cx.expired || (came && cx.stage == Stage::Stopping) {
+            cx.shared.cut_short = true;
+            cx.quit();
+        } else if came {
+            cx.advance_to(Stage::Stopping);
+            let deadline = Deadline::At(cx.now.tick.after(GRACE));
+            return Next::Park(Side::Read, deadline);
+        }
+        Next::Park(Side::Read, Deadline::Keep)
+    }
+}
+
+/// How a handler of an errand waits first.
+const FIRST: Next = Next::Park(Side::Either, Deadline::Never);
+
+fn event_loop(capacity: usize, errand: Errand) -> Result<EventLoop<Solo>, Failure> {
+    let cannot = |e: std::io::Error| Failure::new(format!("cannot start: {e}"));
+    let mut event_loop = EventLoop::new(capacity + 2, 0, errand).map_err(cannot)?;
+    for number in [SIGINT, SIGTERM] {
+        let signal = Signal::new(number).map_err(cannot)?;
+        let stop = Solo::Stop(Box::new(Stop { signal }));
+        let next = Next::Park(Side::Read, Deadline::Never);
+        event_loop.add(stop, next).map_err(cannot)?;
+    }
+    Ok(event_loop)
+}
+
+/// A server, ready to be run: its handlers, and where they listen.
+pub(crate) type Ready = (Vec<Companion>, Vec<String>);
+
+/// Runs a server until a signal, or its own count, ends it, and returns the exit code. `make` opens
+/// what it needs; after it the walls stand.
+pub(crate) fn serve(
+    name: &str,
+    voice: Voice,
+    make: impl FnOnce() -> Result<Ready, String>,
+) -> ExitCode {
+    start_logger(voice);
+    let served = make()
+        .map_err(Failure::new)
+        .and_then(|(companions, places)| {
+            // Everything is open: from here on no file and no other socket is needed.
+            Walls::new().raise().map_err(Failure::new)?;
+            let connections = descriptors::connections_for(descriptors::raise_limit(), None);
+            let mut event_loop =
+                event_loop(connections + companions.len(), Errand::serving(voice))?;
+            for companion in companions {
+                let next = Next::Park(Side::Read, Deadline::Never);
+                let added = event_loop.add(Solo::from(companion), next);
+                added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
+            }
+            let places = places.join(" and ");
+            logger::say(&format!("idler {name} listens on {places}"));
+            run(&mut event_loop)?;
+            event_loop.shared.farewell();
+            Ok(event_loop.shared.cut_short)
+        });
+    logger::finish();
+    match served {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::FAILURE,
+        Err(failure) => exit_code(Err(failure)),
+    }
+}
+
+/// Doors to `offer` wherever was asked.
+pub(crate) fn doors(listening: &Listening, offer: &Offer) -> Result<Ready, String> {
+    let mut ready = Ready::default();
+    for socket in sockets::listening(&listening.bind, listening.port, false)? {
+        ready.1.push(socket.address().to_string());
+        let listener = Listener::new(socket.into_socket());
+        let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
+        ready
+            .0
+            .push(Companion::Door(Door::new(listener, offer.clone())));
+    }
+    Ok(ready)
+}
+
+/// Says why it failed, if it did, and returns the exit code.
+pub(crate) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
+    if let Err(failure) = &outcome {
+        logger::say(&format!("idler: {failure}"));
+    }
+    logger::finish();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// `-v` says why connections end, `-vv` every step. Who comes is said elsewhere.
+pub(crate) fn start_logger(voice: Voice) {
+    let level = match (voice.quiet, voice.verbose) {
+        (true, _) => LevelFilter::Error,
+        (false, 0) => LevelFilter::Warn,
+        (false, 1) => LevelFilter::Debug,
+        (false, _) => LevelFilter::Trace,
+    };
+    let color = match voice.color {
+        Color::Auto => logger::Color::Auto,
+        Color::Always => logger::Color::Always,
+        Color::Never => logger::Color::Never,
+    };
+    logger::init(level, color);
+}
+
+/// Runs a client at the first address that takes it.
+///
+/// # Errors
+/// Why it failed, at the last address.
+pub(crate) fn at_first_of(
+    addresses: &[SocketAddr],
+    client: impl FnMut(SocketAddr) -> Result<Solo, Failure>,
+) -> Result<(), Failure> {
+    with_room_at_first_of(1, addresses, client)
+}
+
+/// The same for a client that brings others with it, up to `room` together.
+///
+/// # Errors
+/// Why it failed, at the last address.
+pub(crate) fn with_room_at_first_of(
+    room: usize,
+    addresses: &[SocketAddr],
+    mut client: impl FnMut(SocketAddr) -> Result<Solo, Failure>,
+) -> Result<(), Failure> {
+    let mut last = Failure::new("there is no address to go to");
+    for &address in addresses {
+        match errand(room, || client(address)) {
+            Err(failure) if failure.elsewhere => last = failure,
+            done => return done,
+        }
+    }
+    Err(last)
+}
+
+/// Runs one client to its end. Signals are caught before it is made: from then on it cleans up behind itself.
+fn errand(room: usize, client: impl FnOnce() -> Result<Solo, Failure>) -> Result<(), Failure> {
+    let mut event_loop = event_loop(room, Errand::default())?;
+    let client = client()?;
+    // Who has no socket gets no edge.
+    let first = if matches!(client, Solo::Leader(_)) {
+        Next::Again(Deadline::Never)
+    } else {
+        FIRST
+    };
+    event_loop
+        .add(client, first)
+        .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
+    run(&mut event_loop)?;
+    let outcome = event_loop.shared.outcome.take();
+    outcome.unwrap_or_else(|| Err(Failure::interrupted()))
+}
+
+fn run(event_loop: &mut EventLoop<Solo>) -> Result<usize, Failure> {
+    let cannot = |e| Failure::new(format!("the loop cannot wait any more: {e}"));
+    event_loop.run().map_err(cannot)
+}
