@@ -18,7 +18,7 @@ use crate::companions::daytime_text::Format;
 use crate::companions::ping::datagram::impairments::Plan;
 use crate::event_loop::clock::Rarely;
 use crate::event_loop::listener::{Accepted, Listener};
-use crate::event_loop::{Attempt, Context, Deadline, Handler, Next, Side, Stage, Stream};
+use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Side, Stage, Stream};
 use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
 
 use super::{daytime, message, ping, sockets, transfer};
@@ -29,11 +29,6 @@ pub trait Notices {
     /// Says one line to whoever runs the server. Never waits; may be dropped.
     fn notice(&mut self, line: &str);
 }
-
-/// A loop's type of handler that can hold companions.
-pub trait Host: Handler<Shared: Notices> + From<Companion> {}
-
-impl<H: Handler<Shared: Notices> + From<Companion>> Host for H {}
 
 /// Every kind of handler that companions have.
 #[derive(Debug)]
@@ -66,9 +61,13 @@ impl Companion {
     }
 
     /// Moves on as far as readiness and budget allow.
-    pub fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    pub fn drive<S: Notices, H: From<Self>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        new: &mut Newcomers<'_, H>,
+    ) -> Next {
         match self {
-            Self::Door(door) => door.drive(cx),
+            Self::Door(door) => door.drive(cx, new),
             Self::Message(conversation) => conversation.drive(cx),
             Self::Daytime(telling) => telling.drive(cx),
             Self::DaytimeUdp(datagrams) => datagrams.drive(cx),
@@ -146,10 +145,14 @@ impl Door {
     }
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
-    fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    fn drive<S: Notices, H: From<Companion>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        new: &mut Newcomers<'_, H>,
+    ) -> Next {
         loop {
-            let full = cx.room == 0;
-            if full && !cx.no_room {
+            let full = new.room == 0;
+            if full && !new.no_room {
                 if cx.stage == Stage::Stopping {
                     return Next::Leave;
                 }
@@ -162,7 +165,7 @@ impl Door {
             match self.listener.accept(&mut cx.link) {
                 // No place and nobody idle: it is closed again, which is all these protocols can say.
                 Accepted::Newcomer(stream) if full => drop(stream),
-                Accepted::Newcomer(stream) => self.welcome(stream, cx),
+                Accepted::Newcomer(stream) => self.welcome(stream, cx, new),
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
                 Accepted::Spent => return Next::Again(Deadline::Keep),
@@ -186,7 +189,12 @@ impl Door {
         }
     }
 
-    fn welcome<H: Host>(&self, stream: TcpStream, cx: &mut Context<'_, H>) {
+    fn welcome<S: Notices, H: From<Companion>>(
+        &self,
+        stream: TcpStream,
+        cx: &mut Context<'_, S>,
+        new: &mut Newcomers<'_, H>,
+    ) {
         let peer = Peer(stream.peer_addr().ok());
         cx.shared.notice(&format!("{peer} connected"));
         let stream = Stream::new(stream);
@@ -205,7 +213,7 @@ impl Door {
             },
         };
         let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
-        cx.admit(H::from(companion), Next::Park(side, deadline));
+        new.admit(H::from(companion), Next::Park(side, deadline));
     }
 }
 
@@ -222,12 +230,12 @@ pub(crate) enum Sent {
 
 /// Sends some of `bytes`; gives up on a peer that takes nothing for [`STALL_TIMEOUT`]. `moved` says
 /// whether this drive has moved bytes before, which renews the deadline.
-pub(crate) fn send<H: Handler>(
+pub(crate) fn send<S>(
     stream: &mut Stream,
     bytes: &[u8],
     more: bool,
     moved: bool,
-    cx: &mut Context<'_, H>,
+    cx: &mut Context<'_, S>,
 ) -> Sent {
     let renewed = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
     match stream.write(&mut cx.link, bytes, more) {
@@ -264,11 +272,11 @@ impl Farewell {
     }
 
     /// Throws away what still comes, until the peer hangs up, or for [`LINGER_TIMEOUT`] after `begun` was true.
-    pub(crate) fn drive<H: Handler>(
+    pub(crate) fn drive<S>(
         &mut self,
         stream: &mut Stream,
         begun: bool,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<'_, S>,
     ) -> Next {
         if cx.expired && !begun {
             return Next::Leave;

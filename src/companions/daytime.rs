@@ -23,7 +23,7 @@ use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream};
 use crate::process::datagrams::datagrams;
 use crate::process::listen::Bind;
 
-use crate::companions::companion::{Companion, Farewell, Host, Offer, Sent, send};
+use crate::companions::companion::{Companion, Farewell, Notices, Offer, Sent, send};
 use crate::tools::handlers as solo;
 
 /// Runs `idler daytime-server`, and returns its exit code.
@@ -125,7 +125,7 @@ impl Telling {
     }
 
     /// Tells the time, then waits for the client to hang up.
-    pub(crate) fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let (line, sent) = match std::mem::take(&mut self.state) {
             State::New => (self.settings.line(cx.now.wall), 0),
             State::Telling(line, sent) => (line, sent),
@@ -139,7 +139,7 @@ impl Telling {
         self.tell(line, sent, cx)
     }
 
-    fn tell<H: Host>(&mut self, line: String, mut sent: usize, cx: &mut Context<'_, H>) -> Next {
+    fn tell<S: Notices>(&mut self, line: String, mut sent: usize, cx: &mut Context<'_, S>) -> Next {
         let mut moved = sent == 0;
         while let Some(rest) = line.as_bytes().get(sent..).filter(|rest| !rest.is_empty()) {
             match send(&mut self.stream, rest, false, moved, cx) {
@@ -184,7 +184,7 @@ impl Datagrams {
     }
 
     /// Answers those who asked. Bounded by the budget of a drive, which pays for each call.
-    pub(crate) fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }

@@ -16,7 +16,7 @@ use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, T
 use crate::limits::{MESSAGE_QUIET, MESSAGE_TIMEOUT};
 
 use crate::companions::client::{Exchange, Words, resolve};
-use crate::companions::companion::{Farewell, Host, Notices as _, Offer, Peer, Sent, send};
+use crate::companions::companion::{Farewell, Notices, Offer, Peer, Sent, send};
 use crate::tools::handlers as solo;
 use crate::tools::handlers::Solo;
 
@@ -108,7 +108,7 @@ impl Conversation {
     }
 
     /// Moves from state to state until it must wait. Each is left for good, so this ends.
-    pub(crate) fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         loop {
             let step = match std::mem::take(&mut self.state) {
                 State::Hearing { message, end } => self.hear(message, end, cx),
@@ -129,11 +129,11 @@ impl Conversation {
         }
     }
 
-    fn hear<H: Host>(
+    fn hear<S: Notices>(
         &mut self,
         mut message: Message,
         end: Option<Tick>,
-        cx: &mut Context<'_, H>,
+        cx: &mut Context<'_, S>,
     ) -> Step {
         let end = end.unwrap_or_else(|| cx.now.tick.after(MESSAGE_TIMEOUT));
         let mut came = false;
@@ -188,14 +188,14 @@ impl Conversation {
         }
     }
 
-    fn heard<H: Host>(&self, message: &Message, cx: &mut Context<'_, H>) -> Step {
+    fn heard<S: Notices>(&self, message: &Message, cx: &mut Context<'_, S>) -> Step {
         let cut = if message.is_cut() { " (cut)" } else { "" };
         let line = format!("{} said: {}{cut}", self.peer, message.text());
         cx.shared.notice(&line);
         Step::Go(State::Answering(0))
     }
 
-    fn answer<H: Host>(&mut self, mut sent: usize, cx: &mut Context<'_, H>) -> Step {
+    fn answer<S: Notices>(&mut self, mut sent: usize, cx: &mut Context<'_, S>) -> Step {
         let answer = &self.settings.answer;
         let mut moved = sent == 0;
         while let Some(rest) = answer.get(sent..).filter(|rest| !rest.is_empty()) {

@@ -61,8 +61,8 @@ pub trait Handler: Sized {
     ///
     /// Called when an edge came on the side it parked on, when its peer was gone while it slept, when its deadline
     /// passed ([`Context::expired`]), when its turn in the queue came, and once whenever the [`Stage`] of the loop
-    /// changes.
-    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next;
+    /// changes. Only what brings newcomers looks at `new`.
+    fn drive(&mut self, cx: &mut Context<'_, Self::Shared>, new: &mut Newcomers<'_, Self>) -> Next;
 
     /// Whether the loop may end while this handler is still there (the signals, for example).
     fn is_background(&self) -> bool {
@@ -109,7 +109,7 @@ pub enum Next {
     /// Another turn: the budget is spent, the work is not.
     Again(Deadline),
     /// A free slot (listeners at the connection limit). Answered by a drive in which either
-    /// [`Context::room`] is not 0 or [`Context::no_room`] is true.
+    /// [`Newcomers::room`] is not 0 or [`Newcomers::no_room`] is true.
     Room,
     /// Nothing: drop the handler at the end of the turn.
     Leave,
@@ -138,7 +138,7 @@ pub enum Stage {
 }
 
 /// What a drive is lent.
-pub struct Context<'a, H: Handler> {
+pub struct Context<'a, S> {
     /// This slot's key, readiness and budget: what every I/O call needs.
     pub link: Link,
     /// The time, read once a turn.
@@ -152,19 +152,24 @@ pub struct Context<'a, H: Handler> {
     /// The one read buffer. Its contents mean nothing at the start of a drive.
     pub scratch: &'a mut [u8],
     /// What all handlers share.
-    pub shared: &'a mut H::Shared,
+    pub shared: &'a mut S,
+    pub(crate) control: &'a mut Control,
+}
+
+/// What a drive may add to the loop. Apart from [`Context`], so that a handler that adds none does not name
+/// the type of all handlers.
+pub struct Newcomers<'a, H> {
     /// Slots that are still free, newcomers of this turn counted in.
     pub room: usize,
     /// Slots beyond those, for handlers that tell newcomers that there is no room.
     pub spare: usize,
     /// True if this drive answers [`Next::Room`] and nobody could be asked to leave.
     pub no_room: bool,
-    /// Those who come at the end of this turn, and whether on a seat in reserve.
-    pub(crate) newcomers: &'a mut Vec<(H, Next, bool)>,
-    pub(crate) control: &'a mut Control,
+    /// The handlers that come at the end of this turn, and whether each takes a slot in reserve.
+    pub(crate) admitted: &'a mut Vec<(H, Next, bool)>,
 }
 
-impl<H: Handler> Context<'_, H> {
+impl<H> Newcomers<'_, H> {
     /// Adds a handler to the loop at the end of this turn. `next` is its first place; for a socket
     /// that is `Park`, since registering it makes the kernel report what is ready.
     pub fn admit(&mut self, handler: H, next: Next) {
@@ -174,9 +179,11 @@ impl<H: Handler> Context<'_, H> {
         } else {
             self.room -= 1;
         }
-        self.newcomers.push((handler, next, seated));
+        self.admitted.push((handler, next, seated));
     }
+}
 
+impl<S> Context<'_, S> {
     /// Moves the loop to a later stage; every handler is driven once to hear of it.
     pub fn advance_to(&mut self, stage: Stage) {
         if stage > self.control.stage {

@@ -17,7 +17,7 @@ use slab::Slab;
 
 use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, SCRATCH_BYTES};
 
-use super::{Context, Control, Deadline, Dropped, Handler, Key, Next, Shared, Stage};
+use super::{Context, Control, Deadline, Dropped, Handler, Key, Newcomers, Next, Shared, Stage};
 use crate::event_loop::clock::{Clock, Now, Rarely, Tick};
 use crate::event_loop::readiness::{Link, Readiness, Side};
 use crate::event_loop::timer::Wheel;
@@ -207,16 +207,18 @@ impl<H: Handler> EventLoop<H> {
                 stage: self.control.stage,
                 scratch: &mut self.scratch,
                 shared: &mut self.shared,
+                control: &mut self.control,
+            };
+            let mut new = Newcomers {
                 room,
                 spare,
                 no_room: self.no_room,
-                newcomers: &mut self.newcomers,
-                control: &mut self.control,
+                admitted: &mut self.newcomers,
             };
-            let next = slot.handler.drive(&mut cx);
+            let next = slot.handler.drive(&mut cx, &mut new);
             slot.ready = cx.link.ready;
             trace!("{} next: {next:?}", Key(key));
-            (room, spare) = (cx.room, cx.spare);
+            (room, spare) = (new.room, new.spare);
             self.place(key, next);
         }
     }

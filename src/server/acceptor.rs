@@ -9,7 +9,7 @@ use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 
 use crate::event_loop::listener::{Accept, Accepted, Listener};
-use crate::event_loop::{Context, Deadline, Next, Side, Stage, Stream, Transport as _};
+use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
 use crate::http::request::Refusal;
 use crate::http::status::Status;
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
@@ -17,7 +17,7 @@ use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
 use crate::server::clients::{Guest, Welcome};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
-use crate::server::handlers::Service;
+use crate::server::handlers::{House, Service};
 use crate::server::speaker::{Client, Standing};
 
 /// See the module.
@@ -46,9 +46,9 @@ impl<S: Accept> Door<S> {
     }
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
-    pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+    pub fn drive(&mut self, cx: &mut Context<'_, House>, new: &mut Newcomers<'_, Service>) -> Next {
         if let Some((stream, standing)) = self.waiting.take() {
-            self.admit(stream, standing, cx);
+            self.admit(stream, standing, cx, new);
         }
         if self.is_lent && cx.stage == Stage::Stopping {
             return Next::Leave; // its queue is for whoever comes next
@@ -59,18 +59,18 @@ impl<S: Accept> Door<S> {
                     let Some((stream, standing)) = self.welcome(stream, cx) else {
                         continue;
                     };
-                    if cx.room == 0 && !cx.no_room && cx.stage != Stage::Stopping {
+                    if new.room == 0 && !new.no_room && cx.stage != Stage::Stopping {
                         // Only one who is really here is worth somebody's place.
                         self.waiting = Some((stream, standing));
                         return Next::Room;
                     }
-                    self.admit(stream, standing, cx);
+                    self.admit(stream, standing, cx, new);
                 }
                 // What waited in the queue was promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
                 Accepted::Spent => return Next::Again(Deadline::Never),
-                Accepted::Exhausted(e) => return self.exhausted(&e, cx),
+                Accepted::Exhausted(e) => return self.exhausted(&e, cx, new),
                 Accepted::Failing(e) => {
                     if cx.shared.warnings.is_due(&cx.now) {
                         warn!("{} cannot accept: {e}", cx.link.key);
@@ -90,7 +90,7 @@ impl<S: Accept> Door<S> {
     fn welcome(
         &self,
         stream: TcpStream,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Option<(TcpStream, Option<Standing>)> {
         if !cx.shared.guests.are_asked() {
             return Some((stream, None));
@@ -121,8 +121,14 @@ impl<S: Accept> Door<S> {
     }
 
     /// Gives a newcomer a slot; or, if there is none, a seat in which it is told so; or tells it at once.
-    fn admit(&self, stream: TcpStream, standing: Option<Standing>, cx: &mut Context<'_, Service>) {
-        if cx.room > 0 {
+    fn admit(
+        &self,
+        stream: TcpStream,
+        standing: Option<Standing>,
+        cx: &mut Context<'_, House>,
+        new: &mut Newcomers<'_, Service>,
+    ) {
+        if new.room > 0 {
             cx.shared.counters.accepted += 1;
             cx.shared.counters.enter(Phase::Idle);
             let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
@@ -131,7 +137,7 @@ impl<S: Accept> Door<S> {
                 None => Service::Http(connection),
                 Some(standing) => Service::Guest(Guest::new(connection, standing)),
             };
-            cx.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
+            new.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
             return;
         }
         debug!(
@@ -139,7 +145,7 @@ impl<S: Accept> Door<S> {
             cx.link.key
         );
         cx.shared.counters.refuse(Refused::MaxConnections);
-        if cx.spare == 0 {
+        if new.spare == 0 {
             refuse(stream, cx.scratch);
             return;
         }
@@ -147,7 +153,7 @@ impl<S: Accept> Door<S> {
         let reply = cx.shared.http.refuse(NO_ROOM, false, &cx.now);
         let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
         let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
-        cx.admit(
+        new.admit(
             Service::Http(connection),
             Next::Park(Side::Write, Deadline::At(deadline)),
         );
@@ -155,13 +161,18 @@ impl<S: Accept> Door<S> {
 
     /// Descriptors or memory have run out. The cache gives back what it can; else somebody idle makes room; else those who wait are told
     /// to come back, by way of the descriptor in reserve, and the door sleeps for a moment.
-    fn exhausted(&mut self, error: &std::io::Error, cx: &mut Context<'_, Service>) -> Next {
+    fn exhausted(
+        &mut self,
+        error: &std::io::Error,
+        cx: &mut Context<'_, House>,
+        new: &mut Newcomers<'_, Service>,
+    ) -> Next {
         if cx.shared.http.give_up_descriptors() {
             return Next::Again(Deadline::Never);
         }
         // Only for our own limit: of what the whole machine has run out of, others may take what is given up.
         let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
-        if ours && !cx.no_room && cx.stage != Stage::Stopping {
+        if ours && !new.no_room && cx.stage != Stage::Stopping {
             cx.is_crowded();
             return Next::Room;
         }
@@ -183,7 +194,7 @@ impl<S: Accept> Door<S> {
 }
 
 /// What cannot be had now may be had later; a server that stops does not wait for it.
-fn pause(cx: &Context<'_, Service>) -> Next {
+fn pause(cx: &Context<'_, House>) -> Next {
     if cx.stage == Stage::Stopping {
         Next::Leave
     } else {

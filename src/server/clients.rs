@@ -14,7 +14,7 @@ use crate::cli::{Cidr, Proxies};
 use crate::event_loop::{Context, Next};
 
 use crate::server::connection::HttpConnection;
-use crate::server::handlers::Service;
+use crate::server::handlers::House;
 use crate::server::speaker::{Client, Standing};
 
 type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;
@@ -154,7 +154,7 @@ impl Guest {
     }
 
     /// See [`HttpConnection::drive`].
-    pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+    pub fn drive(&mut self, cx: &mut Context<'_, House>) -> Next {
         self.connection.drive(Some(&mut self.standing), cx)
     }
 }

@@ -23,7 +23,7 @@ use crate::http::state::{Reading, Sending, State};
 
 use crate::server::connection::pace::Pace;
 use crate::server::counters::{Close, Phase};
-use crate::server::handlers::{House, Service};
+use crate::server::handlers::House;
 use crate::server::listing::ListingBody;
 use crate::server::record::Record;
 use crate::server::reply::Reply;
@@ -126,11 +126,7 @@ impl<T: Transport> HttpConnection<T> {
 
     /// Moves on as far as readiness and budget allow. Bounded by the budget: every round makes an I/O call, or
     /// leads to a state that makes one. `standing` is what is known of the connection beside itself.
-    pub fn drive(
-        &mut self,
-        standing: Option<&mut Standing>,
-        cx: &mut Context<'_, Service>,
-    ) -> Next {
+    pub fn drive(&mut self, standing: Option<&mut Standing>, cx: &mut Context<'_, House>) -> Next {
         let before = self.phase();
         let next = self.move_on(standing, cx);
         cx.shared.counters.pass(before, self.phase());
@@ -140,7 +136,7 @@ impl<T: Transport> HttpConnection<T> {
     fn move_on(
         &mut self,
         mut standing: Option<&mut Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Next {
         // Set by every change of state: the new state's time begins now.
         let mut changed = false;
@@ -210,14 +206,14 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Counts why it ends, once: what follows from that is no reason of its own.
-    fn count(&mut self, why: Close, cx: &mut Context<'_, Service>) {
+    fn count(&mut self, why: Close, cx: &mut Context<'_, House>) {
         if !replace(&mut self.counted, true) {
             cx.shared.counters.close(why);
         }
     }
 
     /// The one way out: why is one line at debug, and one count.
-    fn close(&mut self, cx: &mut Context<'_, Service>, why: Close, words: impl Display) -> Step {
+    fn close(&mut self, cx: &mut Context<'_, House>, why: Close, words: impl Display) -> Step {
         debug!("{} closed: {words}", cx.link.key);
         self.count(why, cx);
         Step::go(State::Closed)
@@ -232,7 +228,7 @@ fn begin(reply: Reply, rest: Option<Reading>, mut note: Note) -> State<Rc<File>,
 }
 
 /// A deadline counts from the last change; otherwise the old one stands.
-fn since_change(changed: bool, cx: &Context<'_, Service>, patience: Duration) -> Deadline {
+fn since_change(changed: bool, cx: &Context<'_, House>, patience: Duration) -> Deadline {
     if changed {
         Deadline::At(cx.now.tick.after(patience))
     } else {

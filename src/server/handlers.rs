@@ -10,7 +10,9 @@ use std::time::SystemTime;
 use mio::event::Source;
 
 use crate::event_loop::clock::Rarely;
-use crate::event_loop::{Context, Dropped, Handler, Key, Next, Now, Shared, Tick, clock};
+use crate::event_loop::{
+    Context, Dropped, Handler, Key, Newcomers, Next, Now, Shared, Tick, clock,
+};
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 
@@ -150,13 +152,13 @@ impl Handler for Service {
         }
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, House>, new: &mut Newcomers<'_, Self>) -> Next {
         match self {
             Self::Http(connection) => connection.drive(None, cx),
             Self::Guest(guest) => guest.drive(cx),
-            Self::Door(door) => door.drive(cx),
+            Self::Door(door) => door.drive(cx, new),
             Self::Signals(signals) => signals.drive(cx),
-            Self::Companion(companion) => companion.drive(cx),
+            Self::Companion(companion) => companion.drive(cx, new),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::event_loop::signal::Signal;
 use crate::event_loop::{Context, Deadline, Next, Side, Stage};
 
 use crate::log::logger;
-use crate::server::handlers::Service;
+use crate::server::handlers::House;
 
 /// One signal that the server listens to.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Signals {
     }
 
     /// Hears the signal, and leads the stop on when its time has come.
-    pub fn drive(&mut self, cx: &mut Context<'_, Service>) -> Next {
+    pub fn drive(&mut self, cx: &mut Context<'_, House>) -> Next {
         if self.signal.came(&mut cx.link) {
             if self.signal.number() == SIGHUP {
                 info!("SIGHUP: looking again");
@@ -76,12 +76,12 @@ impl Signals {
         Next::Park(Side::Read, Deadline::Keep)
     }
 
-    fn stop(&self, cx: &mut Context<'_, Service>) -> Next {
+    fn stop(&self, cx: &mut Context<'_, House>) -> Next {
         cx.advance_to(Stage::Stopping);
         self.park_until(cx, self.grace)
     }
 
-    fn park_until(&self, cx: &Context<'_, Service>, time: Duration) -> Next {
+    fn park_until(&self, cx: &Context<'_, House>, time: Duration) -> Next {
         Next::Park(Side::Read, Deadline::At(cx.now.tick.after(time)))
     }
 }

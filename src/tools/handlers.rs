@@ -15,7 +15,7 @@ use crate::cli::{Color, Listening, Voice};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{
-    Context, Deadline, EventLoop, Handler, Next, Now, Shared, Side, Stage, Tick,
+    Context, Deadline, EventLoop, Handler, Newcomers, Next, Now, Shared, Side, Stage, Tick,
 };
 use crate::limits::{GRACE, LOG_RETRY_FIRST};
 use crate::process::descriptors;
@@ -81,18 +81,18 @@ impl Handler for Solo {
         })
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, Errand>, new: &mut Newcomers<'_, Self>) -> Next {
         match self {
-            Self::Companion(companion) => companion.drive(cx),
+            Self::Companion(companion) => companion.drive(cx, new),
             Self::Stop(stop) => stop.drive(cx),
             Self::Words(exchange) => exchange.drive(cx),
             Self::DaytimeUdp(client) => client.drive(cx),
             Self::Transfer(exchange) => exchange.drive(cx),
             Self::Ping(client) => client.drive(cx),
             Self::Get(client) => client.drive(cx),
-            Self::Leader(leader) => leader.drive(cx),
+            Self::Leader(leader) => leader.drive(cx, new),
             Self::Member(member) => member.drive(cx),
-            Self::Probe(probe) => probe.drive(cx),
+            Self::Probe(probe) => probe.drive(cx, new),
         }
     }
 
@@ -153,7 +153,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
         let came = self.signal.came(&mut cx.link);
         if cx.expired || (came && cx.stage == Stage::Stopping) {
             cx.shared.cut_short = true;

@@ -18,7 +18,7 @@ use crate::limits::DATAGRAM_RETRY;
 
 use crate::companions::client::{Exchange, Failure, Words, connected_datagrams, print, resolve};
 use crate::tools::handlers as solo;
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::{Errand, Solo};
 
 /// Runs `idler daytime-client`, and returns its exit code.
 pub fn ask(options: &DaytimeClientOptions) -> ExitCode {
@@ -70,7 +70,7 @@ impl Datagrams {
     }
 
     /// Asks when it is time to, and waits for the answer.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
         let outcome = match self.step(cx) {
             Ok(Err(next)) => return next,
             Ok(Ok(line)) => print(format!("{line}\n").as_bytes()),
@@ -81,7 +81,7 @@ impl Datagrams {
     }
 
     /// The answer, or how to wait for it.
-    fn step(&mut self, cx: &mut Context<'_, Solo>) -> Result<Result<String, Next>, Failure> {
+    fn step(&mut self, cx: &mut Context<'_, Errand>) -> Result<Result<String, Next>, Failure> {
         if cx.stage == Stage::Stopping {
             return Err(Failure::interrupted());
         }

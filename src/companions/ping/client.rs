@@ -22,7 +22,7 @@ use crate::limits::{DATAGRAM_BYTES_MAX, PING_QUIET};
 use crate::companions::client::{Failure, connected_datagrams, print, resolve};
 use crate::log::logger;
 use crate::tools::handlers as solo;
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::{Errand, Solo};
 
 /// Runs `idler ping-client`, and returns its exit code.
 pub fn ping(options: &PingClientOptions) -> ExitCode {
@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Hears, gives up, sends; then waits for whatever comes next.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
         match self.step(cx) {
             Ok(Some(next)) => next,
             Ok(None) => self.finish(cx),
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// How to wait; `None` when it is over.
-    fn step(&mut self, cx: &mut Context<'_, Solo>) -> Result<Option<Next>, Failure> {
+    fn step(&mut self, cx: &mut Context<'_, Errand>) -> Result<Option<Next>, Failure> {
         let first = self.started.is_none();
         let started = *self.started.get_or_insert(cx.now.instant);
         let now = cx.now.instant.duration_since(started);
@@ -149,7 +149,11 @@ impl Client {
     }
 
     /// Hears what has come. False if the budget was spent before.
-    fn hear_all(&mut self, started: Instant, cx: &mut Context<'_, Solo>) -> Result<bool, Failure> {
+    fn hear_all(
+        &mut self,
+        started: Instant,
+        cx: &mut Context<'_, Errand>,
+    ) -> Result<bool, Failure> {
         loop {
             match self.socket.receive(&mut cx.link, cx.scratch) {
                 Attempt::Done((n, _)) => {
@@ -166,7 +170,7 @@ impl Client {
         }
     }
 
-    fn send(&mut self, started: Instant, cx: &mut Context<'_, Solo>) -> Result<(), Failure> {
+    fn send(&mut self, started: Instant, cx: &mut Context<'_, Errand>) -> Result<(), Failure> {
         let instant = precisely_now();
         let wall = cx.now.wall + instant.duration_since(cx.now.instant);
         let stamp = wall
@@ -208,7 +212,7 @@ impl Client {
         print(line.as_bytes())
     }
 
-    fn finish(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    fn finish(&mut self, cx: &mut Context<'_, Errand>) -> Next {
         let elapsed = self.started.map(|s| cx.now.instant.duration_since(s));
         let elapsed = elapsed.unwrap_or_default();
         let statistics = &self.trips.statistics;

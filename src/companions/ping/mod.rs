@@ -26,7 +26,7 @@ use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage};
 use crate::limits::{CALL_COST_BYTES, SCRATCH_BYTES};
 
 use super::sockets;
-use crate::companions::companion::{Companion, Host, Notices as _, Peer};
+use crate::companions::companion::{Companion, Notices, Peer};
 use crate::tools::handlers as solo;
 
 /// Runs `idler ping-server`, and returns its exit code.
@@ -111,7 +111,7 @@ impl Server {
     }
 
     /// Answers what came, and sends what is due. Bounded by the budget of a drive.
-    pub(super) fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    pub(super) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let millis = self.millis(&cx.now);
         self.done |= cx.stage == Stage::Stopping;
         let received = if self.done {
@@ -143,7 +143,7 @@ impl Server {
         }
     }
 
-    fn receive<H: Host>(&mut self, millis: u64, cx: &mut Context<'_, H>) -> Received {
+    fn receive<S: Notices>(&mut self, millis: u64, cx: &mut Context<'_, S>) -> Received {
         loop {
             if self.remaining.as_ref().is_some_and(|left| left.get() == 0) {
                 return Received::Last;
@@ -166,7 +166,13 @@ impl Server {
         }
     }
 
-    fn hear<H: Host>(&mut self, n: usize, from: SocketAddr, millis: u64, cx: &mut Context<'_, H>) {
+    fn hear<S: Notices>(
+        &mut self,
+        n: usize,
+        from: SocketAddr,
+        millis: u64,
+        cx: &mut Context<'_, S>,
+    ) {
         if self.last != Some(from) {
             self.last = Some(from);
             cx.shared.notice(&format!("{} pings", Peer(Some(from))));
@@ -188,7 +194,7 @@ impl Server {
     }
 
     /// Sends the replies whose time has come. False if the budget is spent before.
-    fn send_due<H: Host>(&mut self, millis: u64, cx: &mut Context<'_, H>) -> bool {
+    fn send_due<S: Notices>(&mut self, millis: u64, cx: &mut Context<'_, S>) -> bool {
         loop {
             if cx.link.budget() < PING_COST_BYTES {
                 return false;
@@ -206,7 +212,7 @@ impl Server {
     }
 
     /// What was done on purpose, so that a client's count can be compared with it.
-    fn say_farewell<H: Host>(&self, cx: &mut Context<'_, H>) {
+    fn say_farewell<S: Notices>(&self, cx: &mut Context<'_, S>) {
         let c = self.network.counts;
         if c.heard == 0 {
             return;

@@ -21,9 +21,9 @@ use mio::net::TcpStream;
 use crate::cli::TransferServerOptions;
 use crate::companions::message_text::printable;
 use crate::companions::transfer::document::{Encoder, Piece, encode_base64};
-use crate::event_loop::{Context, Handler, Next, Stream};
+use crate::event_loop::{Context, Next, Stream};
 
-use crate::companions::companion::{Farewell, Host, Notices as _, Offer, Peer, Sent, send};
+use crate::companions::companion::{Farewell, Notices, Offer, Peer, Sent, send};
 use crate::server::start::words_of;
 use crate::tools::handlers as solo;
 
@@ -135,7 +135,7 @@ impl Sending {
     }
 
     /// Sends what fits. Bounded by the budget of a drive.
-    pub(super) fn drive<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    pub(super) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         if let Some(farewell) = &mut self.farewell {
             return farewell.drive(&mut self.stream, false, cx);
         }
@@ -211,7 +211,7 @@ impl Sending {
         Ok(share..share + encoded)
     }
 
-    fn finish<H: Host>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    fn finish<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let name = printable(self.offered.name.as_bytes());
         let (peer, bytes) = (self.peer, self.encoder.wire_bytes());
         cx.shared
@@ -219,7 +219,7 @@ impl Sending {
         self.leave(cx)
     }
 
-    fn leave<H: Handler>(&mut self, cx: &mut Context<'_, H>) -> Next {
+    fn leave<S>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let Some(mut farewell) = Farewell::begin(&mut self.stream) else {
             return Next::Leave;
         };

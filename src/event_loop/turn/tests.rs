@@ -15,7 +15,7 @@ use socket2::SockRef;
 use super::*;
 
 /// What a handler does when it is driven.
-type Act = fn(&mut Context<'_, Scripted>) -> Next;
+type Act = fn(&mut Context<'_, Seen>, &mut Newcomers<'_, Scripted>) -> Next;
 
 /// A handler that takes one act of its script for each drive, and leaves after the last.
 struct Scripted {
@@ -98,16 +98,18 @@ impl Handler for Scripted {
         }
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, Seen>, new: &mut Newcomers<'_, Self>) -> Next {
         cx.shared.drives.push(Drive {
             name: self.name,
             key: cx.link.key,
             expired: cx.expired,
             stage: cx.stage,
-            room: cx.room,
-            no_room: cx.no_room,
+            room: new.room,
+            no_room: new.no_room,
         });
-        self.script.pop_front().map_or(Next::Leave, |act| act(cx))
+        self.script
+            .pop_front()
+            .map_or(Next::Leave, |act| act(cx, new))
     }
 
     fn is_background(&self) -> bool {
@@ -157,16 +159,16 @@ fn new_loop(capacity: usize, reserve: usize) -> EventLoop<Scripted> {
 const QUEUED: Next = Next::Again(Deadline::Never);
 const PARKED: Next = Next::Park(Side::Read, Deadline::Never);
 
-fn again(_: &mut Context<'_, Scripted>) -> Next {
+fn again(_: &mut Context<'_, Seen>, _: &mut Newcomers<'_, Scripted>) -> Next {
     QUEUED
 }
 
-fn for_room(_: &mut Context<'_, Scripted>) -> Next {
+fn for_room(_: &mut Context<'_, Seen>, _: &mut Newcomers<'_, Scripted>) -> Next {
     Next::Room
 }
 
 /// Hears that there is nothing more to read, and parks.
-fn park(cx: &mut Context<'_, Scripted>) -> Next {
+fn park(cx: &mut Context<'_, Seen>, _: &mut Newcomers<'_, Scripted>) -> Next {
     let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
     let _ = cx.link.attempt(Side::Read, nothing);
     PARKED
@@ -214,7 +216,7 @@ fn a_set_bit_is_remembered_until_somebody_wants_it() {
     let mut event_loop = new_loop(2, 0);
     let (a, _to_a) = with_socket(
         'a',
-        &[again, |cx| {
+        &[again, |cx, _| {
             assert!(cx.link.ready.is(Side::Write));
             Next::Leave
         }],
@@ -231,7 +233,7 @@ fn hanging_up_is_an_edge_that_makes_reading_worth_it() {
     let mut event_loop = new_loop(1, 0);
     let (a, to_a) = with_socket(
         'a',
-        &[|cx| {
+        &[|cx, _| {
             assert_eq!(format!("{:?}", cx.link.ready), "read+write+ended+gone");
             Next::Leave
         }],
@@ -246,7 +248,7 @@ fn hanging_up_is_an_edge_that_makes_reading_worth_it() {
 fn a_deadline_passes_once() {
     let mut event_loop = new_loop(2, 0);
     // It keeps a deadline that has passed, which is none.
-    let keep: Act = |_| Next::Again(Deadline::Keep);
+    let keep: Act = |_, _| Next::Again(Deadline::Keep);
     let soon = in_millis(&event_loop, 1);
     event_loop
         .add(handler('a', &[keep]), Next::Sleep(soon))
@@ -266,12 +268,12 @@ fn a_deadline_passes_once() {
 #[test]
 fn a_deadline_that_moved_is_the_one_that_counts() {
     let mut event_loop = new_loop(2, 0);
-    let later: Act = |cx| {
+    let later: Act = |cx, _| {
         let tick = cx.now.tick.after(Duration::from_millis(5));
         Next::Park(Side::Read, Deadline::At(tick))
     };
-    let sooner: Act = |cx| Next::Sleep(cx.now.tick.after(Duration::from_millis(1)));
-    let leave: Act = |cx| {
+    let sooner: Act = |cx, _| Next::Sleep(cx.now.tick.after(Duration::from_millis(1)));
+    let leave: Act = |cx, _| {
         assert!(cx.deadline.is_due(cx.now.tick), "early");
         Next::Leave
     };
@@ -298,14 +300,14 @@ fn a_deadline_that_moved_is_the_one_that_counts() {
 #[test]
 fn every_handler_hears_of_a_stage_once_and_so_does_who_comes_then_or_later() {
     let mut event_loop = new_loop(5, 0);
-    let stop: Act = |cx| {
-        cx.admit(handler('n', &[park]), PARKED);
+    let stop: Act = |cx, new| {
+        new.admit(handler('n', &[park]), PARKED);
         cx.advance_to(Stage::Stopping);
         cx.advance_to(Stage::Draining); // there is no way back
         PARKED
     };
-    let admit: Act = |cx| {
-        cx.admit(handler('m', &[park]), PARKED);
+    let admit: Act = |_, new| {
+        new.admit(handler('m', &[park]), PARKED);
         PARKED
     };
     event_loop
@@ -313,8 +315,8 @@ fn every_handler_hears_of_a_stage_once_and_so_does_who_comes_then_or_later() {
         .unwrap();
     event_loop.add(handler('p', &[park]), PARKED).unwrap();
     // Asleep, it hears of it as well; then it ends the test.
-    let sleep: Act = |cx| Next::Sleep(cx.now.tick.after(Duration::from_millis(5)));
-    let quit: Act = |cx| {
+    let sleep: Act = |cx, _| Next::Sleep(cx.now.tick.after(Duration::from_millis(5)));
+    let quit: Act = |cx, _| {
         cx.quit();
         Next::Leave
     };
@@ -337,8 +339,8 @@ fn every_handler_hears_of_a_stage_once_and_so_does_who_comes_then_or_later() {
 #[test]
 fn a_key_changes_its_owner_only_between_turns() {
     let mut event_loop = new_loop(2, 0);
-    let leave_an_heir: Act = |cx| {
-        cx.admit(handler('b', &[]), QUEUED);
+    let leave_an_heir: Act = |_, new| {
+        new.admit(handler('b', &[]), QUEUED);
         Next::Leave
     };
     event_loop
@@ -386,7 +388,7 @@ fn where_nobody_is_idle_that_is_the_answer() {
 fn in_a_crowd_somebody_leaves_though_there_is_room() {
     let mut event_loop = new_loop(9, 0);
     event_loop.add(idle('x'), PARKED).unwrap();
-    let crowded: Act = |cx| {
+    let crowded: Act = |cx, _| {
         cx.is_crowded();
         Next::Room
     };
@@ -413,19 +415,19 @@ fn in_a_crowd_somebody_leaves_though_there_is_room() {
 #[test]
 fn who_sits_on_a_seat_in_reserve_takes_no_room() {
     let mut event_loop = new_loop(1, 1);
-    let admit_two: Act = |cx| {
-        assert_eq!((cx.room, cx.spare), (0, 1));
-        cx.admit(handler('s', &[again]), QUEUED);
-        assert_eq!((cx.room, cx.spare), (0, 0));
-        cx.admit(handler('t', &[]), QUEUED);
+    let admit_two: Act = |_, new| {
+        assert_eq!((new.room, new.spare), (0, 1));
+        new.admit(handler('s', &[again]), QUEUED);
+        assert_eq!((new.room, new.spare), (0, 0));
+        new.admit(handler('t', &[]), QUEUED);
         QUEUED
     };
-    let look: Act = |cx| {
-        assert_eq!((cx.room, cx.spare), (0, 0), "one seat, taken");
+    let look: Act = |_, new| {
+        assert_eq!((new.room, new.spare), (0, 0), "one seat, taken");
         QUEUED
     };
-    let look_again: Act = |cx| {
-        assert_eq!((cx.room, cx.spare), (0, 1), "and free again");
+    let look_again: Act = |_, new| {
+        assert_eq!((new.room, new.spare), (0, 1), "and free again");
         Next::Leave
     };
     let script = [admit_two, look, again, look_again];
@@ -443,10 +445,10 @@ fn who_sits_on_a_seat_in_reserve_takes_no_room() {
 #[test]
 fn whom_the_kernel_does_not_watch_is_told_and_takes_no_slot() {
     let mut event_loop = new_loop(2, 0);
-    let admit: Act = |cx| {
+    let admit: Act = |_, new| {
         let mut unwatchable = handler('u', &[]);
         unwatchable.socket = Socket::Unwatchable;
-        cx.admit(unwatchable, PARKED);
+        new.admit(unwatchable, PARKED);
         QUEUED
     };
     event_loop.add(handler('d', &[admit]), QUEUED).unwrap();
@@ -464,7 +466,7 @@ fn it_ends_with_the_last_in_the_foreground_or_when_told_to() {
     event_loop.add(behind, PARKED).unwrap();
     event_loop.add(handler('a', &[]), QUEUED).unwrap();
     assert_eq!(event_loop.run().unwrap(), 0);
-    let quit: Act = |cx| {
+    let quit: Act = |cx, _| {
         cx.quit();
         QUEUED
     };
@@ -506,7 +508,7 @@ impl Handler for Sleeper {
         Some(&mut self.0)
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, Drives>, _: &mut Newcomers<'_, Self>) -> Next {
         cx.shared.0 += 1;
         if cx.link.ready.is_gone() {
             return Next::Leave;

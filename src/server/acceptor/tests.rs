@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event_loop::readiness::Readiness;
-use crate::event_loop::{Control, Key, Link};
+use crate::event_loop::{Control, Key, Link, Newcomers};
 use crate::limits::{ACCEPT_FAILURES_MAX, CALL_COST_BYTES, DRIVE_BYTES_MAX};
 use crate::server::connection::stand::Stand;
 
@@ -96,13 +96,15 @@ impl Played {
             stage,
             scratch: &mut scratch,
             shared: &mut stand.house,
+            control: &mut control,
+        };
+        let mut new = Newcomers {
             room: 100,
             spare: 0,
             no_room: self.no_room,
-            newcomers: &mut newcomers,
-            control: &mut control,
+            admitted: &mut newcomers,
         };
-        let next = self.door.drive(&mut cx);
+        let next = self.door.drive(&mut cx, &mut new);
         self.ready = cx.link.ready;
         self.newcomers += newcomers.len();
         self.no_room = next == Next::Room;

@@ -16,7 +16,7 @@ use crate::http::status::Status;
 use crate::limits::{LINGER_BYTES_MAX, PARTING_TIME};
 use crate::server::clients::Welcome;
 use crate::server::counters::Close;
-use crate::server::handlers::Service;
+use crate::server::handlers::House;
 use crate::server::record::Record;
 use crate::server::reply::{Reply, Wish};
 use crate::server::speaker::{Client, Standing};
@@ -40,7 +40,7 @@ impl<T: Transport> HttpConnection<T> {
         reading: Reading,
         mut changed: bool,
         standing: Option<&mut Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         let was_idle = reading.is_idle();
         if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
@@ -98,7 +98,7 @@ impl<T: Transport> HttpConnection<T> {
         changed: bool,
         fresh: Option<&[u8]>,
         standing: Option<&Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         let was_draining = reading.is_draining();
         match reading.hear(fresh.unwrap_or_default(), cx.shared.http.head_bytes_max) {
@@ -132,7 +132,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Row 1: what came is not enough. `begun`: its time begins now.
-    fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
+    fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, House>) -> Step {
         let idle = reading.is_idle();
         let more = cx.link.ready.is(Side::Read);
         if idle && !more && cx.stage == Stage::Stopping {
@@ -161,7 +161,7 @@ impl<T: Transport> HttpConnection<T> {
         changed: bool,
         fresh: &[u8],
         standing: &mut Standing,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         let was_idle = reading.is_idle();
         let (address, reading) = match reading.hear_introduction(fresh) {
@@ -195,7 +195,7 @@ impl<T: Transport> HttpConnection<T> {
         request: &Request<'_>,
         wish: Wish,
         standing: Option<&Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> (Reply, Option<Client>) {
         let guests = &cx.shared.guests;
         let client = standing.and_then(|s| s.client(request.headers, guests));
@@ -215,7 +215,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         head: Head<'_>,
         standing: Option<&Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         let mut fields = Fields::new();
         let (reply, (keep, drain), mut note) = match head.request(&mut fields) {
@@ -274,7 +274,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         refusal: Refusal,
         standing: Option<&Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         debug!(
             "{} refused: {} ({})",
@@ -290,7 +290,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Who asks, where no fields were understood.
-    fn speaker(&self, standing: Option<&Standing>, cx: &Context<'_, Service>) -> Client {
+    fn speaker(&self, standing: Option<&Standing>, cx: &Context<'_, House>) -> Client {
         standing
             .and_then(|s| s.client(&[], &cx.shared.guests))
             .unwrap_or_else(|| self.peer())
@@ -301,7 +301,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         reading: Reading,
         standing: Option<&Standing>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         if reading.is_draining() {
             return self.close(
@@ -321,7 +321,7 @@ impl<T: Transport> HttpConnection<T> {
 
     /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way; or now, if only now it `begun` to
     /// be idle, and the deadline still is that of what it did before.
-    fn part(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Service>) -> Step {
+    fn part(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, House>) -> Step {
         let idle = cx.shared.http.patience.idle;
         let quiet_for = if begun {
             Duration::ZERO

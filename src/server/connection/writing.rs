@@ -18,7 +18,7 @@ use crate::limits::{
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
 use crate::server::counters::{Close, Phase};
-use crate::server::handlers::Service;
+use crate::server::handlers::House;
 
 use super::{HttpConnection, Note, Out, Step, since_change};
 
@@ -28,7 +28,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         mut out: Box<Out>,
         changed: bool,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         if cx.stage != Stage::Running {
             out.withdraw_reuse();
@@ -135,7 +135,7 @@ impl<T: Transport> HttpConnection<T> {
     fn cut_short(
         &mut self,
         out: &mut Out,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
         why: Close,
         words: impl Display,
     ) -> Step {
@@ -150,7 +150,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         mut out: Box<Out>,
         waited: Option<Tick>,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         let since = waited.unwrap_or(cx.now.tick);
         let time = cx.now.tick.since(since);
@@ -168,7 +168,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Rows 13 and 14, and 22.
-    fn finish(&mut self, out: Out, cx: &mut Context<'_, Service>) -> Step {
+    fn finish(&mut self, out: Out, cx: &mut Context<'_, House>) -> Step {
         let sent = out.body_sent();
         let (mut note, after) = out.finish();
         cx.shared.log_line(&mut note.record, cx.now, sent);
@@ -199,7 +199,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         linger: Linger,
         changed: bool,
-        cx: &mut Context<'_, Service>,
+        cx: &mut Context<'_, House>,
     ) -> Step {
         if take(&mut cx.expired) && !changed {
             return self.close(cx, Close::LingerTimeout, "the client did not hang up");
@@ -236,7 +236,7 @@ impl<T: Transport> HttpConnection<T> {
 }
 
 /// Counts what came, and throws it away.
-fn received(linger: Linger, n: usize, cx: &mut Context<'_, Service>) -> Option<Linger> {
+fn received(linger: Linger, n: usize, cx: &mut Context<'_, House>) -> Option<Linger> {
     cx.shared.counters.received += n as u64;
     linger.throw_away(n)
 }

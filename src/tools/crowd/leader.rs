@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use crate::cli::CrowdOptions;
-use crate::event_loop::{Context, Deadline, Next, Stage};
+use crate::event_loop::{Context, Deadline, Newcomers, Next, Stage};
 use crate::http::reply::Url;
 use crate::limits::{
     CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES, CROWD_OPENING_MAX, CROWD_PACE,
@@ -27,7 +27,7 @@ use crate::tools::crowd::opening::{Pace, Sources, is_shortage};
 use crate::tools::crowd::probe::Probe;
 use crate::tools::crowd::tally::Missed;
 use crate::tools::crowd::verdict::Circumstances;
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::{Errand, Solo};
 
 /// See the module.
 #[derive(Debug)]
@@ -94,11 +94,15 @@ impl Leader {
     }
 
     /// Opens whom it is time to open; then sleeps.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    pub(crate) fn drive(
+        &mut self,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Next {
         if let Some(crowd) = self.crowd.take() {
             cx.shared.crowd = crowd;
         }
-        let outcome = match self.step(cx) {
+        let outcome = match self.step(cx, new) {
             Ok(Some(next)) => return next,
             Ok(None) => self.verdict(&cx.shared.crowd),
             Err(failure) => Err(failure),
@@ -111,7 +115,11 @@ impl Leader {
     }
 
     /// How to wait; `None` when it is over.
-    fn step(&mut self, cx: &mut Context<'_, Solo>) -> Result<Option<Next>, Failure> {
+    fn step(
+        &mut self,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Result<Option<Next>, Failure> {
         let now = cx.now.instant;
         let passed = now.duration_since(*self.since.get_or_insert(now));
         let phase = cx.shared.crowd.phase;
@@ -123,7 +131,7 @@ impl Leader {
         let (wait, left) = match phase {
             Phase::Scouting => {
                 if cx.shared.crowd.tally.begun == 0 {
-                    self.open(1, cx)?;
+                    self.open(1, cx, new)?;
                 }
                 let crowd = &mut cx.shared.crowd;
                 if let Some(error) = crowd.first_failure.take() {
@@ -134,7 +142,7 @@ impl Leader {
                     return Err(Failure::connect_timeout(self.to, patience));
                 }
                 if crowd.tally.got_in > 0 {
-                    self.begin_after_scout(cx)?;
+                    self.begin_after_scout(cx, new)?;
                     return Ok(Some(Next::Again(Deadline::Never)));
                 }
                 (CROWD_PACE, None)
@@ -154,7 +162,7 @@ impl Leader {
                 (PROBE_QUIET.saturating_sub(passed), None)
             }
             Phase::Opening => {
-                if !self.open_in_time(cx)? {
+                if !self.open_in_time(cx, new)? {
                     return Ok(Some(Next::Again(Deadline::Never)));
                 }
                 if self.is_full(now, &cx.shared.crowd) {
@@ -173,7 +181,7 @@ impl Leader {
                     self.note_time(Phase::Holding, passed);
                     return Ok(None);
                 }
-                if churns && self.about.trouble.is_none() && !self.open_in_time(cx)? {
+                if churns && self.about.trouble.is_none() && !self.open_in_time(cx, new)? {
                     return Ok(Some(Next::Again(Deadline::Never)));
                 }
                 let look = if churns { CROWD_PACE } else { CROWD_LOOK };
@@ -187,12 +195,16 @@ impl Leader {
     }
 
     /// The scout is in: the others follow, or first the honest client.
-    fn begin_after_scout(&mut self, cx: &mut Context<'_, Solo>) -> Result<(), Failure> {
+    fn begin_after_scout(
+        &mut self,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Result<(), Failure> {
         let next = match &self.probe {
             Some((url, to)) => {
                 let probe = Probe::start(*to, url, cx.now.tick)?;
                 let first = probe.first();
-                cx.admit(Solo::Probe(Box::new(probe)), first);
+                new.admit(Solo::Probe(Box::new(probe)), first);
                 Phase::Quiet
             }
             None => Phase::Opening,
@@ -201,7 +213,7 @@ impl Leader {
         Ok(())
     }
 
-    fn enter(&mut self, phase: Phase, cx: &mut Context<'_, Solo>) {
+    fn enter(&mut self, phase: Phase, cx: &mut Context<'_, Errand>) {
         // Who comes and goes is never complete, so that is all there is to wait for.
         let phase = if phase == Phase::Opening && self.about.mode.comes_and_goes() {
             Phase::Holding
@@ -238,7 +250,11 @@ impl Leader {
     }
 
     /// Opens those who are due. False if the budget of the drive did not suffice.
-    fn open_in_time(&mut self, cx: &mut Context<'_, Solo>) -> Result<bool, Failure> {
+    fn open_in_time(
+        &mut self,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Result<bool, Failure> {
         let tally = &cx.shared.crowd.tally;
         let wanted = if self.about.mode.comes_and_goes() {
             self.clients.saturating_sub(tally.opening + tally.open)
@@ -247,13 +263,18 @@ impl Leader {
         };
         let on_their_way = CROWD_OPENING_MAX.saturating_sub(tally.opening);
         let due = self.pace.due(cx.now.instant);
-        let opened = self.open(due.min(wanted).min(on_their_way), cx)?;
+        let opened = self.open(due.min(wanted).min(on_their_way), cx, new)?;
         self.pace.spend(opened);
         Ok(cx.link.budget() > 0)
     }
 
     /// Opens `count` connections, or as many as the budget of the drive allows. Returns how many.
-    fn open(&mut self, count: u32, cx: &mut Context<'_, Solo>) -> Result<u32, Failure> {
+    fn open(
+        &mut self,
+        count: u32,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Result<u32, Failure> {
         for opened in 0..count {
             if cx.link.budget() == 0 || self.about.trouble.is_some() {
                 return Ok(opened);
@@ -263,7 +284,7 @@ impl Leader {
                 Ok(socket) => {
                     let (member, first) = Member::new(socket, cx.now.tick);
                     cx.shared.crowd.tally.began();
-                    cx.admit(Solo::Member(member), first);
+                    new.admit(Solo::Member(member), first);
                 }
                 Err(e) if is_shortage(&e) => {
                     let trouble = Failure::to_connect(self.to, &e).to_string();

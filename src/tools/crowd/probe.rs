@@ -13,13 +13,13 @@ use mio::net::TcpStream;
 use crate::event_loop::clock::precisely_now;
 use crate::event_loop::connect;
 use crate::event_loop::connect::Connecting;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
+use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Side, Stage, Stream, Tick};
 use crate::http::reply::{Event, Reply, Request, Url};
 use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
 
 use super::{Crowd, Phase};
 use crate::companions::client::Failure;
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::{Errand, Solo};
 
 /// See the module.
 #[derive(Debug)]
@@ -86,14 +86,18 @@ impl Probe {
     }
 
     /// Moves on as far as possible.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    pub(crate) fn drive(
+        &mut self,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Next {
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }
         if self.step == Step::Gone {
-            return self.succeed(cx);
+            return self.succeed(cx, new);
         }
-        match self.step(cx) {
+        match self.step(cx, new) {
             Ok(next) => next,
             Err(why) => {
                 cx.shared.crowd.probe_failed(why);
@@ -103,11 +107,11 @@ impl Probe {
     }
 
     /// Another connection takes the place of this one, which has a socket of its own in the loop.
-    fn succeed(&mut self, cx: &mut Context<'_, Solo>) -> Next {
+    fn succeed(&mut self, cx: &mut Context<'_, Errand>, new: &mut Newcomers<'_, Solo>) -> Next {
         match Self::connect(self.to, Rc::clone(&self.request), cx.now.tick) {
             Ok(probe) => {
                 let first = probe.first();
-                cx.admit(Solo::Probe(Box::new(probe)), first);
+                new.admit(Solo::Probe(Box::new(probe)), first);
                 Next::Leave
             }
             Err(failure) => {
@@ -117,13 +121,17 @@ impl Probe {
         }
     }
 
-    fn rest(&mut self, step: Step, cx: &Context<'_, Solo>) -> Next {
+    fn rest(&mut self, step: Step, cx: &Context<'_, Errand>) -> Next {
         self.step = step;
         Next::Sleep(cx.now.tick.after(PROBE_INTERVAL))
     }
 
     /// How to wait; or why there is no answer.
-    fn step(&mut self, cx: &mut Context<'_, Solo>) -> Result<Next, String> {
+    fn step(
+        &mut self,
+        cx: &mut Context<'_, Errand>,
+        new: &mut Newcomers<'_, Solo>,
+    ) -> Result<Next, String> {
         let late = self.step != Step::Resting && self.end.is_due(cx.now.tick);
         match self.step {
             Step::Connecting => match connect::progress(&mut cx.link, self.stream.get()) {
@@ -139,7 +147,7 @@ impl Probe {
                 match self.stream.read(&mut cx.link, cx.scratch) {
                     Attempt::Blocked => {}
                     Attempt::Done(_) | Attempt::Failed(_) | Attempt::Spent => {
-                        return Ok(self.succeed(cx));
+                        return Ok(self.succeed(cx, new));
                     }
                 }
                 (self.said, self.reply) = (0, Reply::new(false));
@@ -165,7 +173,7 @@ impl Probe {
         self.hear(late, cx)
     }
 
-    fn hear(&mut self, late: bool, cx: &mut Context<'_, Solo>) -> Result<Next, String> {
+    fn hear(&mut self, late: bool, cx: &mut Context<'_, Errand>) -> Result<Next, String> {
         loop {
             match self.stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(0) => {

@@ -204,7 +204,6 @@ impl Stand {
     /// If it then is where the loop would lose it; `told` says what was being played.
     pub fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
         self.now.turn += 1;
-        let mut newcomers = Vec::new();
         let mut control = Control {
             stage: held.stage,
             announce: false,
@@ -219,10 +218,6 @@ impl Stand {
             stage: held.stage,
             scratch: &mut self.scratch,
             shared: &mut self.house,
-            room: 1,
-            spare: 1,
-            no_room: false,
-            newcomers: &mut newcomers,
             control: &mut control,
         };
         let next = held.connection.drive(None, &mut cx);
