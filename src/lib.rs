@@ -5,13 +5,17 @@
 //!
 //! # A first reading
 //!
-//! 1. [`reactor`]: what the loop and its handlers promise each other, in one page.
-//! 2. `reactor/readiness.rs`: the edge-triggered contract, whole.
-//! 3. `reactor/event_loop.rs`: one turn of the loop, in six named steps.
-//! 4. [`protocol::http::server`]: the states of a connection, and the table of their changes.
-//! 5. `service/http_server.rs`: the place where loop, protocol and files meet.
-//! 6. `site/open.rs`: how a path from the network becomes a file, and never a file outside.
-//! 7. [`limits`]: every number idler obeys, with its reason.
+//! 1. `event_loop/mod.rs`: what the loop and its handlers promise each other.
+//! 2. `event_loop/turn.rs`: one turn of the loop, in six named steps.
+//! 3. `event_loop/readiness.rs`: the edge-triggered contract.
+//! 4. `event_loop/timer.rs`: the wheel of deadlines.
+//! 5. `event_loop/tcp.rs`: what a stream socket can do.
+//! 6. `http/state.rs`: the states of a connection, and the table of their changes.
+//! 7. `http/state/reading.rs`: from bytes to a request.
+//! 8. `server/connection.rs`: the place where loop, protocol and files meet.
+//! 9. `server/connection/reading.rs`: its state of reading.
+//! 10. `server/answer.rs`: from a request to what is answered.
+//! 11. `site/open.rs`: how a path from the network becomes a file, and never a file outside.
 //!
 //! The folders and the arrows between them are described in `ARCHITECTURE.md`.
 

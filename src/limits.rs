@@ -124,7 +124,7 @@ pub const SEND_RATE_MIN: u64 = 100;
 
 /// How long, at a stop, an idle connection is kept after it came or was last answered: a request may be on its way, and
 /// who has just connected has nobody else to ask. More than a round trip anywhere, and nothing that a stop is noticed by.
-pub const PARTING_TIME: Duration = Duration::from_secs(1);
+pub const SHUTDOWN_IDLE_GRACE: Duration = Duration::from_secs(1);
 /// How often in a [`STALL_TIMEOUT`] a reader that takes nothing is looked at: the kernel says by no edge that a slow one has
 /// taken a little. Whoever stalls is cut off within this part of the time after it.
 pub const STALL_LOOKS: u32 = 4;

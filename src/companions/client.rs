@@ -20,7 +20,7 @@ use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, T
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
 
 use crate::companions::progress::Progress;
-use crate::tools::handlers::Errand;
+use crate::tools::handlers::TaskState;
 
 /// Why a client failed: one line for its user.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -182,7 +182,7 @@ pub enum Heard {
 }
 
 /// What a client does with that which comes.
-pub trait Ear {
+pub trait Consumer {
     /// Hears some bytes.
     ///
     /// # Errors
@@ -220,7 +220,7 @@ impl Words {
     }
 }
 
-impl Ear for Words {
+impl Consumer for Words {
     fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
         Ok(if self.heard.hear(bytes) {
             Heard::Enough
@@ -267,7 +267,7 @@ enum State {
 /// What a step came to: the state to go on with, or how to wait.
 type Step = Result<Result<State, Next>, Failure>;
 
-impl<E: Ear> Exchange<E> {
+impl<E: Consumer> Exchange<E> {
     /// Starts to connect. `say` is said, and then that there is no more; what comes goes to `ear`.
     ///
     /// # Errors
@@ -299,7 +299,7 @@ impl<E: Ear> Exchange<E> {
     }
 
     /// Moves from state to state until it must wait.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         if cx.stage == Stage::Stopping {
             return self.over(Err(Failure::interrupted()), cx);
         }
@@ -318,7 +318,7 @@ impl<E: Ear> Exchange<E> {
         }
     }
 
-    fn connect(&mut self, cx: &mut Context<'_, Errand>) -> Step {
+    fn connect(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
         match connect::progress(&mut cx.link, self.stream.get()) {
             Connecting::Ready => {
                 self.moved = Some(cx.now.tick);
@@ -336,7 +336,7 @@ impl<E: Ear> Exchange<E> {
         }
     }
 
-    fn say(&mut self, cx: &mut Context<'_, Errand>) -> Step {
+    fn say(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
         while let Some(rest) = self.say.get(self.said..).filter(|rest| !rest.is_empty()) {
             match self.stream.write(&mut cx.link, rest, false) {
                 Attempt::Done(n) => {
@@ -355,7 +355,7 @@ impl<E: Ear> Exchange<E> {
         Ok(Ok(State::Listening))
     }
 
-    fn listen(&mut self, cx: &mut Context<'_, Errand>) -> Step {
+    fn listen(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
         loop {
             match self.stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(0) => return Ok(Err(self.end(cx))),
@@ -387,7 +387,7 @@ impl<E: Ear> Exchange<E> {
     }
 
     /// Waits for `side`, or for the next thing that time brings: too long a silence, or a new look at the progress.
-    fn wait(&mut self, side: Side, cx: &Context<'_, Errand>) -> Result<Next, Failure> {
+    fn wait(&mut self, side: Side, cx: &Context<'_, TaskState>) -> Result<Next, Failure> {
         let now = cx.now.tick;
         let patience = if self.ear.quiet_is_enough() {
             CLIENT_QUIET.min(self.patience)
@@ -409,12 +409,12 @@ impl<E: Ear> Exchange<E> {
         Ok(Next::Park(side, Deadline::At(deadline)))
     }
 
-    fn end(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    fn end(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         let text = self.ear.end(self.wire_bytes);
         self.over(text, cx)
     }
 
-    fn over(&mut self, outcome: Result<String, Failure>, cx: &mut Context<'_, Errand>) -> Next {
+    fn over(&mut self, outcome: Result<String, Failure>, cx: &mut Context<'_, TaskState>) -> Next {
         if let Some(progress) = &mut self.progress {
             progress.clear();
         }

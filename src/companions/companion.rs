@@ -16,7 +16,7 @@ use mio::net::TcpStream;
 use crate::cli::{Bind, Companion as Asked, Listening};
 use crate::companions::daytime_text::Format;
 use crate::companions::ping::datagram::impairments::Plan;
-use crate::event_loop::clock::Rarely;
+use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Side, Stage, Stream};
 use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
@@ -34,7 +34,7 @@ pub trait Notices {
 #[derive(Debug)]
 pub enum Companion {
     /// A listening socket.
-    Door(Door),
+    Acceptor(Acceptor),
     /// A client that asks.
     Message(message::Conversation),
     /// A client that wants to know the time.
@@ -51,7 +51,7 @@ impl Companion {
     /// The socket, for registering it.
     pub fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Door(door) => door.listener.source(),
+            Self::Acceptor(door) => door.listener.source(),
             Self::Message(conversation) => conversation.source(),
             Self::Daytime(telling) => telling.source(),
             Self::DaytimeUdp(datagrams) => datagrams.source(),
@@ -67,7 +67,7 @@ impl Companion {
         new: &mut Newcomers<'_, H>,
     ) -> Next {
         match self {
-            Self::Door(door) => door.drive(cx, new),
+            Self::Acceptor(door) => door.drive(cx, new),
             Self::Message(conversation) => conversation.drive(cx),
             Self::Daytime(telling) => telling.drive(cx),
             Self::DaytimeUdp(datagrams) => datagrams.drive(cx),
@@ -128,19 +128,19 @@ pub enum Offer {
 
 /// A listening socket of a companion.
 #[derive(Debug)]
-pub struct Door {
+pub struct Acceptor {
     listener: Listener,
     offer: Offer,
-    warnings: Rarely,
+    warnings: RateLimit,
 }
 
-impl Door {
+impl Acceptor {
     /// A door to `offer`.
     pub fn new(listener: Listener, offer: Offer) -> Self {
         Self {
             listener,
             offer,
-            warnings: Rarely::default(),
+            warnings: RateLimit::default(),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::limits::{MESSAGE_QUIET, MESSAGE_TIMEOUT};
 use crate::companions::client::{Exchange, Words, resolve};
 use crate::companions::companion::{Farewell, Notices, Offer, Peer, Sent, send};
 use crate::tools::handlers as solo;
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::ClientTask;
 
 /// Runs `idler message-server`, and returns its exit code.
 pub fn serve(options: &MessageServerOptions) -> ExitCode {
@@ -41,7 +41,7 @@ pub fn ask(options: &MessageClientOptions) -> ExitCode {
                 "the server closed the connection without an answer",
             );
             let exchange = Exchange::start(to, text, reply, patience, None)?;
-            Ok(Solo::Words(Box::new(exchange)))
+            Ok(ClientTask::Words(Box::new(exchange)))
         })
     }))
 }

@@ -101,9 +101,9 @@ impl Clock {
 
 /// Whether to say again what might be said a thousand times a second.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct Rarely(Option<Instant>);
+pub struct RateLimit(Option<Instant>);
 
-impl Rarely {
+impl RateLimit {
     /// Whether it is time; then not again within [`WARNING_INTERVAL`].
     pub fn is_due(&mut self, now: &Now) -> bool {
         let is_long_ago = |last| now.instant.saturating_duration_since(last) >= WARNING_INTERVAL;
@@ -123,6 +123,6 @@ pub fn monotonic_micros() -> u64 {
 }
 
 /// The time now, for what is measured within a turn (round trips of datagrams, phases of a request).
-pub fn precisely_now() -> Instant {
+pub fn monotonic_now() -> Instant {
     Instant::now()
 }

@@ -63,13 +63,13 @@ pub trait Transport {
 
     /// While held back, no segment is sent that is not full (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE` does less: between
     /// two calls each acknowledgement that comes sends what lies there.
-    fn hold_back(&mut self, _held: bool) {}
+    fn set_cork(&mut self, _held: bool) {}
 
     /// How many bytes the kernel may take beyond what it may send at once; see [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
-    fn allow_unsent(&mut self, _bytes: u32) {}
+    fn set_notsent_lowat(&mut self, _bytes: u32) {}
 
     /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
-    fn forget_unsent(&mut self) {}
+    fn abort_on_close(&mut self) {}
 
     /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
     fn peer(&self) -> Peer;
@@ -113,17 +113,17 @@ impl Transport for TcpStream {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
     }
 
-    fn hold_back(&mut self, held: bool) {
+    fn set_cork(&mut self, held: bool) {
         // A Unix socket has no segments.
         let _ = sockopt::set_tcp_cork(self, held);
     }
 
-    fn allow_unsent(&mut self, bytes: u32) {
+    fn set_notsent_lowat(&mut self, bytes: u32) {
         // A Unix socket has a buffer of its own, and it is small.
         let _ = SockRef::from(&*self).set_tcp_notsent_lowat(bytes);
     }
 
-    fn forget_unsent(&mut self) {
+    fn abort_on_close(&mut self) {
         // Where that fails, the kernel keeps it for as long as it always does.
         let _ = sockopt::set_socket_linger(&*self, Some(Duration::ZERO));
     }

@@ -18,7 +18,7 @@ use slab::Slab;
 use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, SCRATCH_BYTES};
 
 use super::{Context, Control, Deadline, Dropped, Handler, Key, Newcomers, Next, Shared, Stage};
-use crate::event_loop::clock::{Clock, Now, Rarely, Tick};
+use crate::event_loop::clock::{Clock, Now, RateLimit, Tick};
 use crate::event_loop::readiness::{Link, Readiness, Side};
 use crate::event_loop::timer::Wheel;
 
@@ -48,7 +48,7 @@ pub struct EventLoop<H: Handler> {
     foreground: usize,
     shared_deadline: Option<Tick>,
     /// When to warn that newcomers cannot be registered.
-    warnings: Rarely,
+    warnings: RateLimit,
     control: Control,
     /// What the handlers share.
     pub shared: H::Shared,
@@ -82,7 +82,7 @@ impl<H: Handler> EventLoop<H> {
             hand: 0,
             foreground: 0,
             shared_deadline: None,
-            warnings: Rarely::default(),
+            warnings: RateLimit::default(),
             control: Control {
                 stage: Stage::Running,
                 announce: false,

@@ -18,7 +18,7 @@ mod transitions;
 use crate::http::request::Refusal;
 use crate::http::status::Status;
 
-pub use crate::http::state::reading::{Head, Hearing, Introduction, Reading};
+pub use crate::http::state::reading::{Head, Hearing, ProxyHeaderRead, Reading};
 pub use crate::http::state::sending::{After, Body, Bytes, FileSpan, Output, Parts, Sending};
 pub use crate::http::state::transitions::{TRANSITIONS, Transition};
 

@@ -15,7 +15,7 @@ use log::{Level, LevelFilter};
 
 use crate::limits::LOG_PENDING_BYTES_MAX;
 
-use crate::log::sink::{Outlet, Target};
+use crate::log::sink::{LogSink, Target};
 
 /// Whether lines are coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -122,14 +122,14 @@ impl io::Write for Lines {
 /// Standard error, and how many lines are missing at this point of it.
 #[derive(Debug)]
 struct Diagnostics {
-    outlet: Outlet,
+    outlet: LogSink,
     missing: u64,
 }
 
 impl Diagnostics {
     fn new(target: Target) -> Self {
         Self {
-            outlet: Outlet::new(target),
+            outlet: LogSink::new(target),
             missing: 0,
         }
     }
@@ -275,7 +275,7 @@ mod tests {
         for good in [
             "trace",
             "idler=trace",
-            "idler::reactor=debug, mio = info",
+            "idler::event_loop=debug, mio = info",
             "idler",
             "idler=",
             "idler=TRACE/[7]",
@@ -343,7 +343,7 @@ mod tests {
         let run = |filter: &str, into: std::process::Stdio| {
             std::process::Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", "--nocapture"])
-                .arg("service::logger::tests::thousands_of_records_arrive_in_order_and_whole")
+                .arg("log::logger::tests::thousands_of_records_arrive_in_order_and_whole")
                 .env(CHILD, "1")
                 .env("IDLER_LOG", filter)
                 .stdout(std::process::Stdio::null())

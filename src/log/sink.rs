@@ -25,9 +25,9 @@ use crate::limits::{
 
 /// A descriptor that takes lines, and the lines it has not taken yet.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct LogSink {
     target: Target,
-    way: Way,
+    way: WriteMode,
     /// Lines not yet written, from `start` on.
     pending: Vec<u8>,
     start: usize,
@@ -51,20 +51,20 @@ pub(crate) enum Target {
 
 /// How to write without waiting.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Way {
+enum WriteMode {
     /// A file on a disk, or a device like `/dev/null`: as good as immediate, and `poll` would say nothing.
     Direct,
     /// A socket can be told for each call that it must not wait.
     Socket,
     /// A pipe.
-    Pipe(Care),
+    Pipe(NonBlocking),
     /// A terminal.
-    Terminal(Care),
+    Terminal(NonBlocking),
 }
 
 /// Who sees to it that a write to a pipe or a terminal does not wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Care {
+enum NonBlocking {
     /// The kernel: we have a description of our own, non-blocking.
     Kernel,
     /// We: `poll` is asked before each write, and little is written. It holds for pipes nobody else writes to
@@ -83,7 +83,7 @@ pub(crate) enum Flushed {
     Failed(Errno),
 }
 
-impl Outlet {
+impl LogSink {
     pub(crate) fn new(target: Target) -> Self {
         let (target, way) = target.prepare();
         Self {
@@ -257,34 +257,34 @@ impl Target {
     /// A pipe or a terminal that is shared is opened anew by its number: the same pipe, the same terminal,
     /// but a description that nobody else has, so it can be non-blocking. That fails where `/proc` is
     /// missing or the terminal belongs to another user.
-    fn prepare(self) -> (Self, Way) {
+    fn prepare(self) -> (Self, WriteMode) {
         let fd = self.as_fd();
         let kind = rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
         let way = match kind {
-            Ok(FileType::Socket) => return (self, Way::Socket),
-            Ok(FileType::Fifo) => Way::Pipe,
-            Ok(FileType::CharacterDevice) if fd.is_terminal() => Way::Terminal,
-            _ => return (self, Way::Direct),
+            Ok(FileType::Socket) => return (self, WriteMode::Socket),
+            Ok(FileType::Fifo) => WriteMode::Pipe,
+            Ok(FileType::CharacterDevice) if fd.is_terminal() => WriteMode::Terminal,
+            _ => return (self, WriteMode::Direct),
         };
         if matches!(rustix::fs::fcntl_getfl(fd), Ok(flags) if flags.contains(OFlags::NONBLOCK)) {
-            return (self, way(Care::Kernel));
+            return (self, way(NonBlocking::Kernel));
         }
         let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
         match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(own) => (Self::File(File::from(own)), way(Care::Kernel)),
-            Err(_) => (self, way(Care::Ours)),
+            Ok(own) => (Self::File(File::from(own)), way(NonBlocking::Kernel)),
+            Err(_) => (self, way(NonBlocking::Ours)),
         }
     }
 }
 
-impl Way {
+impl WriteMode {
     /// How much of `pending` one write may carry. To a pipe that is whole lines where they fit, since up to
     /// `PIPE_BUF` bytes are never mixed with what others write to it.
     fn piece(self, pending: &[u8]) -> &[u8] {
         match self {
-            Self::Direct | Self::Socket | Self::Terminal(Care::Kernel) => pending,
-            Self::Terminal(Care::Ours) => &pending[..pending.len().min(1)],
+            Self::Direct | Self::Socket | Self::Terminal(NonBlocking::Kernel) => pending,
+            Self::Terminal(NonBlocking::Ours) => &pending[..pending.len().min(1)],
             Self::Pipe(_) if pending.len() <= PIPE_BYTES_MAX => pending,
             Self::Pipe(_) => {
                 let piece = &pending[..PIPE_BYTES_MAX];
@@ -300,7 +300,9 @@ impl Way {
     fn write(self, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
         match self {
             Self::Socket => rustix::net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
-            Self::Pipe(Care::Ours) | Self::Terminal(Care::Ours) if !is_writable(fd, 0)? => {
+            Self::Pipe(NonBlocking::Ours) | Self::Terminal(NonBlocking::Ours)
+                if !is_writable(fd, 0)? =>
+            {
                 Err(Errno::AGAIN)
             }
             Self::Direct | Self::Pipe(_) | Self::Terminal(_) => rustix::io::write(fd, bytes),

@@ -14,23 +14,23 @@ use crate::http::request::Refusal;
 use crate::http::status::Status;
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
 
-use crate::server::clients::{Guest, Welcome};
+use crate::server::client_addr::{Client, ProxiedClient};
+use crate::server::clients::{Admission, TrackedConnection};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
-use crate::server::handlers::{House, Service};
-use crate::server::speaker::{Client, Standing};
+use crate::server::handlers::{Server, Service};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Door<S = TcpListener> {
+pub struct Acceptor<S = TcpListener> {
     listener: Listener<S>,
     /// Whether the socket was handed over, so that who waits in its queue is not ours alone.
     is_lent: bool,
     /// Accepted, but there was no room: waiting for somebody to leave.
-    waiting: Option<(TcpStream, Option<Standing>)>,
+    waiting: Option<(TcpStream, Option<ProxiedClient>)>,
 }
 
-impl<S: Accept> Door<S> {
+impl<S: Accept> Acceptor<S> {
     /// A door to the HTTP server; `is_lent` says that somebody else made its socket.
     pub fn new(listener: Listener<S>, is_lent: bool) -> Self {
         Self {
@@ -46,7 +46,11 @@ impl<S: Accept> Door<S> {
     }
 
     /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
-    pub fn drive(&mut self, cx: &mut Context<'_, House>, new: &mut Newcomers<'_, Service>) -> Next {
+    pub fn drive(
+        &mut self,
+        cx: &mut Context<'_, Server>,
+        new: &mut Newcomers<'_, Service>,
+    ) -> Next {
         if let Some((stream, standing)) = self.waiting.take() {
             self.admit(stream, standing, cx, new);
         }
@@ -90,17 +94,17 @@ impl<S: Accept> Door<S> {
     fn welcome(
         &self,
         stream: TcpStream,
-        cx: &mut Context<'_, House>,
-    ) -> Option<(TcpStream, Option<Standing>)> {
+        cx: &mut Context<'_, Server>,
+    ) -> Option<(TcpStream, Option<ProxiedClient>)> {
         if !cx.shared.guests.are_asked() {
             return Some((stream, None));
         }
         let who = Client::from(stream.peer());
         match cx.shared.guests.welcome(who) {
-            Welcome::In => Some((stream, None)),
-            Welcome::Proxy => Some((stream, Some(Standing::proxy(who)))),
-            Welcome::Counted(seat) => Some((stream, Some(Standing::seated(seat)))),
-            Welcome::Stranger => {
+            Admission::In => Some((stream, None)),
+            Admission::Proxy => Some((stream, Some(ProxiedClient::proxy(who)))),
+            Admission::Counted(seat) => Some((stream, Some(ProxiedClient::seated(seat)))),
+            Admission::NotAllowed => {
                 debug!(
                     "{} closed a connection: its address is not in --allow",
                     cx.link.key
@@ -108,7 +112,7 @@ impl<S: Accept> Door<S> {
                 cx.shared.counters.refuse(Refused::Stranger);
                 None
             }
-            Welcome::TooMany => {
+            Admission::TooManyFromAddress => {
                 debug!(
                     "{} refused a connection: --max-per-address is reached",
                     cx.link.key
@@ -124,8 +128,8 @@ impl<S: Accept> Door<S> {
     fn admit(
         &self,
         stream: TcpStream,
-        standing: Option<Standing>,
-        cx: &mut Context<'_, House>,
+        standing: Option<ProxiedClient>,
+        cx: &mut Context<'_, Server>,
         new: &mut Newcomers<'_, Service>,
     ) {
         if new.room > 0 {
@@ -135,7 +139,9 @@ impl<S: Accept> Door<S> {
             let connection = HttpConnection::new(Stream::new(stream));
             let service = match standing {
                 None => Service::Http(connection),
-                Some(standing) => Service::Guest(Guest::new(connection, standing)),
+                Some(standing) => {
+                    Service::TrackedConnection(TrackedConnection::new(connection, standing))
+                }
             };
             new.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
             return;
@@ -164,7 +170,7 @@ impl<S: Accept> Door<S> {
     fn exhausted(
         &mut self,
         error: &std::io::Error,
-        cx: &mut Context<'_, House>,
+        cx: &mut Context<'_, Server>,
         new: &mut Newcomers<'_, Service>,
     ) -> Next {
         if cx.shared.http.give_up_descriptors() {
@@ -194,7 +200,7 @@ impl<S: Accept> Door<S> {
 }
 
 /// What cannot be had now may be had later; a server that stops does not wait for it.
-fn pause(cx: &Context<'_, House>) -> Next {
+fn pause(cx: &Context<'_, Server>) -> Next {
     if cx.stage == Stage::Stopping {
         Next::Leave
     } else {

@@ -17,7 +17,7 @@ use signal_hook::consts::SIGXFSZ;
 
 use crate::limits::LOG_WARNING_INTERVAL;
 
-use crate::log::sink::{Flushed, Outlet, Target};
+use crate::log::sink::{Flushed, LogSink, Target};
 use crate::server::log_entry::{Entry, Format};
 
 /// Where the access log goes.
@@ -34,7 +34,7 @@ pub enum Destination {
 /// The access log.
 #[derive(Debug)]
 pub struct AccessLog {
-    outlet: Option<Outlet>,
+    outlet: Option<LogSink>,
     path: Option<PathBuf>,
     format: Format,
     /// The last write failed, and that was said.
@@ -52,10 +52,10 @@ impl AccessLog {
     pub fn open(destination: Destination, format: Format) -> Result<Self, String> {
         let (outlet, path) = match destination {
             Destination::Off => (None, None),
-            Destination::Stdout => (Some(Outlet::new(Target::Stdout(io::stdout()))), None),
+            Destination::Stdout => (Some(LogSink::new(Target::Stdout(io::stdout()))), None),
             Destination::File(path) => {
                 let file = open_file(&path).map_err(|e| explain(&path, e))?;
-                (Some(Outlet::new(Target::File(file))), Some(path))
+                (Some(LogSink::new(Target::File(file))), Some(path))
             }
         };
         if outlet.is_some() {
@@ -149,7 +149,7 @@ impl AccessLog {
 
     /// Lines that were dropped so far.
     pub fn dropped(&self) -> u64 {
-        self.outlet.as_ref().map_or(0, Outlet::dropped)
+        self.outlet.as_ref().map_or(0, LogSink::dropped)
     }
 
     /// Writes what is left at the end of the program, waiting half a second at most for a slow reader, and says what was lost

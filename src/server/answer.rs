@@ -10,7 +10,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
-use crate::event_loop::clock::Rarely;
+use crate::event_loop::clock::RateLimit;
 use crate::http::accept::prefers_json;
 use crate::http::conditional::{Validators, Verdict};
 use crate::http::path::SitePath;
@@ -25,15 +25,15 @@ use crate::site::open::Opened;
 use crate::site::{Found, Site};
 
 use crate::server::auth::Auth;
-use crate::server::compressed::Chosen;
+use crate::server::compressed::Selected;
 use crate::server::connection::Note;
 use crate::server::dates::Dates;
 use crate::server::hosts::Hosts;
 use crate::server::listing::{ListingBody, Listings};
-use crate::server::policy::{Patience, Policy};
-use crate::server::reply::{Draft, Reply, Wish};
+use crate::server::policy::{Policy, Timeouts};
+use crate::server::reply::{Draft, Reply, ResponseOptions};
 use crate::server::represent::NOT_AS_EXPECTED;
-use crate::server::representation::{Known, Representation};
+use crate::server::representation::{CachedMeta, Representation};
 use crate::server::story::{Story, shown};
 
 /// What answering needs: the site, its cache, the policy.
@@ -42,7 +42,7 @@ pub struct Http {
     /// What is served. Of several sites, the one that is in hand.
     pub site: Site,
     /// What was served before from it.
-    pub cache: Cache<Known>,
+    pub cache: Cache<CachedMeta>,
     /// The other sites.
     pub hosts: Hosts,
     /// What options switch on.
@@ -52,7 +52,7 @@ pub struct Http {
     /// Whether the first signal to stop has come: for the health check.
     pub stopping: bool,
     /// How long a connection may take for what.
-    pub patience: Patience,
+    pub patience: Timeouts,
     /// Longest head, in bytes.
     pub head_bytes_max: usize,
     /// Where boundaries between parts come from: nobody can guess them.
@@ -64,7 +64,7 @@ pub struct Http {
     /// The date lines, made once a second.
     pub dates: Dates,
     /// When to warn of what cannot be read.
-    pub warnings: Rarely,
+    pub warnings: RateLimit,
     /// Who listens to why an answer is what it is.
     pub story: Story,
 }
@@ -74,7 +74,7 @@ pub(crate) const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
 
 impl Http {
     /// Answers a request. Bounded by the cost of opening one path, and of reading one small file.
-    pub fn answer(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+    pub fn answer(&mut self, request: &Request<'_>, wish: ResponseOptions, now: &Now) -> Reply {
         if self.policy.has_gate
             && let Some(reply) = self.before(request, wish, now)
         {
@@ -106,9 +106,9 @@ impl Http {
     /// The reply that says what is wrong with a request that was not understood. The connection is closed after it.
     /// `head_only`: so much was understood that it began with HEAD, and no body may follow (RFC 9110 §9.3.2).
     pub fn refuse(&mut self, refusal: Refusal, head_only: bool, now: &Now) -> Reply {
-        let wish = Wish {
+        let wish = ResponseOptions {
             head_only,
-            ..Wish::UNKNOWN
+            ..ResponseOptions::UNKNOWN
         };
         self.enter(0);
         self.page(refusal, wish, now)
@@ -135,7 +135,7 @@ impl Http {
         Ok(true)
     }
 
-    pub(crate) fn get(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Reply {
+    pub(crate) fn get(&mut self, request: &Request<'_>, wish: ResponseOptions, now: &Now) -> Reply {
         let class = self.class(request);
         if let Some(entry) = self.cache.find(class, request.target.path, now.turn) {
             let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
@@ -175,11 +175,11 @@ impl Http {
         asked: &SitePath,
         path: &SitePath,
         opened: Opened,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         let inner = self.inner(path);
-        let Chosen { opened, form, kept } = self.choose(request, path, &inner, opened, now);
+        let Selected { opened, form, kept } = self.choose(request, path, &inner, opened, now);
         let date = *self.dates.header(now.wall);
         match Representation::load(&inner, opened, form, &self.policy, &date, now.wall) {
             Ok(found) => {
@@ -215,7 +215,7 @@ impl Http {
         request: &Request<'_>,
         path: &SitePath,
         opened: Opened,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         for i in 0..self.policy.indexes.len() {
@@ -243,7 +243,7 @@ impl Http {
         request: &Request<'_>,
         path: &SitePath,
         opened: Opened,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         self.story.tell("answer", || "a listing".to_owned());
@@ -253,7 +253,7 @@ impl Http {
         query.json = query.json || prefers_json(request.headers);
         let chunked = request.minor > 0;
         // Without chunks the end of the listing is the end of the connection.
-        let wish = Wish {
+        let wish = ResponseOptions {
             keep: wish.keep && chunked,
             ..wish
         };
@@ -309,7 +309,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         self.story.tell("answer", || {
@@ -326,7 +326,7 @@ impl Http {
         request: &Request<'_>,
         to: &SitePath,
         why: &str,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         let mut location = to.to_url().into_bytes();
@@ -339,7 +339,7 @@ impl Http {
         reply.finish_page(Some(why), &self.policy.extra_lines, wish)
     }
 
-    pub(crate) fn not_found(&mut self, found: &Found, wish: Wish, now: &Now) -> Reply {
+    pub(crate) fn not_found(&mut self, found: &Found, wish: ResponseOptions, now: &Now) -> Reply {
         let refusal = match found {
             Found::File(_) | Found::Directory(_) | Found::Missing => {
                 Refusal::new(Status::NOT_FOUND, "there is nothing at this address")
@@ -362,11 +362,11 @@ impl Http {
     }
 
     /// A page that says what is wrong.
-    pub(crate) fn page(&mut self, refusal: Refusal, wish: Wish, now: &Now) -> Reply {
+    pub(crate) fn page(&mut self, refusal: Refusal, wish: ResponseOptions, now: &Now) -> Reply {
         let Refusal { status, why } = refusal;
         self.story.tell("answer", || why.to_owned());
         // Who breaks the grammar once may have meant something else all along.
-        let wish = Wish {
+        let wish = ResponseOptions {
             keep: wish.keep && status != Status::BAD_REQUEST,
             ..wish
         };

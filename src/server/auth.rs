@@ -18,7 +18,7 @@ use crate::limits::{
     BCRYPT_COST_MAX, PASSWORD_CHECKS_PER_SECOND, USERS_BYTES_MAX, WRONG_PASSWORDS_REMEMBERED,
 };
 
-use crate::server::given_file::GivenFile;
+use crate::server::reloadable_file::ReloadableFile;
 
 /// The users of a file.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ type Digest = (u64, u64);
 /// See the module.
 #[derive(Debug)]
 pub struct Auth {
-    file: GivenFile<Users>,
+    file: ReloadableFile<Users>,
     keys: [RandomState; 2],
     /// Whether the request in hand was let in by its password.
     pub(crate) let_in: bool,
@@ -143,7 +143,7 @@ impl Auth {
     /// One line for the user.
     pub fn open(path: &Path) -> Result<Self, String> {
         Ok(Self {
-            file: GivenFile::open(path, USERS_BYTES_MAX, Users::parse)?,
+            file: ReloadableFile::open(path, USERS_BYTES_MAX, Users::parse)?,
             keys: [RandomState::new(), RandomState::new()],
             let_in: false,
             checked_turn: None,
@@ -158,7 +158,7 @@ impl Auth {
     }
 
     /// Reads the file again, and forgets what was right.
-    pub fn look_again(&mut self) {
+    pub fn reload(&mut self) {
         self.file.again();
     }
 

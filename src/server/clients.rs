@@ -2,7 +2,7 @@
 //!
 //! What lives here: the question asked at the door, and the count of those inside. It may not know what is spoken.
 //! Invariant: an address is counted once for each of its connections that is alive, however it ends: the count goes down
-//! when its [`Seat`] is dropped. Without the options nothing is asked, counted or allocated.
+//! when its [`AddressSlot`] is dropped. Without the options nothing is asked, counted or allocated.
 //! Read next: `door.rs`.
 
 use std::cell::RefCell;
@@ -13,15 +13,15 @@ use std::rc::Rc;
 use crate::cli::{Cidr, Proxies};
 use crate::event_loop::{Context, Next};
 
+use crate::server::client_addr::{Client, ProxiedClient};
 use crate::server::connection::HttpConnection;
-use crate::server::handlers::House;
-use crate::server::speaker::{Client, Standing};
+use crate::server::handlers::Server;
 
 type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Guests {
+pub struct ClientLimits {
     /// Whose addresses may connect; empty: everybody's.
     allowed: Vec<Cidr>,
     /// Who is believed whom they speak for.
@@ -34,36 +34,36 @@ pub struct Guests {
 
 /// What is said at the door.
 #[derive(Debug)]
-pub enum Welcome {
+pub enum Admission {
     /// Come in.
     In,
     /// Come in: a trusted proxy, which speaks for somebody else.
     Proxy,
     /// Come in, and be counted.
-    Counted(Seat),
+    Counted(AddressSlot),
     /// This address may not connect.
-    Stranger,
+    NotAllowed,
     /// This address is here often enough.
-    TooMany,
+    TooManyFromAddress,
 }
 
 /// A place taken by an address.
 #[derive(Debug)]
-pub struct Seat {
+pub struct AddressSlot {
     address: IpAddr,
     counts: Counts,
 }
 
 /// A connection of which something is to be known. Boxed, so that others cost nothing for it.
 #[derive(Debug)]
-pub struct Guest {
+pub struct TrackedConnection {
     /// The connection.
     pub connection: HttpConnection,
-    standing: Standing,
+    standing: ProxiedClient,
 }
 
-impl Guests {
-    /// Guests as the options say.
+impl ClientLimits {
+    /// ClientLimits as the options say.
     pub fn new(allowed: &[Cidr], proxies: &[Proxies], per_address_max: Option<u32>) -> Self {
         Self {
             allowed: allowed.to_vec(),
@@ -99,24 +99,24 @@ impl Guests {
     }
 
     /// Says to a newcomer whether it may come in. Whoever has hung up already may not.
-    pub fn welcome(&self, who: Client) -> Welcome {
+    pub fn welcome(&self, who: Client) -> Admission {
         if self.trusts(who) {
-            return Welcome::Proxy;
+            return Admission::Proxy;
         }
         if who == Client::Unknown || !self.allows(who) {
-            return Welcome::Stranger;
+            return Admission::NotAllowed;
         }
         let (Some(most), Client::Address(address)) = (self.per_address_max, who) else {
-            return Welcome::In;
+            return Admission::In;
         };
         let address = network(address);
         let mut counts = self.counts.borrow_mut();
         let count = counts.entry(address).or_insert(0);
         if *count >= most {
-            return Welcome::TooMany;
+            return Admission::TooManyFromAddress;
         }
         *count += 1;
-        Welcome::Counted(Seat {
+        Admission::Counted(AddressSlot {
             address,
             counts: Rc::clone(&self.counts),
         })
@@ -132,7 +132,7 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-impl Drop for Seat {
+impl Drop for AddressSlot {
     fn drop(&mut self) {
         let mut counts = self.counts.borrow_mut();
         if let Some(count) = counts.get_mut(&self.address) {
@@ -144,9 +144,9 @@ impl Drop for Seat {
     }
 }
 
-impl Guest {
+impl TrackedConnection {
     /// A connection, and what is known of it.
-    pub fn new(connection: HttpConnection, standing: Standing) -> Box<Self> {
+    pub fn new(connection: HttpConnection, standing: ProxiedClient) -> Box<Self> {
         Box::new(Self {
             connection,
             standing,
@@ -154,7 +154,7 @@ impl Guest {
     }
 
     /// See [`HttpConnection::drive`].
-    pub fn drive(&mut self, cx: &mut Context<'_, House>) -> Next {
+    pub fn drive(&mut self, cx: &mut Context<'_, Server>) -> Next {
         self.connection.drive(Some(&mut self.standing), cx)
     }
 }
@@ -171,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_seat_is_free_again_when_it_is_dropped() {
-        let guests = Guests::new(&[], &[], Some(2));
+        let guests = ClientLimits::new(&[], &[], Some(2));
         let mut seats = Vec::new();
         for address in [
             "10.0.0.1",
@@ -180,22 +180,31 @@ mod tests {
             "2001:db8::ffff:1",
         ] {
             match guests.welcome(peer(address)) {
-                Welcome::Counted(seat) => seats.push(seat),
-                other @ (Welcome::In | Welcome::Proxy | Welcome::Stranger | Welcome::TooMany) => {
+                Admission::Counted(seat) => seats.push(seat),
+                other @ (Admission::In
+                | Admission::Proxy
+                | Admission::NotAllowed
+                | Admission::TooManyFromAddress) => {
                     panic!("{address}: {other:?}")
                 }
             }
         }
         for address in ["10.0.0.1", "2001:db8::2"] {
-            assert!(matches!(guests.welcome(peer(address)), Welcome::TooMany));
+            assert!(matches!(
+                guests.welcome(peer(address)),
+                Admission::TooManyFromAddress
+            ));
         }
         for address in ["10.0.0.2", "2001:db8:0:1::1"] {
-            assert!(matches!(guests.welcome(peer(address)), Welcome::Counted(_)));
+            assert!(matches!(
+                guests.welcome(peer(address)),
+                Admission::Counted(_)
+            ));
         }
         seats.remove(0);
         assert!(matches!(
             guests.welcome(peer("10.0.0.1")),
-            Welcome::Counted(_)
+            Admission::Counted(_)
         ));
         seats.clear();
         assert!(guests.counts.borrow().is_empty());
@@ -203,9 +212,9 @@ mod tests {
 
     #[test]
     fn switched_off_nobody_is_asked() {
-        let guests = Guests::default();
+        let guests = ClientLimits::default();
         assert!(!guests.are_asked());
-        assert!(matches!(guests.welcome(peer("10.0.0.1")), Welcome::In));
+        assert!(matches!(guests.welcome(peer("10.0.0.1")), Admission::In));
         assert!(guests.counts.borrow().is_empty());
     }
 }

@@ -27,7 +27,7 @@ pub const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 /// In what form a file is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Form {
+pub struct Variant {
     /// How it is coded.
     pub coding: Coding,
     /// Whether another client might be sent another variant.
@@ -165,11 +165,11 @@ impl Preference {
 
 /// What was chosen, and what it takes to keep it.
 #[derive(Debug)]
-pub struct Chosen {
+pub struct Selected {
     /// The file that is sent.
     pub opened: Opened,
     /// Its form.
-    pub form: Form,
+    pub form: Variant,
     /// Where it may be kept.
     pub kept: Place,
 }
@@ -208,7 +208,7 @@ impl Http {
         name: &[u8],
         original: Opened,
         now: &Now,
-    ) -> Chosen {
+    ) -> Selected {
         // A site of one file has no siblings.
         let varies = self.site.only().is_none() && is_compressible(&self.policy.types.of(name));
         let story = &mut self.story;
@@ -247,9 +247,9 @@ impl Http {
                         place.depends_on(directory, names);
                     }
                     place.path = sibling;
-                    return Chosen {
+                    return Selected {
                         opened,
-                        form: Form { coding, varies },
+                        form: Variant { coding, varies },
                         kept: place,
                     };
                 }
@@ -268,9 +268,9 @@ impl Http {
         if missing {
             place.depends_on(directory, names);
         }
-        Chosen {
+        Selected {
             opened: original,
-            form: Form {
+            form: Variant {
                 coding: Coding::Identity,
                 varies,
             },
@@ -279,12 +279,12 @@ impl Http {
     }
 
     /// The file at `path`, just opened, for those who accept no coding.
-    pub(crate) fn plain(&self, path: &SitePath, opened: Opened) -> Chosen {
+    pub(crate) fn plain(&self, path: &SitePath, opened: Opened) -> Selected {
         let varies =
             self.site.only().is_none() && is_compressible(&self.policy.types.of(path.as_bytes()));
-        Chosen {
+        Selected {
             opened,
-            form: Form {
+            form: Variant {
                 coding: Coding::Identity,
                 varies,
             },

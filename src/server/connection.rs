@@ -21,13 +21,13 @@ use crate::event_loop::page_cache::Before;
 use crate::event_loop::{Context, Deadline, Dropped, Key, Next, Now, Stream, Tick, Transport};
 use crate::http::state::{Reading, Sending, State};
 
+use crate::server::client_addr::{Client, ProxiedClient};
 use crate::server::connection::pace::Pace;
 use crate::server::counters::{Close, Phase};
-use crate::server::handlers::House;
+use crate::server::handlers::Server;
 use crate::server::listing::ListingBody;
 use crate::server::record::Record;
 use crate::server::reply::Reply;
-use crate::server::speaker::{Client, Standing};
 
 /// What is noted down for a reply on its way.
 #[derive(Debug)]
@@ -126,7 +126,11 @@ impl<T: Transport> HttpConnection<T> {
 
     /// Moves on as far as readiness and budget allow. Bounded by the budget: every round makes an I/O call, or
     /// leads to a state that makes one. `standing` is what is known of the connection beside itself.
-    pub fn drive(&mut self, standing: Option<&mut Standing>, cx: &mut Context<'_, House>) -> Next {
+    pub fn drive(
+        &mut self,
+        standing: Option<&mut ProxiedClient>,
+        cx: &mut Context<'_, Server>,
+    ) -> Next {
         let before = self.phase();
         let next = self.move_on(standing, cx);
         cx.shared.counters.pass(before, self.phase());
@@ -135,8 +139,8 @@ impl<T: Transport> HttpConnection<T> {
 
     fn move_on(
         &mut self,
-        mut standing: Option<&mut Standing>,
-        cx: &mut Context<'_, House>,
+        mut standing: Option<&mut ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> Next {
         // Set by every change of state: the new state's time begins now.
         let mut changed = false;
@@ -180,7 +184,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Told that it is dropped.
-    pub fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut House) {
+    pub fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut Server) {
         shared.counters.pass(self.phase(), Phase::Closed);
         let why = match why {
             Dropped::ForRoom => {
@@ -206,14 +210,14 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Counts why it ends, once: what follows from that is no reason of its own.
-    fn count(&mut self, why: Close, cx: &mut Context<'_, House>) {
+    fn count(&mut self, why: Close, cx: &mut Context<'_, Server>) {
         if !replace(&mut self.counted, true) {
             cx.shared.counters.close(why);
         }
     }
 
     /// The one way out: why is one line at debug, and one count.
-    fn close(&mut self, cx: &mut Context<'_, House>, why: Close, words: impl Display) -> Step {
+    fn close(&mut self, cx: &mut Context<'_, Server>, why: Close, words: impl Display) -> Step {
         debug!("{} closed: {words}", cx.link.key);
         self.count(why, cx);
         Step::go(State::Closed)
@@ -228,7 +232,7 @@ fn begin(reply: Reply, rest: Option<Reading>, mut note: Note) -> State<Rc<File>,
 }
 
 /// A deadline counts from the last change; otherwise the old one stands.
-fn since_change(changed: bool, cx: &Context<'_, House>, patience: Duration) -> Deadline {
+fn since_change(changed: bool, cx: &Context<'_, Server>, patience: Duration) -> Deadline {
     if changed {
         Deadline::At(cx.now.tick.after(patience))
     } else {

@@ -15,8 +15,8 @@ use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::site::Found;
 
 use crate::server::answer::Http;
-use crate::server::compressed::{Chosen, Preference};
-use crate::server::reply::{Draft, Reply, Wish};
+use crate::server::compressed::{Preference, Selected};
+use crate::server::reply::{Draft, Reply, ResponseOptions};
 use crate::server::represent::send;
 use crate::server::representation::Representation;
 use crate::server::story::shown;
@@ -29,7 +29,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         if let Some(reply) = self.page_without_html(request, path, wish, now) {
@@ -50,7 +50,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Option<Reply> {
         if !self.policy.clean_urls || path.is_directory() || path.name().ends_with(HTML) {
@@ -67,7 +67,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Option<Reply> {
         let stem = path.as_bytes().strip_suffix(HTML)?;
@@ -103,7 +103,7 @@ impl Http {
         &mut self,
         mut reply: Draft,
         why: &str,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         let page = SitePath::root().join(format!("{}.html", reply.status.0).as_bytes());
@@ -129,7 +129,7 @@ impl Http {
                 let Found::File(opened) = self.site.find(path, now.turn) else {
                     return None;
                 };
-                let Chosen { opened, form, kept } = self.plain(path, opened);
+                let Selected { opened, form, kept } = self.plain(path, opened);
                 let date = *self.dates.header(now.wall);
                 let found = Representation::load(
                     path.as_bytes(),
@@ -148,7 +148,13 @@ impl Http {
     }
 
     /// The same request, answered with another file, under the conditions and ranges that it came with.
-    fn instead(&mut self, request: &Request<'_>, path: &SitePath, wish: Wish, now: &Now) -> Reply {
+    fn instead(
+        &mut self,
+        request: &Request<'_>,
+        path: &SitePath,
+        wish: ResponseOptions,
+        now: &Now,
+    ) -> Reply {
         self.story
             .tell("answer", || format!("{} stands in for it", shown(path)));
         let raw = path.to_url();

@@ -12,7 +12,7 @@ use crate::pages::put;
 
 use crate::log::logger;
 use crate::server::counters::{Close, Phase, Refused};
-use crate::server::handlers::House;
+use crate::server::handlers::Server;
 use crate::server::status::Turns;
 
 /// A figure with its values.
@@ -81,7 +81,7 @@ impl Figure {
     }
 }
 
-impl House {
+impl Server {
     /// The list.
     fn figures(&self, now: &Now) -> Vec<Figure> {
         use Kind::{Counter, Gauge};

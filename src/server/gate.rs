@@ -13,11 +13,16 @@ use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 
 use crate::server::answer::{ALLOW, Http};
 use crate::server::auth::Verdict;
-use crate::server::reply::{Reply, Wish};
+use crate::server::reply::{Reply, ResponseOptions};
 
 impl Http {
     /// The reply to a request that no file is needed for, or none may be given for.
-    pub(crate) fn before(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+    pub(crate) fn before(
+        &mut self,
+        request: &Request<'_>,
+        wish: ResponseOptions,
+        now: &Now,
+    ) -> Option<Reply> {
         if let Some(auth) = &mut self.auth {
             auth.let_in = false;
         }
@@ -50,7 +55,12 @@ impl Http {
     }
 
     /// What is said to those who have not the password (RFC 9110 §11.6.1, RFC 7617).
-    pub(crate) fn lock(&mut self, request: &Request<'_>, wish: Wish, now: &Now) -> Option<Reply> {
+    pub(crate) fn lock(
+        &mut self,
+        request: &Request<'_>,
+        wish: ResponseOptions,
+        now: &Now,
+    ) -> Option<Reply> {
         let auth = self.auth.as_mut()?;
         let verdict = match Credentials::read(request.headers) {
             Some(credentials) => auth.check(&credentials, now),
@@ -88,10 +98,10 @@ impl Http {
     }
 
     /// SIGHUP: the files that options name are read again.
-    pub fn look_again(&mut self) {
-        self.policy.look_again();
+    pub fn reload(&mut self) {
+        self.policy.reload();
         if let Some(auth) = &mut self.auth {
-            auth.look_again();
+            auth.reload();
         }
     }
 
@@ -102,7 +112,7 @@ impl Http {
     }
 
     /// Whether it is well, for a load balancer: 503 from the first signal to stop on.
-    fn health(&mut self, wish: Wish, now: &Now) -> Reply {
+    fn health(&mut self, wish: ResponseOptions, now: &Now) -> Reply {
         let (status, body) = if self.stopping {
             (Status::UNAVAILABLE, &b"stopping\n"[..])
         } else {
@@ -120,7 +130,7 @@ impl Http {
 
     /// What a browser asks before it lets a script of another site send what a plain link would not (Fetch standard, CORS
     /// protocol). Nothing here depends on cookies, so that anybody may read what anybody may have.
-    fn preflight(&mut self, wish: Wish, now: &Now) -> Reply {
+    fn preflight(&mut self, wish: ResponseOptions, now: &Now) -> Reply {
         let mut reply = self.draft(Status::NO_CONTENT, now);
         reply
             .head
@@ -138,7 +148,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         path: &SitePath,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Option<Reply> {
         let redirect = self.policy.redirects.as_ref()?.made.find(path)?;

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use mio::event::Source;
 
-use crate::event_loop::clock::Rarely;
+use crate::event_loop::clock::RateLimit;
 use crate::event_loop::{
     Context, Dropped, Handler, Key, Newcomers, Next, Now, Shared, Tick, clock,
 };
@@ -17,10 +17,10 @@ use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 
 use crate::companions::companion::{Companion, Notices};
-use crate::server::acceptor::Door;
+use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::answer::Http;
-use crate::server::clients::{Guest, Guests};
+use crate::server::clients::{ClientLimits, TrackedConnection};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Counters;
 use crate::server::record::Record;
@@ -33,9 +33,9 @@ pub enum Service {
     /// A client's HTTP connection.
     Http(HttpConnection),
     /// The same, counted by its address.
-    Guest(Box<Guest>),
+    TrackedConnection(Box<TrackedConnection>),
     /// A listening socket.
-    Door(Box<Door>),
+    Acceptor(Box<Acceptor>),
     /// A signal.
     Signals(Box<Signals>),
     /// Whatever else is served beside HTTP.
@@ -54,11 +54,11 @@ const _: () = assert!(size_of::<crate::event_loop::turn::Slot<Service>>() <= 32)
 
 /// What all handlers share.
 #[derive(Debug)]
-pub struct House {
+pub struct Server {
     /// The HTTP server: site, cache, policy.
     pub http: Http,
     /// Who may connect.
-    pub guests: Guests,
+    pub guests: ClientLimits,
     /// The access log.
     pub access: AccessLog,
     /// What has happened.
@@ -76,14 +76,14 @@ pub struct House {
     /// Whether not everything ended as it should: the stop did not wait for everybody, or a listening socket broke.
     pub failed: bool,
     /// When to warn that newcomers cannot be accepted.
-    pub warnings: Rarely,
+    pub warnings: RateLimit,
 }
 
-impl House {
+impl Server {
     /// Puts together what is shared.
     pub fn new(
         http: Http,
-        guests: Guests,
+        guests: ClientLimits,
         access: AccessLog,
         notify: Notify,
         usage: Usage,
@@ -100,7 +100,7 @@ impl House {
             status,
             notify,
             failed: false,
-            warnings: Rarely::default(),
+            warnings: RateLimit::default(),
         }
     }
 
@@ -112,51 +112,51 @@ impl House {
     }
 
     /// SIGHUP: the log is opened again, and the files that options name are read again.
-    pub fn look_again(&mut self) {
+    pub fn reload(&mut self) {
         self.notify.reloading(clock::monotonic_micros());
         self.access.reopen();
-        self.http.look_again();
+        self.http.reload();
         self.notify.ready();
     }
 }
 
-impl Notices for House {
+impl Notices for Server {
     fn notice(&mut self, line: &str) {
         // Standard output has the access log alone.
         log::info!("{line}");
     }
 }
 
-impl Shared for House {
+impl Shared for Server {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
         let again = [self.access.flush(now.instant), crate::log::logger::flush()];
         if let Some(status) = &mut self.status {
             status
                 .turns
-                .add(clock::precisely_now().saturating_duration_since(now.instant));
+                .add(clock::monotonic_now().saturating_duration_since(now.instant));
         }
         Some(now.tick.after(again.into_iter().flatten().min()?))
     }
 }
 
 impl Handler for Service {
-    type Shared = House;
+    type Shared = Server;
 
     fn source(&mut self) -> Option<&mut dyn Source> {
         match self {
             Self::Http(connection) => Some(connection.transport()),
-            Self::Guest(guest) => Some(guest.connection.transport()),
-            Self::Door(door) => Some(door.source()),
+            Self::TrackedConnection(guest) => Some(guest.connection.transport()),
+            Self::Acceptor(door) => Some(door.source()),
             Self::Signals(signals) => Some(signals.source()),
             Self::Companion(companion) => Some(companion.source()),
         }
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, House>, new: &mut Newcomers<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, Server>, new: &mut Newcomers<'_, Self>) -> Next {
         match self {
             Self::Http(connection) => connection.drive(None, cx),
-            Self::Guest(guest) => guest.drive(cx),
-            Self::Door(door) => door.drive(cx, new),
+            Self::TrackedConnection(guest) => guest.drive(cx),
+            Self::Acceptor(door) => door.drive(cx, new),
             Self::Signals(signals) => signals.drive(cx),
             Self::Companion(companion) => companion.drive(cx, new),
         }
@@ -165,23 +165,25 @@ impl Handler for Service {
     fn is_background(&self) -> bool {
         match self {
             Self::Signals(_) => true,
-            Self::Http(_) | Self::Guest(_) | Self::Door(_) | Self::Companion(_) => false,
+            Self::Http(_) | Self::TrackedConnection(_) | Self::Acceptor(_) | Self::Companion(_) => {
+                false
+            }
         }
     }
 
     fn may_be_dropped(&self) -> bool {
         match self {
             Self::Http(connection) => connection.is_idle(),
-            Self::Guest(guest) => guest.connection.is_idle(),
-            Self::Door(_) | Self::Signals(_) | Self::Companion(_) => false,
+            Self::TrackedConnection(guest) => guest.connection.is_idle(),
+            Self::Acceptor(_) | Self::Signals(_) | Self::Companion(_) => false,
         }
     }
 
-    fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut House) {
+    fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut Server) {
         let connection = match self {
             Self::Http(connection) => connection,
-            Self::Guest(guest) => &mut guest.connection,
-            Self::Door(_) | Self::Signals(_) | Self::Companion(_) => return,
+            Self::TrackedConnection(guest) => &mut guest.connection,
+            Self::Acceptor(_) | Self::Signals(_) | Self::Companion(_) => return,
         };
         connection.dropped(why, key, now, shared);
     }

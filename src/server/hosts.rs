@@ -10,7 +10,7 @@ use crate::site::Site;
 use crate::site::cache::Cache;
 
 use crate::server::answer::Http;
-use crate::server::representation::Known;
+use crate::server::representation::CachedMeta;
 
 /// The sites that are not in hand.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub struct Host {
     /// What is served.
     pub site: Site,
     /// What was served before.
-    pub cache: Cache<Known>,
+    pub cache: Cache<CachedMeta>,
 }
 
 impl Hosts {

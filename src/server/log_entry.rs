@@ -10,7 +10,7 @@ use crate::http::date;
 use crate::limits::LOG_FIELD_BYTES_MAX;
 use crate::pages::put;
 
-use crate::server::speaker::Client;
+use crate::server::client_addr::Client;
 
 /// How a line looks.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -13,8 +13,8 @@ use crate::server::redirects::Redirects;
 use crate::site::media::MediaTypes;
 
 use crate::server::fresh::cache_control;
-use crate::server::given_file::GivenFile;
 use crate::server::headers::Headers;
+use crate::server::reloadable_file::ReloadableFile;
 
 /// How requests are answered. Read by every request; only SIGHUP changes anything in it.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Policy {
     /// Whether scripts of other sites may read replies.
     pub cors: bool,
     /// Paths that lead elsewhere.
-    pub redirects: Option<GivenFile<Redirects>>,
+    pub redirects: Option<ReloadableFile<Redirects>>,
     /// Media types by extension that win over all others.
     pub types: MediaTypes,
 }
@@ -73,7 +73,7 @@ impl Policy {
             .as_deref()
             .map(|path| {
                 let parse = |file: &[u8]| Redirects::parse(file).map_err(|e| e.to_string());
-                GivenFile::open(path, REDIRECTS_BYTES_MAX, parse)
+                ReloadableFile::open(path, REDIRECTS_BYTES_MAX, parse)
             })
             .transpose()?;
         let headers = Headers::new(&options.headers)?;
@@ -124,7 +124,7 @@ impl Policy {
     }
 
     /// Reads again what may have changed.
-    pub fn look_again(&mut self) {
+    pub fn reload(&mut self) {
         if let Some(redirects) = &mut self.redirects {
             redirects.again();
         }
@@ -132,7 +132,7 @@ impl Policy {
 
     /// The files that are read again, for which the walls need a door.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.redirects.iter().map(GivenFile::path)
+        self.redirects.iter().map(ReloadableFile::path)
     }
 
     /// Appends the fields that options decide for the file at `path` within the site: of a 200, and of a 304 as well.
@@ -160,7 +160,7 @@ impl Policy {
 
 /// How long a connection may take for what.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct Timeouts {
     /// For a whole head, from its first byte.
     pub head: Duration,
     /// Between requests.
@@ -171,7 +171,7 @@ pub struct Patience {
     pub linger: Duration,
 }
 
-impl Patience {
+impl Timeouts {
     /// As the options say.
     pub fn new(options: &ServeOptions) -> Self {
         Self {

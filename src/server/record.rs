@@ -9,9 +9,9 @@ use crate::event_loop::Now;
 use crate::http::request::Request;
 use crate::http::status::Status;
 
+use crate::server::client_addr::Client;
 use crate::server::dates::unix_seconds;
 use crate::server::log_entry::Entry;
-use crate::server::speaker::Client;
 
 /// See the module.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use crate::server::listing::ListingBody;
 
 /// How the client wants its answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wish {
+pub struct ResponseOptions {
     /// The connection is kept.
     pub keep: bool,
     /// It asked by HEAD: no body is sent.
@@ -24,7 +24,7 @@ pub struct Wish {
     pub minor: u8,
 }
 
-impl Wish {
+impl ResponseOptions {
     /// Of a client that was not understood.
     pub const UNKNOWN: Self = Self {
         keep: false,
@@ -67,7 +67,7 @@ pub struct Reply {
 impl Reply {
     /// From a whole reply with status 200 that was made for a client of HTTP/1.1 that keeps its connection. Such a one gets it as
     /// it is, any other a copy of what it wants, with what it must be told at the end of the head.
-    pub fn of_kept(whole: &Rc<[u8]>, head_len: usize, wish: Wish) -> Self {
+    pub fn of_kept(whole: &Rc<[u8]>, head_len: usize, wish: ResponseOptions) -> Self {
         let kept = Self {
             status: Status::OK,
             bytes: Bytes::Shared(Rc::clone(whole)),
@@ -111,7 +111,7 @@ impl Draft {
     }
 
     /// Ends the head, and adds a body that is in memory unless the client asked for the head alone.
-    pub fn finish(mut self, wish: Wish, body: Option<&[u8]>) -> Reply {
+    pub fn finish(mut self, wish: ResponseOptions, body: Option<&[u8]>) -> Reply {
         self.head.lines(wish.connection());
         let mut bytes = self.head.end();
         let head_len = bytes.len();
@@ -127,7 +127,7 @@ impl Draft {
     }
 
     /// Ends the head of a reply whose body is not in memory. Of a client that asked for the head alone it gets none.
-    pub fn finish_with(self, wish: Wish, body: Body<Rc<File>>) -> Reply {
+    pub fn finish_with(self, wish: ResponseOptions, body: Body<Rc<File>>) -> Reply {
         let reply = self.finish(wish, None);
         if wish.head_only {
             reply
@@ -137,7 +137,12 @@ impl Draft {
     }
 
     /// Ends a reply with a page of our own. `extra` are the lines that the options add.
-    pub fn finish_page(mut self, detail: Option<&str>, extra: &[u8], wish: Wish) -> Reply {
+    pub fn finish_page(
+        mut self,
+        detail: Option<&str>,
+        extra: &[u8],
+        wish: ResponseOptions,
+    ) -> Reply {
         let page = pages::error_page(self.status.0, self.status.reason(), detail);
         self.head.field("Content-Type", pages::HTML_TYPE.as_bytes());
         self.self_made(extra);

@@ -20,8 +20,8 @@ use crate::http::status::Status;
 
 use crate::server::answer::Http;
 use crate::server::dates::unix_seconds;
-use crate::server::reply::{Draft, Reply, Wish};
-use crate::server::representation::{Content, Facts, Representation};
+use crate::server::reply::{Draft, Reply, ResponseOptions};
+use crate::server::representation::{Content, FileMeta, Representation};
 
 /// A condition has failed.
 pub(crate) const NOT_AS_EXPECTED: Refusal = Refusal::new(
@@ -35,7 +35,7 @@ impl Http {
         &mut self,
         request: &Request<'_>,
         found: &Representation,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         let facts = &found.facts;
@@ -98,7 +98,13 @@ impl Http {
     }
 
     /// 206 with one part (RFC 9110 §15.3.7.1).
-    fn part(&mut self, found: &Representation, span: Span, wish: Wish, now: &Now) -> Reply {
+    fn part(
+        &mut self,
+        found: &Representation,
+        span: Span,
+        wish: ResponseOptions,
+        now: &Now,
+    ) -> Reply {
         let facts = &found.facts;
         let mut range = Vec::new();
         span.write_content_range(facts.size, &mut range);
@@ -117,7 +123,7 @@ impl Http {
         &mut self,
         found: &Representation,
         spans: Box<[Span]>,
-        wish: Wish,
+        wish: ResponseOptions,
         now: &Now,
     ) -> Reply {
         let facts = &found.facts;
@@ -152,7 +158,7 @@ impl Http {
     }
 
     /// 416 (§15.5.17).
-    fn unsatisfiable(&mut self, facts: &Facts, wish: Wish, now: &Now) -> Reply {
+    fn unsatisfiable(&mut self, facts: &FileMeta, wish: ResponseOptions, now: &Now) -> Reply {
         let mut range = Vec::new();
         write_unsatisfied_range(facts.size, &mut range);
         let mut reply = self.draft(Status::RANGE_NOT_SATISFIABLE, now);
@@ -165,7 +171,12 @@ impl Http {
 }
 
 /// Ends a reply with some of the body's bytes, or all of them; an empty file has none.
-pub(crate) fn send(found: &Representation, part: Range<u64>, reply: Draft, wish: Wish) -> Reply {
+pub(crate) fn send(
+    found: &Representation,
+    part: Range<u64>,
+    reply: Draft,
+    wish: ResponseOptions,
+) -> Reply {
     match &found.content {
         Content::Whole(bytes) => reply.finish(wish, slice(bytes, &found.facts, &part)),
         Content::File(file) => reply.finish_with(
@@ -180,7 +191,7 @@ pub(crate) fn send(found: &Representation, part: Range<u64>, reply: Draft, wish:
 }
 
 /// Some bytes of a body that is kept behind its head.
-fn slice<'a>(whole: &'a [u8], facts: &Facts, part: &Range<u64>) -> Option<&'a [u8]> {
+fn slice<'a>(whole: &'a [u8], facts: &FileMeta, part: &Range<u64>) -> Option<&'a [u8]> {
     let start = usize::try_from(part.start).ok()?;
     let end = usize::try_from(part.end).ok()?;
     whole.get(facts.head_len..)?.get(start..end)

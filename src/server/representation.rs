@@ -22,13 +22,13 @@ use crate::site::cache::Kept;
 use crate::site::open::tests::faults;
 use crate::site::open::{Identity, Moment, Opened, look_at};
 
-use crate::server::compressed::{Form, VARY};
+use crate::server::compressed::{VARY, Variant};
 use crate::server::dates::unix_seconds;
 use crate::server::policy::Policy;
 
 /// What is said of a file.
 #[derive(Debug)]
-pub struct Facts {
+pub struct FileMeta {
     /// The media type.
     pub content_type: Box<str>,
     /// The other fields of a 200, without `Content-Length`: whole lines.
@@ -58,10 +58,10 @@ pub enum Content {
 
 /// What is kept with a file in the cache.
 #[derive(Debug)]
-pub struct Known {
+pub struct CachedMeta {
     /// What is said of it.
-    pub facts: Rc<Facts>,
-    /// [`Facts::head_len`], without following a pointer.
+    pub facts: Rc<FileMeta>,
+    /// [`FileMeta::head_len`], without following a pointer.
     pub head_len: usize,
 }
 
@@ -69,19 +69,19 @@ pub struct Known {
 #[derive(Debug)]
 pub struct Representation {
     /// What is said of it.
-    pub facts: Rc<Facts>,
+    pub facts: Rc<FileMeta>,
     /// Its bytes.
     pub content: Content,
     /// What it was when it was opened; `None` if it comes from the cache, or is not to be kept.
     identity: Option<Identity>,
 }
 
-impl Facts {
+impl FileMeta {
     /// What is said of a file with this identity, sent in this form for the one at this path within the site.
     pub fn of(
         path: &[u8],
         identity: &Identity,
-        form: Form,
+        form: Variant,
         policy: &Policy,
         wall: SystemTime,
     ) -> Self {
@@ -188,7 +188,7 @@ impl Representation {
     pub fn load(
         path: &[u8],
         opened: Opened,
-        form: Form,
+        form: Variant,
         policy: &Policy,
         date: &[u8; 29],
         wall: SystemTime,
@@ -200,7 +200,7 @@ impl Representation {
             if identity.size > CACHED_FILE_BYTES_MAX {
                 break;
             }
-            let mut facts = Facts::of(path, &identity, form, policy, wall);
+            let mut facts = FileMeta::of(path, &identity, form, policy, wall);
             let mut head = HeadWriter::new(Status::OK, date);
             head.field("Content-Type", facts.content_type.as_bytes())
                 .lines(&facts.lines)
@@ -231,7 +231,7 @@ impl Representation {
             }
             identity = after;
         }
-        let facts = Facts::of(path, &identity, form, policy, wall);
+        let facts = FileMeta::of(path, &identity, form, policy, wall);
         Ok(Self {
             facts: Rc::new(facts),
             content: Content::File(Rc::new(file)),
@@ -240,7 +240,7 @@ impl Representation {
     }
 
     /// From the cache.
-    pub fn kept(facts: Rc<Facts>, kept: &Kept) -> Self {
+    pub fn kept(facts: Rc<FileMeta>, kept: &Kept) -> Self {
         let content = match kept {
             Kept::Bytes(bytes) => Content::Whole(Rc::clone(bytes)),
             Kept::File(file) => Content::File(Rc::clone(file)),
@@ -253,8 +253,8 @@ impl Representation {
     }
 
     /// What is kept with it.
-    pub fn known(&self) -> Known {
-        Known {
+    pub fn known(&self) -> CachedMeta {
+        CachedMeta {
             facts: Rc::clone(&self.facts),
             head_len: self.facts.head_len,
         }

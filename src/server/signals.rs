@@ -12,7 +12,7 @@ use crate::event_loop::signal::Signal;
 use crate::event_loop::{Context, Deadline, Next, Side, Stage};
 
 use crate::log::logger;
-use crate::server::handlers::House;
+use crate::server::handlers::Server;
 
 /// One signal that the server listens to.
 #[derive(Debug)]
@@ -42,11 +42,11 @@ impl Signals {
     }
 
     /// Hears the signal, and leads the stop on when its time has come.
-    pub fn drive(&mut self, cx: &mut Context<'_, House>) -> Next {
+    pub fn drive(&mut self, cx: &mut Context<'_, Server>) -> Next {
         if self.signal.came(&mut cx.link) {
             if self.signal.number() == SIGHUP {
                 info!("SIGHUP: looking again");
-                cx.shared.look_again();
+                cx.shared.reload();
             } else if self.signal.number() == SIGUSR1 {
                 logger::say(cx.shared.figures_as_lines(&cx.now).trim_end());
             } else if cx.stage == Stage::Running {
@@ -76,12 +76,12 @@ impl Signals {
         Next::Park(Side::Read, Deadline::Keep)
     }
 
-    fn stop(&self, cx: &mut Context<'_, House>) -> Next {
+    fn stop(&self, cx: &mut Context<'_, Server>) -> Next {
         cx.advance_to(Stage::Stopping);
         self.park_until(cx, self.grace)
     }
 
-    fn park_until(&self, cx: &Context<'_, House>, time: Duration) -> Next {
+    fn park_until(&self, cx: &Context<'_, Server>, time: Duration) -> Next {
         Next::Park(Side::Read, Deadline::At(cx.now.tick.after(time)))
     }
 }

@@ -17,7 +17,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use crate::cli::{
     AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions, misspelt,
 };
-use crate::event_loop::clock::Rarely;
+use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
 use crate::event_loop::turn::EventLoop;
@@ -35,18 +35,18 @@ use crate::site::open::Opener;
 
 use crate::companions::{companion, sockets};
 use crate::log::logger;
-use crate::server::acceptor::Door;
+use crate::server::acceptor::Acceptor;
 use crate::server::access_log::{AccessLog, Destination};
 use crate::server::answer::Http;
 use crate::server::auth::Auth;
-use crate::server::clients::Guests;
+use crate::server::clients::ClientLimits;
 use crate::server::dates::Dates;
-use crate::server::handlers::{House, Service};
+use crate::server::handlers::{Server, Service};
 use crate::server::hosts::{Host, Hosts};
 use crate::server::listing::Listings;
 use crate::server::log_entry::Format;
-use crate::server::policy::{Patience, Policy};
-use crate::server::representation::Known;
+use crate::server::policy::{Policy, Timeouts};
+use crate::server::representation::CachedMeta;
 use crate::server::signals::Signals;
 use crate::server::status::Status;
 use crate::server::story::Story;
@@ -143,8 +143,8 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let guests = Guests::new(&options.allow, &options.proxy_from, options.max_per_address);
-    let house = House::new(http, guests, access, notify, usage, Status::new(options));
+    let guests = ClientLimits::new(&options.allow, &options.proxy_from, options.max_per_address);
+    let house = Server::new(http, guests, access, notify, usage, Status::new(options));
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
     let mut event_loop = EventLoop::<Service>::new(
         connections + listening.len() + companions.0.len() + stops.len(),
@@ -163,8 +163,8 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     for (number, socket) in listening.into_iter().enumerate() {
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Door::new(listener, number < lent);
-        add(&mut event_loop, Service::Door(Box::new(door)))?;
+        let door = Acceptor::new(listener, number < lent);
+        add(&mut event_loop, Service::Acceptor(Box::new(door)))?;
     }
     for companion in companions.0 {
         add(&mut event_loop, companion.into())?;
@@ -354,7 +354,7 @@ fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
 }
 
 /// A cache for one site of several.
-fn open_cache(options: &ServeOptions) -> Cache<Known> {
+fn open_cache(options: &ServeOptions) -> Cache<CachedMeta> {
     let sites = options.hosts.len() + 1;
     Cache::new(
         options.cache_bytes_max / sites,
@@ -388,7 +388,7 @@ pub(crate) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         cache: open_cache(options),
         hosts,
         policy: Policy::new(options)?,
-        patience: Patience::new(options),
+        patience: Timeouts::new(options),
         head_bytes_max: options.head_bytes_max,
         auth,
         stopping: false,
@@ -396,7 +396,7 @@ pub(crate) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
         boundary_count: 0,
         listings: Listings::default(),
         dates: Dates::default(),
-        warnings: Rarely::default(),
+        warnings: RateLimit::default(),
         story: Story::default(),
     })
 }

@@ -14,9 +14,9 @@ use crate::http::request::{Method, Request};
 use crate::http::status::Status as Code;
 use crate::pages::ListingQuery;
 
-use crate::server::handlers::House;
-use crate::server::reply::{Reply, Wish};
-use crate::server::speaker::Client;
+use crate::server::client_addr::Client;
+use crate::server::handlers::Server;
+use crate::server::reply::{Reply, ResponseOptions};
 
 /// See the module.
 #[derive(Debug)]
@@ -101,13 +101,13 @@ impl Status {
     }
 }
 
-impl House {
+impl Server {
     /// The figures, if this is a request for them by somebody who may see them: the `client` of a trusted proxy, or whoever is on
     /// the other end. What a proxy sends on without a trusted word for whom could be anybody's.
     pub(crate) fn figures_for(
         &mut self,
         request: &Request<'_>,
-        wish: Wish,
+        wish: ResponseOptions,
         client: Option<Client>,
         peer: impl FnOnce() -> Client,
         now: &Now,

@@ -16,7 +16,7 @@ use crate::http::request::{Fields, Method};
 use crate::http::state::{Body, Hearing, Reading};
 
 use crate::server::answer::Http;
-use crate::server::reply::{Reply, Wish};
+use crate::server::reply::{Reply, ResponseOptions};
 use crate::server::start;
 use crate::server::status::Status;
 use crate::server::story::Story;
@@ -140,7 +140,7 @@ fn answer(
     let mut fields = Fields::new();
     match heard.request(&mut fields) {
         Ok(request) => {
-            let wish = Wish {
+            let wish = ResponseOptions {
                 keep: request.keep_alive,
                 head_only: request.method == Method::Head,
                 minor: request.minor,

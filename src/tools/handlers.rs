@@ -23,14 +23,14 @@ use crate::process::walls::Walls;
 
 use super::{crowd, get as http_client};
 use crate::companions::client::{Exchange, Failure, Words};
-use crate::companions::companion::{Companion, Door, Notices, Offer};
+use crate::companions::companion::{Acceptor, Companion, Notices, Offer};
 use crate::companions::{daytime, ping, sockets, transfer};
 use crate::log::logger;
-use crate::log::sink::{Flushed, Outlet, Target};
+use crate::log::sink::{Flushed, LogSink, Target};
 
 /// Every kind of handler of a process with one errand.
 #[derive(Debug)]
-pub enum Solo {
+pub enum ClientTask {
     /// A companion's server.
     Companion(Box<Companion>),
     /// A signal that ends it.
@@ -55,16 +55,16 @@ pub enum Solo {
 
 // What makes a member of a crowd as cheap as the server's side of it.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<crate::event_loop::turn::Slot<Solo>>() <= 32);
+const _: () = assert!(size_of::<crate::event_loop::turn::Slot<ClientTask>>() <= 32);
 
-impl From<Companion> for Solo {
+impl From<Companion> for ClientTask {
     fn from(companion: Companion) -> Self {
         Self::Companion(Box::new(companion))
     }
 }
 
-impl Handler for Solo {
-    type Shared = Errand;
+impl Handler for ClientTask {
+    type Shared = TaskState;
 
     fn source(&mut self) -> Option<&mut dyn Source> {
         Some(match self {
@@ -81,7 +81,7 @@ impl Handler for Solo {
         })
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, Errand>, new: &mut Newcomers<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, TaskState>, new: &mut Newcomers<'_, Self>) -> Next {
         match self {
             Self::Companion(companion) => companion.drive(cx, new),
             Self::Stop(stop) => stop.drive(cx),
@@ -103,21 +103,21 @@ impl Handler for Solo {
 
 /// What the handlers of one errand share.
 #[derive(Default, Debug)]
-pub struct Errand {
+pub struct TaskState {
     /// How it ended, if it was a client's.
     pub outcome: Option<Result<(), Failure>>,
     /// What the members of a crowd share.
     pub(crate) crowd: crowd::Crowd,
     /// Where a server says who comes: standard output, unless it is to be quiet.
-    notices: Option<Outlet>,
+    notices: Option<LogSink>,
     /// Whether the stop did not wait for everybody.
     cut_short: bool,
 }
 
-impl Errand {
+impl TaskState {
     fn serving(voice: Voice) -> Self {
         Self {
-            notices: (!voice.quiet).then(|| Outlet::new(Target::Stdout(std::io::stdout()))),
+            notices: (!voice.quiet).then(|| LogSink::new(Target::Stdout(std::io::stdout()))),
             ..Self::default()
         }
     }
@@ -129,7 +129,7 @@ impl Errand {
     }
 }
 
-impl Notices for Errand {
+impl Notices for TaskState {
     fn notice(&mut self, line: &str) {
         if let Some(notices) = &mut self.notices {
             notices.line(|into| into.extend_from_slice(line.as_bytes()));
@@ -137,9 +137,9 @@ impl Notices for Errand {
     }
 }
 
-impl Shared for Errand {
+impl Shared for TaskState {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let notices = self.notices.as_mut().map(Outlet::flush);
+        let notices = self.notices.as_mut().map(LogSink::flush);
         let blocked = (notices == Some(Flushed::Blocked)).then_some(LOG_RETRY_FIRST);
         let again = [blocked, logger::flush()].into_iter().flatten().min()?;
         Some(now.tick.after(again))
@@ -153,7 +153,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         let came = self.signal.came(&mut cx.link);
         if cx.expired || (came && cx.stage == Stage::Stopping) {
             cx.shared.cut_short = true;
@@ -170,12 +170,12 @@ impl Stop {
 /// How a handler of an errand waits first.
 const FIRST: Next = Next::Park(Side::Either, Deadline::Never);
 
-fn event_loop(capacity: usize, errand: Errand) -> Result<EventLoop<Solo>, Failure> {
+fn event_loop(capacity: usize, errand: TaskState) -> Result<EventLoop<ClientTask>, Failure> {
     let cannot = |e: std::io::Error| Failure::new(format!("cannot start: {e}"));
     let mut event_loop = EventLoop::new(capacity + 2, 0, errand).map_err(cannot)?;
     for number in [SIGINT, SIGTERM] {
         let signal = Signal::new(number).map_err(cannot)?;
-        let stop = Solo::Stop(Box::new(Stop { signal }));
+        let stop = ClientTask::Stop(Box::new(Stop { signal }));
         let next = Next::Park(Side::Read, Deadline::Never);
         event_loop.add(stop, next).map_err(cannot)?;
     }
@@ -200,10 +200,10 @@ pub(crate) fn serve(
             Walls::new().raise().map_err(Failure::new)?;
             let connections = descriptors::connections_for(descriptors::raise_limit(), None);
             let mut event_loop =
-                event_loop(connections + companions.len(), Errand::serving(voice))?;
+                event_loop(connections + companions.len(), TaskState::serving(voice))?;
             for companion in companions {
                 let next = Next::Park(Side::Read, Deadline::Never);
-                let added = event_loop.add(Solo::from(companion), next);
+                let added = event_loop.add(ClientTask::from(companion), next);
                 added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
             }
             let places = places.join(" and ");
@@ -229,7 +229,7 @@ pub(crate) fn doors(listening: &Listening, offer: &Offer) -> Result<Ready, Strin
         let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
         ready
             .0
-            .push(Companion::Door(Door::new(listener, offer.clone())));
+            .push(Companion::Acceptor(Acceptor::new(listener, offer.clone())));
     }
     Ok(ready)
 }
@@ -268,7 +268,7 @@ pub(crate) fn start_logger(voice: Voice) {
 /// Why it failed, at the last address.
 pub(crate) fn at_first_of(
     addresses: &[SocketAddr],
-    client: impl FnMut(SocketAddr) -> Result<Solo, Failure>,
+    client: impl FnMut(SocketAddr) -> Result<ClientTask, Failure>,
 ) -> Result<(), Failure> {
     with_room_at_first_of(1, addresses, client)
 }
@@ -280,7 +280,7 @@ pub(crate) fn at_first_of(
 pub(crate) fn with_room_at_first_of(
     room: usize,
     addresses: &[SocketAddr],
-    mut client: impl FnMut(SocketAddr) -> Result<Solo, Failure>,
+    mut client: impl FnMut(SocketAddr) -> Result<ClientTask, Failure>,
 ) -> Result<(), Failure> {
     let mut last = Failure::new("there is no address to go to");
     for &address in addresses {
@@ -293,11 +293,14 @@ pub(crate) fn with_room_at_first_of(
 }
 
 /// Runs one client to its end. Signals are caught before it is made: from then on it cleans up behind itself.
-fn errand(room: usize, client: impl FnOnce() -> Result<Solo, Failure>) -> Result<(), Failure> {
-    let mut event_loop = event_loop(room, Errand::default())?;
+fn errand(
+    room: usize,
+    client: impl FnOnce() -> Result<ClientTask, Failure>,
+) -> Result<(), Failure> {
+    let mut event_loop = event_loop(room, TaskState::default())?;
     let client = client()?;
     // Who has no socket gets no edge.
-    let first = if matches!(client, Solo::Leader(_)) {
+    let first = if matches!(client, ClientTask::Leader(_)) {
         Next::Again(Deadline::Never)
     } else {
         FIRST
@@ -310,7 +313,7 @@ fn errand(room: usize, client: impl FnOnce() -> Result<Solo, Failure>) -> Result
     outcome.unwrap_or_else(|| Err(Failure::interrupted()))
 }
 
-fn run(event_loop: &mut EventLoop<Solo>) -> Result<usize, Failure> {
+fn run(event_loop: &mut EventLoop<ClientTask>) -> Result<usize, Failure> {
     let cannot = |e| Failure::new(format!("the loop cannot wait any more: {e}"));
     event_loop.run().map_err(cannot)
 }

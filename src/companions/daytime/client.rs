@@ -18,7 +18,7 @@ use crate::limits::DATAGRAM_RETRY;
 
 use crate::companions::client::{Exchange, Failure, Words, connected_datagrams, print, resolve};
 use crate::tools::handlers as solo;
-use crate::tools::handlers::{Errand, Solo};
+use crate::tools::handlers::{ClientTask, TaskState};
 
 /// Runs `idler daytime-client`, and returns its exit code.
 pub fn ask(options: &DaytimeClientOptions) -> ExitCode {
@@ -28,14 +28,16 @@ pub fn ask(options: &DaytimeClientOptions) -> ExitCode {
     solo::exit_code(addresses.and_then(|addresses| {
         solo::at_first_of(&addresses, |to| {
             if options.udp {
-                return Ok(Solo::DaytimeUdp(Box::new(Datagrams::start(to, patience)?)));
+                return Ok(ClientTask::DaytimeUdp(Box::new(Datagrams::start(
+                    to, patience,
+                )?)));
             }
             let line = Words::new(
                 "",
                 "the server closed the connection without telling the time",
             );
             let exchange = Exchange::start(to, Vec::new(), line, patience, None)?;
-            Ok(Solo::Words(Box::new(exchange)))
+            Ok(ClientTask::Words(Box::new(exchange)))
         })
     }))
 }
@@ -70,7 +72,7 @@ impl Datagrams {
     }
 
     /// Asks when it is time to, and waits for the answer.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         let outcome = match self.step(cx) {
             Ok(Err(next)) => return next,
             Ok(Ok(line)) => print(format!("{line}\n").as_bytes()),
@@ -81,7 +83,7 @@ impl Datagrams {
     }
 
     /// The answer, or how to wait for it.
-    fn step(&mut self, cx: &mut Context<'_, Errand>) -> Result<Result<String, Next>, Failure> {
+    fn step(&mut self, cx: &mut Context<'_, TaskState>) -> Result<Result<String, Next>, Failure> {
         if cx.stage == Stage::Stopping {
             return Err(Failure::interrupted());
         }

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::cli::PingClientOptions;
 use crate::companions::ping::datagram::round_trips::{Heard, RoundTrips};
-use crate::event_loop::clock::precisely_now;
+use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage};
 use crate::limits::{DATAGRAM_BYTES_MAX, PING_QUIET};
@@ -22,7 +22,7 @@ use crate::limits::{DATAGRAM_BYTES_MAX, PING_QUIET};
 use crate::companions::client::{Failure, connected_datagrams, print, resolve};
 use crate::log::logger;
 use crate::tools::handlers as solo;
-use crate::tools::handlers::{Errand, Solo};
+use crate::tools::handlers::{ClientTask, TaskState};
 
 /// Runs `idler ping-client`, and returns its exit code.
 pub fn ping(options: &PingClientOptions) -> ExitCode {
@@ -32,7 +32,7 @@ pub fn ping(options: &PingClientOptions) -> ExitCode {
         let last = addresses.last().copied();
         solo::at_first_of(&addresses, |to| {
             let client = Client::start(to, options, Some(to) != last)?;
-            Ok(Solo::Ping(Box::new(client)))
+            Ok(ClientTask::Ping(Box::new(client)))
         })
     }))
 }
@@ -82,7 +82,7 @@ impl Client {
     }
 
     /// Hears, gives up, sends; then waits for whatever comes next.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         match self.step(cx) {
             Ok(Some(next)) => next,
             Ok(None) => self.finish(cx),
@@ -94,7 +94,7 @@ impl Client {
     }
 
     /// How to wait; `None` when it is over.
-    fn step(&mut self, cx: &mut Context<'_, Errand>) -> Result<Option<Next>, Failure> {
+    fn step(&mut self, cx: &mut Context<'_, TaskState>) -> Result<Option<Next>, Failure> {
         let first = self.started.is_none();
         let started = *self.started.get_or_insert(cx.now.instant);
         let now = cx.now.instant.duration_since(started);
@@ -152,12 +152,12 @@ impl Client {
     fn hear_all(
         &mut self,
         started: Instant,
-        cx: &mut Context<'_, Errand>,
+        cx: &mut Context<'_, TaskState>,
     ) -> Result<bool, Failure> {
         loop {
             match self.socket.receive(&mut cx.link, cx.scratch) {
                 Attempt::Done((n, _)) => {
-                    let at = precisely_now().duration_since(started);
+                    let at = monotonic_now().duration_since(started);
                     let datagram = cx.scratch.get(..n).unwrap_or_default();
                     let heard = self.trips.hear(datagram, at);
                     self.last_heard = at;
@@ -170,8 +170,8 @@ impl Client {
         }
     }
 
-    fn send(&mut self, started: Instant, cx: &mut Context<'_, Errand>) -> Result<(), Failure> {
-        let instant = precisely_now();
+    fn send(&mut self, started: Instant, cx: &mut Context<'_, TaskState>) -> Result<(), Failure> {
+        let instant = monotonic_now();
         let wall = cx.now.wall + instant.duration_since(cx.now.instant);
         let stamp = wall
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -212,7 +212,7 @@ impl Client {
         print(line.as_bytes())
     }
 
-    fn finish(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    fn finish(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         let elapsed = self.started.map(|s| cx.now.instant.duration_since(s));
         let elapsed = elapsed.unwrap_or_default();
         let statistics = &self.trips.statistics;

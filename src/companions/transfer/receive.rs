@@ -13,11 +13,11 @@ use crate::companions::message_text::printable;
 use crate::companions::transfer::document::Decoder;
 use crate::limits::TRANSFER_FILE_BYTES_MAX;
 
-use crate::companions::client::{Ear, Exchange, Failure, Heard, resolve};
+use crate::companions::client::{Consumer, Exchange, Failure, Heard, resolve};
 use crate::companions::progress::Progress;
 use crate::companions::temporary::Temporary;
 use crate::tools::handlers as solo;
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::ClientTask;
 
 /// Runs `idler transfer-client`, and returns its exit code.
 pub fn receive(options: &TransferClientOptions) -> ExitCode {
@@ -29,7 +29,7 @@ pub fn receive(options: &TransferClientOptions) -> ExitCode {
             let ear = Receiving::new(directory, options.force, TRANSFER_FILE_BYTES_MAX)?;
             let progress = (!options.voice.quiet).then(Progress::on_terminal).flatten();
             let exchange = Exchange::start(to, Vec::new(), ear, options.timeout, progress)?;
-            Ok(Solo::Transfer(Box::new(exchange)))
+            Ok(ClientTask::Transfer(Box::new(exchange)))
         })
     }))
 }
@@ -61,7 +61,7 @@ impl Receiving {
     }
 }
 
-impl Ear for Receiving {
+impl Consumer for Receiving {
     fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
         let Some(decoder) = &mut self.decoder else {
             return Ok(Heard::Enough);

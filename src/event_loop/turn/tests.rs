@@ -1,6 +1,6 @@
 //! The loop, turned by hand, with handlers that do what their scripts say.
 //!
-//! What lives here: what `reactor/mod.rs` promises to handlers, a test for each promise. It may not know any service.
+//! What lives here: what `event_loop/mod.rs` promises to handlers, a test for each promise. It may not know any service.
 //! Invariant: a test waits for an edge or a deadline, never for time to pass. Read next: `make_room.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]

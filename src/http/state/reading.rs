@@ -72,7 +72,7 @@ pub enum Hearing<'a> {
 
 /// What came of hearing what may begin with a header of the PROXY protocol.
 #[derive(Debug)]
-pub enum Introduction {
+pub enum ProxyHeaderRead {
     /// Not whole yet; keep listening.
     More(Reading),
     /// It is over, or there was none: the address it gave, and what came behind it.
@@ -85,20 +85,20 @@ impl Reading {
     /// Hears what came since the last time, before anything else was heard.
     ///
     /// Never keeps more than [`PROXY_HEADER_BYTES_MAX`](crate::limits::PROXY_HEADER_BYTES_MAX) and one reading.
-    pub fn hear_introduction(self, fresh: &[u8]) -> Introduction {
+    pub fn hear_introduction(self, fresh: &[u8]) -> ProxyHeaderRead {
         let mut heard = self.heard.unwrap_or_default();
         heard.keep(fresh);
         let address = match proxy::read(heard.rest()) {
-            Ok(proxy::Found::Partial) => return Introduction::More(Self { heard: Some(heard) }),
+            Ok(proxy::Found::Partial) => return ProxyHeaderRead::More(Self { heard: Some(heard) }),
             Ok(proxy::Found::None) => None,
             Ok(proxy::Found::Header(len, address)) => {
                 heard.skip(len);
                 address
             }
-            Err(wrong) => return Introduction::Broken(wrong),
+            Err(wrong) => return ProxyHeaderRead::Broken(wrong),
         };
         let heard = (!heard.rest().is_empty()).then_some(heard);
-        Introduction::Over(address, Self { heard })
+        ProxyHeaderRead::Over(address, Self { heard })
     }
 
     /// Whether nothing has been heard.

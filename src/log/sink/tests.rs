@@ -8,11 +8,11 @@ use super::*;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 
-fn outlet(fd: impl Into<OwnedFd>) -> Outlet {
-    Outlet::new(Target::File(File::from(fd.into())))
+fn outlet(fd: impl Into<OwnedFd>) -> LogSink {
+    LogSink::new(Target::File(File::from(fd.into())))
 }
 
-fn add(outlet: &mut Outlet, text: &str) -> bool {
+fn add(outlet: &mut LogSink, text: &str) -> bool {
     outlet.line(|into| into.extend_from_slice(text.as_bytes()))
 }
 
@@ -37,11 +37,11 @@ fn drain(reader: &mut File) -> String {
 }
 
 /// An outlet as where `/proc` is missing: the shared descriptor itself, with care.
-fn careful(fd: impl Into<OwnedFd>, way: fn(Care) -> Way) -> Outlet {
+fn careful(fd: impl Into<OwnedFd>, way: fn(NonBlocking) -> WriteMode) -> LogSink {
     let target = Target::File(File::from(fd.into()));
-    Outlet {
+    LogSink {
         target,
-        way: way(Care::Ours),
+        way: way(NonBlocking::Ours),
         pending: Vec::new(),
         start: 0,
         within_line: false,
@@ -51,13 +51,13 @@ fn careful(fd: impl Into<OwnedFd>, way: fn(Care) -> Way) -> Outlet {
 }
 
 /// Both ways of writing to a pipe.
-fn pipes() -> Vec<(File, Outlet)> {
+fn pipes() -> Vec<(File, LogSink)> {
     let (one, two) = (rustix::pipe::pipe().unwrap(), rustix::pipe::pipe().unwrap());
     let own = outlet(one.1);
-    assert_eq!(own.way, Way::Pipe(Care::Kernel));
+    assert_eq!(own.way, WriteMode::Pipe(NonBlocking::Kernel));
     vec![
         (File::from(one.0), own),
-        (File::from(two.0), careful(two.1, Way::Pipe)),
+        (File::from(two.0), careful(two.1, WriteMode::Pipe)),
     ]
 }
 
@@ -157,7 +157,7 @@ fn a_pipe_without_a_reader_loses_lines_and_says_so() {
 #[test]
 fn a_full_disk_keeps_lines_for_a_while() {
     let mut outlet = outlet(File::options().write(true).open("/dev/full").unwrap());
-    assert_eq!(outlet.way, Way::Direct);
+    assert_eq!(outlet.way, WriteMode::Direct);
     let mut kept = 0;
     for _ in 0..LOG_PENDING_BYTES_MAX / 50 {
         kept += u64::from(add(&mut outlet, &"v".repeat(99)));
@@ -201,7 +201,7 @@ fn redirecting_within_a_line_loses_its_rest_and_no_more() {
 fn a_socket_that_nobody_reads_does_not_block() {
     let (reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
     let mut outlet = outlet(writer);
-    assert_eq!(outlet.way, Way::Socket);
+    assert_eq!(outlet.way, WriteMode::Socket);
     let mut lines = 0;
     let mut blocked = false;
     while !blocked {
@@ -231,7 +231,7 @@ fn terminal() -> Option<(File, OwnedFd)> {
 }
 
 /// Fills a terminal that nobody looks at, then looks.
-fn fill_terminal(mut master: File, mut outlet: Outlet) {
+fn fill_terminal(mut master: File, mut outlet: LogSink) {
     // Many short lines: each end becomes two bytes on the way.
     let mut lines = 0;
     let mut turns = 0;
@@ -256,7 +256,7 @@ fn fill_terminal(mut master: File, mut outlet: Outlet) {
 fn a_terminal_that_nobody_looks_at_does_not_block() {
     if let Some((master, terminal)) = terminal() {
         let outlet = outlet(terminal);
-        assert_eq!(outlet.way, Way::Terminal(Care::Kernel));
+        assert_eq!(outlet.way, WriteMode::Terminal(NonBlocking::Kernel));
         fill_terminal(master, outlet);
     }
 }
@@ -264,7 +264,7 @@ fn a_terminal_that_nobody_looks_at_does_not_block() {
 #[test]
 fn nor_does_one_that_could_not_be_opened_anew() {
     if let Some((master, terminal)) = terminal() {
-        fill_terminal(master, careful(terminal, Way::Terminal));
+        fill_terminal(master, careful(terminal, WriteMode::Terminal));
     }
 }
 

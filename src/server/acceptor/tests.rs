@@ -52,7 +52,7 @@ impl Accept for Scripted {
 
 /// A door, what the loop knows of it, and what it has seen.
 struct Played {
-    door: Door<Scripted>,
+    door: Acceptor<Scripted>,
     ready: Readiness,
     no_room: bool,
     newcomers: usize,
@@ -69,7 +69,7 @@ impl Played {
             socket,
         };
         Self {
-            door: Door::new(Listener::over(scripted), false),
+            door: Acceptor::new(Listener::over(scripted), false),
             ready: Readiness::NONE,
             no_room: false,
             newcomers: 0,

@@ -177,7 +177,7 @@ fn entries_are_written_in_the_chosen_format() {
     let path = folder.0.join("a.log");
     let mut log = at(&path);
     log.entry(&Entry {
-        peer: crate::server::speaker::Client::Unix,
+        peer: crate::server::client_addr::Client::Unix,
         user: None,
         time_unix: 0,
         request: b"GET / HTTP/1.1",
@@ -214,7 +214,7 @@ fn a_limit_on_file_sizes_is_a_failed_write() {
         .arg(std::env::current_exe().unwrap())
         .args([
             "--exact",
-            "service::access_log::tests::a_limit_on_file_sizes_is_a_failed_write",
+            "server::access_log::tests::a_limit_on_file_sizes_is_a_failed_write",
         ])
         .env(CHILD, &path)
         .output()

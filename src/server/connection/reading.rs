@@ -11,15 +11,15 @@ use log::{debug, trace};
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Transport};
 use crate::http::body::BodyLength;
 use crate::http::request::{Fields, Method, Refusal, Request};
-use crate::http::state::{HEAD_TOO_SLOW, Head, Hearing, Introduction, Linger, Reading, State};
+use crate::http::state::{HEAD_TOO_SLOW, Head, Hearing, Linger, ProxyHeaderRead, Reading, State};
 use crate::http::status::Status;
-use crate::limits::{LINGER_BYTES_MAX, PARTING_TIME};
-use crate::server::clients::Welcome;
+use crate::limits::{LINGER_BYTES_MAX, SHUTDOWN_IDLE_GRACE};
+use crate::server::client_addr::{Client, ProxiedClient};
+use crate::server::clients::Admission;
 use crate::server::counters::Close;
-use crate::server::handlers::House;
+use crate::server::handlers::Server;
 use crate::server::record::Record;
-use crate::server::reply::{Reply, Wish};
-use crate::server::speaker::{Client, Standing};
+use crate::server::reply::{Reply, ResponseOptions};
 
 use super::{HttpConnection, Note, Step, begin, since_change};
 
@@ -39,8 +39,8 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         reading: Reading,
         mut changed: bool,
-        standing: Option<&mut Standing>,
-        cx: &mut Context<'_, House>,
+        standing: Option<&mut ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         let was_idle = reading.is_idle();
         if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
@@ -97,8 +97,8 @@ impl<T: Transport> HttpConnection<T> {
         was_idle: bool,
         changed: bool,
         fresh: Option<&[u8]>,
-        standing: Option<&Standing>,
-        cx: &mut Context<'_, House>,
+        standing: Option<&ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         let was_draining = reading.is_draining();
         match reading.hear(fresh.unwrap_or_default(), cx.shared.http.head_bytes_max) {
@@ -132,7 +132,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Row 1: what came is not enough. `begun`: its time begins now.
-    fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, House>) -> Step {
+    fn listen_on(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Server>) -> Step {
         let idle = reading.is_idle();
         let more = cx.link.ready.is(Side::Read);
         if idle && !more && cx.stage == Stage::Stopping {
@@ -160,25 +160,27 @@ impl<T: Transport> HttpConnection<T> {
         reading: Reading,
         changed: bool,
         fresh: &[u8],
-        standing: &mut Standing,
-        cx: &mut Context<'_, House>,
+        standing: &mut ProxiedClient,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         let was_idle = reading.is_idle();
         let (address, reading) = match reading.hear_introduction(fresh) {
-            Introduction::More(reading) => return self.listen_on(reading, changed || was_idle, cx),
-            Introduction::Over(address, reading) => (address, reading),
-            Introduction::Broken(wrong) => {
+            ProxyHeaderRead::More(reading) => {
+                return self.listen_on(reading, changed || was_idle, cx);
+            }
+            ProxyHeaderRead::Over(address, reading) => (address, reading),
+            ProxyHeaderRead::Broken(wrong) => {
                 let words = format_args!("not a header of the PROXY protocol: {wrong}");
                 return self.close(cx, Close::ProxyHeader, words);
             }
         };
         match standing.introduce(address, &cx.shared.guests) {
-            Welcome::In | Welcome::Proxy | Welcome::Counted(_) => {}
-            Welcome::Stranger => {
+            Admission::In | Admission::Proxy | Admission::Counted(_) => {}
+            Admission::NotAllowed => {
                 let words = "the proxy's client is not in --allow";
                 return self.close(cx, Close::Stranger, words);
             }
-            Welcome::TooMany => {
+            Admission::TooManyFromAddress => {
                 self.count(Close::Crowding, cx);
                 return self.refuse(TOO_MANY, Some(standing), cx);
             }
@@ -193,9 +195,9 @@ impl<T: Transport> HttpConnection<T> {
     fn reply(
         &self,
         request: &Request<'_>,
-        wish: Wish,
-        standing: Option<&Standing>,
-        cx: &mut Context<'_, House>,
+        wish: ResponseOptions,
+        standing: Option<&ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> (Reply, Option<Client>) {
         let guests = &cx.shared.guests;
         let client = standing.and_then(|s| s.client(request.headers, guests));
@@ -214,8 +216,8 @@ impl<T: Transport> HttpConnection<T> {
     fn answer(
         &mut self,
         head: Head<'_>,
-        standing: Option<&Standing>,
-        cx: &mut Context<'_, House>,
+        standing: Option<&ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         let mut fields = Fields::new();
         let (reply, (keep, drain), mut note) = match head.request(&mut fields) {
@@ -232,7 +234,7 @@ impl<T: Transport> HttpConnection<T> {
                 let reusable = request.keep_alive && !waits && drain.is_some();
                 let keep = reusable && cx.stage == Stage::Running;
                 let clean = !request.keep_alive && drain.as_ref().is_some_and(|d| d.is_done());
-                let wish = Wish {
+                let wish = ResponseOptions {
                     keep,
                     head_only: request.method == Method::Head,
                     minor: request.minor,
@@ -273,8 +275,8 @@ impl<T: Transport> HttpConnection<T> {
     fn refuse(
         &mut self,
         refusal: Refusal,
-        standing: Option<&Standing>,
-        cx: &mut Context<'_, House>,
+        standing: Option<&ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         debug!(
             "{} refused: {} ({})",
@@ -290,7 +292,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Who asks, where no fields were understood.
-    fn speaker(&self, standing: Option<&Standing>, cx: &Context<'_, House>) -> Client {
+    fn speaker(&self, standing: Option<&ProxiedClient>, cx: &Context<'_, Server>) -> Client {
         standing
             .and_then(|s| s.client(&[], &cx.shared.guests))
             .unwrap_or_else(|| self.peer())
@@ -300,8 +302,8 @@ impl<T: Transport> HttpConnection<T> {
     fn give_up_on_head(
         &mut self,
         reading: Reading,
-        standing: Option<&Standing>,
-        cx: &mut Context<'_, House>,
+        standing: Option<&ProxiedClient>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         if reading.is_draining() {
             return self.close(
@@ -321,14 +323,14 @@ impl<T: Transport> HttpConnection<T> {
 
     /// Row 9. A request of somebody who came, or was answered, a moment ago may be on its way; or now, if only now it `begun` to
     /// be idle, and the deadline still is that of what it did before.
-    fn part(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, House>) -> Step {
+    fn part(&mut self, reading: Reading, begun: bool, cx: &mut Context<'_, Server>) -> Step {
         let idle = cx.shared.http.patience.idle;
         let quiet_for = if begun {
             Duration::ZERO
         } else {
             idle.saturating_sub(cx.deadline.since(cx.now.tick))
         };
-        let left = PARTING_TIME.min(idle).saturating_sub(quiet_for);
+        let left = SHUTDOWN_IDLE_GRACE.min(idle).saturating_sub(quiet_for);
         if cx.expired || left.is_zero() {
             return self.close(cx, Close::Shutdown, "idle at shutdown");
         }

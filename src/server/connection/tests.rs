@@ -20,7 +20,7 @@ use crate::event_loop::{Peer, Side, Stage, Tick};
 use crate::http::request::Refusal;
 use crate::http::status::Status;
 use crate::limits::{
-    DISK_PAUSE, INTERRUPTED_RETRIES_MAX, PARTING_TIME, SEND_RATE_MIN, UNSENT_BYTES_ALL,
+    DISK_PAUSE, INTERRUPTED_RETRIES_MAX, SEND_RATE_MIN, SHUTDOWN_IDLE_GRACE, UNSENT_BYTES_ALL,
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
 use crate::server::connection::stand::{Place, Stand};
@@ -177,11 +177,11 @@ impl Transport for Scripted {
         left == 0
     }
 
-    fn hold_back(&mut self, held: bool) {
+    fn set_cork(&mut self, held: bool) {
         self.held_back.push(held);
     }
 
-    fn allow_unsent(&mut self, bytes: u32) {
+    fn set_notsent_lowat(&mut self, bytes: u32) {
         self.unsent.push(bytes);
     }
 
@@ -416,7 +416,7 @@ fn row_9_a_request_that_was_on_its_way_is_still_answered() {
 fn row_9_who_was_quiet_for_longer_goes_at_once() {
     let mut stand = Stand::new("row9c", &[]);
     let mut held = stand.accept(Scripted::new(GET, &[]));
-    stand.now.tick = stand.now.tick.after(PARTING_TIME);
+    stand.now.tick = stand.now.tick.after(SHUTDOWN_IDLE_GRACE);
     held.stage = Stage::Stopping;
     stand.drive(&mut held, &"a stop");
     assert_eq!(stand.closed(Close::Shutdown), 1);
@@ -431,7 +431,7 @@ fn row_9_who_was_heard_to_the_end_of_a_body_has_a_second_as_well() {
     let begun = stand.now.tick;
     let played = stand.play(POST, &[Many, Many, Few, Stop, Few]);
     assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
-    assert_eq!(stand.now.tick, begun.after(PARTING_TIME));
+    assert_eq!(stand.now.tick, begun.after(SHUTDOWN_IDLE_GRACE));
     assert_eq!(stand.closed(Close::Shutdown), 1);
 }
 

@@ -18,7 +18,7 @@ use crate::limits::{
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
 use crate::server::counters::{Close, Phase};
-use crate::server::handlers::House;
+use crate::server::handlers::Server;
 
 use super::{HttpConnection, Note, Out, Step, since_change};
 
@@ -28,7 +28,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         mut out: Box<Out>,
         changed: bool,
-        cx: &mut Context<'_, House>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         if cx.stage != Stage::Running {
             out.withdraw_reuse();
@@ -68,11 +68,11 @@ impl<T: Transport> HttpConnection<T> {
                 let mut may_have_more = out.note.may_have_more;
                 if !out.note.held_back {
                     let socket = self.stream.transport();
-                    socket.hold_back(true);
+                    socket.set_cork(true);
                     let share = unsent_share(cx.shared.counters.open(Phase::Writing), len);
                     may_have_more = share > UNSENT_BYTES_MIN;
                     if may_have_more {
-                        socket.allow_unsent(share);
+                        socket.set_notsent_lowat(share);
                     }
                 }
                 let before = out.note.before;
@@ -116,7 +116,7 @@ impl<T: Transport> HttpConnection<T> {
                 if (late || pace.is_due(now, stall))
                     && pace.is_too_slow(self.stream.get(), now, stall)
                 {
-                    self.stream.transport().forget_unsent();
+                    self.stream.transport().abort_on_close();
                     let words = "the reader is slower than --stall-timeout allows";
                     return self.cut_short(&mut out, cx, Close::Stalled, words);
                 }
@@ -135,7 +135,7 @@ impl<T: Transport> HttpConnection<T> {
     fn cut_short(
         &mut self,
         out: &mut Out,
-        cx: &mut Context<'_, House>,
+        cx: &mut Context<'_, Server>,
         why: Close,
         words: impl Display,
     ) -> Step {
@@ -150,7 +150,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         mut out: Box<Out>,
         waited: Option<Tick>,
-        cx: &mut Context<'_, House>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         let since = waited.unwrap_or(cx.now.tick);
         let time = cx.now.tick.since(since);
@@ -168,7 +168,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Rows 13 and 14, and 22.
-    fn finish(&mut self, out: Out, cx: &mut Context<'_, House>) -> Step {
+    fn finish(&mut self, out: Out, cx: &mut Context<'_, Server>) -> Step {
         let sent = out.body_sent();
         let (mut note, after) = out.finish();
         cx.shared.log_line(&mut note.record, cx.now, sent);
@@ -176,9 +176,9 @@ impl<T: Transport> HttpConnection<T> {
             After::Keep(reading) => {
                 if note.held_back {
                     let socket = self.stream.transport();
-                    socket.hold_back(false);
+                    socket.set_cork(false);
                     if note.may_have_more {
-                        socket.allow_unsent(UNSENT_BYTES_MIN);
+                        socket.set_notsent_lowat(UNSENT_BYTES_MIN);
                     }
                 }
                 Step::go(State::ReadingHead(reading))
@@ -199,7 +199,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         linger: Linger,
         changed: bool,
-        cx: &mut Context<'_, House>,
+        cx: &mut Context<'_, Server>,
     ) -> Step {
         if take(&mut cx.expired) && !changed {
             return self.close(cx, Close::LingerTimeout, "the client did not hang up");
@@ -236,7 +236,7 @@ impl<T: Transport> HttpConnection<T> {
 }
 
 /// Counts what came, and throws it away.
-fn received(linger: Linger, n: usize, cx: &mut Context<'_, House>) -> Option<Linger> {
+fn received(linger: Linger, n: usize, cx: &mut Context<'_, Server>) -> Option<Linger> {
     cx.shared.counters.received += n as u64;
     linger.throw_away(n)
 }

@@ -27,7 +27,7 @@ use crate::tools::crowd::opening::{Pace, Sources, is_shortage};
 use crate::tools::crowd::probe::Probe;
 use crate::tools::crowd::tally::Missed;
 use crate::tools::crowd::verdict::Circumstances;
-use crate::tools::handlers::{Errand, Solo};
+use crate::tools::handlers::{ClientTask, TaskState};
 
 /// See the module.
 #[derive(Debug)]
@@ -96,8 +96,8 @@ impl Leader {
     /// Opens whom it is time to open; then sleeps.
     pub(crate) fn drive(
         &mut self,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Next {
         if let Some(crowd) = self.crowd.take() {
             cx.shared.crowd = crowd;
@@ -117,8 +117,8 @@ impl Leader {
     /// How to wait; `None` when it is over.
     fn step(
         &mut self,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<Option<Next>, Failure> {
         let now = cx.now.instant;
         let passed = now.duration_since(*self.since.get_or_insert(now));
@@ -197,14 +197,14 @@ impl Leader {
     /// The scout is in: the others follow, or first the honest client.
     fn begin_after_scout(
         &mut self,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<(), Failure> {
         let next = match &self.probe {
             Some((url, to)) => {
                 let probe = Probe::start(*to, url, cx.now.tick)?;
                 let first = probe.first();
-                new.admit(Solo::Probe(Box::new(probe)), first);
+                new.admit(ClientTask::Probe(Box::new(probe)), first);
                 Phase::Quiet
             }
             None => Phase::Opening,
@@ -213,7 +213,7 @@ impl Leader {
         Ok(())
     }
 
-    fn enter(&mut self, phase: Phase, cx: &mut Context<'_, Errand>) {
+    fn enter(&mut self, phase: Phase, cx: &mut Context<'_, TaskState>) {
         // Who comes and goes is never complete, so that is all there is to wait for.
         let phase = if phase == Phase::Opening && self.about.mode.comes_and_goes() {
             Phase::Holding
@@ -252,8 +252,8 @@ impl Leader {
     /// Opens those who are due. False if the budget of the drive did not suffice.
     fn open_in_time(
         &mut self,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<bool, Failure> {
         let tally = &cx.shared.crowd.tally;
         let wanted = if self.about.mode.comes_and_goes() {
@@ -272,8 +272,8 @@ impl Leader {
     fn open(
         &mut self,
         count: u32,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<u32, Failure> {
         for opened in 0..count {
             if cx.link.budget() == 0 || self.about.trouble.is_some() {
@@ -284,7 +284,7 @@ impl Leader {
                 Ok(socket) => {
                     let (member, first) = Member::new(socket, cx.now.tick);
                     cx.shared.crowd.tally.began();
-                    new.admit(Solo::Member(member), first);
+                    new.admit(ClientTask::Member(member), first);
                 }
                 Err(e) if is_shortage(&e) => {
                     let trouble = Failure::to_connect(self.to, &e).to_string();

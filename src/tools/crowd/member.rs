@@ -17,7 +17,7 @@ use crate::limits::{CONNECT_TIMEOUT, CROWD_SIP_BYTES};
 
 use super::Crowd;
 use crate::tools::crowd::tally::{Ending, Missed, status_of};
-use crate::tools::handlers::Errand;
+use crate::tools::handlers::TaskState;
 
 /// See the module.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl Member {
     }
 
     /// Moves on as far as possible.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         // The leader sums up what was; that everybody goes then is not counted.
         if cx.stage == Stage::Stopping {
             return Next::Leave;

@@ -29,7 +29,7 @@ use crate::process::descriptors;
 
 use super::handlers as solo;
 use crate::companions::client::{Failure, resolve};
-use crate::tools::handlers::Solo;
+use crate::tools::handlers::ClientTask;
 
 pub use crate::tools::crowd::leader::Leader;
 pub use crate::tools::crowd::member::Member;
@@ -90,7 +90,7 @@ pub fn run(options: &CrowdOptions) -> ExitCode {
             let room = options.clients as usize + 3;
             let outcome = solo::with_room_at_first_of(room, &plan.addresses, |to| {
                 let leader = Leader::new(options, to, plan.probe.clone(), Rc::clone(&stayed))?;
-                Ok(Solo::Leader(Box::new(leader)))
+                Ok(ClientTask::Leader(Box::new(leader)))
             });
             match outcome {
                 Ok(()) if !stayed.get() => {

@@ -142,11 +142,11 @@ fn no_port_is_left(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event_loop::clock::precisely_now;
+    use crate::event_loop::clock::monotonic_now;
 
     #[test]
     fn the_pace_is_kept_and_arrears_are_bounded() {
-        let begin = precisely_now();
+        let begin = monotonic_now();
         let at = |millis| begin + Duration::from_millis(millis);
         let mut pace = Pace::new(1000);
         pace.begin(begin);

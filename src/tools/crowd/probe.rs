@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
-use crate::event_loop::clock::precisely_now;
+use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::connect;
 use crate::event_loop::connect::Connecting;
 use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Side, Stage, Stream, Tick};
@@ -19,7 +19,7 @@ use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
 
 use super::{Crowd, Phase};
 use crate::companions::client::Failure;
-use crate::tools::handlers::{Errand, Solo};
+use crate::tools::handlers::{ClientTask, TaskState};
 
 /// See the module.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Probe {
     }
 
     fn connect(to: SocketAddr, request: Rc<[u8]>, now: Tick) -> Result<Self, Failure> {
-        let began = precisely_now();
+        let began = monotonic_now();
         let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
         Ok(Self {
             stream: Stream::new(socket),
@@ -88,8 +88,8 @@ impl Probe {
     /// Moves on as far as possible.
     pub(crate) fn drive(
         &mut self,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Next {
         if cx.stage == Stage::Stopping {
             return Next::Leave;
@@ -107,11 +107,15 @@ impl Probe {
     }
 
     /// Another connection takes the place of this one, which has a socket of its own in the loop.
-    fn succeed(&mut self, cx: &mut Context<'_, Errand>, new: &mut Newcomers<'_, Solo>) -> Next {
+    fn succeed(
+        &mut self,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
+    ) -> Next {
         match Self::connect(self.to, Rc::clone(&self.request), cx.now.tick) {
             Ok(probe) => {
                 let first = probe.first();
-                new.admit(Solo::Probe(Box::new(probe)), first);
+                new.admit(ClientTask::Probe(Box::new(probe)), first);
                 Next::Leave
             }
             Err(failure) => {
@@ -121,7 +125,7 @@ impl Probe {
         }
     }
 
-    fn rest(&mut self, step: Step, cx: &Context<'_, Errand>) -> Next {
+    fn rest(&mut self, step: Step, cx: &Context<'_, TaskState>) -> Next {
         self.step = step;
         Next::Sleep(cx.now.tick.after(PROBE_INTERVAL))
     }
@@ -129,8 +133,8 @@ impl Probe {
     /// How to wait; or why there is no answer.
     fn step(
         &mut self,
-        cx: &mut Context<'_, Errand>,
-        new: &mut Newcomers<'_, Solo>,
+        cx: &mut Context<'_, TaskState>,
+        new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<Next, String> {
         let late = self.step != Step::Resting && self.end.is_due(cx.now.tick);
         match self.step {
@@ -151,7 +155,7 @@ impl Probe {
                     }
                 }
                 (self.said, self.reply) = (0, Reply::new(false));
-                self.began = precisely_now();
+                self.began = monotonic_now();
                 self.end = cx.now.tick.after(CONNECT_TIMEOUT);
                 self.step = Step::Asking;
             }
@@ -173,7 +177,7 @@ impl Probe {
         self.hear(late, cx)
     }
 
-    fn hear(&mut self, late: bool, cx: &mut Context<'_, Errand>) -> Result<Next, String> {
+    fn hear(&mut self, late: bool, cx: &mut Context<'_, TaskState>) -> Result<Next, String> {
         loop {
             match self.stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(0) => {
@@ -211,7 +215,7 @@ impl Probe {
     }
 
     fn count(&self, crowd: &mut Crowd) {
-        let time = precisely_now().duration_since(self.began);
+        let time = monotonic_now().duration_since(self.began);
         match crowd.phase {
             Phase::Quiet => crowd.probed.before.count(time),
             Phase::Holding => crowd.probed.beside.count(time),

@@ -27,7 +27,7 @@ use crate::tools::get::hearing::Hearing;
 use crate::tools::get::output::half;
 use crate::tools::get::record::Record;
 use crate::tools::get::sending::Sending;
-use crate::tools::handlers::Errand;
+use crate::tools::handlers::TaskState;
 
 /// See the module.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ impl Client {
     }
 
     /// Sends what can be sent, hears what has come; then waits.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, Errand>) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
         if self.parked && !cx.expired {
             self.record.events += 1;
         }
@@ -167,7 +167,7 @@ impl Client {
         next
     }
 
-    fn step(&mut self, cx: &mut Context<'_, Errand>) -> Step {
+    fn step(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
         if cx.stage == Stage::Stopping {
             return Err(Failure::interrupted());
         }
@@ -205,7 +205,7 @@ impl Client {
     }
 
     /// Sends what may be sent now. True if the kernel takes no more.
-    fn send(&mut self, cx: &mut Context<'_, Errand>) -> bool {
+    fn send(&mut self, cx: &mut Context<'_, TaskState>) -> bool {
         while let Some(piece) = self.sending.piece(cx.now.tick) {
             match self.stream.write(&mut cx.link, piece, false) {
                 Attempt::Done(n) => {
@@ -222,7 +222,7 @@ impl Client {
     }
 
     /// Hears until there is nothing more, or all has been heard.
-    fn hear(&mut self, cx: &mut Context<'_, Errand>) -> Step {
+    fn hear(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
         while self.hearing.left > 0 {
             let was_ready = cx.link.ready.is(Side::Read);
             match self.stream.read(&mut cx.link, cx.scratch) {
@@ -260,7 +260,7 @@ impl Client {
     }
 
     /// Waits for an edge, for the next piece to send, for the end of patience, or for a new look at the progress.
-    fn wait(&mut self, write_blocked: bool, cx: &mut Context<'_, Errand>) -> Step {
+    fn wait(&mut self, write_blocked: bool, cx: &mut Context<'_, TaskState>) -> Step {
         let now = cx.now.tick;
         let end = self.moved.unwrap_or(now).after(self.timeout);
         if end.is_due(now) && self.sending.not_before.is_none() {
@@ -282,7 +282,7 @@ impl Client {
     }
 
     /// Draws how far it is, if there is anything to draw and anybody to look.
-    fn draw(&mut self, cx: &Context<'_, Errand>) -> bool {
+    fn draw(&mut self, cx: &Context<'_, TaskState>) -> bool {
         let done = self.hearing.body_bytes;
         match &mut self.hearing.progress {
             Some(progress) if done > 0 => progress.draw(done, &cx.now),
@@ -291,7 +291,7 @@ impl Client {
         true
     }
 
-    fn over(&mut self, outcome: Result<(), Failure>, cx: &mut Context<'_, Errand>) -> Next {
+    fn over(&mut self, outcome: Result<(), Failure>, cx: &mut Context<'_, TaskState>) -> Next {
         if let Some(progress) = &mut self.hearing.progress {
             progress.clear();
         }

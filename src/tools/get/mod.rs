@@ -16,14 +16,14 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use crate::cli::{GetOptions, HeaderLine, Voice};
-use crate::event_loop::clock::precisely_now;
+use crate::event_loop::clock::monotonic_now;
 use crate::http::reply::Url;
 use crate::limits::FOLLOWED_REDIRECTS_MAX;
 
 use super::handlers as solo;
 use crate::companions::client::{Failure, resolve};
 use crate::log::logger;
-use crate::tools::handlers::{Solo, at_first_of};
+use crate::tools::handlers::{ClientTask, at_first_of};
 
 pub use crate::tools::get::connection::Client;
 
@@ -101,13 +101,13 @@ fn exit_code(status: u16) -> ExitCode {
 
 /// One hop.
 fn get(options: &GetOptions, url: &Url) -> Result<Answer, Failure> {
-    let started = precisely_now();
+    let started = monotonic_now();
     let addresses = resolve(url.host(), url.port())?;
-    let resolved = precisely_now().duration_since(started);
+    let resolved = monotonic_now().duration_since(started);
     let answer = Rc::new(RefCell::new(Answer::default()));
     at_first_of(&addresses, |to| {
         let client = Client::start(to, options, url, started, resolved, Rc::clone(&answer))?;
-        Ok(Solo::Get(Box::new(client)))
+        Ok(ClientTask::Get(Box::new(client)))
     })?;
     let answer = answer.borrow().clone();
     Ok(answer)

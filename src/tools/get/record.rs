@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::companions::message_text::printable;
-use crate::event_loop::clock::precisely_now;
+use crate::event_loop::clock::monotonic_now;
 
 use crate::log::logger;
 
@@ -24,7 +24,7 @@ pub(super) struct Record {
 
 impl Record {
     pub(super) fn passed(&self) -> Duration {
-        precisely_now().duration_since(self.started)
+        monotonic_now().duration_since(self.started)
     }
 
     pub(super) fn say(&self) {

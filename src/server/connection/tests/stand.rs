@@ -25,10 +25,10 @@ use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 use crate::server::access_log::{AccessLog, Destination};
-use crate::server::clients::Guests;
+use crate::server::clients::ClientLimits;
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
-use crate::server::handlers::House;
+use crate::server::handlers::Server;
 use crate::server::log_entry::Format;
 use crate::server::start;
 
@@ -44,7 +44,7 @@ pub fn large_file() -> Vec<u8> {
 #[derive(Debug)]
 pub struct Stand {
     /// What all connections share.
-    pub house: House,
+    pub house: Server,
     /// The time. It passes only where [`Stand::pass`] lets it.
     pub now: Now,
     scratch: Vec<u8>,
@@ -136,9 +136,9 @@ impl Stand {
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
-            house: House::new(
+            house: Server::new(
                 http,
-                Guests::default(),
+                ClientLimits::default(),
                 access,
                 Notify::default(),
                 Usage::default(),

@@ -2,7 +2,7 @@
 //!
 //! What lives here: what is known of a connection beside itself. It may not know replies. Invariant: a proxy is believed only
 //! if its own address is trusted, and a header of the PROXY protocol only before anything else was heard; connections
-//! of which nothing is to be known have no [`Standing`], and pay for none. Read next: `guests.rs`.
+//! of which nothing is to be known have no [`ProxiedClient`], and pay for none. Read next: `guests.rs`.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use crate::http::forwarded::{Origin, origin};
 
 use crate::event_loop::Peer;
 
-use crate::server::clients::{Guests, Seat, Welcome};
+use crate::server::clients::{AddressSlot, Admission, ClientLimits};
 
 /// Somebody who asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,10 +35,10 @@ impl From<Peer> for Client {
     }
 }
 
-/// What is known of a connection beside itself. Boxed with it (`Guest`), so that others do not pay.
+/// What is known of a connection beside itself. Boxed with it (`TrackedConnection`), so that others do not pay.
 #[derive(Debug, Default)]
-pub struct Standing {
-    seat: Option<Seat>,
+pub struct ProxiedClient {
+    seat: Option<AddressSlot>,
     proxy: Option<Proxy>,
 }
 
@@ -46,21 +46,21 @@ pub struct Standing {
 #[derive(Debug)]
 struct Proxy {
     own: Client,
-    introduction: Introduction,
+    introduction: ProxyHeaderState,
 }
 
 /// How far the header of the PROXY protocol has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Introduction {
+enum ProxyHeaderState {
     /// It may come: nothing has been heard.
     Awaited,
     /// It is over; `None`, where it did not come or gave no address.
     Over(Option<IpAddr>),
 }
 
-impl Standing {
+impl ProxiedClient {
     /// Of somebody who has taken a seat.
-    pub fn seated(seat: Seat) -> Self {
+    pub fn seated(seat: AddressSlot) -> Self {
         Self {
             seat: Some(seat),
             proxy: None,
@@ -73,38 +73,38 @@ impl Standing {
             seat: None,
             proxy: Some(Proxy {
                 own,
-                introduction: Introduction::Awaited,
+                introduction: ProxyHeaderState::Awaited,
             }),
         }
     }
 
     /// Whether the first bytes may be a header of the PROXY protocol.
     pub fn awaits_introduction(&self) -> bool {
-        let awaits = |proxy: &Proxy| proxy.introduction == Introduction::Awaited;
+        let awaits = |proxy: &Proxy| proxy.introduction == ProxyHeaderState::Awaited;
         self.proxy.as_ref().is_some_and(awaits)
     }
 
     /// The header of the PROXY protocol is over. Whoever it introduced is asked at the door, as if they had come themselves.
-    pub fn introduce(&mut self, address: Option<IpAddr>, guests: &Guests) -> Welcome {
+    pub fn introduce(&mut self, address: Option<IpAddr>, guests: &ClientLimits) -> Admission {
         if let Some(proxy) = &mut self.proxy {
-            proxy.introduction = Introduction::Over(address);
+            proxy.introduction = ProxyHeaderState::Over(address);
         }
         match address.map(|address| guests.welcome(Client::Address(address))) {
-            Some(Welcome::Counted(seat)) => {
+            Some(Admission::Counted(seat)) => {
                 self.seat = Some(seat);
-                Welcome::In
+                Admission::In
             }
             Some(welcome) => welcome,
-            None => Welcome::In,
+            None => Admission::In,
         }
     }
 
     /// For whom a request with these fields is made, if by a proxy.
-    pub fn client(&self, headers: &[Header<'_>], guests: &Guests) -> Option<Client> {
+    pub fn client(&self, headers: &[Header<'_>], guests: &ClientLimits) -> Option<Client> {
         let proxy = self.proxy.as_ref()?;
         let speaker = match proxy.introduction {
-            Introduction::Over(Some(address)) => Client::Address(address),
-            Introduction::Over(None) | Introduction::Awaited => proxy.own,
+            ProxyHeaderState::Over(Some(address)) => Client::Address(address),
+            ProxyHeaderState::Over(None) | ProxyHeaderState::Awaited => proxy.own,
         };
         if !guests.trusts(speaker) {
             return Some(speaker);

@@ -1,6 +1,6 @@
 //! Small files that options name: read at the start, and again on SIGHUP.
 //!
-//! What lives here: [`GivenFile`], which keeps what it made of a file until it can make something of a newer one. It may not know what
+//! What lives here: [`ReloadableFile`], which keeps what it made of a file until it can make something of a newer one. It may not know what
 //! that is. Invariant: a file that is wrong, slow or gone changes nothing but the log.
 //! Read next: `gate.rs`.
 
@@ -13,7 +13,7 @@ use rustix::fs::{Mode, OFlags};
 
 /// A file, and what was made of it.
 #[derive(Debug)]
-pub struct GivenFile<T> {
+pub struct ReloadableFile<T> {
     path: PathBuf,
     bytes_max: usize,
     parse: fn(&[u8]) -> Result<T, String>,
@@ -21,7 +21,7 @@ pub struct GivenFile<T> {
     pub made: T,
 }
 
-impl<T> GivenFile<T> {
+impl<T> ReloadableFile<T> {
     /// Reads the file at `path`, at most `bytes_max` of it.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("file");
         std::fs::write(&path, "one").unwrap();
-        let mut file = GivenFile::open(&path, 5, upper).unwrap();
+        let mut file = ReloadableFile::open(&path, 5, upper).unwrap();
         assert_eq!(file.made, "ONE");
         for wrong in [&b"longer"[..], b"\xff"] {
             std::fs::write(&path, wrong).unwrap();
@@ -121,13 +121,13 @@ mod tests {
         file.again();
         assert_eq!(file.made, "TWO");
         assert!(
-            GivenFile::open(&path, 5, upper)
+            ReloadableFile::open(&path, 5, upper)
                 .unwrap_err()
                 .contains("no such file")
         );
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, Mode::from_raw_mode(0o600)).unwrap();
         assert!(
-            GivenFile::open(&path, 5, upper)
+            ReloadableFile::open(&path, 5, upper)
                 .unwrap_err()
                 .contains("not a regular file")
         );
