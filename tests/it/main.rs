@@ -21,6 +21,7 @@ mod fairness;
 mod files;
 mod footprint;
 mod http_requests;
+mod imports;
 mod limits;
 mod logs;
 mod policies;
