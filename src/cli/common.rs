@@ -6,10 +6,11 @@
 
 use super::{UsageError, values};
 use crate::cli::parse::Typed;
-use crate::cli::serve::{Bind, Color};
+use crate::cli::serve::Bind;
 use crate::cli::table::Id;
 use crate::cli::values::HeaderLine;
 use crate::limits;
+use crate::log::logger::Color;
 use std::{
     ffi::{OsStr, OsString},
     time::Duration,

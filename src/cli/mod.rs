@@ -26,7 +26,7 @@ pub use crate::cli::companions::{
 };
 pub use crate::cli::get::{GetOptions, Output, Pace, Requests};
 pub use crate::cli::parse::{Setting, Source, misspelt};
-pub use crate::cli::serve::{Bind, Color, LogFormat, ServeOptions};
+pub use crate::cli::serve::{Bind, LogFormat, ServeOptions};
 pub use crate::cli::tools::{
     CrowdMode, CrowdOptions, ExplainOptions, PasswordOptions, PrecompressOptions,
 };

@@ -13,6 +13,7 @@ use crate::cli::values::{
     AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, Proxies, TypeRule,
 };
 use crate::limits;
+use crate::log::logger::Color;
 use std::{
     ffi::{OsStr, OsString},
     path::PathBuf,
@@ -122,17 +123,6 @@ pub enum LogFormat {
     Json,
     /// Only what a developer looks for.
     Short,
-}
-
-/// Whether to colour what goes to a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Color {
-    /// If it is a terminal.
-    Auto,
-    /// In any case.
-    Always,
-    /// Never.
-    Never,
 }
 
 /// The words of `--log-format`.

@@ -9,6 +9,7 @@
 
 use super::*;
 use crate::cli::table::Value;
+use crate::log::logger::Color;
 use std::{
     collections::HashSet,
     os::unix::ffi::{OsStrExt, OsStringExt},

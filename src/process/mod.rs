@@ -1,10 +1,8 @@
-//! What the process may and has: descriptors, listening sockets, walls.
+//! What happens once, before the loop starts: descriptors, sockets, privileges, walls.
 //!
-//! What lives here: everything that happens before the loop starts, once. It may not know the loop, HTTP,
-//! or what is served. Invariant: each step either does what the user asked or says why not in one line;
-//! whatever needs the machine outside the site (names, tables, devices) is asked before the walls stand.
-//! Read next, in the order of a start: `inherited.rs`, `descriptors.rs`, `listen.rs`, `addresses.rs`, `notify.rs`,
-//! `walls.rs`.
+//! Each step does what the user asked, or says in one line why it cannot. What needs the machine outside
+//! the site (names, tables, devices) is asked before the walls stand. In the order of a start:
+//! `inherited.rs`, `descriptors.rs`, `listen.rs`, `addresses.rs`, `notify.rs`, `user.rs`, `walls.rs`.
 
 pub mod addresses;
 pub mod datagrams;
@@ -15,3 +13,22 @@ pub mod notify;
 pub mod usage;
 pub mod user;
 pub mod walls;
+
+use std::io::{Error, ErrorKind};
+
+use rustix::io::Errno;
+
+/// The words of an I/O error, without the number that Rust adds.
+pub(crate) fn words_of(error: &Error) -> String {
+    let text = error.to_string();
+    let words = if error.kind() == ErrorKind::NotFound {
+        "no such file or directory"
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        "permission denied"
+    } else if Errno::from_io_error(error) == Some(Errno::MFILE) {
+        "no descriptor is left (raise the limit: `ulimit -n`)"
+    } else {
+        text.split(" (os error").next().unwrap_or(&text)
+    };
+    words.to_owned()
+}

@@ -200,7 +200,7 @@ fn explain(path: &Path, why: Errno) -> String {
     format!(
         "cannot open the access log {}: {} ({advice})",
         path.display(),
-        crate::server::start::words_of(&why.into())
+        crate::process::words_of(&why.into())
     )
 }
 

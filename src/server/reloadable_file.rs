@@ -66,7 +66,7 @@ fn read<T>(
         format!(
             "cannot read {}: {} (name a file that this user can read, or leave the option out)",
             path.display(),
-            crate::server::start::words_of(&e)
+            crate::process::words_of(&e)
         )
     })?;
     parse(&bytes).map_err(|why| format!("cannot use {}: {why}", path.display()))

@@ -11,11 +11,10 @@ use std::process::ExitCode;
 
 use log::LevelFilter;
 use rustix::fs::Access;
-use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
 use crate::cli::{
-    AccessLog as AskedLog, Bind as Asked, Color, HostRule, LogFormat, ServeOptions, misspelt,
+    AccessLog as AskedLog, Bind as Asked, HostRule, LogFormat, ServeOptions, misspelt,
 };
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
@@ -28,7 +27,7 @@ use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
-use crate::process::{addresses, descriptors, inherited};
+use crate::process::{addresses, descriptors, inherited, words_of};
 use crate::site::Site;
 use crate::site::cache::Cache;
 use crate::site::open::Opener;
@@ -211,12 +210,7 @@ fn start_logger(options: &ServeOptions) {
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
     };
-    let color = match options.color {
-        Color::Auto => logger::Color::Auto,
-        Color::Always => logger::Color::Always,
-        Color::Never => logger::Color::Never,
-    };
-    logger::init(level, color);
+    logger::init(level, options.color);
 }
 
 pub(crate) fn open_site(options: &ServeOptions) -> Result<Site, String> {
@@ -240,24 +234,6 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
         };
         format!("cannot serve {path}: {}{hint}", words_of(&e))
     })
-}
-
-/// The words of an I/O error, without the number that Rust adds.
-pub(crate) fn words_of(error: &std::io::Error) -> String {
-    let kind = error.kind();
-    let text = if kind == std::io::ErrorKind::NotFound {
-        "no such file or directory".to_owned()
-    } else if kind == std::io::ErrorKind::PermissionDenied {
-        "permission denied".to_owned()
-    } else if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) {
-        "no descriptor is left (raise the limit: `ulimit -n`)".to_owned()
-    } else {
-        error.to_string()
-    };
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {

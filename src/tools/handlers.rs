@@ -11,7 +11,7 @@ use log::LevelFilter;
 use mio::event::Source;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::{Color, Listening, Voice};
+use crate::cli::{Listening, Voice};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{
@@ -254,12 +254,7 @@ pub(crate) fn start_logger(voice: Voice) {
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
     };
-    let color = match voice.color {
-        Color::Auto => logger::Color::Auto,
-        Color::Always => logger::Color::Always,
-        Color::Never => logger::Color::Never,
-    };
-    logger::init(level, color);
+    logger::init(level, voice.color);
 }
 
 /// Runs a client at the first address that takes it.

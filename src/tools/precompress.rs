@@ -27,8 +27,8 @@ use crate::http::path::SitePath;
 use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX};
 use crate::site::media::MediaTypes;
 
+use crate::process::words_of;
 use crate::server::compressed::{is_compressible, suffix};
-use crate::server::start::words_of;
 use crate::tools::precompress::coders::Coder;
 use crate::tools::precompress::report::Report;
 

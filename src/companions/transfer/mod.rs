@@ -24,7 +24,7 @@ use crate::companions::transfer::document::{Encoder, Piece, encode_base64};
 use crate::event_loop::{Context, Next, Stream};
 
 use crate::companions::companion::{Farewell, Notices, Offer, Peer, Sent, send};
-use crate::server::start::words_of;
+use crate::process::words_of;
 use crate::tools::handlers as solo;
 
 /// Runs `idler transfer-server`, and returns its exit code.
