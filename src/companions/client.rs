@@ -13,10 +13,11 @@ use std::time::Duration;
 use mio::net::{TcpStream, UdpSocket};
 use rustix::io::Errno;
 
-use crate::companions::message_text::{Message, printable};
+use crate::companions::message_text::Message;
 use crate::event_loop::connect;
 use crate::event_loop::connect::Connecting;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
+use crate::http::printable::printable;
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
 
 use crate::companions::progress::Progress;

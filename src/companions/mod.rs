@@ -8,7 +8,6 @@ pub mod message;
 pub mod message_text;
 pub mod ping;
 pub mod progress;
-pub mod random;
 pub mod sockets;
 pub mod temporary;
 pub mod transfer;

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::companions::message_text::printable;
+use crate::http::printable::printable;
 use crate::limits::TEMPORARY_NAMES_MAX;
 
 use crate::companions::client::Failure;

@@ -128,7 +128,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
-    use crate::http::seeded::Seeded;
+    use crate::http::random::Random;
 
     fn tag(text: &str) -> EntityTag<'_> {
         EntityTag::parse(text.as_bytes()).unwrap()
@@ -258,21 +258,21 @@ mod tests {
 
     #[test]
     fn a_list_of_good_tags_finds_exactly_its_members() {
-        let mut seeded = Seeded(3);
+        let mut random = Random::new(3);
         for _ in 0..5_000 {
-            let tags: Vec<String> = (0..1 + seeded.below(6))
+            let tags: Vec<String> = (0..1 + random.below(6))
                 .map(|_| {
-                    let opaque = seeded.bytes(b"ab,-/W", 3);
+                    let opaque = random.bytes(b"ab,-/W", 3);
                     let opaque: String = opaque
                         .iter()
                         .filter(|byte| b"ab,-/W".contains(byte))
                         .map(|&byte| char::from(byte))
                         .collect();
-                    format!("{}\"{opaque}\"", seeded.one_of(&["", "W/"]))
+                    format!("{}\"{opaque}\"", random.one_of(&["", "W/"]))
                 })
                 .collect();
-            let separator = seeded.one_of(&[",", ", ", " ,\t,", ",,"]);
-            let (first, second) = tags.split_at(seeded.below(tags.len()));
+            let separator = random.one_of(&[",", ", ", " ,\t,", ",,"]);
+            let (first, second) = tags.split_at(random.below(tags.len()));
             let lines = [first.join(separator), second.join(separator)];
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             for sought in ["\"a\"", "W/\"a\"", "\"b,\"", "\"\""] {
@@ -293,10 +293,10 @@ mod tests {
 
     #[test]
     fn random_bytes_never_panic() {
-        let mut seeded = Seeded(4);
+        let mut random = Random::new(4);
         for _ in 0..50_000 {
-            let one = seeded.bytes(b"\"W/ab, *\t", 12);
-            let two = seeded.bytes(b"\"W/ab, *\t", 6);
+            let one = random.bytes(b"\"W/ab, *\t", 12);
+            let two = random.bytes(b"\"W/ab, *\t", 6);
             let _ = EntityTag::parse(&one);
             let lines = [&one[..], &two[..]];
             let current = tag("\"a\"");

@@ -15,13 +15,13 @@ pub mod forwarded;
 pub mod head;
 pub mod multipart;
 pub mod path;
+pub mod printable;
 pub mod proxy;
+pub mod random;
 pub mod range;
 pub mod reply;
 pub mod request;
 pub mod response;
-#[cfg(test)]
-pub(crate) mod seeded;
 pub mod span;
 pub mod state;
 pub mod status;

@@ -11,9 +11,9 @@ use std::time::Duration;
 use mio::net::UdpSocket;
 
 use crate::cli::DaytimeClientOptions;
-use crate::companions::message_text::printable;
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Tick};
+use crate::http::printable::printable;
 use crate::limits::DATAGRAM_RETRY;
 
 use crate::companions::client::{Exchange, Failure, Words, connected_datagrams, print, resolve};

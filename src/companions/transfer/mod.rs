@@ -19,9 +19,9 @@ use log::debug;
 use mio::net::TcpStream;
 
 use crate::cli::TransferServerOptions;
-use crate::companions::message_text::printable;
 use crate::companions::transfer::document::{Encoder, Piece, encode_base64};
 use crate::event_loop::{Context, Next, Stream};
+use crate::http::printable::printable;
 
 use crate::companions::companion::{Farewell, Notices, Offer, Peer, Sent, send};
 use crate::process::words_of;

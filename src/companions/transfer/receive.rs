@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::cli::TransferClientOptions;
-use crate::companions::message_text::printable;
 use crate::companions::transfer::document::Decoder;
+use crate::http::printable::printable;
 use crate::limits::TRANSFER_FILE_BYTES_MAX;
 
 use crate::companions::client::{Consumer, Exchange, Failure, Heard, resolve};

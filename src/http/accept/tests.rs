@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::http::accept::Coding::{Brotli, Gzip, Identity, Zstd};
-use crate::http::seeded::Seeded;
+use crate::http::random::Random;
 
 const ALL: [Coding; 4] = [Brotli, Zstd, Gzip, Identity];
 
@@ -224,13 +224,13 @@ fn the_steps_of_a_choice_say_why() {
 
 #[test]
 fn a_choice_is_the_first_of_the_most_welcome() {
-    let mut seeded = Seeded(9);
+    let mut random = Random::new(9);
     let names = ["gzip", "br", "zstd", "identity", "*", "deflate", "x"];
     for _ in 0..30_000 {
-        let elements: Vec<String> = (0..seeded.below(6))
+        let elements: Vec<String> = (0..random.below(6))
             .map(|_| {
-                let weight = seeded.below(1003);
-                let name = seeded.one_of(&names);
+                let weight = random.below(1003);
+                let name = random.one_of(&names);
                 match weight {
                     1001 => name.to_owned(),
                     1002 => format!("{name};q=bad"),
@@ -241,8 +241,8 @@ fn a_choice_is_the_first_of_the_most_welcome() {
         let value = elements.join(", ");
         let accept = AcceptEncoding::read(&headers("Accept-Encoding", &[&value]));
         let mut available = ALL.to_vec();
-        available.swap(seeded.below(4), seeded.below(4));
-        available.truncate(1 + seeded.below(4));
+        available.swap(random.below(4), random.below(4));
+        available.truncate(1 + random.below(4));
 
         let best = available.iter().map(|&c| accept.standing(c)).max().unwrap();
         let expected = available
@@ -343,9 +343,9 @@ fn who_takes_html() {
 
 #[test]
 fn random_bytes_never_panic_and_bad_elements_take_nothing_with_them() {
-    let mut seeded = Seeded(10);
+    let mut random = Random::new(10);
     for _ in 0..30_000 {
-        let noise = seeded.bytes(b"gzipbr*;q=01.,/ \t\"\\texhml", 30);
+        let noise = random.bytes(b"gzipbr*;q=01.,/ \t\"\\texhml", 30);
         let lines = [Header {
             name: "Accept-Encoding",
             value: &noise,

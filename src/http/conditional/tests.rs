@@ -1,7 +1,7 @@
 //! The conditions of RFC 9110 §13, each with its table, and their order.
 
 use super::*;
-use crate::http::seeded::Seeded;
+use crate::http::random::Random;
 
 const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 const MODIFIED: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -478,7 +478,7 @@ fn the_steps_say_why() {
 
 #[test]
 fn random_heads_never_panic_and_steps_agree_with_the_verdict() {
-    let mut seeded = Seeded(5);
+    let mut random = Random::new(5);
     let values = [
         "\"now\"",
         "W/\"now\"",
@@ -501,19 +501,19 @@ fn random_heads_never_panic_and_steps_agree_with_the_verdict() {
         "Host",
     ];
     for _ in 0..50_000 {
-        let noise = seeded.bytes(b"\"W/now*,: ", 8);
-        let mut lines: Vec<Header<'_>> = (0..seeded.below(6))
+        let noise = random.bytes(b"\"W/now*,: ", 8);
+        let mut lines: Vec<Header<'_>> = (0..random.below(6))
             .map(|_| Header {
-                name: seeded.one_of(&names),
-                value: seeded.one_of(&values).as_bytes(),
+                name: random.one_of(&names),
+                value: random.one_of(&values).as_bytes(),
             })
             .collect();
         lines.push(Header {
-            name: seeded.one_of(&names),
+            name: random.one_of(&names),
             value: &noise,
         });
-        let validators = seeded.one_of(&[STRONG, WEAK, DATE_ONLY, TAG_ONLY, BARE, MISSING]);
-        let is_get = seeded.below(2) == 0;
+        let validators = random.one_of(&[STRONG, WEAK, DATE_ONLY, TAG_ONLY, BARE, MISSING]);
+        let is_get = random.below(2) == 0;
         let mut taken = Vec::new();
         let verdict = evaluate_observed(&lines, is_get, &validators, NOW, |step| taken.push(step));
         // Steps come in the order of §13.2.2, none twice.

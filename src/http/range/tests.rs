@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::http::multipart::{Boundary, Multipart};
-use crate::http::seeded::Seeded;
+use crate::http::random::Random;
 use crate::http::span::write_unsatisfied_range;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -469,22 +469,22 @@ fn the_steps_say_why() {
 }
 
 /// A list of ranges around the edges of a file of `length` bytes, and which bytes it names.
-fn random_ranges(seeded: &mut Seeded, length: u64) -> (String, Vec<Spec>) {
-    let position = |seeded: &mut Seeded| match seeded.below(8) {
+fn random_ranges(random: &mut Random, length: u64) -> (String, Vec<Spec>) {
+    let position = |random: &mut Random| match random.below(8) {
         0 => 0,
         1 => length.saturating_sub(1),
         2 => length,
         3 => u64::MAX,
-        _ => seeded.bits() % (length + 1),
+        _ => random.next_u64() % (length + 1),
     };
-    let specs: Vec<Spec> = (0..1 + seeded.below(12))
+    let specs: Vec<Spec> = (0..1 + random.below(12))
         .map(|_| {
-            let (a, b) = (position(seeded), position(seeded));
-            match seeded.below(6) {
+            let (a, b) = (position(random), position(random));
+            match random.below(6) {
                 0 => Spec::From(a),
                 1 => Spec::Last(a),
                 2 => Spec::FromTo(a, a),
-                3 => Spec::FromTo(a, a.saturating_add(seeded.bits() % 64)),
+                3 => Spec::FromTo(a, a.saturating_add(random.next_u64() % 64)),
                 _ => Spec::FromTo(a.min(b), a.max(b)),
             }
         })
@@ -495,18 +495,18 @@ fn random_ranges(seeded: &mut Seeded, length: u64) -> (String, Vec<Spec>) {
 
 #[test]
 fn whatever_is_asked_the_answer_is_covered_disjoint_and_no_longer_than_the_whole() {
-    let mut seeded = Seeded(6);
+    let mut random = Random::new(6);
     let mut met = [0; 4];
     for _ in 0..30_000 {
-        let length = match seeded.below(5) {
-            0 => seeded.bits() % 4,
-            1 => seeded.bits() % 500,
-            2 => seeded.bits() % 5_000,
-            3 => seeded.bits() % (1 << 40),
-            _ => u64::MAX - seeded.bits() % 200,
+        let length = match random.below(5) {
+            0 => random.next_u64() % 4,
+            1 => random.next_u64() % 500,
+            2 => random.next_u64() % 5_000,
+            3 => random.next_u64() % (1 << 40),
+            _ => u64::MAX - random.next_u64() % 200,
         };
         let length = length.min(u64::MAX - 1);
-        let (value, specs) = random_ranges(&mut seeded, length);
+        let (value, specs) = random_ranges(&mut random, length);
         let asked: Vec<Span> = specs
             .iter()
             .filter_map(|spec| spec.within(length))
@@ -560,7 +560,7 @@ fn whatever_is_asked_the_answer_is_covered_disjoint_and_no_longer_than_the_whole
                 let parts = Multipart::new(
                     spans.clone(),
                     HTML,
-                    Boundary::from_bits(seeded.bits()),
+                    Boundary::from_bits(random.next_u64()),
                     length,
                 );
                 let mut sorted = spans.to_vec();
@@ -585,17 +585,17 @@ fn whatever_is_asked_the_answer_is_covered_disjoint_and_no_longer_than_the_whole
 
 #[test]
 fn the_length_is_that_of_the_concatenation() {
-    let mut seeded = Seeded(7);
+    let mut random = Random::new(7);
     let mut compared = 0;
     while compared < 500 {
-        let length = 400 + seeded.bits() % 20_000;
+        let length = 400 + random.next_u64() % 20_000;
         let file: Vec<u8> = (0..length).map(|n| b'a' + (n % 26) as u8).collect();
-        let (value, _) = random_ranges(&mut seeded, length);
+        let (value, _) = random_ranges(&mut random, length);
         let Selection::Several(spans) = choose(&value, length) else {
             continue;
         };
         compared += 1;
-        let boundary = Boundary::from_bits(seeded.bits());
+        let boundary = Boundary::from_bits(random.next_u64());
         let parts = Multipart::new(spans, HTML, boundary, length);
         let mut body = Vec::new();
         for part in 0.. {
@@ -642,18 +642,18 @@ fn read_back(body: &[u8], boundary: &Boundary, file: &[u8]) -> Vec<Span> {
 
 #[test]
 fn random_bytes_never_panic() {
-    let mut seeded = Seeded(8);
+    let mut random = Random::new(8);
     for _ in 0..50_000 {
         let mut value = b"bytes=".to_vec();
-        if seeded.below(10) == 0 {
+        if random.below(10) == 0 {
             value.clear();
         }
-        value.extend(seeded.bytes(b"0123456789--,, \t=9", 40));
+        value.extend(random.bytes(b"0123456789--,, \t=9", 40));
         let headers = [Header {
             name: "Range",
             value: &value,
         }];
-        let length = seeded.one_of(&[0, 1, 10, 1000, 1 << 40, u64::MAX]);
+        let length = random.one_of(&[0, 1, 10, 1000, 1 << 40, u64::MAX]);
         match select(&headers, length, HTML) {
             Selection::Whole | Selection::Unsatisfiable => {}
             Selection::One(span) => assert!(span.start < span.end && span.end <= length),

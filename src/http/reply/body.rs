@@ -4,7 +4,7 @@
 //! for. Invariant: data is handed through, never kept; only a line of a chunked body is, up to its limit.
 //! Read next: `service/http_client/`.
 
-use crate::companions::message_text::printable;
+use crate::http::printable::printable;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};
 
 use super::Broken;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::companions::message_text::printable;
+use crate::http::printable::printable;
 use crate::limits::REPLY_HEAD_BYTES_MAX;
 
 use super::Broken;

@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::companions::random::Random;
+use crate::http::random::Random;
 use crate::http::reply::head::{ContentRange, content_range};
 use crate::limits::{CHUNK_LINE_BYTES_MAX, REPLY_HEAD_BYTES_MAX, TRAILER_BYTES_MAX};
 

@@ -5,7 +5,7 @@
 use percent_encoding::percent_encode;
 
 use super::*;
-use crate::http::seeded::Seeded;
+use crate::http::random::Random;
 
 fn parse(file: &str) -> Redirects {
     Redirects::parse(file.as_bytes()).unwrap_or_else(|error| panic!("{file:?}: {error}"))
@@ -375,14 +375,14 @@ fn errors_say_what_to_try() {
 
 #[test]
 fn random_files_and_paths_never_panic_and_no_location_leads_elsewhere() {
-    let mut seeded = Seeded(11);
+    let mut random = Random::new(11);
     let froms = ["/a", "/a/*", "/*", "/a/b/*", "/%61", "/é"];
     let tos = ["/x", "/x/*", "/", "/#/*", "/x?y", "https://x.example/*"];
     let mut met = 0;
     for _ in 0..20_000 {
-        let noise = seeded.bytes(b"/ab*%#? :\\@.\t", 12);
-        let mut file = format!("{} {} 302\n", seeded.one_of(&froms), seeded.one_of(&tos));
-        if seeded.below(2) == 0 {
+        let noise = random.bytes(b"/ab*%#? :\\@.\t", 12);
+        let mut file = format!("{} {} 302\n", random.one_of(&froms), random.one_of(&tos));
+        if random.below(2) == 0 {
             file.push_str(&String::from_utf8_lossy(&noise));
             file.push_str(" 302\n");
         }
@@ -390,11 +390,11 @@ fn random_files_and_paths_never_panic_and_no_location_leads_elsewhere() {
             continue;
         };
         let path = [
-            seeded.one_of(&["/", "/a/", "/a/b/"]).as_bytes(),
-            &seeded.bytes(b"/ab*%#? :\\@.\r\n", 10),
+            random.one_of(&["/", "/a/", "/a/b/"]).as_bytes(),
+            &random.bytes(b"/ab*%#? :\\@.\r\n", 10),
         ]
         .concat();
-        let query = seeded.bytes(b"a=&%\r\n #?<", 6);
+        let query = random.bytes(b"a=&%\r\n #?<", 6);
         let Some(path) = request(&path) else {
             continue;
         };

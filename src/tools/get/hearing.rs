@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use crate::companions::message_text::printable;
+use crate::http::printable::printable;
 use crate::http::reply::{Broken, Event, Framing, Head, Reply};
 
 use super::Answer;

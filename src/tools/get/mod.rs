@@ -73,7 +73,7 @@ fn follow(options: &GetOptions) -> Result<u16, Failure> {
 
 fn redirect(options: &GetOptions, from: &Url, location: &str) -> Result<Url, String> {
     let to = from.follow(location).map_err(|e| {
-        let location = crate::companions::message_text::printable(location.as_bytes());
+        let location = crate::http::printable::printable(location.as_bytes());
         format!("{from} redirects to {location}: {e}")
     })?;
     let is_secret = |line: &HeaderLine| {

@@ -12,7 +12,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::companions::message_text::printable;
+use crate::http::printable::printable;
 use crate::http::reply::Head;
 use crate::http::reply::head::{ContentRange, content_range};
 

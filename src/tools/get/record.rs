@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::companions::message_text::printable;
 use crate::event_loop::clock::monotonic_now;
+use crate::http::printable::printable;
 
 use crate::log::logger;
 

@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use crate::companions::random::Random;
+use crate::http::random::Random;
 use crate::limits::{PING_HELD_BYTES_MAX, PING_HELD_MAX, PING_REORDER_HOLD};
 
 /// How probable something is, in millionths.

@@ -10,7 +10,7 @@
 
 use std::fmt;
 
-use crate::companions::message_text::printable;
+use crate::http::printable::printable;
 use crate::limits::{TRANSFER_NAME_BYTES_MAX, TRANSFER_OVERHEAD_BYTES_MAX};
 
 use super::{BadName, DATA_KEY, NAME_KEY, last_component};

@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::companions::random::Random;
+use crate::http::random::Random;
 use crate::limits::TRANSFER_NAME_BYTES_MAX;
 
 /// Decodes `wire` cut at the given places.

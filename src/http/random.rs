@@ -1,8 +1,5 @@
-//! Numbers that look random and repeat with their seed.
-//!
-//! What lives here: one small generator, for impairments and for tests. It may not know where a seed
-//! comes from; it is not for secrets. Invariant: the same seed gives the same numbers, on every machine and
-//! in every version of idler. Read next: `ping/impairments.rs`.
+//! Numbers that look random and repeat with their seed, for impairments and for tests. They are not for secrets.
+//! The same seed gives the same numbers on every machine and in every version of idler.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): one addition and a scramble, every seed as good as any other.
 #[derive(Clone, Debug)]
@@ -51,6 +48,21 @@ impl Random {
     pub(crate) fn character(&mut self) -> char {
         let range = [0x80, 0x11_0000][self.below(2)];
         char::from_u32(self.below(range) as u32).unwrap_or('?')
+    }
+
+    /// One of `items`.
+    pub(crate) fn one_of<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+
+    /// Up to `longest` bytes out of `alphabet`, and now and then any other byte.
+    pub(crate) fn bytes(&mut self, alphabet: &[u8], longest: usize) -> Vec<u8> {
+        (0..self.below(longest + 1))
+            .map(|_| match self.below(64) {
+                0 => self.byte(),
+                _ => self.one_of(alphabet),
+            })
+            .collect()
     }
 }
 
