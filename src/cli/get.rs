@@ -8,7 +8,8 @@ use super::{UsageError, common, values};
 use crate::cli::common::Voice;
 use crate::cli::parse::Typed;
 use crate::cli::table::Id;
-use crate::cli::values::{HeaderLine, Url};
+use crate::cli::values::HeaderLine;
+use crate::http::url::Url;
 use crate::limits;
 use std::{path::PathBuf, time::Duration};
 
@@ -127,7 +128,7 @@ fn output(typed: &Typed, url: &Url) -> Result<Output, UsageError> {
         (Some(_), true) => Err(UsageError::new(
             "--output and --remote-name name two files; choose one".to_owned(),
         )),
-        (None, true) => match url.file_name() {
+        (None, true) => match values::file_name_of(url) {
             Some(name) => Ok(Output::File(PathBuf::from(name))),
             None => Err(UsageError::new(
                 "--remote-name: the URL names no file; try -o FILE".to_owned(),

@@ -9,6 +9,7 @@
 
 use super::*;
 use crate::cli::table::Value;
+use crate::http::url::Url;
 use crate::log::logger::Color;
 use std::{
     collections::HashSet,

@@ -9,7 +9,8 @@ use crate::cli::common::{Peer, Voice};
 use crate::cli::parse::Typed;
 use crate::cli::serve::ServeOptions;
 use crate::cli::table::Id;
-use crate::cli::values::{HeaderLine, Url};
+use crate::cli::values::HeaderLine;
+use crate::http::url::Url;
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},

@@ -18,9 +18,9 @@ pub(crate) use crate::cli::values::address::bind_address;
 pub(crate) use crate::cli::values::header::header_line;
 pub use crate::cli::values::header::{HeaderLine, HeaderRule, TypeRule};
 pub(crate) use crate::cli::values::header::{header_rule, request_header_line, type_rule};
-pub use crate::cli::values::network::{Cidr, Companion, Proxies, Url};
+pub use crate::cli::values::network::{Cidr, Companion, Proxies};
 pub(crate) use crate::cli::values::network::{
-    cidr, companions, host, peer_port, proxies, target_of_path, url, url_of_words,
+    cidr, companions, file_name_of, host, peer_port, proxies, target_of_path, url, url_of_words,
 };
 pub use crate::cli::values::policy::{CachePolicy, HostRule, Jitter, Share};
 pub(crate) use crate::cli::values::policy::{

@@ -1,23 +1,26 @@
 //! Where a request goes: the part of URLs (RFC 3986) that a client without TLS needs.
 //!
-//! What lives here: taking a URL apart, and following a reference from one to the next. It may not know how a host is
-//! found. Invariant: a target begins with a slash and holds only what may stand in a request line.
-//! Read next: `head.rs`.
+//! Invariant: a target begins with a slash and holds only what may stand in a request line.
 
 use std::fmt;
 
-/// What is asked of whom.
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+/// The server that is asked, and for what.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Url {
-    host: String,
-    port: u16,
-    target: String,
+    /// A name or an address; an IPv6 address stands without its brackets.
+    pub host: String,
+    /// 80 unless the URL says otherwise.
+    pub port: u16,
+    /// Path and query, as [`target`] writes them.
+    pub target: String,
 }
 
 /// Why a URL cannot be used.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum BadUrl {
-    /// Another scheme than `http`.
+    /// Another scheme than `http`, in lower case.
     Scheme(String),
     /// There is no host, or it holds what no host can.
     Host,
@@ -50,35 +53,40 @@ impl fmt::Display for Url {
 }
 
 impl Url {
-    /// Of its parts: a host (an IPv6 address without brackets), a port, and a target with its slash.
-    ///
-    /// # Errors
-    /// If the host is none.
-    pub fn new(host: &str, port: u16, target: &str) -> Result<Self, BadUrl> {
-        Self::build(host, port, target)
-    }
-
     /// Takes a URL apart. `http://` may be left out.
     ///
     /// # Errors
     /// Says what is wrong with it.
-    pub fn parse(text: &str) -> Result<Self, BadUrl> {
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if is_scheme(scheme) => {
-                if !scheme.eq_ignore_ascii_case("http") {
-                    return Err(BadUrl::Scheme(scheme.to_ascii_lowercase()));
-                }
-                rest
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, BadUrl> {
+        let text = text.as_ref();
+        let scheme = text.windows(3).position(|three| three == b"://");
+        // The "://" of a query ("host/?u=http://x") is none of a scheme.
+        let scheme = scheme.map(|end| text.split_at(end));
+        let scheme = scheme.filter(|(scheme, _)| !scheme.iter().any(|b| b"/?#".contains(b)));
+        let rest = match scheme {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case(b"http") => &rest[3..],
+            Some((scheme, _)) => {
+                let scheme = String::from_utf8_lossy(scheme).to_ascii_lowercase();
+                return Err(BadUrl::Scheme(scheme));
             }
-            _ => text,
+            None => text,
         };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
-        if authority.contains('@') {
+        let end = rest.iter().position(|b| b"/?#".contains(b));
+        let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
+        if authority.contains(&b'@') {
             return Err(BadUrl::UserInfo);
         }
+        let authority = str::from_utf8(authority).map_err(|_| BadUrl::Host)?;
         let (host, port) = split_port(authority)?;
-        Self::build(host, port, target)
+        let is_host = |b: u8| b.is_ascii_graphic() && !b"/?#@<>\"\\^`{|}".contains(&b);
+        if host.is_empty() || !host.bytes().all(is_host) {
+            return Err(BadUrl::Host);
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            target: target(rest),
+        })
     }
 
     /// Where a `Location` leads from here (RFC 3986 §5.2).
@@ -88,7 +96,7 @@ impl Url {
     pub fn follow(&self, location: &str) -> Result<Self, BadUrl> {
         let location = location.trim();
         if let Some(rest) = location.strip_prefix("//") {
-            return Self::parse(&format!("http://{rest}"));
+            return Self::parse(format!("http://{rest}"));
         }
         if let Some((scheme, rest)) = location.split_once(':')
             && is_scheme(scheme)
@@ -99,50 +107,24 @@ impl Url {
                 Err(BadUrl::Scheme(scheme.to_ascii_lowercase()))
             };
         }
-        let (path, query) = split_query(&self.target);
-        let target = if location.starts_with('/') {
-            location.to_owned()
-        } else if location.starts_with('?') {
-            format!("{path}{location}")
-        } else if location.is_empty() || location.starts_with('#') {
-            format!("{path}{query}")
-        } else {
-            let directory = path.rfind('/').map_or("/", |i| &path[..=i]);
-            format!("{directory}{location}")
+        let (path, _) = split_query(&self.target);
+        let target = match location.as_bytes().first() {
+            Some(b'/') => target(location),
+            Some(b'?') => target(format!("{path}{location}")),
+            Some(b'#') | None => self.target.clone(),
+            Some(_) => {
+                let directory = path.rfind('/').map_or("/", |i| &path[..=i]);
+                target(format!("{directory}{location}"))
+            }
         };
-        Self::build(&self.host, self.port, &target)
-    }
-
-    fn build(host: &str, port: u16, target: &str) -> Result<Self, BadUrl> {
-        let is_host = |c: char| c.is_ascii_graphic() && !"/?#@<>\"\\^`{|}".contains(c);
-        if host.is_empty() || !host.chars().all(is_host) {
-            return Err(BadUrl::Host);
-        }
-        let target = target.split('#').next().unwrap_or(target);
-        let (path, query) = split_query(target);
         Ok(Self {
-            host: host.to_owned(),
-            port,
-            target: encode(&without_dots(path)) + &encode(query),
+            host: self.host.clone(),
+            port: self.port,
+            target,
         })
     }
 
-    /// The host, without the brackets of an IPv6 address.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The port.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// What stands in the request line: path and query.
-    pub fn target(&self) -> &str {
-        &self.target
-    }
-
-    /// What stands in `Host`: the port only if it is not 80.
+    /// What stands in `Host` (RFC 9110 §7.2): the port only if it is not 80.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') {
             format!("[{}]", self.host)
@@ -156,69 +138,9 @@ impl Url {
     }
 }
 
-fn is_scheme(text: &str) -> bool {
-    let is_part = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_part)
-}
-
-fn split_port(authority: &str) -> Result<(&str, u16), BadUrl> {
-    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or(BadUrl::Host)?;
-        match rest {
-            "" => (host, None),
-            _ => (host, Some(rest.strip_prefix(':').ok_or(BadUrl::Host)?)),
-        }
-    } else {
-        match authority.rsplit_once(':') {
-            Some((host, _)) if host.contains(':') => return Err(BadUrl::Host),
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, None),
-        }
-    };
-    match port {
-        None | Some("") => Ok((host, 80)),
-        Some(port) if port.bytes().all(|b| b.is_ascii_digit()) => match port.parse() {
-            Ok(port) if port > 0 => Ok((host, port)),
-            _ => Err(BadUrl::Port),
-        },
-        Some(_) => Err(BadUrl::Port),
-    }
-}
-
-/// The path, and the query with its question mark.
-fn split_query(target: &str) -> (&str, &str) {
-    target.split_at(target.find('?').unwrap_or(target.len()))
-}
-
-/// Removes `.` and `..` from a path (RFC 3986 §5.2.4). Begins with a slash.
-fn without_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let segments = path.strip_prefix('/').unwrap_or(path).split('/');
-    let mut ends_in_directory = false;
-    for segment in segments {
-        ends_in_directory = matches!(segment, "." | "..");
-        match segment {
-            "." => {}
-            ".." => {
-                kept.pop();
-            }
-            other => kept.push(other),
-        }
-    }
-    let mut path = String::new();
-    for segment in &kept {
-        path.push('/');
-        path.push_str(segment);
-    }
-    if ends_in_directory || path.is_empty() {
-        path.push('/');
-    }
-    path
-}
-
-/// Percent-encodes what may not stand in a request line; what is encoded already stays.
-fn encode(text: &str) -> String {
-    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+/// Path and query as a request line may carry them: from a slash up to the fragment, without `.` and `..`
+/// (RFC 3986 §5.2.4). What could end or bend the line is percent-encoded, what is encoded already stays.
+pub fn target(given: impl AsRef<[u8]>) -> String {
     const UNSAFE: &AsciiSet = &CONTROLS
         .add(b' ')
         .add(b'"')
@@ -230,7 +152,67 @@ fn encode(text: &str) -> String {
         .add(b'{')
         .add(b'|')
         .add(b'}');
-    utf8_percent_encode(text, UNSAFE).to_string()
+    let encoded = percent_encode(given.as_ref(), UNSAFE).to_string();
+    let without_fragment = encoded.split('#').next().unwrap_or_default();
+    let (path, query) = split_query(without_fragment);
+    without_dots(path) + query
+}
+
+fn is_scheme(text: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b"+-.".contains(&b);
+    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_part)
+}
+
+fn split_port(authority: &str) -> Result<(&str, u16), BadUrl> {
+    let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or(BadUrl::Host)?;
+        if !host.contains(':') {
+            return Err(BadUrl::Host);
+        }
+        match rest {
+            "" => (host, ""),
+            _ => (host, rest.strip_prefix(':').ok_or(BadUrl::Host)?),
+        }
+    } else {
+        let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+        // An address without brackets would be ambiguous: is its last group the port?
+        if port.contains(':') {
+            return Err(BadUrl::Host);
+        }
+        (host, port)
+    };
+    if port.is_empty() {
+        return Ok((host, 80));
+    }
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    match port.parse() {
+        Ok(port) if digits && port > 0 => Ok((host, port)),
+        _ => Err(BadUrl::Port),
+    }
+}
+
+/// The path, and the query with its question mark.
+fn split_query(target: &str) -> (&str, &str) {
+    target.split_at(target.find('?').unwrap_or(target.len()))
+}
+
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut ends_in_directory = false;
+    for segment in path.strip_prefix('/').unwrap_or(path).split('/') {
+        ends_in_directory = matches!(segment, "." | "..");
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop();
+            }
+            other => kept.push(other),
+        }
+    }
+    if ends_in_directory || kept.is_empty() {
+        kept.push("");
+    }
+    format!("/{}", kept.join("/"))
 }
 
 #[cfg(test)]
@@ -263,10 +245,12 @@ mod tests {
             ("h/../../x", "h", 80, "/x"),
             ("h/a?x/../y", "h", 80, "/a?x/../y"),
             ("h/a\r\nHost: x", "h", 80, "/a%0D%0AHost:%20x"),
+            ("http://[::1]:81/a/../b", "::1", 81, "/b"),
         ] {
             let url = url(text);
-            assert_eq!((url.host(), url.port(), url.target()), (host, port, target));
-            assert_eq!(Url::parse(&url.to_string()), Ok(url));
+            let parts = (url.host.as_str(), url.port, url.target.as_str());
+            assert_eq!(parts, (host, port, target));
+            assert_eq!(Url::parse(url.to_string()), Ok(url));
         }
     }
 
@@ -286,13 +270,6 @@ mod tests {
         assert_eq!(Url::parse("http://h:65536/"), Err(BadUrl::Port));
         assert_eq!(Url::parse("http://h:+1/"), Err(BadUrl::Port));
         assert_eq!(Url::parse("http://me:secret@h/"), Err(BadUrl::UserInfo));
-    }
-
-    #[test]
-    fn parts_are_put_together() {
-        let url = Url::new("::1", 81, "/a/../b").unwrap();
-        assert_eq!(url.to_string(), "http://[::1]:81/b");
-        assert_eq!(Url::new("", 80, "/x"), Err(BadUrl::Host));
     }
 
     #[test]

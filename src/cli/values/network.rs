@@ -6,6 +6,7 @@
 //! Read next: `policy.rs`.
 
 use super::{number, path, shown};
+use crate::http::url::{BadUrl, Url, target};
 use std::{
     ffi::{OsStr, OsString},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -27,17 +28,6 @@ pub enum Proxies {
     Network(Cidr),
     /// Whoever comes through a Unix socket.
     Unix,
-}
-
-/// An `http` URL, taken apart (RFC 9110 §4.2.1).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Url {
-    /// A name or an address; an IPv6 address stands without its brackets.
-    pub host: String,
-    /// 80 unless the URL says otherwise.
-    pub port: u16,
-    /// Path and query, in a form that may stand in a request line; begins with `/`.
-    pub target: String,
 }
 
 /// A service beside HTTP on the same loop.
@@ -137,7 +127,7 @@ pub(crate) fn host(given: &OsStr) -> Result<String, String> {
     {
         return Ok(inner.to_owned());
     }
-    if text.parse::<Ipv6Addr>().is_ok() || is_host_name(text) {
+    if is_host(text) {
         return Ok(text.to_owned());
     }
     Err(format!(
@@ -146,14 +136,15 @@ pub(crate) fn host(given: &OsStr) -> Result<String, String> {
     ))
 }
 
-/// As resolvers take it. Names in other scripts must be given in their `xn--` form.
-fn is_host_name(text: &str) -> bool {
-    !text.is_empty()
+/// An IPv6 address, or a name as resolvers take it: those in other scripts in their `xn--` form.
+fn is_host(text: &str) -> bool {
+    let is_name = !text.is_empty()
         && text.len() <= 253
         && !text.starts_with(['-', '.'])
         && text
             .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    is_name || text.parse::<Ipv6Addr>().is_ok()
 }
 
 /// A port to connect to.
@@ -163,49 +154,29 @@ pub(crate) fn peer_port(given: &OsStr) -> Result<u16, String> {
 
 /// `http://host:port/path?query`; the scheme may be left out.
 pub(crate) fn url(given: &OsStr) -> Result<Url, String> {
-    let refuse = |why: &str| Err(format!("{}: {why}", shown(given)));
-    let bytes = given.as_bytes();
-    let rest = match find(bytes, b"://") {
-        None => bytes,
-        Some(at) if bytes[..at].eq_ignore_ascii_case(b"http") => &bytes[at + 3..],
-        Some(at) if bytes[..at].eq_ignore_ascii_case(b"https") => {
-            return refuse("idler speaks no TLS; try http://, or curl");
+    let why = match Url::parse(given.as_bytes()) {
+        Ok(url) if is_host(&url.host) => return Ok(url),
+        Err(BadUrl::Scheme(scheme)) if scheme == "https" => {
+            "idler speaks no TLS; try http://, or curl"
         }
-        // The "://" of a query ("host/?u=http://x") is none of a scheme.
-        Some(at) if bytes[..at].iter().any(|byte| b"/?#".contains(byte)) => bytes,
-        Some(_) => return refuse("idler speaks HTTP alone; give a URL such as http://host/path"),
+        Err(BadUrl::Scheme(_)) => "idler speaks HTTP alone; give a URL such as http://host/path",
+        Err(BadUrl::UserInfo) => {
+            "a name or password has no place in a URL; try -H 'Authorization: …'"
+        }
+        Ok(_) | Err(BadUrl::Host | BadUrl::Port) => {
+            "not a URL such as http://example.com:8080/path or http://[::1]/"
+        }
     };
-    let end = rest.iter().position(|byte| b"/?#".contains(byte));
-    let (authority, rest) = rest.split_at(end.unwrap_or(rest.len()));
-    if authority.contains(&b'@') {
-        return refuse("a name or password has no place in a URL; try -H 'Authorization: …'");
-    }
-    let (name, port) = match authority.iter().rposition(|&byte| byte == b':') {
-        // A colon inside brackets belongs to the address.
-        Some(at) if !authority[at..].contains(&b']') => (&authority[..at], &authority[at + 1..]),
-        Some(_) | None => (authority, &b""[..]),
-    };
-    let port = match port {
-        b"" => Ok(80),
-        port => peer_port(OsStr::from_bytes(port)),
-    };
-    // An address without brackets would be ambiguous: is its last group the port?
-    let name = Some(name).filter(|name| name.first() == Some(&b'[') || !name.contains(&b':'));
-    let name = name.and_then(|name| host(OsStr::from_bytes(name)).ok());
-    let (Some(host), Ok(port)) = (name, port) else {
-        return refuse("not a URL such as http://example.com:8080/path or http://[::1]/");
-    };
-    let without_fragment = rest.split(|&byte| byte == b'#').next();
-    let target = target(without_fragment.unwrap_or_default());
-    Ok(Url { host, port, target })
+    Err(format!("{}: {why}", shown(given)))
 }
 
-/// HOST, PORT and FILE, the form of the textbooks; FILE gets its leading `/`.
+/// HOST, PORT and FILE, the form of the textbooks; FILE gets its leading `/`, and has no fragment.
 pub(crate) fn url_of_words(name: &OsStr, port: &OsStr, file: &OsStr) -> Result<Url, String> {
+    let parts: Vec<&[u8]> = file.as_bytes().split(|&byte| byte == b'#').collect();
     Ok(Url {
         host: host(name)?,
         port: peer_port(port)?,
-        target: target(file.as_bytes()).replace('#', "%23"),
+        target: target(parts.join(&b"%23"[..])),
     })
 }
 
@@ -217,49 +188,12 @@ pub(crate) fn target_of_path(given: &OsStr) -> Result<String, String> {
     Ok(target(given.as_bytes()))
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
-}
-
-/// Path and query as a request line may carry them: whatever could end or bend the line is
-/// percent-encoded, what is encoded already is left alone (RFC 3986 §2.1).
-fn target(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    if bytes.first() != Some(&b'/') {
-        out.push('/');
-    }
-    for &byte in bytes {
-        match byte {
-            b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' => {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            b'!'..=b'~' => out.push(char::from(byte)),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
-impl Url {
-    /// Host and port as a `Host` field says them (RFC 9110 §7.2).
-    pub fn authority(&self) -> String {
-        let host = match self.host.parse::<Ipv6Addr>() {
-            Ok(_) => format!("[{}]", self.host),
-            Err(_) => self.host.clone(),
-        };
-        match self.port {
-            80 => host,
-            port => format!("{host}:{port}"),
-        }
-    }
-
-    /// The last component of the path, decoded, if it can name a file.
-    pub(crate) fn file_name(&self) -> Option<OsString> {
-        let path = self.target.split('?').next().unwrap_or_default();
-        let last = path.rsplit('/').next().unwrap_or_default();
-        let name: Vec<u8> = percent_encoding::percent_decode_str(last).collect();
-        super::file_name(OsStr::from_bytes(&name)).ok()
-    }
+/// The last component of the URL's path, decoded, if it can name a file.
+pub(crate) fn file_name_of(url: &Url) -> Option<OsString> {
+    let path = url.target.split('?').next().unwrap_or_default();
+    let last = path.rsplit('/').next().unwrap_or_default();
+    let name: Vec<u8> = percent_encoding::percent_decode_str(last).collect();
+    super::file_name(OsStr::from_bytes(&name)).ok()
 }
 
 /// `daytime=1313,ping=12000,transfer=5566:FILE`. A comma that no service follows belongs to FILE.

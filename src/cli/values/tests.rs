@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use super::*;
+use crate::http::url::Url;
 
 fn os(text: &str) -> &OsStr {
     OsStr::new(text)

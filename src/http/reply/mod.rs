@@ -91,7 +91,7 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// The request as it is sent (RFC 9112 §3, RFC 9110 §7.2).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.url.target()).into_bytes();
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.url.target).into_bytes();
         let agent = concat!("idler/", env!("CARGO_PKG_VERSION"));
         let host = self.url.authority();
         let connection = if self.close { "close" } else { "keep-alive" };

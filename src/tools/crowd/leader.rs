@@ -52,16 +52,13 @@ pub struct Leader {
 
 impl Leader {
     /// A leader to the server at `to`; `stayed` is told whether all stayed.
-    ///
-    /// # Errors
-    /// If what is to be said makes no request.
     pub(super) fn new(
         options: &CrowdOptions,
         to: SocketAddr,
         probe: Option<(Url, SocketAddr)>,
         stayed: Rc<Cell<bool>>,
-    ) -> Result<Self, Failure> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             to,
             clients: options.clients,
             duration: options.duration,
@@ -83,14 +80,14 @@ impl Leader {
             line: Line::new(options.voice.quiet),
             crowd: Some(Crowd {
                 mode: options.mode,
-                words: words(options)?,
+                words: words(options),
                 drip: options.drip,
                 ..Crowd::default()
             }),
             since: None,
             progress: None,
             stayed,
-        })
+        }
     }
 
     /// Opens whom it is time to open; then sleeps.

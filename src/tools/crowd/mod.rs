@@ -89,7 +89,7 @@ pub fn run(options: &CrowdOptions) -> ExitCode {
             // The leader, the honest client and its successor come on top.
             let room = options.clients as usize + 3;
             let outcome = solo::with_room_at_first_of(room, &plan.addresses, |to| {
-                let leader = Leader::new(options, to, plan.probe.clone(), Rc::clone(&stayed))?;
+                let leader = Leader::new(options, to, plan.probe.clone(), Rc::clone(&stayed));
                 Ok(ClientTask::Leader(Box::new(leader)))
             });
             match outcome {
@@ -136,10 +136,8 @@ fn plan(options: &CrowdOptions) -> Result<Plan, Refused> {
     let probe = match &options.probe {
         None => None,
         Some(url) => {
-            let url = Url::new(&url.host, url.port, &url.target);
-            let url = url.map_err(|e| Failure::new(e.to_string()))?;
-            let addresses = resolve(url.host(), url.port())?;
-            addresses.first().map(|address| (url, *address))
+            let addresses = resolve(&url.host, url.port)?;
+            addresses.first().map(|address| (url.clone(), *address))
         }
     };
     let probed = probe.iter().map(|(_, address)| address);
@@ -154,14 +152,17 @@ fn plan(options: &CrowdOptions) -> Result<Plan, Refused> {
 }
 
 /// What each member says once it is connected.
-fn words(options: &CrowdOptions) -> Result<Vec<u8>, Failure> {
+fn words(options: &CrowdOptions) -> Vec<u8> {
     let target = options.target.as_deref();
     let target = match (options.mode, target) {
-        (CrowdMode::Silent, _) | (CrowdMode::Churn, None) => return Ok(Vec::new()),
+        (CrowdMode::Silent, _) | (CrowdMode::Churn, None) => return Vec::new(),
         (_, target) => target.unwrap_or("/"),
     };
-    let url = Url::new(&options.peer.host, options.peer.port, target);
-    let url = url.map_err(|e| Failure::new(e.to_string()))?;
+    let url = Url {
+        host: options.peer.host.clone(),
+        port: options.peer.port,
+        target: target.to_owned(),
+    };
     let mut words = Request {
         method: "GET",
         url: &url,
@@ -174,5 +175,5 @@ fn words(options: &CrowdOptions) -> Result<Vec<u8>, Failure> {
         words.truncate(words.len().saturating_sub(2));
         words.extend_from_slice(b"X-Idler-Crowd: ");
     }
-    Ok(words)
+    words
 }

@@ -57,9 +57,7 @@ pub fn run(options: &GetOptions) -> ExitCode {
 
 /// Gets it, wherever it is by now. Returns the status.
 fn follow(options: &GetOptions) -> Result<u16, Failure> {
-    let asked = &options.url;
-    let url = Url::new(&asked.host, asked.port, &asked.target);
-    let mut url = url.map_err(|e| Failure::new(e.to_string()))?;
+    let mut url = options.url.clone();
     for _ in 0..=FOLLOWED_REDIRECTS_MAX {
         let answer = get(options, &url)?;
         let Some(location) = answer.location.filter(|_| options.follow) else {
@@ -102,7 +100,7 @@ fn exit_code(status: u16) -> ExitCode {
 /// One hop.
 fn get(options: &GetOptions, url: &Url) -> Result<Answer, Failure> {
     let started = monotonic_now();
-    let addresses = resolve(url.host(), url.port())?;
+    let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
     let answer = Rc::new(RefCell::new(Answer::default()));
     at_first_of(&addresses, |to| {
