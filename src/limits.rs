@@ -206,7 +206,7 @@ pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// further, and a browser needs seconds for a table of this length.
 pub const LISTING_ENTRIES_MAX: usize = 100_000;
 
-/// Bytes of all names of one listing: 150 for each entry, so that with its other 32 bytes an entry stays
+/// Bytes of all names of one listing: 150 for each entry, so that with its other 24 bytes an entry stays
 /// below 200. Only directories whose names are longer than that on average meet this limit first.
 pub const LISTING_NAME_BYTES_MAX: usize = 150 * LISTING_ENTRIES_MAX;
 
@@ -224,9 +224,6 @@ pub const LISTING_READ_BYTES: usize = 8 * 1024;
 
 /// Entries sorted at once before they are merged: a quarter of a millisecond.
 pub const LISTING_SORT_RUN: usize = 1024;
-
-/// Entries moved in one step of merging: half a millisecond.
-pub const LISTING_SORT_MOVES: usize = 4096;
 
 /// Directories above the listed one that its page links to; a path may have thousands of segments, and
 /// each link is longer than the one below it.

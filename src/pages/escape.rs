@@ -1,10 +1,9 @@
 //! Names made harmless: for HTML, for links, for JSON.
 //!
-//! What lives here: three ways to write a name, as [`Display`](fmt::Display) of a wrapper.
-//! It may not know where the name stands in a page: each way is safe in every place it is meant for.
-//! Invariant: names are bytes. [`Html`] and [`JsonString`] show what can be shown; [`Href`] keeps every
-//! byte.
-//! Read next: nothing; this is the bottom.
+//! What lives here: three ways to write a name, as [`Display`](fmt::Display) of a wrapper. It may
+//! not know where the name stands in a page: each way is safe in every place it is meant for.
+//! Invariant: names are bytes. [`Html`] and [`JsonString`] show what can be shown; [`Href`] keeps
+//! every byte. Read next: nothing; this is the bottom.
 
 use std::fmt::{self, Write as _};
 
@@ -12,14 +11,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// A name as text of HTML, also within a quoted attribute.
 ///
-/// Characters of HTML become entities; bytes that are no UTF-8 become U+FFFD. Control characters, which
-/// nobody sees, and those that turn the direction of writing, which make `gnp.exe` out of `exe.png`, are
-/// shown by their number.
+/// Characters of HTML become entities; bytes that are no UTF-8 become U+FFFD. Control characters,
+/// which nobody sees, and those that turn the direction of writing, which make `gnp.exe` out of
+/// `exe.png`, are shown by their number.
 #[derive(Clone, Copy, Debug)]
 pub struct Html<'a>(pub &'a [u8]);
 
-/// A name as one segment of a relative link: exactly its bytes, all but RFC 3986's unreserved ones as
-/// `%XX`. So no name can end the attribute, begin a query, look like a scheme or name another host.
+/// A name as one segment of a relative link: exactly its bytes, all but RFC 3986's unreserved ones
+/// as `%XX`. So no name can end the attribute, begin a query, look like a scheme or name another
+/// host.
 #[derive(Clone, Copy, Debug)]
 pub struct Href<'a>(pub &'a [u8]);
 
@@ -107,8 +107,9 @@ fn lossily(
     Ok(())
 }
 
-/// Controls, line separators, and what steers direction or has no width, so that two names could look
-/// alike. The joiners U+200C and U+200D are not among them: Persian and emoji are written with them.
+/// Controls, line separators, and what steers direction or has no width, so that two names could
+/// look alike. The joiners U+200C and U+200D are not among them: Persian and emoji are written with
+/// them.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -1,9 +1,9 @@
 //! Numbers as people read them: sizes, counts, times.
 //!
-//! What lives here: [`Size`], [`Count`], [`Minute`] and [`JsonTime`], each written by its `Display`.
-//! It may not know the time of day or the reader's zone: all times are UTC.
-//! Invariant: any 64-bit number can be written; none is refused, none takes more than 25 characters.
-//! Read next: nothing; this is the bottom.
+//! What lives here: [`Size`], [`Count`], [`Minute`] and [`JsonTime`], each written by its
+//! `Display`. It may not know the time of day or the reader's zone: all times are UTC. Invariant:
+//! any 64-bit number can be written; none is refused, none takes more than 25 characters. Read
+//! next: nothing; this is the bottom.
 
 use std::fmt;
 
@@ -18,8 +18,8 @@ pub(crate) struct Count(pub(crate) u64);
 /// Seconds since 1970 as `2026-03-09 14:02`, or a dash where the year does not have four digits.
 pub(super) struct Minute(pub(super) i64);
 
-/// Seconds since 1970 as `"2026-03-09T14:02:11Z"` (RFC 3339) with its quotes, or `null` where the year
-/// does not have four digits.
+/// Seconds since 1970 as `"2026-03-09T14:02:11Z"` (RFC 3339) with its quotes, or `null` where the
+/// year does not have four digits.
 pub(super) struct JsonTime(pub(super) i64);
 
 impl fmt::Display for Size {
@@ -30,7 +30,8 @@ impl fmt::Display for Size {
         }
         let bytes = u128::from(self.0);
         for (power, unit) in (1..).zip(UNITS) {
-            // Each rounded from the bytes themselves; what would be 1,024 of a unit is 1.0 of the next.
+            // Each rounded from the bytes themselves; what would be 1,024 of a unit is 1.0 of the
+            // next.
             let one = 1_u128 << (10 * power);
             let in_unit = |bytes: u128| (bytes + one / 2) / one;
             let tenths = in_unit(10 * bytes);

@@ -1,15 +1,13 @@
 //! A directory as JSON.
 //!
-//! What lives here: [`ListingJson`], written in the same three parts as the page for people.
-//! It may not know directories or orders: rows come as they come.
-//! Invariant: whatever the pieces, together they are one JSON array (RFC 8259), a row a line.
-//! Read next: `escape.rs`.
+//! [`ListingJson`] is written in the same three parts as the page for people. However it is cut
+//! into pieces, together they are one JSON array (RFC 8259), a row a line.
 
-use super::put;
-use crate::limits::LISTING_PIECE_BYTES;
+use std::fmt::{self, Write as _};
+
 use crate::pages::escape::{Href, JsonString};
 use crate::pages::figures::JsonTime;
-use crate::pages::listing::{Row, Summary};
+use crate::site::directory::{Entry, Totals};
 
 /// An array of objects, one for each entry:
 ///
@@ -19,7 +17,8 @@ use crate::pages::listing::{Row, Summary};
 /// - `size`: bytes, `null` for a directory,
 /// - `mtime`: `"2026-03-09T14:02:11Z"`, `null` outside the years 0 to 9999.
 ///
-/// A directory too large to be listed ends in an object of another type: `{"type":"more","count":1234}`.
+/// A directory too large to be listed ends in an object of another type:
+/// `{"type":"more","count":1234}`.
 #[derive(Debug)]
 pub struct ListingJson {
     more: u64,
@@ -27,66 +26,43 @@ pub struct ListingJson {
 }
 
 impl ListingJson {
-    /// Of the summary, only what is not listed is told.
-    pub fn new(summary: Summary) -> Self {
+    /// Of the totals, only what is not listed is told.
+    pub fn new(totals: Totals) -> Self {
         Self {
-            more: summary.more,
+            more: totals.more,
             is_begun: false,
         }
     }
 
     /// Everything before the rows.
-    pub fn head(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
+    pub fn head(&self, out: &mut String) -> fmt::Result {
+        out.write_char('[')
     }
 
-    /// Writes rows until there are no more, or [`LISTING_PIECE_BYTES`] have been written. Returns how many
-    /// were: the next call begins behind them.
-    pub fn rows<'a>(&mut self, rows: impl Iterator<Item = Row<'a>>, out: &mut Vec<u8>) -> usize {
-        let enough = out.len() + LISTING_PIECE_BYTES;
-        let mut written = 0;
-        for row in rows {
-            self.separate(out);
-            let (name, href) = (JsonString(row.name), Href(row.name));
-            let mtime = JsonTime(row.mtime);
-            if row.is_directory {
-                put(
-                    out,
-                    format_args!(
-                        r#"{{"name":{name},"href":"{href}/","type":"directory","size":null,"mtime":{mtime}}}"#
-                    ),
-                );
-            } else {
-                let size = row.size;
-                put(
-                    out,
-                    format_args!(
-                        r#"{{"name":{name},"href":"{href}","type":"file","size":{size},"mtime":{mtime}}}"#
-                    ),
-                );
-            }
-            written += 1;
-            if out.len() >= enough {
-                break;
-            }
+    /// One entry.
+    pub fn row(&mut self, entry: &Entry<'_>, out: &mut String) -> fmt::Result {
+        self.separate(out);
+        let (name, href) = (JsonString(entry.name), Href(entry.name));
+        write!(out, r#"{{"name":{name},"href":"{href}"#)?;
+        if entry.meta.is_directory {
+            out.push_str(r#"/","type":"directory","size":null"#);
+        } else {
+            write!(out, r#"","type":"file","size":{}"#, entry.meta.size)?;
         }
-        written
+        write!(out, r#","mtime":{}}}"#, JsonTime(entry.meta.mtime))
     }
 
     /// Everything behind the rows.
-    pub fn tail(&mut self, out: &mut Vec<u8>) {
+    pub fn tail(&mut self, out: &mut String) -> fmt::Result {
         if self.more > 0 {
             self.separate(out);
-            put(
-                out,
-                format_args!(r#"{{"type":"more","count":{}}}"#, self.more),
-            );
+            write!(out, r#"{{"type":"more","count":{}}}"#, self.more)?;
         }
-        out.extend_from_slice(b"\n]\n");
+        out.write_str("\n]\n")
     }
 
-    fn separate(&mut self, out: &mut Vec<u8>) {
-        out.extend_from_slice(if self.is_begun { b",\n" } else { b"\n" });
+    fn separate(&mut self, out: &mut String) {
+        out.push_str(if self.is_begun { ",\n" } else { "\n" });
         self.is_begun = true;
     }
 }
@@ -95,34 +71,34 @@ impl ListingJson {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
     use super::*;
+    use crate::site::directory::EntryMeta;
 
-    const NOTHING: Summary = Summary {
+    const NOTHING: Totals = Totals {
         directories: 0,
         files: 0,
         bytes: 0,
         more: 0,
-        more_is_exact: true,
+        stopped_counting: false,
     };
 
-    fn row(name: &[u8], is_directory: bool) -> Row<'_> {
-        Row {
-            name,
+    fn row(name: &[u8], is_directory: bool) -> Entry<'_> {
+        let meta = EntryMeta {
             is_directory,
             size: 5_000_000_000,
             mtime: 951_782_400,
-        }
+        };
+        Entry { name, meta }
     }
 
-    fn whole(rows: &[Row<'_>], summary: Summary) -> String {
-        let mut out = Vec::new();
-        let mut json = ListingJson::new(summary);
-        json.head(&mut out);
-        let mut from = 0;
-        while from < rows.len() {
-            from += json.rows(rows[from..].iter().copied(), &mut out);
+    fn whole(rows: &[Entry<'_>], totals: Totals) -> String {
+        let mut out = String::new();
+        let mut json = ListingJson::new(totals);
+        json.head(&mut out).unwrap();
+        for row in rows {
+            json.row(row, &mut out).unwrap();
         }
-        json.tail(&mut out);
-        String::from_utf8(out).unwrap()
+        json.tail(&mut out).unwrap();
+        out
     }
 
     #[test]
@@ -142,24 +118,21 @@ mod tests {
 
     #[test]
     fn what_is_not_listed_is_told_at_the_end() {
-        let summary = Summary { more: 7, ..NOTHING };
+        let totals = Totals { more: 7, ..NOTHING };
         assert_eq!(
-            whole(&[], summary),
+            whole(&[], totals),
             "[\n{\"type\":\"more\",\"count\":7}\n]\n"
         );
-        let one = whole(&[row(b"a", false)], summary);
+        let one = whole(&[row(b"a", false)], totals);
         assert!(one.ends_with("\"},\n{\"type\":\"more\",\"count\":7}\n]\n"));
     }
 
     #[test]
-    fn pieces_are_bounded_and_join() {
+    fn rows_are_bounded_and_stand_one_a_line() {
         let rows = vec![row(&[0xff; 255], false); 1000];
-        let mut json = ListingJson::new(NOTHING);
-        let mut out = Vec::new();
-        let written = json.rows(rows.iter().copied(), &mut out);
-        assert!(written < rows.len() && out.len() < LISTING_PIECE_BYTES + 4096);
         let text = whole(&rows, NOTHING);
         assert_eq!(text.lines().count(), 1002);
+        assert!(text.lines().all(|line| line.len() < 4096));
         assert_eq!(
             text.lines().filter(|line| line.ends_with("},")).count(),
             999

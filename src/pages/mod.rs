@@ -1,9 +1,7 @@
-//! The pages that idler writes itself: listings and errors.
+//! The pages that idler writes itself: listings and errors, as HTML and JSON.
 //!
-//! What lives here: HTML and JSON, escaped and self-contained. No scripts, no pictures, nothing fetched.
-//! It may not know files, sockets or HTTP: names, sizes and times are handed in, bytes come out.
-//! Invariant: nothing that came from outside (a name, a path, a detail) reaches a page unescaped.
-//! Read next: `listing.rs`; then `escape.rs`, on which the invariant stands.
+//! They have no scripts and no pictures, and fetch nothing. Nothing that came from outside (a name,
+//! a path, a detail) reaches a page unescaped; `escape.rs` sees to that.
 
 pub mod error;
 pub mod escape;
@@ -16,7 +14,7 @@ use std::fmt::{self, Write as _};
 pub use crate::pages::error::error_page;
 pub(crate) use crate::pages::figures::{Count, Size};
 pub use crate::pages::json::ListingJson;
-pub use crate::pages::listing::{ListingPage, ListingQuery, Row, Sort, SortKey, Summary};
+pub use crate::pages::listing::{ListingPage, ListingQuery};
 
 /// The `Content-Type` of every HTML page made here.
 pub const HTML_TYPE: &str = "text/html; charset=utf-8";
@@ -24,10 +22,12 @@ pub const HTML_TYPE: &str = "text/html; charset=utf-8";
 /// The `Content-Type` of a listing as JSON. No charset: RFC 8259 §11 knows none.
 pub const JSON_TYPE: &str = "application/json";
 
-/// The `Content-Security-Policy` of every page made here: nothing but the two style sheets below, each by
-/// its hash. So even a name that slipped through escaping could neither run, nor load, nor send anything.
+/// The `Content-Security-Policy` of every page made here: nothing but the two style sheets below,
+/// each by its hash. So even a name that slipped through escaping could neither run, nor load, nor
+/// send anything.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-ermZAqjlMy8pXF9co4cO3PrtpNV3H0kEnW5DQPlTTSk=' 'sha256-cXR3DMQ3o+xA439SAG12VSlgPPjPhOqql4bLEUyX00Q='; \
+    style-src 'sha256-ermZAqjlMy8pXF9co4cO3PrtpNV3H0kEnW5DQPlTTSk=' \
+    'sha256-cXR3DMQ3o+xA439SAG12VSlgPPjPhOqql4bLEUyX00Q='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What all pages look like.

@@ -1,36 +1,37 @@
 //! The list of a directory, as the body of a reply that is made piece by piece.
 //!
-//! What lives here: [`ListingBody`], which reads, sorts and renders a directory a bounded step at a time. It may not know how
-//! the pieces are sent. Invariant: however large the directory, no step is longer than its limits, and no turn of the loop
-//! has more than [`LISTING_STEPS_PER_TURN`] of them, whoever asks. Read next: `crate::site::directory`, `crate::pages`.
+//! [`ListingBody`] reads, sorts and renders a directory a bounded step at a time. However large the
+//! directories, no turn of the loop makes more than [`LISTING_STEPS_PER_TURN`] steps in all.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::http::path::SitePath;
-use crate::limits::{LISTING_BYTES_ALWAYS, LISTING_STEPS_PER_TURN, LISTINGS_BYTES_MAX};
-use crate::pages;
-use crate::pages::{ListingJson, ListingPage, ListingQuery, Row, Sort, Summary};
-use crate::site::Site;
-use crate::site::directory::{
-    DirectoryReader, Entry, EntryMeta, Listing, Order, Progress, SortKey,
+use crate::limits::{
+    LISTING_BYTES_ALWAYS, LISTING_PIECE_BYTES, LISTING_STEPS_PER_TURN, LISTINGS_BYTES_MAX,
 };
+use crate::pages::{ListingJson, ListingPage, ListingQuery};
+use crate::site::Site;
+use crate::site::directory::{DirectoryReader, EntryMeta, Listing};
 
 /// How all listings share time and memory: steps in turns, and bytes in all.
 #[derive(Debug, Default)]
 pub struct Listings {
     turn: u64,
-    /// How many have asked for a step in this turn, and how many of them were to be passed over.
+    /// Listings that have asked for a step in this turn.
     asked: u32,
+    /// How many of them are passed over first: those that had a step before.
     skip: u32,
     bytes: Rc<Cell<usize>>,
 }
 
 impl Listings {
-    /// Whether the one that asks may make a step. In each turn [`LISTING_STEPS_PER_TURN`] of those that ask may; in the next
-    /// turn it is those behind them in the queue, so that a short listing does not wait for a thousand long ones to end.
+    /// Whether the listing that asks may make a step. In each turn [`LISTING_STEPS_PER_TURN`] of
+    /// those that ask may; in the next turn it is those behind them in the queue, so that a short
+    /// listing does not wait for a thousand long ones to end.
     pub fn may_step(&mut self, turn: u64) -> bool {
         if self.turn != turn {
             let skip = self.skip + LISTING_STEPS_PER_TURN;
@@ -55,11 +56,11 @@ impl Listings {
     /// If that is more than there is for all of them together; short ones are always let through.
     pub fn account(&mut self, listing: &mut ListingBody) -> io::Result<()> {
         let holds = listing.bytes();
-        let held = listing.held.get_or_insert_with(|| Held {
+        let held = listing.held.get_or_insert_with(|| HeldBytes {
             all: Rc::clone(&self.bytes),
-            mine: 0,
+            own: 0,
         });
-        let grows = holds > held.mine;
+        let grows = holds > held.own;
         held.set(holds);
         if grows && holds > LISTING_BYTES_ALWAYS && self.bytes.get() > LISTINGS_BYTES_MAX {
             return Err(io::Error::other("all listings together hold too much"));
@@ -68,22 +69,22 @@ impl Listings {
     }
 }
 
-/// A listing's share of the bytes that all of them hold; given back when it is gone.
+/// A listing's share of the bytes that all of them hold; given back when it is dropped.
 #[derive(Debug)]
-struct Held {
+struct HeldBytes {
     all: Rc<Cell<usize>>,
-    mine: usize,
+    own: usize,
 }
 
-impl Held {
+impl HeldBytes {
     fn set(&mut self, bytes: usize) {
-        let others = self.all.get().saturating_sub(self.mine);
+        let others = self.all.get().saturating_sub(self.own);
         self.all.set(others.saturating_add(bytes));
-        self.mine = bytes;
+        self.own = bytes;
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         self.set(0);
     }
@@ -92,11 +93,12 @@ impl Drop for Held {
 /// A listing on its way.
 #[derive(Debug)]
 pub struct ListingBody {
-    held: Option<Held>,
+    held: Option<HeldBytes>,
     path: SitePath,
     site: usize,
     json: bool,
-    /// Whether pieces are framed as chunks (RFC 9112 §7.1); HTTP/1.0 reads until the connection closes.
+    /// Whether pieces are framed as chunks (RFC 9112 §7.1); HTTP/1.0 reads until the connection
+    /// closes.
     chunked: bool,
     stage: Stage,
 }
@@ -104,41 +106,14 @@ pub struct ListingBody {
 #[derive(Debug)]
 enum Stage {
     Reading(Box<DirectoryReader>),
-    Rendering {
-        listing: Listing,
-        page: Page,
-        at: usize,
-    },
+    Rendering(Format, Listing),
     Done,
 }
 
 #[derive(Debug)]
-enum Page {
+enum Format {
     Html(ListingPage),
     Json(ListingJson),
-}
-
-impl Page {
-    fn head(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Html(page) => page.head(out),
-            Self::Json(page) => page.head(out),
-        }
-    }
-
-    fn rows<'a>(&mut self, rows: impl Iterator<Item = Row<'a>>, out: &mut Vec<u8>) -> usize {
-        match self {
-            Self::Html(page) => page.rows(rows, out),
-            Self::Json(page) => page.rows(rows, out),
-        }
-    }
-
-    fn tail(&mut self, out: &mut Vec<u8>) {
-        match self {
-            Self::Html(page) => page.tail(out),
-            Self::Json(page) => page.tail(out),
-        }
-    }
 }
 
 impl ListingBody {
@@ -151,16 +126,7 @@ impl ListingBody {
         hidden: bool,
         chunked: bool,
     ) -> Box<Self> {
-        let key = match query.sort.key {
-            pages::SortKey::Name => SortKey::Name,
-            pages::SortKey::Size => SortKey::Size,
-            pages::SortKey::Time => SortKey::Time,
-        };
-        let order = Order {
-            key,
-            descending: query.sort.descending,
-        };
-        let reader = DirectoryReader::new(directory, order, hidden);
+        let reader = DirectoryReader::new(directory, query.order, hidden);
         Box::new(Self {
             held: None,
             path: path.clone(),
@@ -176,110 +142,91 @@ impl ListingBody {
         self.site
     }
 
-    /// Makes the next piece, possibly an empty one, and says whether it is the last.
+    /// Makes the next piece, possibly an empty one, and says whether it is the last. Bounded by
+    /// [`LISTING_PIECE_BYTES`] and one row, or by a step of [`DirectoryReader`].
     ///
     /// # Errors
     /// If the directory cannot be read: what was promised cannot be kept.
     pub fn step(&mut self, site: &mut Site, turn: u64) -> io::Result<(Vec<u8>, bool)> {
-        let mut piece = Vec::new();
+        let mut piece = String::new();
         self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
             Stage::Reading(mut reader) => {
-                let path = &self.path;
                 let mut resolve = |name: &[u8]| {
-                    let (kind, identity) = site.meta(&path.join(name), turn)?;
-                    EntryMeta::of(kind, &identity)
+                    let (kind, identity) = site.meta(&self.path.join(name), turn)?;
+                    EntryMeta::new(kind, identity.size, identity.modified.seconds)
                 };
                 match reader.step(&mut resolve)? {
-                    Progress::More => Stage::Reading(reader),
-                    Progress::Done => {
-                        let listing = reader.into_listing();
-                        let page = self.page(&listing);
-                        page.head(&mut piece);
-                        Stage::Rendering {
-                            listing,
-                            page,
-                            at: 0,
-                        }
+                    None => Stage::Reading(reader),
+                    Some(listing) => {
+                        let format = self.format(&listing);
+                        format.head(&mut piece).map_err(io::Error::other)?;
+                        Stage::Rendering(format, listing)
                     }
                 }
             }
-            Stage::Rendering {
-                listing,
-                mut page,
-                mut at,
-            } => {
-                at += page.rows(listing.entries_from(at).map(row), &mut piece);
-                if at < listing.len() {
-                    Stage::Rendering { listing, page, at }
-                } else {
-                    page.tail(&mut piece);
-                    Stage::Done
+            Stage::Rendering(mut format, mut listing) => {
+                let written = format.rows(&mut listing, &mut piece);
+                written.map_err(io::Error::other)?;
+                match listing.is_empty() {
+                    false => Stage::Rendering(format, listing),
+                    true => Stage::Done,
                 }
             }
             Stage::Done => Stage::Done,
         };
         let last = matches!(self.stage, Stage::Done);
-        if self.chunked {
-            piece = chunk(&piece, last);
-        }
-        Ok((piece, last))
+        let piece = piece.into_bytes();
+        Ok(match self.chunked {
+            true => (chunk(&piece, last), last),
+            false => (piece, last),
+        })
     }
 
     /// Bytes it holds.
     fn bytes(&self) -> usize {
         match &self.stage {
             Stage::Reading(reader) => reader.bytes(),
-            Stage::Rendering { listing, .. } => listing.bytes(),
+            Stage::Rendering(_, listing) => listing.bytes(),
             Stage::Done => 0,
         }
     }
 
-    fn page(&self, listing: &Listing) -> Page {
-        let totals = listing.totals();
-        let summary = Summary {
-            directories: totals.directories,
-            files: totals.files,
-            bytes: totals.bytes,
-            more: totals.more,
-            more_is_exact: totals.more_is_exact,
-        };
+    fn format(&self, listing: &Listing) -> Format {
         if self.json {
-            return Page::Json(ListingJson::new(summary));
+            return Format::Json(ListingJson::new(listing.totals()));
         }
-        let key = match listing.order().key {
-            SortKey::Name => pages::SortKey::Name,
-            SortKey::Size => pages::SortKey::Size,
-            SortKey::Time => pages::SortKey::Time,
-        };
-        let sort = Sort {
-            key,
-            descending: listing.order().descending,
-        };
         let mut path = b"/".to_vec();
         path.extend_from_slice(self.path.as_bytes());
         if path.len() > 1 {
             path.push(b'/');
         }
-        Page::Html(ListingPage::new(
-            &path,
-            sort,
-            listing.sorts_by_value(),
-            summary,
-        ))
+        Format::Html(ListingPage::new(&path, listing))
     }
 }
 
-fn row(entry: Entry<'_>) -> Row<'_> {
-    let EntryMeta {
-        is_directory,
-        size,
-        mtime,
-    } = entry.meta;
-    Row {
-        name: entry.name,
-        is_directory,
-        size,
-        mtime,
+impl Format {
+    fn head(&self, out: &mut String) -> fmt::Result {
+        match self {
+            Self::Html(page) => page.head(out),
+            Self::Json(json) => json.head(out),
+        }
+    }
+
+    /// Writes entries until there is a piece, and what comes behind the last one.
+    fn rows(&mut self, listing: &mut Listing, out: &mut String) -> fmt::Result {
+        while out.len() < LISTING_PIECE_BYTES
+            && let Some(entry) = listing.next_entry()
+        {
+            match self {
+                Self::Html(page) => page.row(&entry, out)?,
+                Self::Json(json) => json.row(&entry, out)?,
+            }
+        }
+        match self {
+            _ if !listing.is_empty() => Ok(()),
+            Self::Html(page) => page.tail(out),
+            Self::Json(json) => json.tail(out),
+        }
     }
 }
 
@@ -347,7 +294,8 @@ mod tests {
             let query = ListingQuery::parse(b"");
             let mut body = ListingBody::new(directory, &SitePath::root(), 0, query, false, true);
             for turn in 0..1000 {
-                let (_, last) = body.step(&mut site, turn)?;
+                let (piece, last) = body.step(&mut site, turn)?;
+                assert!(piece.len() < LISTING_PIECE_BYTES + 4096);
                 listings.account(&mut body)?;
                 if last {
                     return Ok(());

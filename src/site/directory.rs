@@ -1,20 +1,16 @@
-//! A directory, read and sorted in bounded pieces.
+//! A directory, read and sorted a bounded piece at a time.
 //!
-//! What lives here: [`DirectoryReader`], moved a step at a time until it has become a [`Listing`].
-//! It may not know HTML, queries or sockets, nor which symbolic links stay inside the root: that is
-//! for `open.rs` to say, through a callback.
-//! Invariant: no step takes longer than reading [`LISTING_READ_BYTES`] of directory, sorting
-//! [`LISTING_SORT_RUN`] entries or merging [`LISTING_SORT_MOVES`], however large the directory.
-//! Read next: `merge.rs` beside this file, then `pages/listing.rs`, which makes a page of it.
+//! [`DirectoryReader`] takes step after step until it has a [`Listing`], which merges its sorted
+//! runs while it is written. No step takes longer than reading [`LISTING_READ_BYTES`] of directory
+//! or sorting [`LISTING_SORT_RUN`] entries, however large the directory.
 
-mod merge;
-mod names;
 #[cfg(test)]
 mod tests;
 
 use std::cmp::Ordering;
 use std::io;
 use std::mem::{self, MaybeUninit};
+use std::ops::Range;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry, statat};
@@ -22,134 +18,96 @@ use rustix::io::Errno;
 
 use crate::limits::{
     LISTING_COUNTED_MAX, LISTING_ENTRIES_MAX, LISTING_NAME_BYTES_MAX, LISTING_READ_BYTES,
-    LISTING_SORT_MOVES, LISTING_SORT_RUN, LISTING_SORTED_BY_VALUE_MAX,
+    LISTING_SORT_RUN, LISTING_SORTED_BY_VALUE_MAX,
 };
-use crate::site::directory::merge::MergeSort;
-use crate::site::directory::names::compare_names;
+use crate::site::open::Kind;
 #[cfg(test)]
 use crate::site::open::tests::faults;
-use crate::site::open::{Identity, Kind};
+
+/// Says what a symbolic link leads to, by its name in the directory that is read: `None` leaves it
+/// out (it leaves the root, or leads nowhere).
+pub type ResolveLink<'a> = &'a mut dyn FnMut(&[u8]) -> Option<EntryMeta>;
 
 /// Reads an open directory, then sorts it, in steps.
 #[derive(Debug)]
 pub struct DirectoryReader {
-    stage: Stage,
+    /// Closed as soon as its end is reached.
+    directory: Option<OwnedFd>,
     show_hidden: bool,
-    wanted: Order,
+    /// Entries at the beginning of the listing that stand in sorted runs.
+    sorted: usize,
     listing: Listing,
 }
 
-#[derive(Debug)]
-enum Stage {
-    Reading(OwnedFd),
-    Sorting(MergeSort),
-    Done,
-}
-
-/// What a step says.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Progress {
-    /// Another step is needed.
-    More,
-    /// The listing is whole.
-    Done,
-}
-
 impl DirectoryReader {
-    /// Begins with a directory that was opened for reading (not with `O_PATH`) and is used for nothing
-    /// else: the position in it is part of the descriptor. It is closed as soon as its end is reached.
+    /// Begins with a directory that was opened for reading (not with `O_PATH`) and is used for
+    /// nothing else: the position in it is part of the descriptor.
     ///
     /// Names that begin with a dot are left out unless `show_hidden`; `.well-known` never is.
-    pub fn new(directory: OwnedFd, wanted: Order, show_hidden: bool) -> Self {
+    pub fn new(directory: OwnedFd, order: Order, show_hidden: bool) -> Self {
         Self {
-            stage: Stage::Reading(directory),
+            directory: Some(directory),
             show_hidden,
-            wanted,
-            listing: Listing::default(),
+            sorted: 0,
+            listing: Listing {
+                order,
+                ..Listing::default()
+            },
         }
     }
 
-    /// Moves on by one bounded piece of work. `resolve` is asked what a symbolic link stands for, by its
-    /// name in this directory: `None` leaves it out (it leaves the root, or leads nowhere).
+    /// Moves on by one bounded piece of work, and returns the listing once it is whole.
     ///
     /// # Errors
-    ///
     /// What the file system says to reading the directory; there is no listing then. An entry that
     /// vanished meanwhile is no error.
-    pub fn step(
-        &mut self,
-        resolve: &mut dyn FnMut(&[u8]) -> Option<EntryMeta>,
-    ) -> io::Result<Progress> {
-        let mut stage = mem::replace(&mut self.stage, Stage::Done);
-        if let Stage::Reading(directory) = stage {
-            if self.read_piece(&directory, resolve)? == Progress::More {
-                self.stage = Stage::Reading(directory);
-                return Ok(Progress::More);
+    pub fn step(&mut self, resolve: ResolveLink<'_>) -> io::Result<Option<Listing>> {
+        if let Some(directory) = self.directory.take() {
+            if !self.read_piece(&directory, resolve)? {
+                self.directory = Some(directory);
+                return Ok(None);
             }
-            stage = Stage::Sorting(self.begin_sorting());
-        }
-        if let Stage::Sorting(mut merging) = stage {
-            let listing = &self.listing;
-            let progress = merging.step(LISTING_SORT_RUN, LISTING_SORT_MOVES, |a, b| {
-                listing.compare(a, b)
-            });
-            match progress {
-                Progress::More => self.stage = Stage::Sorting(merging),
-                Progress::Done => self.listing.in_order = merging.into_order(),
+            if !self.listing.sorts_by_value() {
+                self.listing.order = Order::default();
             }
-            return Ok(progress);
         }
-        Ok(Progress::Done)
+        self.sort_run();
+        let is_whole = self.sorted == self.listing.len();
+        Ok(is_whole.then(|| {
+            self.listing.begin_merging();
+            mem::take(&mut self.listing)
+        }))
     }
 
     /// Bytes it holds.
     pub fn bytes(&self) -> usize {
-        let sorting = match &self.stage {
-            Stage::Reading(_) | Stage::Done => 0,
-            // The numbers, and the room to merge them.
-            Stage::Sorting(_) => self.listing.entries.len() * 2 * size_of::<u32>(),
-        };
-        self.listing.bytes() + sorting
+        self.listing.bytes()
     }
 
-    /// The listing; whole once [`step`](Self::step) said [`Progress::Done`], and empty before.
-    pub fn into_listing(self) -> Listing {
-        self.listing
-    }
-
-    /// One call for names, and one for each name. Bounded by [`LISTING_READ_BYTES`].
-    fn read_piece(
-        &mut self,
-        directory: &OwnedFd,
-        resolve: &mut dyn FnMut(&[u8]) -> Option<EntryMeta>,
-    ) -> io::Result<Progress> {
+    /// Makes one call for names, and one for each name; true at the end of the directory. Bounded
+    /// by [`LISTING_READ_BYTES`].
+    fn read_piece(&mut self, directory: &OwnedFd, resolve: ResolveLink<'_>) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); LISTING_READ_BYTES];
         let mut names = RawDir::new(directory, &mut buffer);
         loop {
             match next_name(&mut names) {
-                None => return Ok(Progress::Done),
-                // The call comes again with the next step.
-                Some(Err(Errno::INTR)) => return Ok(Progress::More),
+                None => return Ok(true),
+                // The next step makes the call again.
+                Some(Err(Errno::INTR)) => return Ok(false),
                 Some(Err(error)) => return Err(error.into()),
-                Some(Ok(entry)) => self.take(directory, &entry, resolve),
+                Some(Ok(entry)) => self.add(directory, &entry, resolve),
             }
             if self.listing.totals.more >= LISTING_COUNTED_MAX {
-                self.listing.totals.more_is_exact = false;
-                return Ok(Progress::Done);
+                self.listing.totals.stopped_counting = true;
+                return Ok(true);
             }
             if names.is_buffer_empty() {
-                return Ok(Progress::More);
+                return Ok(false);
             }
         }
     }
 
-    fn take(
-        &mut self,
-        directory: &OwnedFd,
-        entry: &RawDirEntry<'_>,
-        resolve: &mut dyn FnMut(&[u8]) -> Option<EntryMeta>,
-    ) {
+    fn add(&mut self, directory: &OwnedFd, entry: &RawDirEntry<'_>, resolve: ResolveLink<'_>) {
         let name = entry.file_name().to_bytes();
         if !is_listed(name, self.show_hidden) || is_never_served(entry.file_type()) {
             return;
@@ -158,39 +116,36 @@ impl DirectoryReader {
             self.listing.totals.more += 1;
             return;
         }
-        // Not `statx`: what is asked for here is in the older answer too, and no container forbids it.
+        // Not `statx`: `fstatat` tells enough here, and no container forbids it.
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        let Ok(answer) = statat(directory, entry.file_name(), flags) else {
+        let Ok(stat) = statat(directory, entry.file_name(), flags) else {
             return;
         };
-        let meta = |is_directory, size| EntryMeta {
-            is_directory,
-            size,
-            mtime: answer.st_mtime,
-        };
-        let meta = match FileType::from_raw_mode(answer.st_mode) {
-            FileType::Symlink => resolve(name),
-            FileType::Directory => Some(meta(true, 0)),
-            FileType::RegularFile => Some(meta(false, answer.st_size.try_into().unwrap_or(0))),
-            FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => None,
+        let file_type = FileType::from_raw_mode(stat.st_mode);
+        let meta = if file_type == FileType::Symlink {
+            resolve(name)
+        } else {
+            let size = stat.st_size.try_into().unwrap_or(0);
+            EntryMeta::new(file_type.into(), size, stat.st_mtime)
         };
         if let Some(meta) = meta {
             self.listing.push(name, meta);
         }
     }
 
-    fn begin_sorting(&mut self) -> MergeSort {
-        let len = self.listing.entries.len();
-        self.listing.order = match self.wanted.key {
-            SortKey::Name => self.wanted,
-            SortKey::Size | SortKey::Time if len <= LISTING_SORTED_BY_VALUE_MAX => self.wanted,
-            SortKey::Size | SortKey::Time => Order::default(),
-        };
-        MergeSort::new(len)
+    /// Sorts one run of entries. Bounded by [`LISTING_SORT_RUN`].
+    fn sort_run(&mut self) {
+        let Listing {
+            names,
+            entries,
+            order,
+            runs,
+            ..
+        } = &mut self.listing;
+        let run = self.sorted..entries.len().min(self.sorted + LISTING_SORT_RUN);
+        entries[run.clone()].sort_unstable_by(|a, b| order.compare(names, a, b));
+        self.sorted = run.end;
+        runs.push(run);
     }
 }
 
@@ -204,52 +159,26 @@ fn next_name<'a>(
     names.next()
 }
 
-/// A directory's entries in order, with what they add up to.
-///
-/// Costs at most 200 bytes an entry: 24 here, 4 for its place, 4 more while sorting, and its name.
-#[derive(Debug, Default)]
-pub struct Listing {
-    /// All names, one after the other.
-    names: Vec<u8>,
-    entries: Vec<Packed>,
-    in_order: Vec<u32>,
-    order: Order,
-    totals: Totals,
+/// Whether a name belongs in a listing at all.
+fn is_listed(name: &[u8], show_hidden: bool) -> bool {
+    match name {
+        b"." | b".." => false,
+        b".well-known" => true,
+        [b'.', ..] => show_hidden,
+        _ => true,
+    }
 }
 
-#[derive(Debug)]
-struct Packed {
-    size: u64,
-    mtime: i64,
-    name_start: u32,
-    name_len: u16,
-    is_directory: bool,
-}
-
-const _: () = assert!(size_of::<Packed>() <= 24);
-
-/// One entry of a directory.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Entry<'a> {
-    /// Its name as the file system has it: any bytes but NUL and `/`.
-    pub name: &'a [u8],
-    /// What it is.
-    pub meta: EntryMeta,
-}
-
-/// What an entry is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct EntryMeta {
-    /// A directory, or else a regular file: nothing else is ever served.
-    pub is_directory: bool,
-    /// Bytes of a file; 0 for a directory.
-    pub size: u64,
-    /// Last change of its contents, in seconds since 1970 (negative before).
-    pub mtime: i64,
+/// Whether the directory itself already says that an entry is neither file nor directory nor link.
+fn is_never_served(kind: FileType) -> bool {
+    matches!(
+        kind,
+        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice
+    )
 }
 
 /// What a listing is sorted by. Directories come before files, whatever the order.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Order {
     /// The property that is compared; equal ones are sorted by name.
     pub key: SortKey,
@@ -269,8 +198,44 @@ pub enum SortKey {
     Time,
 }
 
-/// What a listing adds up to.
+/// What an entry is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryMeta {
+    /// A directory, or else a regular file: nothing else is ever served.
+    pub is_directory: bool,
+    /// Bytes of a file; 0 for a directory.
+    pub size: u64,
+    /// Last change of its contents, in seconds since 1970 (negative before).
+    pub mtime: i64,
+}
+
+impl EntryMeta {
+    /// `None` for what is not served.
+    pub fn new(kind: Kind, size: u64, mtime: i64) -> Option<Self> {
+        let (is_directory, size) = match kind {
+            Kind::Directory => (true, 0),
+            Kind::File => (false, size),
+            Kind::Other => return None,
+        };
+        Some(Self {
+            is_directory,
+            size,
+            mtime,
+        })
+    }
+}
+
+/// One entry of a directory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry<'a> {
+    /// Its name as the file system has it: any bytes but NUL and `/`.
+    pub name: &'a [u8],
+    /// What it is.
+    pub meta: EntryMeta,
+}
+
+/// What a listing adds up to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Totals {
     /// Directories listed.
     pub directories: usize,
@@ -280,70 +245,59 @@ pub struct Totals {
     pub bytes: u64,
     /// Entries not listed, since a listing is bounded. Links among them were not resolved.
     pub more: u64,
-    /// False if idler stopped counting at `more`.
-    pub more_is_exact: bool,
+    /// Whether idler stopped counting at `more`.
+    pub stopped_counting: bool,
 }
 
-impl Default for Totals {
-    fn default() -> Self {
-        Self {
-            directories: 0,
-            files: 0,
-            bytes: 0,
-            more: 0,
-            more_is_exact: true,
-        }
-    }
+/// A directory's entries in sorted runs, taken out in order, with what they add up to.
+///
+/// Costs at most 200 bytes an entry: 24 here, and its name.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// All names, one after the other.
+    names: Vec<u8>,
+    entries: Vec<PackedEntry>,
+    /// What is left of each sorted run: a heap, at whose root stands the run with the next entry.
+    runs: Vec<Range<usize>>,
+    order: Order,
+    totals: Totals,
 }
 
-impl EntryMeta {
-    /// Of what was opened beneath the root: how a symbolic link is resolved. `None` for what is not served.
-    pub fn of(kind: Kind, identity: &Identity) -> Option<Self> {
-        let (is_directory, size) = match kind {
-            Kind::Directory => (true, 0),
-            Kind::File => (false, identity.size),
-            Kind::Other => return None,
-        };
-        Some(Self {
-            is_directory,
-            size,
-            mtime: identity.modified.seconds,
-        })
-    }
+#[derive(Debug)]
+struct PackedEntry {
+    size: u64,
+    mtime: i64,
+    name_start: u32,
+    name_len: u16,
+    is_directory: bool,
 }
+
+const _: () = assert!(size_of::<PackedEntry>() <= 24);
 
 impl Listing {
-    /// Bytes it holds.
-    pub fn bytes(&self) -> usize {
-        self.names.capacity()
-            + self.entries.capacity() * size_of::<Packed>()
-            + self.in_order.capacity() * size_of::<u32>()
-    }
-
-    /// Entries listed.
-    pub fn len(&self) -> usize {
-        self.in_order.len()
-    }
-
-    /// True for an empty directory.
-    pub fn is_empty(&self) -> bool {
-        self.in_order.is_empty()
-    }
-
-    /// The entries in order, from the one at place `from`. Starting anywhere costs nothing.
-    pub fn entries_from(&self, from: usize) -> impl Iterator<Item = Entry<'_>> {
-        let places = self.in_order.get(from..).unwrap_or_default();
-        places.iter().map(|&place| {
-            let packed = self.packed(place);
-            Entry {
-                name: self.name(packed),
-                meta: EntryMeta {
-                    is_directory: packed.is_directory,
-                    size: packed.size,
-                    mtime: packed.mtime,
-                },
-            }
+    /// Takes the next entry in order. Bounded by the logarithm of the number of runs.
+    pub fn next_entry(&mut self) -> Option<Entry<'_>> {
+        let run = self.runs.first_mut()?;
+        let at = run.start;
+        run.start += 1;
+        if run.start == run.end {
+            self.runs.swap_remove(0);
+        }
+        self.sift_down();
+        let packed = &self.entries[at];
+        Some(Entry {
+            name: packed.name(&self.names),
+            meta: EntryMeta {
+                is_directory: packed.is_directory,
+                size: packed.size,
+                mtime: packed.mtime,
+            },
         })
+    }
+
+    /// Whether all entries have been taken.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
     }
 
     /// The order it has: what was asked for, or by name where it was too long for that.
@@ -361,9 +315,19 @@ impl Listing {
         self.totals
     }
 
+    /// Bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.names.capacity()
+            + self.entries.capacity() * size_of::<PackedEntry>()
+            + self.runs.capacity() * size_of::<Range<usize>>()
+    }
+
+    fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     fn has_room_for(&self, name: &[u8]) -> bool {
-        self.entries.len() < LISTING_ENTRIES_MAX
-            && self.names.len() + name.len() <= LISTING_NAME_BYTES_MAX
+        self.len() < LISTING_ENTRIES_MAX && self.names.len() + name.len() <= LISTING_NAME_BYTES_MAX
     }
 
     fn push(&mut self, name: &[u8], meta: EntryMeta) {
@@ -376,7 +340,7 @@ impl Listing {
         reserve_within(&mut self.names, name.len(), LISTING_NAME_BYTES_MAX);
         self.names.extend_from_slice(name);
         reserve_within(&mut self.entries, 1, LISTING_ENTRIES_MAX);
-        self.entries.push(Packed {
+        self.entries.push(PackedEntry {
             size: meta.size,
             mtime: meta.mtime,
             name_start,
@@ -391,47 +355,92 @@ impl Listing {
         }
     }
 
-    fn packed(&self, place: u32) -> &Packed {
-        &self.entries[place as usize]
+    /// Makes a heap of the runs: what is sorted is one.
+    fn begin_merging(&mut self) {
+        let mut runs = mem::take(&mut self.runs);
+        runs.retain(|run| !run.is_empty());
+        runs.sort_unstable_by(|a, b| self.compare_first(a, b));
+        self.runs = runs;
     }
 
-    fn name(&self, packed: &Packed) -> &[u8] {
-        &self.names[packed.name_start as usize..][..packed.name_len.into()]
+    /// Moves the run at the root of the heap down to where it belongs.
+    fn sift_down(&mut self) {
+        let mut parent = 0;
+        loop {
+            let children = 2 * parent + 1..self.runs.len().min(2 * parent + 3);
+            let first = children.min_by(|&a, &b| self.compare_first(&self.runs[a], &self.runs[b]));
+            match first {
+                Some(child)
+                    if self
+                        .compare_first(&self.runs[child], &self.runs[parent])
+                        .is_lt() =>
+                {
+                    self.runs.swap(parent, child);
+                    parent = child;
+                }
+                _ => return,
+            }
+        }
     }
 
-    fn compare(&self, a: u32, b: u32) -> Ordering {
-        let (a, b) = (self.packed(a), self.packed(b));
-        let by_name = || compare_names(self.name(a), self.name(b));
-        let directed = |ordering: Ordering| match self.order.descending {
+    /// Compares two runs by their first entries. Neither is empty.
+    fn compare_first(&self, a: &Range<usize>, b: &Range<usize>) -> Ordering {
+        let (a, b) = (&self.entries[a.start], &self.entries[b.start]);
+        self.order.compare(&self.names, a, b)
+    }
+}
+
+impl PackedEntry {
+    fn name<'n>(&self, names: &'n [u8]) -> &'n [u8] {
+        &names[self.name_start as usize..][..self.name_len.into()]
+    }
+}
+
+impl Order {
+    fn compare(self, names: &[u8], a: &PackedEntry, b: &PackedEntry) -> Ordering {
+        let by_name = || compare_names(a.name(names), b.name(names));
+        let directed = |ordering: Ordering| match self.descending {
             true => ordering.reverse(),
             false => ordering,
         };
-        b.is_directory
-            .cmp(&a.is_directory)
-            .then_with(|| match self.order.key {
-                SortKey::Name => directed(by_name()),
-                SortKey::Size => directed(a.size.cmp(&b.size)).then_with(by_name),
-                SortKey::Time => directed(a.mtime.cmp(&b.mtime)).then_with(by_name),
-            })
+        let by_kind = b.is_directory.cmp(&a.is_directory);
+        by_kind.then_with(|| match self.key {
+            SortKey::Name => directed(by_name()),
+            SortKey::Size => directed(a.size.cmp(&b.size)).then_with(by_name),
+            SortKey::Time => directed(a.mtime.cmp(&b.mtime)).then_with(by_name),
+        })
     }
 }
 
-/// Whether a name belongs in a listing at all.
-fn is_listed(name: &[u8], show_hidden: bool) -> bool {
-    match name {
-        b"." | b".." => false,
-        b".well-known" => true,
-        [b'.', ..] => show_hidden,
-        _ => true,
+/// The order of names: as if both were in lower case; if that makes no difference, by their bytes.
+///
+/// A name that is not UTF-8 is compared too: each byte that belongs to no character counts as one
+/// that comes after all others.
+fn compare_names(a: &[u8], b: &[u8]) -> Ordering {
+    // Most names are ASCII, and differ early.
+    for (at, (x, y)) in a.iter().zip(b).enumerate() {
+        if !x.is_ascii() || !y.is_ascii() {
+            // All bytes before are ASCII, so a character begins here in both.
+            let folded = folded(&a[at..]).cmp(folded(&b[at..]));
+            return folded.then_with(|| a.cmp(b));
+        }
+        let ordering = x.to_ascii_lowercase().cmp(&y.to_ascii_lowercase());
+        if ordering.is_ne() {
+            return ordering;
+        }
     }
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// Whether the directory itself already says that an entry is neither file nor directory nor link.
-fn is_never_served(kind: FileType) -> bool {
-    matches!(
-        kind,
-        FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice
-    )
+/// The characters of a name in lower case, as numbers.
+fn folded(name: &[u8]) -> impl Iterator<Item = u32> {
+    name.utf8_chunks().flat_map(|chunk| {
+        let valid = chunk.valid().chars().flat_map(char::to_lowercase);
+        let invalid = chunk.invalid().iter();
+        valid
+            .map(u32::from)
+            .chain(invalid.map(|&byte| u32::from(char::MAX) + 1 + u32::from(byte)))
+    })
 }
 
 /// Makes room as `Vec` does, by doubling, but never beyond `limit` elements.

@@ -50,8 +50,8 @@ pub enum Kind {
     Other,
 }
 
-impl Kind {
-    fn of(file_type: FileType) -> Self {
+impl From<FileType> for Kind {
+    fn from(file_type: FileType) -> Self {
         match file_type {
             FileType::RegularFile => Self::File,
             FileType::Directory => Self::Directory,
@@ -106,7 +106,7 @@ fn look_with(
         | StatxFlags::CTIME;
     match statx(directory, path, flags, wanted) {
         Ok(x) => Ok((
-            Kind::of(FileType::from_raw_mode(RawMode::from(x.stx_mode))),
+            FileType::from_raw_mode(RawMode::from(x.stx_mode)).into(),
             Identity {
                 device: (x.stx_dev_major, x.stx_dev_minor),
                 inode: x.stx_ino,
@@ -165,7 +165,7 @@ fn look_portably(
             nanos: nanos(stat.st_ctime_nsec),
         },
     };
-    Ok((Kind::of(FileType::from_raw_mode(stat.st_mode)), identity))
+    Ok((FileType::from_raw_mode(stat.st_mode).into(), identity))
 }
 
 /// Opens beneath a root, in the strongest way that the system has.

@@ -55,18 +55,30 @@ fn read(
     resolve: &mut dyn FnMut(&[u8]) -> Option<EntryMeta>,
 ) -> Listing {
     let mut reader = DirectoryReader::new(open(path), order, show_hidden);
-    while reader.step(resolve).unwrap() == Progress::More {}
-    reader.into_listing()
+    loop {
+        if let Some(listing) = reader.step(resolve).unwrap() {
+            return listing;
+        }
+    }
 }
 
 fn no_links(_: &[u8]) -> Option<EntryMeta> {
     None
 }
 
-fn names(listing: &Listing) -> Vec<String> {
-    let entries = listing.entries_from(0);
+/// What is left of a listing, in order.
+fn entries(mut listing: Listing) -> Vec<(Vec<u8>, EntryMeta)> {
+    let mut entries = Vec::new();
+    while let Some(entry) = listing.next_entry() {
+        entries.push((entry.name.to_vec(), entry.meta));
+    }
     entries
-        .map(|entry| String::from_utf8_lossy(entry.name).into_owned())
+}
+
+fn names(listing: Listing) -> Vec<String> {
+    let entries = entries(listing).into_iter();
+    entries
+        .map(|(name, _)| String::from_utf8_lossy(&name).into_owned())
         .collect()
 }
 
@@ -86,12 +98,12 @@ fn directories_come_first_and_case_does_not_count() {
     let expected = [
         "Y", "z", "10", "A", "a", "b", "C", "zebra", "Zoo", "äpfel", "Ärger",
     ];
-    assert_eq!(names(&listing), expected);
+    assert_eq!(names(listing), expected);
     let listing = read(&scratch.0, order(SortKey::Name, true), false, &mut no_links);
     let expected = [
         "z", "Y", "Ärger", "äpfel", "Zoo", "zebra", "C", "b", "a", "A", "10",
     ];
-    assert_eq!(names(&listing), expected);
+    assert_eq!(names(listing), expected);
 }
 
 #[test]
@@ -106,7 +118,7 @@ fn size_and_time_sort_the_files_and_names_decide_between_equals() {
     let get = |key, descending| {
         let listing = read(&scratch.0, order(key, descending), false, &mut no_links);
         assert_eq!(listing.order(), order(key, descending));
-        let mut names = names(&listing);
+        let mut names = names(listing);
         let files = names.split_off(2);
         names.sort();
         assert_eq!(names, ["yy", "zz"]);
@@ -135,14 +147,15 @@ fn size_and_time_sort_the_files_and_names_decide_between_equals() {
             files: 4,
             bytes: 5_000_000_021,
             more: 0,
-            more_is_exact: true
+            stopped_counting: false
         }
     );
-    let large = listing.entries_from(4).next().unwrap();
-    assert_eq!(large.name, b"large");
-    assert_eq!(large.meta.size, 5_000_000_000);
-    assert_eq!(large.meta.mtime, 100);
-    assert_eq!(listing.entries_from(99).count(), 0);
+    let all = entries(listing);
+    let (name, large) = &all[4];
+    assert_eq!(name, b"large");
+    assert_eq!(large.size, 5_000_000_000);
+    assert_eq!(large.mtime, 100);
+    assert_eq!(all.len(), 6);
 }
 
 #[test]
@@ -154,10 +167,10 @@ fn hidden_names_are_left_out_except_well_known() {
     scratch.file(b"..dots", 1, 1);
     scratch.file(b"seen", 1, 1);
     let listing = read(&scratch.0, Order::default(), false, &mut no_links);
-    assert_eq!(names(&listing), [".well-known", "seen"]);
+    assert_eq!(names(listing), [".well-known", "seen"]);
     let listing = read(&scratch.0, Order::default(), true, &mut no_links);
     assert_eq!(
-        names(&listing),
+        names(listing),
         [".git", ".well-known", "..dots", ".secret", "seen"]
     );
 }
@@ -171,7 +184,7 @@ fn what_is_never_served_is_never_listed() {
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
     scratch.file(b"file", 1, 1);
     let listing = read(&scratch.0, Order::default(), true, &mut no_links);
-    assert_eq!(names(&listing), ["file"]);
+    assert_eq!(names(listing), ["file"]);
 }
 
 #[test]
@@ -191,9 +204,11 @@ fn the_caller_says_what_a_link_stands_for() {
         })
     };
     let listing = read(&scratch.0, Order::default(), true, &mut resolve);
-    assert_eq!(names(&listing), ["to-file", "file"]);
-    let link = listing.entries_from(0).next().unwrap();
-    assert_eq!((link.meta.is_directory, link.meta.mtime), (true, -5));
+    let all = entries(listing);
+    let names: Vec<&[u8]> = all.iter().map(|(name, _)| &name[..]).collect();
+    assert_eq!(names, [&b"to-file"[..], b"file"]);
+    let (_, link) = &all[0];
+    assert_eq!((link.is_directory, link.mtime), (true, -5));
     asked.sort();
     assert_eq!(asked, [&b"to-file"[..], b"to-nothing", b"to-root"]);
 }
@@ -213,7 +228,7 @@ fn names_keep_their_exact_bytes() {
         scratch.file(name, 1, 1);
     }
     let listing = read(&scratch.0, Order::default(), false, &mut no_links);
-    let mut listed: Vec<&[u8]> = listing.entries_from(0).map(|entry| entry.name).collect();
+    let mut listed: Vec<Vec<u8>> = entries(listing).into_iter().map(|(name, _)| name).collect();
     let bad_bytes = listed.iter().position(|name| *name == b"a\xfeb").unwrap();
     assert_eq!(listed[bad_bytes + 1], b"a\xffb");
     let mut expected = all.to_vec();
@@ -231,10 +246,9 @@ fn an_empty_directory_and_one_that_was_removed() {
     fs::remove_dir(&scratch.0).unwrap();
     let mut reader = DirectoryReader::new(open, Order::default(), false);
     // The kernel says either "empty" or "no such directory"; a reader takes both.
-    if let Ok(progress) = reader.step(&mut no_links) {
-        assert_eq!(progress, Progress::Done);
+    if let Ok(listing) = reader.step(&mut no_links) {
+        assert!(listing.unwrap().is_empty());
     }
-    assert!(reader.into_listing().is_empty());
 }
 
 #[test]
@@ -246,7 +260,7 @@ fn what_is_no_directory_is_an_error() {
         reader.step(&mut no_links).unwrap_err().kind(),
         io::ErrorKind::NotADirectory
     );
-    assert_eq!(reader.step(&mut no_links).unwrap(), Progress::Done);
+    assert!(reader.step(&mut no_links).unwrap().unwrap().is_empty());
 }
 
 /// The whole of the promise: 100,000 entries, then a count; 200 bytes each; no step above 5 ms. Prints
@@ -275,18 +289,14 @@ fn a_directory_of_a_hundred_thousand_names() {
     }
     assert_eq!(listing.len(), LISTING_ENTRIES_MAX);
     assert_eq!(listing.totals().more, beyond as u64);
-    assert!(listing.totals().more_is_exact);
+    assert!(!listing.totals().stopped_counting);
     assert!(!listing.sorts_by_value());
     assert_eq!(listing.order(), Order::default());
-    let in_order = |entries: Vec<Entry<'_>>| {
-        entries.is_sorted_by(|a, b| compare_names(a.name, b.name).is_lt())
-    };
-    assert!(in_order(listing.entries_from(0).collect()));
+    let each = listing.bytes() / listing.len();
+    let all = entries(listing);
+    assert_eq!(all.len(), LISTING_ENTRIES_MAX);
+    assert!(all.is_sorted_by(|(a, _), (b, _)| compare_names(a, b).is_lt()));
 
-    let bytes = listing.names.capacity()
-        + listing.entries.capacity() * size_of::<Packed>()
-        + 2 * listing.in_order.capacity() * size_of::<u32>();
-    let each = bytes / listing.len();
     let total: Duration = steps.iter().sum();
     let longest = steps.iter().max().unwrap();
     println!(
@@ -303,10 +313,10 @@ fn measured(path: &Path) -> (Vec<Duration>, Listing) {
     let mut steps = Vec::new();
     loop {
         let begin = processor_time();
-        let progress = reader.step(&mut no_links).unwrap();
+        let listing = reader.step(&mut no_links).unwrap();
         steps.push(processor_time() - begin);
-        if progress == Progress::Done {
-            return (steps, reader.into_listing());
+        if let Some(listing) = listing {
+            return (steps, listing);
         }
     }
 }
@@ -333,6 +343,80 @@ fn long_names_count_against_the_bytes() {
     assert!(listing.entries.len() < LISTING_ENTRIES_MAX);
     assert!(listing.names.capacity() <= LISTING_NAME_BYTES_MAX);
     assert!(listing.has_room_for(b"x") == (listing.names.len() < LISTING_NAME_BYTES_MAX));
-    let worst = LISTING_NAME_BYTES_MAX / LISTING_ENTRIES_MAX + size_of::<Packed>() + 8;
+    let worst = LISTING_NAME_BYTES_MAX / LISTING_ENTRIES_MAX + size_of::<PackedEntry>() + 8;
     assert!(worst <= 200);
+}
+
+/// However the entries are spread over the runs, they come out in the order that one sort gives them.
+#[test]
+fn runs_merge_into_one_order() {
+    let mut seed = 1_u32;
+    for len in (0..40).chain([255, 1000, 3 * LISTING_SORT_RUN + 7]) {
+        let mut listing = Listing::default();
+        let mut expected = Vec::new();
+        for _ in 0..len {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let name = format!("{:08x}", seed >> (seed % 24));
+            let meta = EntryMeta {
+                is_directory: false,
+                size: 0,
+                mtime: 0,
+            };
+            listing.push(name.as_bytes(), meta);
+            expected.push(name);
+        }
+        let mut reader = DirectoryReader {
+            directory: None,
+            show_hidden: false,
+            sorted: 0,
+            listing,
+        };
+        let listing = loop {
+            if let Some(listing) = reader.step(&mut no_links).unwrap() {
+                break listing;
+            }
+        };
+        expected.sort();
+        assert_eq!(names(listing), expected);
+    }
+}
+
+/// The order of names is one order: what is said of two pairs holds for the third.
+#[test]
+fn names_have_one_order() {
+    let parts: [&[u8]; 12] = [
+        b"",
+        b"a",
+        b"A",
+        b"b",
+        b"_",
+        b"\xc3",
+        b"\xff",
+        "ä".as_bytes(),
+        "Ä".as_bytes(),
+        "K".as_bytes(),
+        "İ".as_bytes(),
+        b"9",
+    ];
+    let mut all = Vec::new();
+    for first in parts {
+        for second in parts {
+            all.push([first, second].concat());
+        }
+    }
+    all.sort();
+    all.dedup();
+    for a in &all {
+        assert_eq!(compare_names(a, a), Ordering::Equal);
+        for b in &all {
+            let ab = compare_names(a, b);
+            assert_eq!(ab, compare_names(b, a).reverse(), "{a:?} {b:?}");
+            assert_eq!(ab == Ordering::Equal, a == b);
+            for c in &all {
+                if ab.is_lt() && compare_names(b, c).is_lt() {
+                    assert!(compare_names(a, c).is_lt(), "{a:?} {b:?} {c:?}");
+                }
+            }
+        }
+    }
 }
