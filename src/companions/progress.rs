@@ -8,6 +8,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::event_loop::Now;
+use crate::http::amount::Size;
 use crate::limits::PROGRESS_INTERVAL;
 
 /// The line of one transfer.
@@ -69,7 +70,7 @@ fn line(done: u64, before: u64, total: Option<u64>, elapsed: Duration) -> String
         .saturating_mul(1000)
         .checked_div(millis);
     let rate = rate.unwrap_or(0);
-    let speed = format!("{}  {}/s", size(done), size(rate));
+    let speed = format!("{:.1}  {:.1}/s", Size(done), Size(rate));
     let Some(total) = total.filter(|total| *total > 0) else {
         return speed;
     };
@@ -86,18 +87,6 @@ fn line(done: u64, before: u64, total: Option<u64>, elapsed: Duration) -> String
         None => String::new(),
     };
     format!("[{bar:<20}] {percent:3}%  {speed}{left}")
-}
-
-/// A number of bytes for people.
-fn size(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
-        Some((shift, unit)) => {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-        None => format!("{bytes} B"),
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! replies, however they are cut. Read next: `state.rs`.
 
 pub mod accept;
+pub(crate) mod amount;
 pub mod basic;
 pub mod body;
 pub mod conditional;
@@ -13,6 +14,7 @@ pub mod etag;
 pub(crate) mod fields;
 pub mod forwarded;
 pub mod head;
+pub mod json;
 pub mod multipart;
 pub mod path;
 pub mod printable;

@@ -1,9 +1,7 @@
-//! Names made harmless: for HTML, for links, for JSON.
+//! Names made harmless, for HTML and for links, as [`Display`](fmt::Display) of a wrapper.
 //!
-//! What lives here: three ways to write a name, as [`Display`](fmt::Display) of a wrapper. It may
-//! not know where the name stands in a page: each way is safe in every place it is meant for.
-//! Invariant: names are bytes. [`Html`] and [`JsonString`] show what can be shown; [`Href`] keeps
-//! every byte. Read next: nothing; this is the bottom.
+//! Names are bytes: [`Html`] shows what can be shown, [`Href`] keeps every byte. Each is safe in every
+//! place of a page that it is meant for.
 
 use std::fmt::{self, Write as _};
 
@@ -23,23 +21,35 @@ pub struct Html<'a>(pub &'a [u8]);
 #[derive(Clone, Copy, Debug)]
 pub struct Href<'a>(pub &'a [u8]);
 
-/// A name as a JSON string (RFC 8259 §7) with its quotes; bytes that are no UTF-8 become U+FFFD.
-#[derive(Clone, Copy, Debug)]
-pub struct JsonString<'a>(pub &'a [u8]);
-
 impl fmt::Display for Html<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        lossily(self.0, f, |character| {
-            Some(match character {
-                '&' => Shown::As("&amp;"),
-                '<' => Shown::As("&lt;"),
-                '>' => Shown::As("&gt;"),
-                '"' => Shown::As("&quot;"),
-                '\'' => Shown::As("&#39;"),
-                _ if is_unseen(character) => Shown::ByNumber,
-                _ => return None,
-            })
-        })
+        for chunk in self.0.utf8_chunks() {
+            let text = chunk.valid();
+            let mut written = 0;
+            for (at, c) in text.char_indices() {
+                let entity = match c {
+                    '&' => "&amp;",
+                    '<' => "&lt;",
+                    '>' => "&gt;",
+                    '"' => "&quot;",
+                    '\'' => "&#39;",
+                    _ if is_unseen(c) => "",
+                    _ => continue,
+                };
+                f.write_str(&text[written..at])?;
+                written = at + c.len_utf8();
+                if entity.is_empty() {
+                    write!(f, "[U+{:04X}]", u32::from(c))?;
+                } else {
+                    f.write_str(entity)?;
+                }
+            }
+            f.write_str(&text[written..])?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -54,62 +64,8 @@ impl fmt::Display for Href<'_> {
     }
 }
 
-impl fmt::Display for JsonString<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_char('"')?;
-        lossily(self.0, f, |character| {
-            Some(match character {
-                '"' => Shown::As("\\\""),
-                '\\' => Shown::As("\\\\"),
-                '\n' => Shown::As("\\n"),
-                '\t' => Shown::As("\\t"),
-                '\0'..='\u{1f}' => Shown::AsJsonEscape,
-                _ => return None,
-            })
-        })?;
-        f.write_char('"')
-    }
-}
-
-/// How a character that cannot stand as it is gets written.
-enum Shown {
-    As(&'static str),
-    ByNumber,
-    AsJsonEscape,
-}
-
-/// Writes `bytes` as UTF-8, each character as `how` says, most of them (`None`) as they are.
-fn lossily(
-    bytes: &[u8],
-    f: &mut fmt::Formatter<'_>,
-    how: impl Fn(char) -> Option<Shown>,
-) -> fmt::Result {
-    for chunk in bytes.utf8_chunks() {
-        let text = chunk.valid();
-        let mut written = 0;
-        for (at, character) in text.char_indices() {
-            let Some(shown) = how(character) else {
-                continue;
-            };
-            f.write_str(&text[written..at])?;
-            written = at + character.len_utf8();
-            match shown {
-                Shown::As(text) => f.write_str(text)?,
-                Shown::ByNumber => write!(f, "[U+{:04X}]", u32::from(character))?,
-                Shown::AsJsonEscape => write!(f, "\\u{:04x}", u32::from(character))?,
-            }
-        }
-        f.write_str(&text[written..])?;
-        if !chunk.invalid().is_empty() {
-            f.write_char(char::REPLACEMENT_CHARACTER)?;
-        }
-    }
-    Ok(())
-}
-
-/// Controls, line separators, and what steers direction or has no width, so that two names could
-/// look alike. The joiners U+200C and U+200D are not among them: Persian and emoji are written with
-/// them.
+/// Controls, line separators, and what steers direction or has no width, so that two names could look
+/// alike. The joiners U+200C and U+200D are not among them: Persian and emoji are written with them.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -132,7 +88,6 @@ fn is_unseen(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
     use super::*;
     use percent_encoding::percent_decode;
 
@@ -142,10 +97,6 @@ mod tests {
 
     fn href(name: &[u8]) -> String {
         Href(name).to_string()
-    }
-
-    fn json(name: &[u8]) -> String {
-        JsonString(name).to_string()
     }
 
     #[test]
@@ -208,17 +159,6 @@ mod tests {
     }
 
     #[test]
-    fn json_strings_are_strings() {
-        assert_eq!(json(b"a\"b\\c/d"), r#""a\"b\\c/d""#);
-        assert_eq!(
-            json(b"\n\t\r\0\x1f\x7f"),
-            "\"\\n\\t\\u000d\\u0000\\u001f\x7f\""
-        );
-        assert_eq!(json("ü\u{202e}".as_bytes()), "\"ü\u{202e}\"");
-        assert_eq!(json(b"\xff"), "\"\u{fffd}\"");
-    }
-
-    #[test]
     fn no_bytes_at_all_break_out() {
         let mut seed = 7_u32;
         for _ in 0..5_000 {
@@ -237,18 +177,6 @@ mod tests {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let html = html(&name);
             assert!(!html.contains(['<', '>', '"', '\'', '\n', '\0']), "{html}");
-            let json = json(&name);
-            let inner = json
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-                .unwrap();
-            let mut characters = inner.chars();
-            while let Some(character) = characters.next() {
-                assert!(character != '"' && character >= ' ', "{json}");
-                if character == '\\' {
-                    assert!("\"\\ntu".contains(characters.next().unwrap()));
-                }
-            }
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::pages::escape::{Href, JsonString};
-use crate::pages::figures::JsonTime;
+use crate::http::json::{JsonString, JsonStyle, JsonTime};
+use crate::pages::escape::Href;
 use crate::site::directory::{Entry, Totals};
 
 /// An array of objects, one for each entry:
@@ -42,7 +42,7 @@ impl ListingJson {
     /// One entry.
     pub fn row(&mut self, entry: &Entry<'_>, out: &mut String) -> fmt::Result {
         self.separate(out);
-        let (name, href) = (JsonString(entry.name), Href(entry.name));
+        let (name, href) = (JsonString(JsonStyle::Utf8, entry.name), Href(entry.name));
         write!(out, r#"{{"name":{name},"href":"{href}"#)?;
         if entry.meta.is_directory {
             out.push_str(r#"/","type":"directory","size":null"#);

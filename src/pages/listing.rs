@@ -6,9 +6,10 @@
 use std::fmt::{self, Write as _};
 
 use super::{LISTING_STYLE, PAGE_STYLE};
+use crate::http::amount::{Count, Size};
+use crate::http::date::iso_8601;
 use crate::limits::LISTING_CRUMBS_MAX;
 use crate::pages::escape::{Href, Html};
-use crate::pages::figures::{Count, Minute, Size};
 use crate::site::directory::{Entry, Listing, Order, SortKey, Totals};
 
 /// What the query of a directory's address asks for.
@@ -191,6 +192,19 @@ fn link_up(levels: usize) -> String {
 fn counted(count: usize, one: &str, several: &str) -> String {
     let noun = if count == 1 { one } else { several };
     format!("{} {noun}", Count(count as u64))
+}
+
+/// Seconds since 1970 as `2026-03-09 14:02`, or a dash where the year does not have four digits.
+struct Minute(i64);
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = iso_8601(self.0);
+        match text.as_ref().and_then(|text| str::from_utf8(text).ok()) {
+            Some(text) => write!(f, "{} {}", &text[..10], &text[11..16]),
+            None => f.write_str("\u{2014}"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,14 +5,12 @@
 
 pub mod error;
 pub mod escape;
-mod figures;
 pub mod json;
 pub mod listing;
 
 use std::fmt::{self, Write as _};
 
 pub use crate::pages::error::error_page;
-pub(crate) use crate::pages::figures::{Count, Size};
 pub use crate::pages::json::ListingJson;
 pub use crate::pages::listing::{ListingPage, ListingQuery};
 

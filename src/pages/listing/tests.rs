@@ -328,3 +328,9 @@ fn a_piece_is_bounded_in_bytes_and_time() {
         assert!(cfg!(debug_assertions) || fastest < Duration::from_millis(5));
     }
 }
+
+#[test]
+fn minutes() {
+    assert_eq!(Minute(2_147_483_648).to_string(), "2038-01-19 03:14");
+    assert_eq!(Minute(i64::MAX).to_string(), "\u{2014}");
+}

@@ -23,8 +23,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cli::{CrowdMode, CrowdOptions};
+use crate::http::amount::Count;
 use crate::http::reply::{Request, Url};
-use crate::pages::Count;
 use crate::process::descriptors;
 
 use super::handlers as solo;

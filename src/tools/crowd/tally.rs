@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::cli::CrowdMode;
-use crate::pages::{Count, Size};
+use crate::http::amount::{Count, Size};
 
 use crate::tools::crowd::verdict::Circumstances;
 

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::cli::CrowdMode;
+use crate::http::amount::{Count, Size};
+use crate::http::json::{JsonString, JsonStyle};
 use crate::limits::CONNECT_TIMEOUT;
-use crate::pages::escape::JsonString;
-use crate::pages::{Count, Size};
 
 use crate::tools::crowd::latencies::Latencies;
 use crate::tools::crowd::tally::{Ending, Missed, Tally};
@@ -122,7 +122,7 @@ impl Tally {
     /// The same as one JSON object; times are in milliseconds.
     pub(super) fn json(&self, about: &Circumstances, probed: [&Latencies; 2]) -> String {
         let string = |text: &Option<String>| match text {
-            Some(text) => JsonString(text.as_bytes()).to_string(),
+            Some(text) => JsonString(JsonStyle::Utf8, text.as_bytes()).to_string(),
             None => "null".to_owned(),
         };
         let missed = |why| self.missed.get(&why).copied().unwrap_or(0);
@@ -149,7 +149,7 @@ impl Tally {
             None => "null".to_owned(),
             Some(url) => {
                 let [before, beside] = probed.map(json_of);
-                let url = JsonString(url.as_bytes());
+                let url = JsonString(JsonStyle::Utf8, url.as_bytes());
                 format!("{{\"url\": {url}, \"before\": {before}, \"beside\": {beside}}}")
             }
         };
@@ -158,7 +158,7 @@ impl Tally {
              \"came_and_went\": {}, \"refused\": {}, \"unanswered\": {}, \"failed\": {}, \"untried\": {}, \
              \"answers\": {{{}}}, \"no_answer\": {}, \"ended\": [{}], \"bytes_out\": {}, \"bytes_in\": {}, \"opening_ms\": {}, \
              \"held_ms\": {}, \"interrupted\": {}, \"trouble\": {}, \"probe\": {probe}, \"stayed\": {}}}\n",
-            JsonString(about.target.as_bytes()),
+            JsonString(JsonStyle::Utf8, about.target.as_bytes()),
             about.mode.word(),
             about.asked,
             self.got_in,

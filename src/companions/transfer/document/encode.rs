@@ -6,7 +6,7 @@
 //! Invariant: `sent` is all that changes. Read next: `decode.rs`.
 
 use super::{DATA_KEY, NAME_KEY};
-use crate::companions::transfer::document::json::push_escaped;
+use crate::http::json::{JsonString, JsonStyle};
 
 /// Ends the string and the object. No line feed: Python's `json.dumps` writes none.
 const TAIL: &[u8] = b"\"}";
@@ -41,11 +41,9 @@ pub enum Piece<'a> {
 impl Encoder {
     /// The transfer of a file of `file_bytes` bytes under `name`.
     pub fn new(name: &str, file_bytes: u64) -> Self {
-        let mut head = format!("{{\"{NAME_KEY}\": \"");
-        push_escaped(&mut head, name);
-        head.push_str("\", \"");
-        head.push_str(DATA_KEY);
-        head.push_str("\": \"");
+        // In ASCII, as Python's `json.dumps` does it, so that no receiver has to agree on an encoding.
+        let name = JsonString(JsonStyle::Ascii, name.as_bytes());
+        let head = format!("{{\"{NAME_KEY}\": {name}, \"{DATA_KEY}\": \"");
         Self {
             head: head.into_bytes().into_boxed_slice(),
             file_bytes,

@@ -1,34 +1,8 @@
-//! The part of JSON (RFC 8259) that a transfer needs: strings, out and in.
+//! A JSON string (RFC 8259 §7) taken apart a byte at a time.
 //!
-//! What lives here: escaping a string, and taking one apart a byte at a time. It may not know what the
-//! strings mean. Invariant: what comes out of the reader is text without escapes, one character at most for each byte.
-//! Read next: `decode.rs`.
-
-use std::fmt::Write as _;
+//! What comes out is text without escapes, one character at most for each byte.
 
 use super::Malformed;
-
-/// Appends `text` as it stands between the quotes of a JSON string: ASCII only, as Python's `json.dumps`
-/// does it, so that no receiver has to agree on an encoding.
-pub(super) fn push_escaped(into: &mut String, text: &str) {
-    for c in text.chars() {
-        match c {
-            '"' => into.push_str("\\\""),
-            '\\' => into.push_str("\\\\"),
-            '\n' => into.push_str("\\n"),
-            '\r' => into.push_str("\\r"),
-            '\t' => into.push_str("\\t"),
-            ' '..='~' => into.push(c),
-            other => {
-                let mut units = [0; 2];
-                for unit in other.encode_utf16(&mut units) {
-                    // Writing to a String cannot fail.
-                    let _ = write!(into, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-}
 
 /// What a byte of a string turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
