@@ -13,6 +13,7 @@ use crate::http::path::SitePath;
 use crate::http::request::{Request, Seen};
 use crate::site::Found;
 use crate::site::cache::{CHOICES, Kept};
+use crate::site::media::is_compressible;
 use crate::site::open::{Identity, Opened};
 
 use crate::server::answer::Http;
@@ -46,44 +47,6 @@ pub fn suffix(coding: Coding) -> &'static [u8] {
         Coding::Zstd => b".zst",
     }
 }
-
-/// Whether files of this media type are worth compressing. Pictures, videos, archives and fonts for the web are compressed
-/// in themselves; nobody looks for siblings of theirs, nor makes any.
-pub fn is_compressible(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim_end();
-    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
-    let of_text = subtype.ends_with("+json") || subtype.ends_with("+xml");
-    match kind {
-        "text" => true,
-        "application" => of_text || APPLICATIONS.contains(&subtype),
-        "font" => matches!(subtype, "ttf" | "otf" | "collection"),
-        "image" => of_text || matches!(subtype, "bmp" | "x-icon" | "vnd.microsoft.icon"),
-        "model" => of_text || matches!(subtype, "obj" | "stl" | "mtl"),
-        _ => of_text,
-    }
-}
-
-const APPLICATIONS: &[&str] = &[
-    "javascript",
-    "json",
-    "jsonl",
-    "postscript",
-    "rtf",
-    "sql",
-    "toml",
-    "vnd.apple.mpegurl",
-    "vnd.ms-fontobject",
-    "wasm",
-    "x-font-ttf",
-    "x-javascript",
-    "x-ndjson",
-    "x-sh",
-    "x-tex",
-    "x-yaml",
-    "xml",
-    "xml-dtd",
-    "yaml",
-];
 
 /// The codings that a client would rather have than plain bytes, the most welcome first: one of [`CHOICES`] orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

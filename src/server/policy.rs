@@ -63,10 +63,7 @@ impl Policy {
     pub fn new(options: &ServeOptions) -> Result<Self, String> {
         let mut types = MediaTypes::default();
         for rule in &options.types {
-            let spec = format!("{}={}", rule.extension, rule.media_type);
-            types
-                .add(&spec)
-                .map_err(|e| format!("--type {spec}: {e}"))?;
+            types.add(&rule.extension, &rule.media_type);
         }
         let redirects = options
             .redirects

@@ -25,10 +25,10 @@ use crate::cli::PrecompressOptions;
 use crate::http::accept::Coding;
 use crate::http::path::SitePath;
 use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX};
-use crate::site::media::MediaTypes;
+use crate::site::media::{MediaTypes, is_compressible};
 
 use crate::process::words_of;
-use crate::server::compressed::{is_compressible, suffix};
+use crate::server::compressed::suffix;
 use crate::tools::precompress::coders::Coder;
 use crate::tools::precompress::report::Report;
 

@@ -71,36 +71,6 @@ fn orders_are_all_different_and_silence_is_class_0() {
 }
 
 #[test]
-fn types() {
-    for yes in [
-        "text/html; charset=utf-8",
-        "text/plain",
-        "application/json",
-        "application/manifest+json",
-        "application/atom+xml",
-        "application/wasm",
-        "image/svg+xml",
-        "model/gltf+json",
-        "font/ttf",
-    ] {
-        assert!(is_compressible(yes), "{yes}");
-    }
-    for no in [
-        "",
-        "text",
-        "image/png",
-        "video/mp4",
-        "font/woff2",
-        "application/gzip",
-        "application/octet-stream",
-        "application/zip",
-        "application/pdf",
-    ] {
-        assert!(!is_compressible(no), "{no}");
-    }
-}
-
-#[test]
 fn a_sibling_is_current_from_the_moment_of_its_original() {
     let at = |seconds, nanos, size| Identity {
         device: (0, 0),
