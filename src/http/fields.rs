@@ -96,6 +96,15 @@ fn end_of_element(bytes: &[u8], separator: u8) -> usize {
     bytes.len()
 }
 
+/// `1*DIGIT` that fits into 64 bits.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    // The standard library would take a sign as well.
+    if !digits.first()?.is_ascii_digit() {
+        return None;
+    }
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
 /// Whether `bytes` are a token (§5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()

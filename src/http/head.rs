@@ -1,25 +1,19 @@
-//! Where a request head ends.
+//! Where a request head ends: a search for the blank line that resumes where it stopped.
 //!
-//! What lives here: the search for the blank line, which resumes where it stopped, so that a client who
-//! sends a byte at a time costs linear work. It may not know what a head says.
-//! Invariant: no byte is looked at twice. Read next: `request.rs`.
+//! No byte is looked at twice, so that a client that sends a byte at a time costs linear work.
 
 use memchr::memchr;
 
+use crate::http::status::{Refusal, Status};
 use crate::limits::{LEADING_BLANK_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
-
-use crate::http::request::Refusal;
-use crate::http::status::Status;
 
 /// How far the search has come.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Scan {
     /// Bytes searched.
     searched: u32,
-    /// Whether anything but blank lines came yet.
-    begun: bool,
-    /// Whether a whole line came yet.
-    line: bool,
+    /// Where the request line ends, its line end included; 0 until it came.
+    line_end: u32,
     /// Whether lines ended in CR LF, and in LF alone.
     crlf: bool,
     bare: bool,
@@ -50,49 +44,42 @@ impl Scan {
     /// 414 if the first line is longer than [`REQUEST_LINE_BYTES_MAX`], 431 if there is no end within `head_bytes_max`,
     /// 400 for a mixture of line ends, too many blank lines before the first, or what begins like no text.
     pub fn search(&mut self, bytes: &[u8], head_bytes_max: usize) -> Result<Found, Refusal> {
-        // A client of TLS says nothing more until it is answered: it would wait for the end of the head's time.
-        if bytes.first().is_some_and(|&byte| is_no_text(byte)) {
-            return Err(Refusal::new(
-                Status::BAD_REQUEST,
+        // A client of TLS sends nothing more until it is answered: it would wait until the head times out.
+        if let Some(byte) = bytes.first()
+            && *byte < b' '
+            && !matches!(byte, b'\r' | b'\n')
+        {
+            return Err(Refusal::bad(
                 "this is not HTTP; if it is TLS, ask by http://",
             ));
         }
         let mut at = self.searched as usize;
         while let Some(gap) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
             let end = at + gap;
-            // What stands before this line end may have been heard without it, and judged.
+            // The bytes before this line end may have come without it, and been refused for their number.
             self.fit(end, head_bytes_max)?;
-            // A line of which a part was searched before goes back to where it began.
-            let before = end.checked_sub(1).and_then(|i| bytes.get(i));
-            let crlf = before == Some(&b'\r');
-            let empty = if crlf {
-                end == 1 || bytes.get(end.wrapping_sub(2)) == Some(&b'\n')
-            } else {
-                end == 0 || before == Some(&b'\n')
-            };
-            if crlf {
-                self.crlf = true;
-            } else {
-                self.bare = true;
-            }
+            // The line may have begun in what was searched before.
+            let before = |n: usize| end.checked_sub(n).and_then(|at| bytes.get(at));
+            let crlf = before(1) == Some(&b'\r');
+            let empty = matches!(before(1 + usize::from(crlf)), None | Some(b'\n'));
+            self.crlf |= crlf;
+            self.bare |= !crlf;
             if self.crlf && self.bare {
-                return Err(Refusal::new(Status::BAD_REQUEST, "line ends are mixed"));
+                return Err(Refusal::bad("line ends are mixed"));
             }
             at = end + 1;
             if !empty {
-                self.begun = true;
-                self.line = true;
-            } else if self.begun {
+                if self.line_end == 0 {
+                    self.line_end = u32::try_from(at).unwrap_or(u32::MAX);
+                }
+            } else if self.line_end != 0 {
                 self.fit(at, head_bytes_max)?;
                 return Ok(Found::End {
                     len: at,
                     bare: self.bare,
                 });
             } else if at > LEADING_BLANK_BYTES_MAX {
-                return Err(Refusal::new(
-                    Status::BAD_REQUEST,
-                    "too many blank lines before the request",
-                ));
+                return Err(Refusal::bad("too many blank lines before the request"));
             }
         }
         self.searched = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -102,7 +89,7 @@ impl Scan {
 
     /// Whether `len` bytes are not too many without an end.
     fn fit(&self, len: usize, head_bytes_max: usize) -> Result<(), Refusal> {
-        if !self.line && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
+        if self.line_end == 0 && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
             return Err(Refusal::new(
                 Status::URI_TOO_LONG,
                 "the request line is too long",
@@ -116,10 +103,26 @@ impl Scan {
         }
         Ok(())
     }
+
+    /// Where the minor version stands in a head that says HTTP/1.2 to HTTP/1.9: it is read as 1.1.
+    pub fn later_minor_version(&self, head: &[u8]) -> Option<usize> {
+        match version_of(head.get(..self.line_end as usize)?)? {
+            (at, [b'1', b'2'..=b'9']) => Some(at),
+            _ => None,
+        }
+    }
 }
 
-fn is_no_text(byte: u8) -> bool {
-    byte < b' ' && !matches!(byte, b'\r' | b'\n')
+/// The version at the end of a request line, if it is a well-formed one (`HTTP/` DIGIT `.` DIGIT), and where
+/// its last digit stands.
+pub(super) fn version_of(line: &[u8]) -> Option<(usize, [u8; 2])> {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = line else {
+        return None;
+    };
+    let is_version = major.is_ascii_digit() && minor.is_ascii_digit();
+    is_version.then_some((line.len() - 1, [*major, *minor]))
 }
 
 #[cfg(test)]
@@ -230,5 +233,18 @@ mod tests {
             &[b"\r\nGET /".to_vec(), b"a".repeat(1000), mixed].concat(),
             Err(414),
         );
+    }
+
+    #[test]
+    fn later_minor_versions_are_found() {
+        let later = |head: &[u8]| {
+            let mut scan = Scan::default();
+            let _ = scan.search(head, 1000);
+            scan.later_minor_version(head)
+        };
+        assert_eq!(later(b"GET / HTTP/1.4\r\n\r\n"), Some(13));
+        assert_eq!(later(b"\nGET / HTTP/1.2\n\n"), Some(14));
+        assert_eq!(later(b"GET / HTTP/1.1\r\nX: HTTP/1.4\r\n\r\n"), None);
+        assert_eq!(later(b"GET / HTTP/2.2\r\n\r\n"), None);
     }
 }

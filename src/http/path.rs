@@ -6,8 +6,7 @@
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-use crate::http::request::Refusal;
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 
 /// A request target, split but not decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,10 +17,6 @@ pub struct Target<'a> {
     pub path: &'a [u8],
     /// What follows the question mark, if there is one.
     pub query: Option<&'a [u8]>,
-}
-
-const fn bad(why: &'static str) -> Refusal {
-    Refusal::new(Status::BAD_REQUEST, why)
 }
 
 /// Splits a target. Bounded by its length.
@@ -47,11 +42,11 @@ pub fn parse<'a>(raw: &'a [u8], method: &str) -> Result<Target<'a>, Refusal> {
         });
     }
     let Some(colon) = raw.windows(3).position(|w| w == b"://") else {
-        return Err(bad("the target is neither a path nor a URL"));
+        return Err(Refusal::bad("the target is neither a path nor a URL"));
     };
     let (scheme, rest) = (&raw[..colon], &raw[colon + 3..]);
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
-        return Err(bad("the target's scheme is not http"));
+        return Err(Refusal::bad("the target's scheme is not http"));
     }
     let end = rest
         .iter()
@@ -59,7 +54,7 @@ pub fn parse<'a>(raw: &'a [u8], method: &str) -> Result<Target<'a>, Refusal> {
         .unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.is_empty() {
-        return Err(bad("the target has no host"));
+        return Err(Refusal::bad("the target has no host"));
     }
     split(Some(authority), path)
 }
@@ -70,8 +65,8 @@ fn split<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target<'a>, 
     for (i, b) in path.iter().enumerate() {
         match b {
             b'?' if question.is_none() => question = Some(i),
-            b'#' => return Err(bad("the target has a fragment")),
-            0..=0x20 | 0x7f => return Err(bad("the target has a control byte")),
+            b'#' => return Err(Refusal::bad("the target has a fragment")),
+            0..=0x20 | 0x7f => return Err(Refusal::bad("the target has a control byte")),
             _ => {}
         }
     }
@@ -181,7 +176,7 @@ impl SitePath {
                 b"" | b"." => {}
                 b".." => {
                     if path.is_empty() {
-                        return Err(bad("the path climbs above the root"));
+                        return Err(Refusal::bad("the path climbs above the root"));
                     }
                     let cut = path.iter().rposition(|&b| b == b'/').unwrap_or(0);
                     path.truncate(cut);
@@ -278,7 +273,7 @@ impl SitePath {
     }
 }
 
-const NUL: Refusal = bad("the path has a NUL");
+const NUL: Refusal = Refusal::bad("the path has a NUL");
 
 fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
     let mut bytes = part.iter();
@@ -295,7 +290,7 @@ fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
                 .and_then(|d| u8::try_from(d).ok())
         };
         let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
-            return Err(bad("a percent escape is malformed"));
+            return Err(Refusal::bad("a percent escape is malformed"));
         };
         match high << 4 | low {
             0 => return Err(NUL),

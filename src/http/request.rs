@@ -1,44 +1,17 @@
 //! What a request head says: method, target, framing, persistence (RFC 9110, RFC 9112).
 //!
-//! What lives here: from the bytes of a whole head to a [`Request`] that borrows from them, or to the
-//! [`Refusal`] that the head deserves. It may not know files or sockets.
-//! Invariant: whatever two servers could read differently is refused with 400 and a closed connection.
-//! Read next: `said.rs`, `target.rs`.
-
-mod said;
+//! Whatever two servers could read differently is refused with 400, and the connection is closed.
 
 use std::mem::MaybeUninit;
 
 use httparse::Header;
 
-use crate::limits::{HEADER_LINES_MAX, REQUEST_LINE_BYTES_MAX};
-
-use super::fields;
-use super::path;
 use crate::http::body::BodyLength;
-use crate::http::path::Target;
-use crate::http::request::said::Said;
-use crate::http::status::Status;
-
-/// Why a request is not answered as asked.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refusal {
-    /// The status that says so.
-    pub status: Status,
-    /// In words: for the log, and for the page that is sent.
-    pub why: &'static str,
-}
-
-impl Refusal {
-    /// A refusal.
-    pub const fn new(status: Status, why: &'static str) -> Self {
-        Self { status, why }
-    }
-}
-
-const fn bad(why: &'static str) -> Refusal {
-    Refusal::new(Status::BAD_REQUEST, why)
-}
+use crate::http::fields;
+use crate::http::head::version_of;
+use crate::http::path::{self, Target};
+use crate::http::status::{Refusal, Status};
+use crate::limits::{HEADER_LINES_MAX, REQUEST_LINE_BYTES_MAX};
 
 /// What is asked for (RFC 9110 §9).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,37 +28,28 @@ pub enum Method {
     Unknown,
 }
 
-/// Which of the fields came that may change the answer to a plain GET: whoever sent none of them is
-/// answered without looking at fields at all.
+impl Method {
+    fn named(name: &str) -> Self {
+        match name {
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "OPTIONS" => Self::Options,
+            "POST" | "PUT" | "DELETE" | "PATCH" | "CONNECT" | "TRACE" => Self::Other,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Which fields came that may change the answer to a plain GET: a request without any of them is answered
+/// without another look at its fields.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Seen(u16);
-
-impl Seen {
-    /// `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since`, `If-Range`.
-    pub const CONDITION: Self = Self(1);
+pub struct HeaderFlags {
+    /// `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since` or `If-Range`.
+    pub condition: bool,
     /// `Range`.
-    pub const RANGE: Self = Self(2);
+    pub range: bool,
     /// `Accept-Encoding`.
-    pub const ACCEPT_ENCODING: Self = Self(4);
-    /// `Accept`.
-    pub const ACCEPT: Self = Self(8);
-    /// `Authorization`.
-    pub const AUTHORIZATION: Self = Self(16);
-    /// `Origin`.
-    pub const ORIGIN: Self = Self(32);
-    /// `Forwarded` or `X-Forwarded-For`.
-    pub const FORWARDED: Self = Self(64);
-
-    /// Whether any of `these` came.
-    pub fn any(self, these: Self) -> bool {
-        self.0 & these.0 != 0
-    }
-
-    /// These and those.
-    #[must_use]
-    pub const fn and(self, those: Self) -> Self {
-        Self(self.0 | those.0)
-    }
+    pub accept_encoding: bool,
 }
 
 /// Room for the fields of one head. On the stack, and not cleared: 100 fields would cost 3,200 bytes of
@@ -125,8 +89,8 @@ pub struct Request<'a> {
     pub keep_alive: bool,
     /// Whether the client waits for a go-ahead before it sends the body (RFC 9110 §10.1.1).
     pub expects_continue: bool,
-    /// Which of the interesting fields came.
-    pub seen: Seen,
+    /// Which fields came that may change the answer.
+    pub has: HeaderFlags,
     /// All fields.
     pub headers: &'a [Header<'a>],
 }
@@ -145,7 +109,7 @@ impl<'a> Request<'a> {
         let mut parsed = httparse::Request::new(&mut []);
         match parsed.parse_with_uninit_headers(head, &mut fields.0) {
             Ok(httparse::Status::Complete(len)) if len == head.len() => {}
-            Ok(_) => return Err(bad("the head is malformed")),
+            Ok(_) => return Err(Refusal::bad("the head is malformed")),
             Err(e) => return Err(refusal_of(e, head)),
         }
         let method_name = parsed.method.unwrap_or_default();
@@ -158,76 +122,45 @@ impl<'a> Request<'a> {
             ));
         }
         let headers: &'a [Header<'a>] = parsed.headers;
-        let method = method_of(method_name);
-        let said = Said::gather(headers)?;
-
-        if minor == 1 && said.host.is_none() {
-            return Err(bad("the Host field is missing"));
+        let fields = ParsedFields::read(headers)?;
+        if minor == 1 && fields.host.is_none() {
+            return Err(Refusal::bad("the Host field is missing"));
         }
         let target = path::parse(raw_target, method_name)?;
-        let host = match target.authority {
-            Some(authority) => {
-                Some(path::host_of(authority).ok_or(bad("the target's host is malformed"))?)
-            }
-            None => None,
+        let checked = |host: Option<&'a [u8]>, why| {
+            host.map(|host| path::host_of(host).ok_or(Refusal::bad(why)))
+                .transpose()
         };
-        let host = match (host, said.host) {
-            (None, Some(field)) => {
-                Some(path::host_of(field).ok_or(bad("the Host field is malformed"))?)
-            }
-            (some, Some(field)) => {
-                path::host_of(field).ok_or(bad("the Host field is malformed"))?;
-                some
-            }
-            (some, None) => some,
-        };
-        let body = said.body(minor)?;
+        let target_host = checked(target.authority, "the target's host is malformed")?;
+        let field_host = checked(fields.host, "the Host field is malformed")?;
+        let body = fields.body(minor)?;
         if bare && body != BodyLength::None {
-            return Err(bad("a body after lines that end in LF alone"));
+            return Err(Refusal::bad("a body after lines that end in LF alone"));
         }
-        if said.expects_other && minor == 1 {
+        if fields.expects_other && minor == 1 {
             return Err(Refusal::new(
                 Status::EXPECTATION_FAILED,
                 "only 100-continue can be expected",
             ));
         }
         Ok(Request {
-            method,
+            method: Method::named(method_name),
             method_name,
             target,
             raw_target,
             minor,
-            host,
+            host: target_host.or(field_host),
             body,
-            keep_alive: if minor == 0 {
-                said.keep_alive && !said.close
-            } else {
-                !said.close
-            },
-            expects_continue: said.expects_continue && minor == 1,
-            seen: said.seen,
+            keep_alive: !fields.close && (minor == 1 || fields.keep_alive),
+            expects_continue: fields.expects_continue && minor == 1,
+            has: fields.has,
             headers,
         })
     }
 
-    /// The values of a field, line by line. Compares names without regard to case.
-    pub fn values(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        fields::lines(self.headers, name)
-    }
-
-    /// The first value of a field.
+    /// The first value of a field. Names are compared without regard to case.
     pub fn value(&self, name: &'static str) -> Option<&'a [u8]> {
-        self.values(name).next()
-    }
-}
-
-fn method_of(name: &str) -> Method {
-    match name {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "OPTIONS" => Method::Options,
-        "POST" | "PUT" | "DELETE" | "PATCH" | "CONNECT" | "TRACE" => Method::Other,
-        _ => Method::Unknown,
+        fields::lines(self.headers, name).next()
     }
 }
 
@@ -240,51 +173,138 @@ fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
             Status::VERSION_NOT_SUPPORTED,
             "only HTTP/1.0 and HTTP/1.1 are spoken here",
         ),
-        httparse::Error::Version | httparse::Error::Status | httparse::Error::NewLine => {
-            bad("the request line is malformed")
-        }
-        httparse::Error::HeaderName => bad("a field name is malformed"),
-        httparse::Error::HeaderValue => bad("a field value is malformed"),
-        httparse::Error::Token => bad("the request line is malformed"),
+        httparse::Error::HeaderName => Refusal::bad("a field name is malformed"),
+        httparse::Error::HeaderValue => Refusal::bad("a field value is malformed"),
+        httparse::Error::Version
+        | httparse::Error::Status
+        | httparse::Error::NewLine
+        | httparse::Error::Token => Refusal::bad("the request line is malformed"),
     }
-}
-
-/// The version at the end of the first line, if it is a well-formed one: `HTTP/` DIGIT `.` DIGIT.
-fn version_of(head: &[u8]) -> Option<(usize, [u8; 2])> {
-    let start = head.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
-    let end = start + memchr::memchr(b'\n', head.get(start..)?)?;
-    let line = head.get(start..end)?;
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let at = line.len().checked_sub(8)?;
-    let [b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] =
-        *line.get(at.checked_sub(1)?..)?
-    else {
-        return None;
-    };
-    (major.is_ascii_digit() && minor.is_ascii_digit()).then_some((start + at, [major, minor]))
 }
 
 fn asks_for_another_version(head: &[u8]) -> bool {
-    version_of(head).is_some_and(|(_, version)| version != *b"10" && version != *b"11")
+    let mut lines = head.split_inclusive(|&b| b == b'\n');
+    let line = lines.find(|line| !line.trim_ascii().is_empty());
+    line.and_then(version_of)
+        .is_some_and(|(_, version)| !matches!(&version, b"10" | b"11"))
 }
 
-/// Where the minor version stands of a head that says HTTP/1.2 to HTTP/1.9: it is to be read as 1.1.
-pub(super) fn later_minor_version(head: &[u8]) -> Option<usize> {
-    match version_of(head)? {
-        (at, [b'1', b'2'..=b'9']) => Some(at + 7),
-        _ => None,
+/// What the fields say of host, body, connection and expectations, gathered in one pass.
+#[derive(Default)]
+struct ParsedFields<'a> {
+    host: Option<&'a [u8]>,
+    length: Option<&'a [u8]>,
+    coding: Option<TransferCoding>,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+    expects_other: bool,
+    has: HeaderFlags,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TransferCoding {
+    Chunked,
+    Unknown,
+}
+
+impl<'a> ParsedFields<'a> {
+    fn read(headers: &[Header<'a>]) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
+        for header in headers {
+            fields.add(header)?;
+        }
+        Ok(fields)
+    }
+
+    fn add(&mut self, header: &Header<'a>) -> Result<(), Refusal> {
+        let value = header.value;
+        let is = |other: &str| header.name.eq_ignore_ascii_case(other);
+        // By length first: most names differ from all others in it.
+        match header.name.len() {
+            4 if is("Host") => once(&mut self.host, value, "there are several Host fields")?,
+            5 if is("Range") => self.has.range = true,
+            6 if is("Expect") => {
+                let is_continue = value.eq_ignore_ascii_case(b"100-continue");
+                self.expects_continue |= is_continue;
+                self.expects_other |= !is_continue;
+            }
+            8 if is("If-Match") || is("If-Range") => self.has.condition = true,
+            10 if is("Connection") => self.add_connection(value),
+            13 if is("If-None-Match") => self.has.condition = true,
+            14 if is("Content-Length") => once(
+                &mut self.length,
+                value,
+                "there are several Content-Length fields",
+            )?,
+            15 if is("Accept-Encoding") => self.has.accept_encoding = true,
+            17 if is("If-Modified-Since") => self.has.condition = true,
+            17 if is("Transfer-Encoding") => self.add_coding(value)?,
+            19 if is("If-Unmodified-Since") => self.has.condition = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// RFC 9112 §9.6: `close` wins over everything.
+    fn add_connection(&mut self, value: &[u8]) {
+        for option in value.split(|&b| b == b',') {
+            let option = option.trim_ascii();
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// RFC 9112 §6.1: chunked once, and last; it is also the only coding known here.
+    fn add_coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
+        for coding in value.split(|&b| b == b',') {
+            let coding = coding.trim_ascii();
+            if coding.is_empty() {
+                return Err(Refusal::bad("Transfer-Encoding is malformed"));
+            }
+            self.coding = Some(match self.coding {
+                None if coding.eq_ignore_ascii_case(b"chunked") => TransferCoding::Chunked,
+                Some(TransferCoding::Chunked) => {
+                    return Err(Refusal::bad("chunked is not the last transfer coding"));
+                }
+                None | Some(TransferCoding::Unknown) => TransferCoding::Unknown,
+            });
+        }
+        Ok(())
+    }
+
+    /// RFC 9112 §6.3.
+    fn body(&self, minor: u8) -> Result<BodyLength, Refusal> {
+        match (self.coding, self.length) {
+            (Some(_), Some(_)) => Err(Refusal::bad(
+                "Content-Length and Transfer-Encoding together",
+            )),
+            (Some(_), None) if minor == 0 => Err(Refusal::bad("Transfer-Encoding in HTTP/1.0")),
+            (Some(TransferCoding::Chunked), None) => Ok(BodyLength::Chunked),
+            (Some(TransferCoding::Unknown), None) => Err(Refusal::new(
+                Status::NOT_IMPLEMENTED,
+                "this transfer coding is not known",
+            )),
+            (None, None) => Ok(BodyLength::None),
+            (None, Some(length)) => match fields::decimal(length) {
+                None => Err(Refusal::bad("Content-Length is malformed")),
+                Some(0) => Ok(BodyLength::None),
+                Some(n) => Ok(BodyLength::Bytes(n)),
+            },
+        }
     }
 }
 
-/// `1*DIGIT`, and no more than fits (RFC 9110 §8.6).
-pub(super) fn length_of(value: &[u8]) -> Option<u64> {
-    if value.is_empty() {
-        return None;
+/// Takes a field that may come once only.
+fn once<'a>(
+    place: &mut Option<&'a [u8]>,
+    value: &'a [u8],
+    why: &'static str,
+) -> Result<(), Refusal> {
+    match place.replace(value) {
+        Some(_) => Err(Refusal::bad(why)),
+        None => Ok(()),
     }
-    value.iter().try_fold(0u64, |sum, b| {
-        let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
-        sum.checked_mul(10)?.checked_add(digit)
-    })
 }
 
 #[cfg(test)]

@@ -15,8 +15,7 @@ mod reading;
 mod sending;
 mod transitions;
 
-use crate::http::request::Refusal;
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 
 pub use crate::http::state::reading::{Head, Hearing, ProxyHeaderRead, Reading};
 pub use crate::http::state::sending::{After, Body, Bytes, FileSpan, Output, Parts, Sending};

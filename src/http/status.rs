@@ -1,6 +1,4 @@
 //! Status codes that idler sends, and their reason phrases (RFC 9110 §15).
-//!
-//! What lives here: a number and its words. It may not know when which is sent. Read next: `request.rs`.
 
 /// A status code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -54,4 +52,25 @@ statuses! {
     NOT_IMPLEMENTED 501 "Not Implemented"
     UNAVAILABLE 503 "Service Unavailable"
     VERSION_NOT_SUPPORTED 505 "HTTP Version Not Supported"
+}
+
+/// Why a request is not answered as asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// The status that says so.
+    pub status: Status,
+    /// In words: for the log, and for the page that is sent.
+    pub why: &'static str,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub const fn new(status: Status, why: &'static str) -> Self {
+        Self { status, why }
+    }
+
+    /// 400: the request breaks the grammar.
+    pub const fn bad(why: &'static str) -> Self {
+        Self::new(Status::BAD_REQUEST, why)
+    }
 }

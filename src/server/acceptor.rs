@@ -10,8 +10,7 @@ use rustix::io::Errno;
 
 use crate::event_loop::listener::{Accept, Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
-use crate::http::request::Refusal;
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
 
 use crate::server::client_addr::{Client, ProxiedClient};

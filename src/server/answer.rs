@@ -14,9 +14,9 @@ use crate::event_loop::clock::RateLimit;
 use crate::http::accept::prefers_json;
 use crate::http::conditional::{Validators, Verdict};
 use crate::http::path::SitePath;
-use crate::http::request::{Method, Refusal, Request, Seen};
+use crate::http::request::{Method, Request};
 use crate::http::state::{Body, Sending};
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages;
 use crate::pages::ListingQuery;
@@ -138,7 +138,7 @@ impl Http {
     pub(crate) fn get(&mut self, request: &Request<'_>, wish: ResponseOptions, now: &Now) -> Reply {
         let class = self.class(request);
         if let Some(entry) = self.cache.find(class, request.target.path, now.turn) {
-            let plain = !request.seen.any(Seen::CONDITION.and(Seen::RANGE));
+            let plain = !request.has.condition && !request.has.range;
             if let Kept::Bytes(bytes) = &mut entry.kept
                 && plain
             {

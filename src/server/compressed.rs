@@ -10,7 +10,7 @@ use std::rc::Rc;
 use crate::event_loop::Now;
 use crate::http::accept::{AcceptEncoding, Coding, EncodingStep};
 use crate::http::path::SitePath;
-use crate::http::request::{Request, Seen};
+use crate::http::request::Request;
 use crate::site::Found;
 use crate::site::cache::{CHOICES, Kept};
 use crate::site::media::is_compressible;
@@ -107,7 +107,7 @@ impl Preference {
         request: &Request<'_>,
         mut observe: impl FnMut(EncodingStep<'_>),
     ) -> Self {
-        if request.seen.any(Seen::ACCEPT_ENCODING) {
+        if request.has.accept_encoding {
             Self::of(&AcceptEncoding::read_observed(request.headers, observe))
         } else {
             observe(EncodingStep::Absent);

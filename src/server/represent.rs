@@ -13,10 +13,10 @@ use crate::http::conditional::{Step, Validators, Verdict, evaluate_observed};
 use crate::http::multipart::{Boundary, Multipart};
 use crate::http::range;
 use crate::http::range::{Selection, select_observed};
-use crate::http::request::{Method, Refusal, Request, Seen};
+use crate::http::request::{Method, Request};
 use crate::http::span::{Span, write_unsatisfied_range};
 use crate::http::state::{Body, FileSpan, Parts};
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 
 use crate::server::answer::Http;
 use crate::server::dates::unix_seconds;
@@ -58,11 +58,11 @@ impl Http {
                 return reply.finish_page(why, &self.policy.extra_lines, wish);
             }
         };
-        if request.seen.any(Seen::RANGE) && request.method == Method::Head {
+        if request.has.range && request.method == Method::Head {
             self.story
                 .tell("range", || "Range means nothing with HEAD".to_owned());
         }
-        if honour_range && request.method == Method::Get && request.seen.any(Seen::RANGE) {
+        if honour_range && request.method == Method::Get && request.has.range {
             let story = &mut self.story;
             let tell = |step: range::Step| story.tell("range", || step.to_string());
             match select_observed(request.headers, facts.size, &facts.content_type, tell) {
@@ -88,7 +88,7 @@ impl Http {
         validators: &Validators<'_>,
         now: &Now,
     ) -> Verdict {
-        if !request.seen.any(Seen::CONDITION) {
+        if !request.has.condition {
             return Verdict::Proceed { honour_range: true };
         }
         let story = &mut self.story;

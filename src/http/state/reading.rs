@@ -9,7 +9,8 @@ use core::net::IpAddr;
 use crate::http::body::{BodyError, Drain};
 use crate::http::head::{Found, Scan};
 use crate::http::proxy;
-use crate::http::request::{Fields, Refusal, Request, later_minor_version};
+use crate::http::request::{Fields, Request};
+use crate::http::status::Refusal;
 
 /// Bytes that came but were not used up yet. They exist only while there are any: an idle connection has none.
 #[derive(Debug, Default)]
@@ -167,7 +168,7 @@ impl Reading {
             }
             Ok(Found::End { len, bare }) => {
                 let mut kept = Kept { heard, len };
-                kept.read_as_1_1();
+                kept.read_as_1_1(&scan);
                 Hearing::Head(Head {
                     source: Source::Kept(kept),
                     bare,
@@ -191,11 +192,11 @@ fn hear_fresh(fresh: &[u8], head_bytes_max: usize) -> Hearing<'_> {
             Hearing::More(Reading { heard: Some(heard) })
         }
         Ok(Found::End { len, bare }) => {
-            let source = if later_minor_version(&fresh[..len]).is_some() {
+            let source = if scan.later_minor_version(fresh).is_some() {
                 let mut heard = Box::<Heard>::default();
                 heard.keep(fresh);
                 let mut kept = Kept { heard, len };
-                kept.read_as_1_1();
+                kept.read_as_1_1(&scan);
                 Source::Kept(kept)
             } else {
                 Source::Fresh(fresh, len)
@@ -227,9 +228,9 @@ struct Kept {
 
 impl Kept {
     /// A client of HTTP/1.2 to 1.9 is served as one of 1.1, which our parser insists on.
-    fn read_as_1_1(&mut self) {
+    fn read_as_1_1(&mut self, scan: &Scan) {
         let at = self.heard.at as usize;
-        if let Some(digit) = later_minor_version(&self.heard.rest()[..self.len]) {
+        if let Some(digit) = scan.later_minor_version(self.heard.rest()) {
             self.heard.bytes[at + digit] = b'1';
         }
     }

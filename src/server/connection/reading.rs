@@ -10,9 +10,9 @@ use log::{debug, trace};
 
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Transport};
 use crate::http::body::BodyLength;
-use crate::http::request::{Fields, Method, Refusal, Request};
+use crate::http::request::{Fields, Method, Request};
 use crate::http::state::{HEAD_TOO_SLOW, Head, Hearing, Linger, ProxyHeaderRead, Reading, State};
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 use crate::limits::{LINGER_BYTES_MAX, SHUTDOWN_IDLE_GRACE};
 use crate::server::client_addr::{Client, ProxiedClient};
 use crate::server::clients::Admission;

@@ -17,8 +17,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::event_loop::{Peer, Side, Stage, Tick};
-use crate::http::request::Refusal;
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 use crate::limits::{
     DISK_PAUSE, INTERRUPTED_RETRIES_MAX, SEND_RATE_MIN, SHUTDOWN_IDLE_GRACE, UNSENT_BYTES_ALL,
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
