@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::CrowdOptions;
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Stage};
-use crate::http::reply::Url;
+use crate::http::url::Url;
 use crate::limits::{
     CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES, CROWD_OPENING_MAX, CROWD_PACE,
     CROWD_PATIENCE, PROBE_QUIET, PROGRESS_INTERVAL,

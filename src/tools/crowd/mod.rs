@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use crate::cli::{CrowdMode, CrowdOptions};
 use crate::http::amount::Count;
-use crate::http::reply::{Request, Url};
+use crate::http::reply::Request;
+use crate::http::url::Url;
 use crate::process::descriptors;
 
 use super::handlers as solo;

@@ -14,7 +14,8 @@ use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::connect;
 use crate::event_loop::connect::Connecting;
 use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Side, Stage, Stream, Tick};
-use crate::http::reply::{Event, Reply, Request, Url};
+use crate::http::reply::{Event, Reply, Request};
+use crate::http::url::Url;
 use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
 
 use super::{Crowd, Phase};

@@ -16,7 +16,8 @@ use crate::cli::{GetOptions, Output as Target, Pace, Requests};
 use crate::event_loop::connect;
 use crate::event_loop::connect::Connecting;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
-use crate::http::reply::{Reply, Request, Url};
+use crate::http::reply::{Reply, Request};
+use crate::http::url::Url;
 use crate::limits::{CONNECT_TIMEOUT, PROGRESS_INTERVAL};
 
 use super::Answer;

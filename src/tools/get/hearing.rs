@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::path::PathBuf;
 
 use crate::http::printable::printable;
-use crate::http::reply::{Broken, Event, Framing, Head, Reply};
+use crate::http::reply::{Event, Framing, Head, Reply};
 
 use super::Answer;
 use crate::companions::client::{Failure, print};
@@ -44,7 +44,7 @@ impl Hearing {
         answer: &RefCell<Answer>,
     ) -> Result<(), Failure> {
         while !bytes.is_empty() && self.left > 0 {
-            let (used, event) = self.reply.hear(bytes).map_err(broken)?;
+            let (used, event) = self.reply.hear(bytes).map_err(Failure::new)?;
             bytes = bytes.get(used..).unwrap_or_default();
             match event {
                 Event::More | Event::Done => {}
@@ -78,7 +78,7 @@ impl Hearing {
                 "the server closed the connection after {done} of {all} replies"
             )));
         }
-        if let Some(head) = self.reply.end().map_err(broken)? {
+        if let Some(head) = self.reply.end().map_err(Failure::new)? {
             self.begin(head, answer)?;
         }
         self.finish()?;
@@ -159,8 +159,4 @@ impl Hearing {
             logger::say(&format!("* wrong: {oddity}"));
         }
     }
-}
-
-fn broken(reason: Broken) -> Failure {
-    Failure::new(reason.to_string())
 }

@@ -17,7 +17,7 @@ use std::rc::Rc;
 
 use crate::cli::{GetOptions, HeaderLine, Voice};
 use crate::event_loop::clock::monotonic_now;
-use crate::http::reply::Url;
+use crate::http::url::Url;
 use crate::limits::FOLLOWED_REDIRECTS_MAX;
 
 use super::handlers as solo;

@@ -13,8 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::http::printable::printable;
-use crate::http::reply::Head;
-use crate::http::reply::head::{ContentRange, content_range};
+use crate::http::reply::{ContentRange, Head, content_range};
 
 use crate::companions::client::{Failure, print};
 use crate::companions::temporary::Temporary;
