@@ -378,6 +378,9 @@ pub const TEMPORARY_NAMES_MAX: u32 = 100;
 /// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
 pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
 
+/// Bytes of a key in a file transfer that are kept: longer ones are not ours.
+pub const TRANSFER_KEY_BYTES_KEPT: usize = 16;
+
 /// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
 pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -394,6 +397,9 @@ pub const PING_HELD_MAX: usize = 4096;
 
 /// Bytes of the replies a ping server holds back at once.
 pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a ping may cost a drive of its server, in bytes of its budget: a receive, and a reply sent twice.
+pub const PING_COST_BYTES: usize = 3 * (CALL_COST_BYTES + SCRATCH_BYTES);
 
 /// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
 pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);

@@ -7,9 +7,12 @@
 #![forbid(unsafe_code)]
 
 use idler::cli::{self, Command};
-use idler::companions::{daytime, message, ping, transfer};
+use idler::companions::daytime::{self, DatagramClient};
+use idler::companions::ping::client::PingClient;
+use idler::companions::{message, ping, transfer};
 use idler::event_loop::signal;
 use idler::server::start;
+use idler::tools::handlers::{self, ClientTask};
 use idler::tools::{crowd, explain, get, password, precompress};
 use signal_hook::consts::{SIGUSR1, SIGUSR2};
 use std::{
@@ -45,14 +48,35 @@ fn run(command: Command) -> ExitCode {
         }
         Command::Serve(options) => start::run(&options),
         Command::Get(options) => get::run(&options),
-        Command::MessageServer(options) => message::serve(&options),
-        Command::MessageClient(options) => message::ask(&options),
-        Command::DaytimeServer(options) => daytime::serve(&options),
-        Command::DaytimeClient(options) => daytime::client::ask(&options),
-        Command::TransferServer(options) => transfer::serve(&options),
-        Command::TransferClient(options) => transfer::receive::receive(&options),
-        Command::PingServer(options) => ping::serve(&options),
-        Command::PingClient(options) => ping::client::ping(&options),
+        Command::MessageServer(o) => {
+            handlers::serve("message-server", o.voice, || message::serve(&o))
+        }
+        Command::DaytimeServer(o) => {
+            handlers::serve("daytime-server", o.voice, || daytime::serve(&o))
+        }
+        Command::TransferServer(o) => {
+            handlers::serve("transfer-server", o.voice, || transfer::serve(&o))
+        }
+        Command::PingServer(o) => {
+            handlers::serve("ping-server", o.voice, || ping::server::serve(&o))
+        }
+        Command::MessageClient(o) => {
+            handlers::run(&o.peer, o.voice, |to| Ok(message::ask(&o, to)?.into()))
+        }
+        Command::DaytimeClient(o) => handlers::run(&o.peer, o.voice, |to| {
+            if !o.udp {
+                return Ok(daytime::ask(&o, to)?.into());
+            }
+            let client = DatagramClient::start(to, o.timeout)?;
+            Ok(ClientTask::DaytimeUdp(Box::new(client)))
+        }),
+        Command::TransferClient(o) => {
+            handlers::run(&o.peer, o.voice, |to| Ok(transfer::ask(&o, to)?.into()))
+        }
+        Command::PingClient(o) => handlers::run(&o.peer, o.voice, |to| {
+            let client = PingClient::start(&o, to)?;
+            Ok(ClientTask::Ping(Box::new(client)))
+        }),
         Command::Explain(options) => explain::run(&options),
         Command::Precompress(options) => precompress::run(&options),
         Command::Password(options) => password::run(&options),

@@ -116,7 +116,7 @@ pub struct PingServerOptions {
 }
 
 /// What happens to replies on a bad line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weather {
     /// Not sent.
     pub loss: Share,

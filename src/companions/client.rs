@@ -1,9 +1,6 @@
-//! What the clients have in common: finding the server, and telling what went wrong.
-//!
-//! What lives here: names to addresses (before the loop starts, since that waits), the words for each failure, and the
-//! exchange that most clients are: connect, say something or nothing, listen to the end. It may not know
-//! what is said. Invariant: a client ends, whatever the server does: nothing heard for too long is an end.
-//! Read next: `message.rs` (the shortest ear), `solo.rs`.
+//! What all clients share: addresses of a host, the words for each failure, and the exchange that most of them are, which
+//! connects, sends something or nothing, and receives to the end. A client ends whatever the server does: silence that
+//! lasts too long is an end as well.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -13,15 +10,12 @@ use std::time::Duration;
 use mio::net::{TcpStream, UdpSocket};
 use rustix::io::Errno;
 
-use crate::companions::message_text::Message;
-use crate::event_loop::connect;
-use crate::event_loop::connect::Connecting;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
+use crate::companions::progress::Progress;
+use crate::event_loop::connect::{self, Connecting};
+use crate::event_loop::udp::Datagram;
+use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::printable::printable;
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
-
-use crate::companions::progress::Progress;
-use crate::tools::handlers::TaskState;
 
 /// Why a client failed: one line for its user.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,7 +26,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of the whole errand.
+    /// A failure of the whole task, at whichever address.
     pub fn new(line: impl Into<String>) -> Self {
         Self {
             line: line.into(),
@@ -132,23 +126,23 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     Ok(addresses)
 }
 
-/// Why a name has no address, where it was looked for, and what to try: in a container that has neither file, not even
-/// localhost is known.
+/// Why a name has no address, where it was looked for, and what to try: a container that has neither file does not
+/// even know localhost.
 fn unresolved(shown: &str, words: &str) -> String {
     let why = words.rsplit_once("information: ");
     let why = why.map_or(words, |(_, why)| why);
     format!(
-        "cannot resolve {shown}: {why}; it was looked for in /etc/hosts and at the name servers of /etc/resolv.conf. \
-         Try its address instead"
+        "cannot resolve {shown}: {why}; it was looked for in /etc/hosts and at the name servers \
+         of /etc/resolv.conf. Try its address instead"
     )
 }
 
-/// A socket for datagrams to and from `to` alone: strangers are not heard, and a port where nobody listens is
-/// reported.
+/// A socket for datagrams to and from `to` alone: the kernel drops those of others, and reports a port where nothing
+/// listens.
 ///
 /// # Errors
-/// If there is none to be had, or no way there.
-pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<UdpSocket, Failure> {
+/// If no socket can be had, or no route leads there.
+pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
     let any: SocketAddr = if to.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {
@@ -156,16 +150,16 @@ pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<UdpSocket, Failure> 
     };
     let connected = UdpSocket::bind(any).and_then(|socket| {
         socket.connect(to)?;
-        Ok(socket)
+        Ok(Datagram::new(socket))
     });
     connected.map_err(|e| Failure::to_connect(to, &e))
 }
 
 /// Writes to standard output.
 ///
-/// This may wait for whoever reads it, and that is right here: a client has one thing to do, and taking
-/// no more from the server than its own reader takes from it is exactly what is wanted. (Standard
-/// output is shared with the shell, so it is never made non-blocking.)
+/// This may wait for the program that reads it, and that is right here: a client has one thing to do, and should take
+/// no more from the server than its own reader takes from it. (Standard output is shared with the shell, so it is never
+/// made non-blocking.)
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)
@@ -173,25 +167,52 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
         .map_err(|e| Failure::output(&e))
 }
 
-/// What an ear makes of what it heard.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Heard {
-    /// It listens on.
-    More,
-    /// It has heard enough.
-    Enough,
+/// What a drive of a client came to: how to wait, or `None` when it has done what it was asked for.
+pub(crate) type Driven = Result<Option<Next>, Failure>;
+
+/// Where a client goes, and when it starts.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// One of the host's addresses.
+    pub address: SocketAddr,
+    /// Whether no other address is tried if this one fails.
+    pub is_last: bool,
+    /// The time.
+    pub now: &'a Now,
 }
 
-/// What a client does with that which comes.
-pub trait Consumer {
-    /// Hears some bytes.
+/// Waits until `stream` is connected to `to`: for `timeout` from `since`, [`CONNECT_TIMEOUT`] at most. `None`: it is.
+pub(crate) fn connecting<S>(
+    stream: &Stream,
+    to: SocketAddr,
+    since: Tick,
+    timeout: Duration,
+    cx: &mut Context<'_, S>,
+) -> Driven {
+    match connect::progress(&mut cx.link, stream.get()) {
+        Connecting::Ready => Ok(None),
+        Connecting::Failed(e) => Err(Failure::to_connect(to, &e)),
+        Connecting::Pending => {
+            let timeout = CONNECT_TIMEOUT.min(timeout);
+            let end = since.after(timeout);
+            if end.is_due(cx.now.tick) {
+                return Err(Failure::connect_timeout(to, timeout));
+            }
+            Ok(Some(Next::Park(Side::Write, Deadline::At(end))))
+        }
+    }
+}
+
+/// What a client does with the bytes that it receives.
+pub(crate) trait Consumer: fmt::Debug {
+    /// Takes some bytes. True: no more are needed.
     ///
     /// # Errors
     /// If they make no sense, or cannot be kept.
-    fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure>;
+    fn feed(&mut self, bytes: &[u8]) -> Result<bool, Failure>;
 
     /// Whether [`CLIENT_QUIET`] of silence may stand for the end: for servers that do not close.
-    fn quiet_is_enough(&self) -> bool {
+    fn may_end_in_silence(&self) -> bool {
         false
     }
 
@@ -202,224 +223,153 @@ pub trait Consumer {
     fn end(&mut self, wire_bytes: u64) -> Result<String, Failure>;
 }
 
-/// Hears one short text, and prints it.
+/// Connects, sends a request or nothing, and receives to the end.
 #[derive(Debug)]
-pub struct Words {
-    heard: Message,
-    before: &'static str,
-    nothing: &'static str,
-}
-
-impl Words {
-    /// Prints `before` in front of it. `nothing` says what went wrong if none came.
-    pub fn new(before: &'static str, nothing: &'static str) -> Self {
-        Self {
-            heard: Message::default(),
-            before,
-            nothing,
-        }
-    }
-}
-
-impl Consumer for Words {
-    fn hear(&mut self, bytes: &[u8]) -> Result<Heard, Failure> {
-        Ok(if self.heard.hear(bytes) {
-            Heard::Enough
-        } else {
-            Heard::More
-        })
-    }
-
-    fn quiet_is_enough(&self) -> bool {
-        !self.heard.is_empty()
-    }
-
-    fn end(&mut self, _wire_bytes: u64) -> Result<String, Failure> {
-        if self.heard.is_empty() {
-            return Err(Failure::new(self.nothing));
-        }
-        Ok(format!("{}{}\n", self.before, self.heard.text()))
-    }
-}
-
-/// Connect, say something or nothing, listen to the end.
-#[derive(Debug)]
-pub struct Exchange<E> {
+pub struct Exchange {
     stream: Stream,
     to: SocketAddr,
-    say: Vec<u8>,
-    said: usize,
-    ear: E,
-    state: State,
-    patience: Duration,
-    /// When something moved last.
-    moved: Option<Tick>,
+    connected: bool,
+    request: Vec<u8>,
+    sent: usize,
+    consumer: Box<dyn Consumer>,
+    timeout: Duration,
+    /// When bytes moved last.
+    moved: Tick,
     wire_bytes: u64,
     progress: Option<Progress>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    Connecting,
-    Saying,
-    Listening,
-}
-
-/// What a step came to: the state to go on with, or how to wait.
-type Step = Result<Result<State, Next>, Failure>;
-
-impl<E: Consumer> Exchange<E> {
-    /// Starts to connect. `say` is said, and then that there is no more; what comes goes to `ear`.
+impl Exchange {
+    /// Starts to connect. After the `request` the client ends its side; what comes goes to `consumer`.
     ///
     /// # Errors
     /// If the kernel refuses at once.
-    pub fn start(
-        to: SocketAddr,
-        say: Vec<u8>,
-        ear: E,
-        patience: Duration,
-        progress: Option<Progress>,
+    pub(crate) fn start(
+        to: &Destination<'_>,
+        request: Vec<u8>,
+        consumer: Box<dyn Consumer>,
+        timeout: Duration,
     ) -> Result<Self, Failure> {
+        let (now, to) = (to.now.tick, to.address);
         let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
         Ok(Self {
             stream: Stream::new(socket),
             to,
-            say,
-            said: 0,
-            ear,
-            state: State::Connecting,
-            patience,
-            moved: None,
+            connected: false,
+            request,
+            sent: 0,
+            consumer,
+            timeout,
+            moved: now,
             wire_bytes: 0,
-            progress,
+            progress: None,
         })
+    }
+
+    /// The same, and a terminal shows how far it is.
+    pub(crate) fn with_progress(mut self) -> Self {
+        self.progress = Progress::on_terminal();
+        self
     }
 
     pub(crate) fn source(&mut self) -> &mut TcpStream {
         self.stream.transport()
     }
 
-    /// Moves from state to state until it must wait.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
+    /// Connects, then sends, then receives, until it must wait.
+    pub(crate) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
         if cx.stage == Stage::Stopping {
-            return self.over(Err(Failure::interrupted()), cx);
+            return Err(Failure::interrupted());
         }
-        self.moved.get_or_insert(cx.now.tick);
-        loop {
-            let step = match self.state {
-                State::Connecting => self.connect(cx),
-                State::Saying => self.say(cx),
-                State::Listening => self.listen(cx),
-            };
-            match step {
-                Ok(Ok(state)) => self.state = state,
-                Ok(Err(next)) => return next,
-                Err(failure) => return self.over(Err(failure), cx),
+        if !self.connected {
+            let next = connecting(&self.stream, self.to, self.moved, self.timeout, cx)?;
+            if next.is_some() {
+                return Ok(next);
             }
+            self.connected = true;
+            self.moved = cx.now.tick;
         }
-    }
-
-    fn connect(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
-        match connect::progress(&mut cx.link, self.stream.get()) {
-            Connecting::Ready => {
-                self.moved = Some(cx.now.tick);
-                Ok(Ok(State::Saying))
-            }
-            Connecting::Failed(e) => Err(Failure::to_connect(self.to, &e)),
-            Connecting::Pending => {
-                let patience = CONNECT_TIMEOUT.min(self.patience);
-                let end = self.moved.unwrap_or(cx.now.tick).after(patience);
-                if end.is_due(cx.now.tick) {
-                    return Err(Failure::connect_timeout(self.to, patience));
-                }
-                Ok(Err(Next::Park(Side::Write, Deadline::At(end))))
-            }
+        match self.send(cx)? {
+            None => self.receive(cx),
+            next => Ok(next),
         }
     }
 
-    fn say(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
-        while let Some(rest) = self.say.get(self.said..).filter(|rest| !rest.is_empty()) {
+    /// Sends the request. `None`: all of it has been sent.
+    fn send<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
+        while let Some(rest @ [_, ..]) = self.request.get(self.sent..) {
             match self.stream.write(&mut cx.link, rest, false) {
                 Attempt::Done(n) => {
-                    self.said += n;
-                    self.moved = Some(cx.now.tick);
+                    self.sent += n;
+                    self.moved = cx.now.tick;
+                    if self.sent == self.request.len() {
+                        // A server that reads to the end needs this end. If it fails, reading tells why.
+                        let _ = self.stream.shut_down_write();
+                    }
                 }
-                Attempt::Blocked => return self.wait(Side::Write, cx).map(Err),
-                Attempt::Spent => return Ok(Err(Next::Again(Deadline::Keep))),
+                Attempt::Blocked => return self.wait(Side::Write, cx),
+                Attempt::Spent => return Ok(Some(Next::Again(Deadline::Keep))),
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
-        // Saying that this was all gives a server that reads to the end its end. If that fails, reading will tell why.
-        if !self.say.is_empty() {
-            let _ = self.stream.shut_down_write();
-        }
-        Ok(Ok(State::Listening))
+        Ok(None)
     }
 
-    fn listen(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
+    fn receive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
         loop {
             match self.stream.read(&mut cx.link, cx.scratch) {
-                Attempt::Done(0) => return Ok(Err(self.end(cx))),
                 Attempt::Done(n) => {
-                    self.moved = Some(cx.now.tick);
+                    self.moved = cx.now.tick;
                     self.wire_bytes += n as u64;
                     let bytes = cx.scratch.get(..n).unwrap_or_default();
-                    if self.ear.hear(bytes)? == Heard::Enough {
-                        return Ok(Err(self.end(cx)));
+                    if n == 0 || self.consumer.feed(bytes)? {
+                        return self.finish();
                     }
                 }
                 Attempt::Blocked => {
-                    let quiet_since = self.moved.unwrap_or(cx.now.tick);
-                    let quiet = quiet_since.after(CLIENT_QUIET).is_due(cx.now.tick);
-                    if quiet && self.ear.quiet_is_enough() {
-                        return Ok(Err(self.end(cx)));
+                    let silent = self.moved.after(CLIENT_QUIET).is_due(cx.now.tick);
+                    if silent && self.consumer.may_end_in_silence() {
+                        return self.finish();
                     }
-                    return self.wait(Side::Read, cx).map(Err);
+                    return self.wait(Side::Read, cx);
                 }
                 Attempt::Spent => {
                     if let Some(progress) = &mut self.progress {
                         progress.draw(self.wire_bytes, &cx.now);
                     }
-                    return Ok(Err(Next::Again(Deadline::Keep)));
+                    return Ok(Some(Next::Again(Deadline::Keep)));
                 }
                 Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
     }
 
-    /// Waits for `side`, or for the next thing that time brings: too long a silence, or a new look at the progress.
-    fn wait(&mut self, side: Side, cx: &Context<'_, TaskState>) -> Result<Next, Failure> {
+    /// Waits for `side`, for the end of too long a silence, or until the progress is to be drawn again.
+    fn wait<S>(&mut self, side: Side, cx: &Context<'_, S>) -> Driven {
         let now = cx.now.tick;
-        let patience = if self.ear.quiet_is_enough() {
-            CLIENT_QUIET.min(self.patience)
+        let timeout = if self.consumer.may_end_in_silence() {
+            CLIENT_QUIET.min(self.timeout)
         } else {
-            self.patience
+            self.timeout
         };
-        let end = self.moved.unwrap_or(now).after(patience);
-        if end.is_due(now) {
-            return Err(Failure::quiet(self.to, self.patience));
+        let mut deadline = self.moved.after(timeout);
+        if deadline.is_due(now) {
+            return Err(Failure::quiet(self.to, self.timeout));
         }
-        let mut deadline = end;
         if let Some(progress) = &mut self.progress {
             progress.draw(self.wire_bytes, &cx.now);
             let redraw = now.after(PROGRESS_INTERVAL);
-            if redraw.is_due(end) {
+            if redraw.is_due(deadline) {
                 deadline = redraw;
             }
         }
-        Ok(Next::Park(side, Deadline::At(deadline)))
+        Ok(Some(Next::Park(side, Deadline::At(deadline))))
     }
 
-    fn end(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
-        let text = self.ear.end(self.wire_bytes);
-        self.over(text, cx)
-    }
-
-    fn over(&mut self, outcome: Result<String, Failure>, cx: &mut Context<'_, TaskState>) -> Next {
-        if let Some(progress) = &mut self.progress {
-            progress.clear();
-        }
-        cx.shared.outcome = Some(outcome.and_then(|text| print(text.as_bytes())));
-        Next::Leave
+    fn finish(&mut self) -> Driven {
+        self.progress = None;
+        let text = self.consumer.end(self.wire_bytes)?;
+        print(text.as_bytes())?;
+        Ok(None)
     }
 }

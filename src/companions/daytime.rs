@@ -1,165 +1,100 @@
-//! Daytime (RFC 867), on the loop: whoever connects is told the time.
-//!
-//! What lives here: the server by TCP and by UDP; the client is in `daytime/client.rs`. It may not know how a moment is written
-//! (`protocol/daytime.rs`). Invariant: what a client sends is never looked at.
-//! Read next: `protocol/daytime.rs`.
-
-pub mod client;
+//! Daytime (RFC 867): a client that connects, or sends a datagram, is told the date and the time. What it says is never
+//! looked at. One line goes out, printable ASCII, and then the end.
 
 use std::net::SocketAddr;
-use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use log::debug;
-use mio::net::{TcpStream, UdpSocket};
+use mio::net::UdpSocket;
 
-use crate::cli::{DaytimeFormat, DaytimeServerOptions};
-use crate::companions::daytime_text::{Format, Moment, line};
+use crate::cli::{DaytimeClientOptions, DaytimeFormat, DaytimeServerOptions, Listening};
+use crate::companions::client::{
+    Destination, Driven, Exchange, Failure, connected_datagrams, print,
+};
+use crate::companions::message::ShortText;
+use crate::companions::{Companion, Offer, Opened, Reply, listen};
 use crate::event_loop::udp::Datagram;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream};
+use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
+use crate::http::printable::printable;
+use crate::limits::DATAGRAM_RETRY;
 use crate::process::datagrams::datagrams;
 use crate::process::listen::Bind;
 
-use crate::companions::companion::{Companion, Farewell, Notices, Offer, Sent, send};
-use crate::tools::handlers as solo;
-
-/// Runs `idler daytime-server`, and returns its exit code.
-pub fn serve(options: &DaytimeServerOptions) -> ExitCode {
-    solo::serve("daytime-server", options.voice, || {
-        let settings = Rc::new(Settings::new(match options.format {
-            DaytimeFormat::Datetime => Format::Datetime,
-            DaytimeFormat::Rfc867 => Format::Rfc867,
-            DaytimeFormat::Iso => Format::Iso,
-            DaytimeFormat::Unix => Format::Unix,
-        }));
-        let offer = Offer::Daytime(Rc::clone(&settings));
-        let mut ready = solo::doors(&options.listening, &offer)?;
-        if options.udp {
-            // The same addresses and ports, also where the port was any free one.
-            let addresses = ready.1.iter().filter_map(|place| place.parse().ok());
-            for address in addresses.collect::<Vec<SocketAddr>>() {
-                let socket = datagrams(&[Bind::Ip(address.ip())], address.port())?.remove(0);
-                let socket = UdpSocket::from_std(socket);
-                let datagrams = Datagrams::new(socket, Rc::clone(&settings));
-                ready.0.push(Companion::DaytimeUdp(datagrams));
-                ready.1.push(format!("udp {address}"));
-            }
+/// A moment as it goes over the wire.
+fn line(moment: &Zoned, format: DaytimeFormat) -> String {
+    match format {
+        // As Python writes a `datetime`.
+        DaytimeFormat::Datetime => format!("{}\n", moment.strftime("%Y-%m-%d %H:%M:%S%.6f")),
+        DaytimeFormat::Rfc867 => {
+            let text = moment.strftime("%A, %B %-d, %Y %H:%M:%S-%Z");
+            format!("{text}\r\n")
         }
-        Ok(ready)
-    })
+        DaytimeFormat::Iso => {
+            let mut text = moment.strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string();
+            // RFC 3339 §4.3 knows no seconds in the offset of a zone.
+            text.truncate("2023-04-19T17:04:30.293444+02:00".len());
+            format!("{text}\n")
+        }
+        DaytimeFormat::Unix => format!("{}\n", moment.timestamp().as_second()),
+    }
 }
 
-/// What the server was told.
+/// Opens `idler daytime-server`.
+///
+/// # Errors
+/// One line for the user.
+pub fn serve(options: &DaytimeServerOptions) -> Result<Opened, String> {
+    open(&options.listening, options.format, options.udp)
+}
+
+pub(super) fn open(
+    listening: &Listening,
+    format: DaytimeFormat,
+    udp: bool,
+) -> Result<Opened, String> {
+    // The machine's time zone is read now, while its files can still be read; UTC where there is none.
+    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let clock = Rc::new(ZonedClock { format, zone });
+    let offer: Rc<dyn Offer> = Rc::<ZonedClock>::clone(&clock);
+    let mut opened = listen(listening, &offer)?;
+    if udp {
+        // The same addresses and ports, also where the port was any free one.
+        let addresses = opened.places.iter().filter_map(|place| place.parse().ok());
+        for address in addresses.collect::<Vec<SocketAddr>>() {
+            for socket in datagrams(&[Bind::Ip(address.ip())], address.port())? {
+                let datagrams = Datagrams {
+                    socket: Datagram::new(UdpSocket::from_std(socket)),
+                    clock: Rc::clone(&clock),
+                };
+                opened.handlers.push(Companion::DaytimeUdp(datagrams));
+                opened.places.push(format!("udp {address}"));
+            }
+        }
+    }
+    Ok(opened)
+}
+
+/// What the server tells: the time of a zone, in a format.
 #[derive(Debug)]
-pub struct Settings {
-    format: Format,
+struct ZonedClock {
+    format: DaytimeFormat,
     zone: TimeZone,
 }
 
-impl Settings {
-    /// The machine's time zone is read now, while its files can still be read; UTC where there is none.
-    pub fn new(format: Format) -> Self {
-        let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
-        Self { format, zone }
-    }
-
+impl ZonedClock {
     fn line(&self, wall: SystemTime) -> String {
         // A clock that is set beyond the year 9999 tells 1970.
         let now = Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH);
-        line(&moment(&now.to_zoned(self.zone.clone())), self.format)
+        line(&now.to_zoned(self.zone.clone()), self.format)
     }
 }
 
-fn moment(z: &Zoned) -> Moment {
-    let part = |n: i8| u8::try_from(n).unwrap_or(0);
-    let zone = z.time_zone().to_offset_info(z.timestamp());
-    Moment {
-        year: z.year(),
-        month: part(z.month()),
-        day: part(z.day()),
-        hour: part(z.hour()),
-        minute: part(z.minute()),
-        second: part(z.second()),
-        microsecond: u32::try_from(z.subsec_nanosecond() / 1000).unwrap_or(0),
-        weekday: part(z.weekday().to_monday_zero_offset()),
-        offset_seconds: z.offset().seconds(),
-        zone: zone.abbreviation().to_owned(),
-        unix_seconds: z.timestamp().as_second(),
-    }
-}
-
-/// A client that is being told the time.
-#[derive(Debug)]
-pub struct Telling {
-    stream: Stream,
-    settings: Rc<Settings>,
-    state: State,
-}
-
-#[derive(Default, Debug)]
-enum State {
-    /// Nothing was said yet.
-    New,
-    /// So many bytes of the line have gone out.
-    Telling(String, usize),
-    Leaving(Farewell),
-    #[default]
-    Closed,
-}
-
-impl Telling {
-    /// A client that has just connected.
-    pub fn new(stream: Stream, settings: Rc<Settings>) -> Self {
-        Self {
-            stream,
-            settings,
-            state: State::New,
-        }
-    }
-
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.transport()
-    }
-
-    /// Tells the time, then waits for the client to hang up.
-    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        let (line, sent) = match std::mem::take(&mut self.state) {
-            State::New => (self.settings.line(cx.now.wall), 0),
-            State::Telling(line, sent) => (line, sent),
-            State::Leaving(mut farewell) => {
-                let next = farewell.drive(&mut self.stream, false, cx);
-                self.state = State::Leaving(farewell);
-                return next;
-            }
-            State::Closed => return Next::Leave,
-        };
-        self.tell(line, sent, cx)
-    }
-
-    fn tell<S: Notices>(&mut self, line: String, mut sent: usize, cx: &mut Context<'_, S>) -> Next {
-        let mut moved = sent == 0;
-        while let Some(rest) = line.as_bytes().get(sent..).filter(|rest| !rest.is_empty()) {
-            match send(&mut self.stream, rest, false, moved, cx) {
-                Sent::Some(n) => {
-                    sent += n;
-                    moved = true;
-                }
-                Sent::Wait(next) => {
-                    self.state = State::Telling(line, sent);
-                    return next;
-                }
-                Sent::Over => return Next::Leave,
-            }
-        }
-        let Some(mut farewell) = Farewell::begin(&mut self.stream) else {
-            return Next::Leave;
-        };
-        let next = farewell.drive(&mut self.stream, true, cx);
-        self.state = State::Leaving(farewell);
-        next
+impl Offer for ZonedClock {
+    fn welcome(&self, stream: Stream, _client: String, now: &Now) -> Result<Companion, String> {
+        Ok(Companion::Reply(Reply::text(stream, self.line(now.wall))))
     }
 }
 
@@ -167,31 +102,23 @@ impl Telling {
 #[derive(Debug)]
 pub struct Datagrams {
     socket: Datagram,
-    settings: Rc<Settings>,
+    clock: Rc<ZonedClock>,
 }
 
 impl Datagrams {
-    /// Takes over a bound socket.
-    pub fn new(socket: UdpSocket, settings: Rc<Settings>) -> Self {
-        Self {
-            socket: Datagram::new(socket),
-            settings,
-        }
-    }
-
-    pub(crate) fn source(&mut self) -> &mut UdpSocket {
+    pub(super) fn source(&mut self) -> &mut UdpSocket {
         self.socket.socket()
     }
 
-    /// Answers those who asked. Bounded by the budget of a drive, which pays for each call.
-    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
+    /// Answers the datagrams that wait. Bounded by the budget of a drive, which pays for each call.
+    pub(super) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Next {
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }
-        let line = self.settings.line(cx.now.wall);
+        let line = self.clock.line(cx.now.wall);
         loop {
             match self.socket.receive(&mut cx.link, cx.scratch) {
-                // Below 1024 are other servers: two that answer each other would never stop.
+                // Ports below 1024 are those of other servers: two that answer each other would never stop.
                 Attempt::Done((_, from)) if from.port() < 1024 => {
                     debug!("{} {from} is no client", cx.link.key);
                 }
@@ -201,9 +128,142 @@ impl Datagrams {
                 }
                 Attempt::Blocked => return Next::Park(Side::Read, Deadline::Never),
                 Attempt::Spent => return Next::Again(Deadline::Keep),
-                // What went wrong with one datagram (the client is gone) is no concern of the next.
+                // What went wrong with one datagram (the client is gone) does not concern the next.
                 Attempt::Failed(e) => debug!("{} {e}", cx.link.key),
             }
         }
+    }
+}
+
+/// The client of `idler daytime-client`: prints whatever short text it is sent.
+///
+/// # Errors
+/// If the kernel refuses to connect at once.
+pub fn ask(options: &DaytimeClientOptions, to: &Destination<'_>) -> Result<Exchange, Failure> {
+    let time = ShortText::new(
+        "",
+        "the server closed the connection without telling the time",
+    );
+    Exchange::start(to, Vec::new(), Box::new(time), options.timeout)
+}
+
+/// The client with `--udp`: asks by datagram, again and again until there is an answer.
+#[derive(Debug)]
+pub struct DatagramClient {
+    socket: Datagram,
+    to: SocketAddr,
+    timeout: Duration,
+    end: Tick,
+    ask_at: Tick,
+}
+
+impl DatagramClient {
+    /// Will ask `to`, for as long as `timeout` lasts.
+    ///
+    /// # Errors
+    /// If no socket can be had, or no route leads there.
+    pub fn start(to: &Destination<'_>, timeout: Duration) -> Result<Self, Failure> {
+        Ok(Self {
+            socket: connected_datagrams(to.address)?,
+            to: to.address,
+            timeout,
+            end: to.now.tick.after(timeout),
+            ask_at: to.now.tick,
+        })
+    }
+
+    pub(crate) fn source(&mut self) -> &mut UdpSocket {
+        self.socket.socket()
+    }
+
+    /// Asks when it is time to, and waits for the answer.
+    pub(crate) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
+        if cx.stage == Stage::Stopping {
+            return Err(Failure::interrupted());
+        }
+        match self.socket.receive(&mut cx.link, cx.scratch) {
+            Attempt::Done((n, _)) => {
+                let line = printable(cx.scratch.get(..n).unwrap_or_default());
+                print(format!("{line}\n").as_bytes())?;
+                return Ok(None);
+            }
+            Attempt::Failed(e) => return Err(Failure::to_connect(self.to, &e)),
+            Attempt::Blocked | Attempt::Spent => {}
+        }
+        let now = cx.now.tick;
+        if self.end.is_due(now) {
+            return Err(Failure::quiet(self.to, self.timeout));
+        }
+        if self.ask_at.is_due(now) {
+            // What it says does not matter, only that a datagram comes.
+            match self.socket.send(&mut cx.link, b"\n", self.to) {
+                Attempt::Failed(e) => return Err(Failure::to_connect(self.to, &e)),
+                Attempt::Done(_) => self.ask_at = now.after(DATAGRAM_RETRY),
+                // At first the kernel has not said yet that it takes datagrams: soon it will.
+                Attempt::Blocked | Attempt::Spent => {
+                    let deadline = Deadline::At(self.end);
+                    return Ok(Some(Next::Park(Side::Either, deadline)));
+                }
+            }
+        }
+        let wake = if self.ask_at.is_due(self.end) {
+            self.ask_at
+        } else {
+            self.end
+        };
+        Ok(Some(Next::Park(Side::Read, Deadline::At(wake))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+    use super::*;
+    use jiff::civil::date;
+
+    /// 1681916670.293444, in central Europe.
+    fn moment() -> Zoned {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let local = date(2023, 4, 19).at(17, 4, 30, 293_444_000);
+        local.to_zoned(zone).unwrap()
+    }
+
+    #[test]
+    fn each_format_looks_as_promised() {
+        let m = moment();
+        assert_eq!(
+            line(&m, DaytimeFormat::Datetime),
+            "2023-04-19 17:04:30.293444\n"
+        );
+        assert_eq!(
+            line(&m, DaytimeFormat::Rfc867),
+            "Wednesday, April 19, 2023 17:04:30-CEST\r\n"
+        );
+        assert_eq!(
+            line(&m, DaytimeFormat::Iso),
+            "2023-04-19T17:04:30.293444+02:00\n"
+        );
+        assert_eq!(line(&m, DaytimeFormat::Unix), "1681916670\n");
+    }
+
+    #[test]
+    fn zeros_are_kept_and_zones_behind_utc_have_a_minus() {
+        let zone = TimeZone::posix("XYZ3:30:20").unwrap();
+        let m = date(987, 1, 2).at(3, 4, 5, 6_000).to_zoned(zone).unwrap();
+        assert_eq!(
+            line(&m, DaytimeFormat::Datetime),
+            "0987-01-02 03:04:05.000006\n"
+        );
+        assert_eq!(
+            line(&m, DaytimeFormat::Iso),
+            "0987-01-02T03:04:05.000006-03:30\n"
+        );
+        let whole = date(2026, 1, 2).at(3, 4, 5, 0);
+        let whole = whole.to_zoned(TimeZone::UTC).unwrap();
+        assert_eq!(
+            line(&whole, DaytimeFormat::Datetime),
+            "2026-01-02 03:04:05.000000\n"
+        );
     }
 }

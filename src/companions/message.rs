@@ -1,219 +1,234 @@
-//! A message and its answer, on the loop: the first lesson of every course on sockets.
+//! A message and its answer: the first lesson of every course on sockets.
 //!
-//! What lives here: the server's conversation and the client's ear. They may not know when a message is whole
-//! (`protocol/message.rs`). Invariant: a client that says nothing, or a byte a minute, is let go in the end.
-//! Read next: `protocol/message.rs`.
+//! TCP carries bytes, not messages: one `send` may arrive in three reads, and nothing in this protocol says where the text
+//! ends. So a message is whole when its sender has ended its side, when it is as long as a message may be, or (the
+//! clients of the courses keep their side open and wait) when nothing has come for a moment. A client that says
+//! nothing, or a byte a minute, is let go in the end.
 
-use std::process::ExitCode;
 use std::rc::Rc;
 
 use log::debug;
 use mio::net::TcpStream;
 
-use crate::cli::{MessageClientOptions, MessageServerOptions};
-use crate::companions::message_text::{ANSWER, Message};
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
-use crate::limits::{MESSAGE_QUIET, MESSAGE_TIMEOUT};
+use crate::cli::{Listening, MessageClientOptions, MessageServerOptions};
+use crate::companions::client::{Consumer, Destination, Exchange, Failure};
+use crate::companions::{Companion, Notices, Offer, Opened, Reply, listen};
+use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
+use crate::http::printable::printable;
+use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_QUIET, MESSAGE_TIMEOUT};
 
-use crate::companions::client::{Exchange, Words, resolve};
-use crate::companions::companion::{Farewell, Notices, Offer, Peer, Sent, send};
-use crate::tools::handlers as solo;
-use crate::tools::handlers::ClientTask;
+/// What the server answers unless told otherwise.
+pub(crate) const ANSWER: &[u8] = b"Yes";
 
-/// Runs `idler message-server`, and returns its exit code.
-pub fn serve(options: &MessageServerOptions) -> ExitCode {
-    let answer = options.answer.clone();
-    let offer = Offer::Message(Rc::new(Settings { answer }));
-    solo::serve("message-server", options.voice, || {
-        solo::doors(&options.listening, &offer)
-    })
+/// A text that is coming in. Never more than [`MESSAGE_BYTES_MAX`] bytes are kept.
+#[derive(Default, Debug)]
+pub struct Message {
+    bytes: Vec<u8>,
+    cut: bool,
 }
 
-/// Runs `idler message-client`, and returns its exit code.
-pub fn ask(options: &MessageClientOptions) -> ExitCode {
-    solo::start_logger(options.voice);
-    let addresses = resolve(&options.peer.host, options.peer.port);
-    solo::exit_code(addresses.and_then(|addresses| {
-        solo::at_first_of(&addresses, |to| {
-            let (text, patience) = (options.text.clone(), options.timeout);
-            let reply = Words::new(
-                "reply is: ",
-                "the server closed the connection without an answer",
-            );
-            let exchange = Exchange::start(to, text, reply, patience, None)?;
-            Ok(ClientTask::Words(Box::new(exchange)))
-        })
-    }))
+impl Message {
+    /// Takes over what came, up to the limit. Returns true once the message cannot grow any more.
+    pub fn feed(&mut self, bytes: &[u8]) -> bool {
+        let room = MESSAGE_BYTES_MAX - self.bytes.len();
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.bytes.extend_from_slice(taken);
+        self.cut |= taken.len() < bytes.len();
+        self.bytes.len() == MESSAGE_BYTES_MAX
+    }
+
+    /// Whether nothing has come yet.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether more came than a message may hold.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// The text, fit for a terminal.
+    pub fn text(&self) -> String {
+        printable(&self.bytes)
+    }
 }
 
-/// What the server was told.
+/// Opens `idler message-server`.
+///
+/// # Errors
+/// One line for the user.
+pub fn serve(options: &MessageServerOptions) -> Result<Opened, String> {
+    open(&options.listening, &options.answer)
+}
+
+pub(super) fn open(listening: &Listening, answer: &[u8]) -> Result<Opened, String> {
+    let offer: Rc<dyn Offer> = Rc::new(Answer(answer.to_vec()));
+    listen(listening, &offer)
+}
+
+/// What the server answers.
 #[derive(Debug)]
-pub struct Settings {
-    /// What it answers.
-    pub answer: Vec<u8>,
-}
+struct Answer(Vec<u8>);
 
-impl Default for Settings {
-    fn default() -> Self {
-        let answer = ANSWER.as_bytes().to_vec();
-        Self { answer }
+impl Offer for Answer {
+    fn welcome(&self, stream: Stream, client: String, now: &Now) -> Result<Companion, String> {
+        Ok(Companion::Message(Conversation {
+            client,
+            message: Some(Message::default()),
+            end: now.tick.after(MESSAGE_TIMEOUT),
+            answer: Reply::text(stream, self.0.clone()),
+        }))
     }
 }
 
 /// A client of the server.
 #[derive(Debug)]
 pub struct Conversation {
-    stream: Stream,
-    peer: Peer,
-    settings: Rc<Settings>,
-    state: State,
-}
-
-#[derive(Default, Debug)]
-enum State {
-    /// Until the message is whole, quiet, or too late altogether.
-    Hearing {
-        message: Message,
-        end: Option<Tick>,
-    },
-    /// So many bytes of the answer have gone out.
-    Answering(usize),
-    Leaving(Farewell),
-    #[default]
-    Closed,
-}
-
-/// What a step leads to.
-enum Step {
-    Go(State),
-    Wait(State, Next),
+    client: String,
+    /// Until it is whole.
+    message: Option<Message>,
+    /// When it is too late for more of it.
+    end: Tick,
+    answer: Reply,
 }
 
 impl Conversation {
-    /// A client that has just connected.
-    pub fn new(stream: Stream, peer: Peer, settings: Rc<Settings>) -> Self {
+    pub(super) fn source(&mut self) -> &mut TcpStream {
+        self.answer.stream.transport()
+    }
+
+    /// Reads the message, then answers it.
+    pub(super) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
+        if let Some(message) = &mut self.message {
+            if let Some(next) = read(message, &mut self.answer.stream, self.end, cx) {
+                return next;
+            }
+            let cut = if message.is_cut() { " (cut)" } else { "" };
+            let line = format!("{} said: {}{cut}", self.client, message.text());
+            cx.shared.notice(&line);
+            self.message = None;
+        }
+        self.answer.drive(cx)
+    }
+}
+
+/// Reads what has come of a message, and says how to wait for the rest. `None`: it is whole.
+fn read<S>(
+    message: &mut Message,
+    stream: &mut Stream,
+    end: Tick,
+    cx: &mut Context<'_, S>,
+) -> Option<Next> {
+    let mut came = false;
+    loop {
+        match stream.read(&mut cx.link, cx.scratch) {
+            Attempt::Done(0) if message.is_empty() => {
+                debug!("{} said nothing", cx.link.key);
+                return Some(Next::Leave);
+            }
+            Attempt::Done(0) => return None,
+            Attempt::Done(n) => {
+                came = true;
+                if message.feed(cx.scratch.get(..n).unwrap_or_default()) {
+                    return None;
+                }
+            }
+            Attempt::Blocked if came && end.is_due(cx.now.tick) => return None,
+            Attempt::Blocked if came => {
+                let quiet = cx.now.tick.after(MESSAGE_QUIET);
+                return Some(Next::Park(Side::Read, Deadline::At(quiet)));
+            }
+            Attempt::Blocked if message.is_empty() && cx.stage == Stage::Stopping => {
+                return Some(Next::Leave);
+            }
+            Attempt::Blocked if message.is_empty() && cx.expired => {
+                debug!("{} said nothing in time", cx.link.key);
+                return Some(Next::Leave);
+            }
+            Attempt::Blocked if cx.expired => return None,
+            Attempt::Blocked => return Some(Next::Park(Side::Read, Deadline::Keep)),
+            Attempt::Spent => return Some(Next::Again(Deadline::Keep)),
+            Attempt::Failed(e) => {
+                debug!("{} is gone: {e}", cx.link.key);
+                return Some(Next::Leave);
+            }
+        }
+    }
+}
+
+/// The client of `idler message-client`: sends the text, and prints the answer.
+///
+/// # Errors
+/// If the kernel refuses to connect at once.
+pub fn ask(options: &MessageClientOptions, to: &Destination<'_>) -> Result<Exchange, Failure> {
+    let answer = ShortText::new(
+        "reply is: ",
+        "the server closed the connection without an answer",
+    );
+    Exchange::start(to, options.text.clone(), Box::new(answer), options.timeout)
+}
+
+/// Receives one short text, which is printed.
+#[derive(Debug)]
+pub(super) struct ShortText {
+    message: Message,
+    before: &'static str,
+    nothing: &'static str,
+}
+
+impl ShortText {
+    /// Prints `before` in front of it. `nothing` says what went wrong if none came.
+    pub(super) fn new(before: &'static str, nothing: &'static str) -> Self {
         Self {
-            stream,
-            peer,
-            settings,
-            state: State::Hearing {
-                message: Message::default(),
-                end: None,
-            },
+            message: Message::default(),
+            before,
+            nothing,
+        }
+    }
+}
+
+impl Consumer for ShortText {
+    fn feed(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
+        Ok(self.message.feed(bytes))
+    }
+
+    fn may_end_in_silence(&self) -> bool {
+        !self.message.is_empty()
+    }
+
+    fn end(&mut self, _wire_bytes: u64) -> Result<String, Failure> {
+        if self.message.is_empty() {
+            return Err(Failure::new(self.nothing));
+        }
+        Ok(format!("{}{}\n", self.before, self.message.text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_the_same_however_it_is_cut() {
+        let text = "can you hear mé?".as_bytes();
+        for cut in 0..=text.len() {
+            let mut message = Message::default();
+            assert!(message.is_empty());
+            assert!(!message.feed(&text[..cut]));
+            assert!(!message.feed(&text[cut..]));
+            assert_eq!(message.text(), "can you hear mé?");
+            assert!(!message.is_cut());
         }
     }
 
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.transport()
-    }
-
-    /// Moves from state to state until it must wait. Each is left for good, so this ends.
-    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        loop {
-            let step = match std::mem::take(&mut self.state) {
-                State::Hearing { message, end } => self.hear(message, end, cx),
-                State::Answering(sent) => self.answer(sent, cx),
-                State::Leaving(mut farewell) => {
-                    let next = farewell.drive(&mut self.stream, false, cx);
-                    Step::Wait(State::Leaving(farewell), next)
-                }
-                State::Closed => Step::Wait(State::Closed, Next::Leave),
-            };
-            match step {
-                Step::Go(state) => self.state = state,
-                Step::Wait(state, next) => {
-                    self.state = state;
-                    return next;
-                }
-            }
-        }
-    }
-
-    fn hear<S: Notices>(
-        &mut self,
-        mut message: Message,
-        end: Option<Tick>,
-        cx: &mut Context<'_, S>,
-    ) -> Step {
-        let end = end.unwrap_or_else(|| cx.now.tick.after(MESSAGE_TIMEOUT));
-        let mut came = false;
-        loop {
-            match self.stream.read(&mut cx.link, cx.scratch) {
-                Attempt::Done(0) if message.is_empty() => {
-                    debug!("{} said nothing", cx.link.key);
-                    return Step::Wait(State::Closed, Next::Leave);
-                }
-                Attempt::Done(0) => return self.heard(&message, cx),
-                Attempt::Done(n) => {
-                    came = true;
-                    if message.hear(cx.scratch.get(..n).unwrap_or_default()) {
-                        return self.heard(&message, cx);
-                    }
-                }
-                Attempt::Blocked if cx.stage == Stage::Stopping && message.is_empty() => {
-                    return Step::Wait(State::Closed, Next::Leave);
-                }
-                Attempt::Blocked if cx.expired && !came => {
-                    return if message.is_empty() {
-                        debug!("{} said nothing in time", cx.link.key);
-                        Step::Wait(State::Closed, Next::Leave)
-                    } else {
-                        self.heard(&message, cx)
-                    };
-                }
-                Attempt::Blocked => {
-                    let deadline = if !came {
-                        Deadline::Keep
-                    } else if end.is_due(cx.now.tick) {
-                        return self.heard(&message, cx);
-                    } else {
-                        Deadline::At(cx.now.tick.after(MESSAGE_QUIET))
-                    };
-                    let end = Some(end);
-                    let state = State::Hearing { message, end };
-                    return Step::Wait(state, Next::Park(Side::Read, deadline));
-                }
-                Attempt::Spent => {
-                    let end = Some(end);
-                    return Step::Wait(
-                        State::Hearing { message, end },
-                        Next::Again(Deadline::Keep),
-                    );
-                }
-                Attempt::Failed(e) => {
-                    debug!("{} is gone: {e}", cx.link.key);
-                    return Step::Wait(State::Closed, Next::Leave);
-                }
-            }
-        }
-    }
-
-    fn heard<S: Notices>(&self, message: &Message, cx: &mut Context<'_, S>) -> Step {
-        let cut = if message.is_cut() { " (cut)" } else { "" };
-        let line = format!("{} said: {}{cut}", self.peer, message.text());
-        cx.shared.notice(&line);
-        Step::Go(State::Answering(0))
-    }
-
-    fn answer<S: Notices>(&mut self, mut sent: usize, cx: &mut Context<'_, S>) -> Step {
-        let answer = &self.settings.answer;
-        let mut moved = sent == 0;
-        while let Some(rest) = answer.get(sent..).filter(|rest| !rest.is_empty()) {
-            match send(&mut self.stream, rest, false, moved, cx) {
-                Sent::Some(n) => {
-                    sent += n;
-                    moved = true;
-                }
-                Sent::Wait(next) => return Step::Wait(State::Answering(sent), next),
-                Sent::Over => return Step::Wait(State::Closed, Next::Leave),
-            }
-        }
-        match Farewell::begin(&mut self.stream) {
-            None => Step::Wait(State::Closed, Next::Leave),
-            Some(mut farewell) => {
-                let next = farewell.drive(&mut self.stream, true, cx);
-                Step::Wait(State::Leaving(farewell), next)
-            }
-        }
+    #[test]
+    fn a_message_that_is_too_long_is_kept_up_to_the_limit() {
+        let mut message = Message::default();
+        assert!(!message.feed(&vec![b'a'; MESSAGE_BYTES_MAX - 1]));
+        assert!(message.feed(b"bc"));
+        assert!(message.is_cut());
+        assert!(message.feed(b"d"));
+        assert_eq!(message.text().len(), MESSAGE_BYTES_MAX);
+        assert!(message.text().ends_with("ab"));
     }
 }

@@ -1,13 +1,392 @@
-//! The companions of a socket course: a message and its answer, the time, a file transfer, a ping.
+//! The companions of a socket course: a message and its answer, the time, a file transfer, a ping. Each file says what goes
+//! over the wire first, then who serves and who asks.
+//!
+//! A companion's server runs in any loop whose handlers can hold a [`Companion`] and whose shared state takes its
+//! [`Notices`]: it costs the others nothing while no client speaks to it. To add one: its file, a variant here or in the
+//! clients' `ClientTask` if it needs a handler of its own, its row of the command line, its limits.
 
 pub mod client;
-pub mod companion;
 pub mod daytime;
-pub mod daytime_text;
 pub mod message;
-pub mod message_text;
 pub mod ping;
 pub mod progress;
 pub mod sockets;
 pub mod temporary;
 pub mod transfer;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use log::{debug, error, warn};
+use mio::event::Source;
+use mio::net::TcpStream;
+
+use crate::cli::{Bind, Companion as Asked, DaytimeFormat, Listening, Weather};
+use crate::event_loop::clock::RateLimit;
+use crate::event_loop::listener::{Accepted, Listener};
+use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Now, Side, Stage, Stream};
+use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
+
+/// What a companion needs of the state that the handlers of its loop share: a place to say who came.
+pub trait Notices {
+    /// Says one line to the user who runs the server. Never waits; may be dropped.
+    fn notice(&mut self, line: &str);
+}
+
+/// Every kind of handler that companions have.
+#[derive(Debug)]
+pub enum Companion {
+    /// A listening socket.
+    Acceptor(Acceptor),
+    /// A client that is sent something at once: the time, a file.
+    Reply(Reply),
+    /// A client that sends a message and gets an answer.
+    Message(message::Conversation),
+    /// The time, by datagrams.
+    DaytimeUdp(daytime::Datagrams),
+    /// Pings.
+    Ping(ping::server::PingServer),
+}
+
+impl Companion {
+    /// The socket, for registering it.
+    pub fn source(&mut self) -> &mut dyn Source {
+        match self {
+            Self::Acceptor(acceptor) => acceptor.listener.source(),
+            Self::Reply(reply) => reply.stream.transport(),
+            Self::Message(conversation) => conversation.source(),
+            Self::DaytimeUdp(datagrams) => datagrams.source(),
+            Self::Ping(server) => server.source(),
+        }
+    }
+
+    /// Moves on as far as readiness and budget allow.
+    pub fn drive<S: Notices, H: From<Self>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        new: &mut Newcomers<'_, H>,
+    ) -> Next {
+        match self {
+            Self::Acceptor(acceptor) => acceptor.drive(cx, new),
+            Self::Reply(reply) => reply.drive(cx),
+            Self::Message(conversation) => conversation.drive(cx),
+            Self::DaytimeUdp(datagrams) => datagrams.drive(cx),
+            Self::Ping(server) => server.drive(cx),
+        }
+    }
+}
+
+/// What is spoken at a listening socket.
+pub trait Offer: fmt::Debug {
+    /// The handler of a client that has just connected; `client` is its name in notices.
+    ///
+    /// # Errors
+    /// One line for the user who runs the server.
+    fn welcome(&self, stream: Stream, client: String, now: &Now) -> Result<Companion, String>;
+}
+
+/// A companion that is ready to run: its handlers, and where they listen.
+#[derive(Default, Debug)]
+pub struct Opened {
+    /// What the loop is to hold.
+    pub handlers: Vec<Companion>,
+    /// Where clients find it.
+    pub places: Vec<String>,
+}
+
+/// Listens at each address that was asked for, and offers this there.
+pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String> {
+    let mut opened = Opened::default();
+    for socket in sockets::listening(&listening.bind, listening.port, false)? {
+        opened.places.push(socket.address().to_string());
+        let listener = Listener::new(socket.into_socket());
+        let acceptor = Acceptor {
+            listener: listener.map_err(|e| format!("cannot listen: {e}"))?,
+            offer: Rc::clone(offer),
+            warnings: RateLimit::default(),
+        };
+        opened.handlers.push(Companion::Acceptor(acceptor));
+    }
+    Ok(opened)
+}
+
+/// Opens the companions that run beside HTTP: at the same addresses, each at its own port. The places begin with
+/// the companion's name.
+///
+/// # Errors
+/// One line for the user.
+pub fn beside(asked: &[Asked], bind: &Bind) -> Result<Opened, String> {
+    let mut all = Opened::default();
+    let at = |port: u16| Listening {
+        bind: sockets::beside(bind),
+        port,
+    };
+    for companion in asked {
+        let (name, opened) = match companion {
+            Asked::Message(port) => ("message", message::open(&at(*port), message::ANSWER)?),
+            Asked::Daytime(port) => {
+                let format = DaytimeFormat::Datetime;
+                ("daytime", daytime::open(&at(*port), format, false)?)
+            }
+            Asked::Transfer(port, file) => {
+                let files = std::slice::from_ref(file);
+                ("transfer", transfer::open(&at(*port), files)?)
+            }
+            Asked::Ping(port) => {
+                let opened = ping::server::open(&at(*port), &Weather::default(), None)?;
+                ("ping", opened)
+            }
+        };
+        all.handlers.extend(opened.handlers);
+        let places = opened.places.iter();
+        all.places
+            .extend(places.map(|place| format!("{name} at {place}")));
+    }
+    Ok(all)
+}
+
+/// How a client is named in notices: by its address, an IPv4-mapped one as IPv4. Clients of a Unix socket have none.
+pub(crate) fn name_of(client: Option<SocketAddr>) -> String {
+    match client {
+        Some(at) => SocketAddr::new(at.ip().to_canonical(), at.port()).to_string(),
+        None => "a client of this machine".to_owned(),
+    }
+}
+
+/// A listening socket of a companion.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: Listener,
+    offer: Rc<dyn Offer>,
+    warnings: RateLimit,
+}
+
+impl Acceptor {
+    /// Accepts the connections that wait. Bounded by the budget of a drive, which pays for each.
+    fn drive<S: Notices, H: From<Companion>>(
+        &mut self,
+        cx: &mut Context<'_, S>,
+        new: &mut Newcomers<'_, H>,
+    ) -> Next {
+        loop {
+            let full = new.room == 0;
+            if full && !new.no_room {
+                if cx.stage == Stage::Stopping {
+                    return Next::Leave;
+                }
+                // Only a connection that really waits is worth the slot of an idle one.
+                if !cx.link.ready.is(Side::Read) {
+                    return Next::Park(Side::Read, Deadline::Never);
+                }
+                return Next::Room;
+            }
+            match self.listener.accept(&mut cx.link) {
+                // All slots are taken, and none is idle: it is closed again, which is all these protocols can say.
+                Accepted::Newcomer(stream) if full => drop(stream),
+                Accepted::Newcomer(stream) => self.welcome(stream, cx, new),
+                Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
+                Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
+                Accepted::Spent => return Next::Again(Deadline::Keep),
+                Accepted::Exhausted(e) | Accepted::Failing(e) => {
+                    if self.warnings.is_due(&cx.now) {
+                        warn!("{} cannot accept: {e}", cx.link.key);
+                    }
+                    drop(self.listener.accept_by_reserve(&mut cx.link));
+                    self.listener.restore_reserve();
+                    return if cx.stage == Stage::Stopping {
+                        Next::Leave
+                    } else {
+                        Next::Sleep(cx.now.tick.after(ACCEPT_PAUSE))
+                    };
+                }
+                Accepted::Broken(e) => {
+                    error!("{} the listening socket is broken: {e}", cx.link.key);
+                    return Next::Leave;
+                }
+            }
+        }
+    }
+
+    fn welcome<S: Notices, H: From<Companion>>(
+        &self,
+        stream: TcpStream,
+        cx: &mut Context<'_, S>,
+        new: &mut Newcomers<'_, H>,
+    ) {
+        if let Some(companion) = welcome(&*self.offer, stream, cx) {
+            let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
+            new.admit(companion.into(), Next::Park(Side::Either, deadline));
+        }
+    }
+}
+
+/// The handler of a client that has just connected, if it can be served.
+pub(crate) fn welcome<S: Notices>(
+    offer: &dyn Offer,
+    stream: TcpStream,
+    cx: &mut Context<'_, S>,
+) -> Option<Companion> {
+    let client = name_of(stream.peer_addr().ok());
+    cx.shared.notice(&format!("{client} connected"));
+    let welcomed = offer.welcome(Stream::new(stream), client, &cx.now);
+    welcomed.map_err(|line| cx.shared.notice(&line)).ok()
+}
+
+/// What is sent to a client.
+pub(crate) trait Content: fmt::Debug {
+    /// The bytes that come next, made in `scratch` if they are not there yet. None: everything has been sent.
+    ///
+    /// # Errors
+    /// Why there is no more, for the user who runs the server.
+    fn piece<'a>(&'a self, scratch: &'a mut [u8]) -> Result<&'a [u8], String>;
+
+    /// Told that the next `bytes` have been sent.
+    fn advance(&mut self, bytes: usize);
+
+    /// How many bytes have been sent, and how many there are.
+    fn progress(&self) -> (u64, u64);
+
+    /// What the user is told once everything has been sent.
+    fn farewell(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A short text.
+#[derive(Debug)]
+pub(crate) struct Text {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Content for Text {
+    fn piece<'a>(&'a self, _scratch: &'a mut [u8]) -> Result<&'a [u8], String> {
+        Ok(self.bytes.get(self.sent..).unwrap_or_default())
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.sent += bytes;
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.sent as u64, self.bytes.len() as u64)
+    }
+}
+
+/// A client that is being sent something, after which the connection closes.
+#[derive(Debug)]
+pub struct Reply {
+    pub(crate) stream: Stream,
+    content: Box<dyn Content>,
+    begun: bool,
+    linger: Option<Linger>,
+}
+
+impl Reply {
+    /// Will send this to the client of `stream`.
+    pub(crate) fn new(stream: Stream, content: impl Content + 'static) -> Self {
+        Self {
+            stream,
+            content: Box::new(content),
+            begun: false,
+            linger: None,
+        }
+    }
+
+    /// Will send this text.
+    pub(crate) fn text(stream: Stream, text: impl Into<Vec<u8>>) -> Self {
+        let bytes = text.into();
+        Self::new(stream, Text { bytes, sent: 0 })
+    }
+
+    /// Sends what fits, then waits for the client to hang up. Gives up on one that takes nothing for [`STALL_TIMEOUT`].
+    /// Bounded by the budget of a drive.
+    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
+        if let Some(linger) = &mut self.linger {
+            return linger.drive(&mut self.stream, Deadline::Keep, cx);
+        }
+        let renewed = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
+        let mut deadline = Deadline::Keep;
+        if !std::mem::replace(&mut self.begun, true) {
+            deadline = renewed;
+        }
+        loop {
+            let piece = match self.content.piece(cx.scratch) {
+                Ok([]) => return self.close(cx),
+                Ok(piece) => piece,
+                Err(line) => {
+                    cx.shared.notice(&line);
+                    return Next::Leave;
+                }
+            };
+            match self.stream.write(&mut cx.link, piece, true) {
+                Attempt::Done(n) => {
+                    self.content.advance(n);
+                    deadline = renewed;
+                }
+                Attempt::Spent => return Next::Again(deadline),
+                Attempt::Blocked if cx.expired && deadline == Deadline::Keep => {
+                    debug!("{} takes nothing", cx.link.key);
+                    break;
+                }
+                Attempt::Blocked => return Next::Park(Side::Write, deadline),
+                Attempt::Failed(e) => {
+                    debug!("{} is gone: {e}", cx.link.key);
+                    break;
+                }
+            }
+        }
+        let (sent, all) = self.content.progress();
+        debug!("{} left after {sent} of {all} bytes", cx.link.key);
+        Next::Leave
+    }
+
+    fn close<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
+        if let Some(line) = self.content.farewell() {
+            cx.shared.notice(&line);
+        }
+        if self.stream.shut_down_write().is_err() {
+            return Next::Leave;
+        }
+        let linger = self.linger.insert(Linger {
+            bytes_left: LINGER_BYTES_MAX,
+        });
+        let deadline = Deadline::At(cx.now.tick.after(LINGER_TIMEOUT));
+        linger.drive(&mut self.stream, deadline, cx)
+    }
+}
+
+/// The end of a connection: everything was sent, and the peer is given time to read it. Closing with unread input would make
+/// the kernel send a reset, which may overtake the last bytes.
+#[derive(Debug)]
+struct Linger {
+    bytes_left: u64,
+}
+
+impl Linger {
+    /// Throws away what still comes, until the peer hangs up, or `deadline` has passed.
+    fn drive<S>(
+        &mut self,
+        stream: &mut Stream,
+        deadline: Deadline,
+        cx: &mut Context<'_, S>,
+    ) -> Next {
+        if cx.expired && deadline == Deadline::Keep {
+            return Next::Leave;
+        }
+        loop {
+            match stream.read(&mut cx.link, cx.scratch) {
+                Attempt::Done(0) | Attempt::Failed(_) => return Next::Leave,
+                Attempt::Done(n) => {
+                    self.bytes_left = self.bytes_left.saturating_sub(n as u64);
+                    if self.bytes_left == 0 {
+                        return Next::Leave;
+                    }
+                }
+                Attempt::Blocked => return Next::Park(Side::Read, deadline),
+                Attempt::Spent => return Next::Again(deadline),
+            }
+        }
+    }
+}

@@ -1,8 +1,5 @@
-//! How far a transfer has come, as one line on a terminal.
-//!
-//! What lives here: the line, and drawing it over itself. It may not know what is transferred.
-//! Invariant: nothing is drawn where nobody looks: on anything but a terminal there is no progress.
-//! Read next: `client.rs`, whose deadlines redraw it.
+//! How far a transfer has come, as one line on a terminal. Nothing is drawn on anything but a terminal, and the line is
+//! gone when its [`Progress`] is.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -57,7 +54,13 @@ impl Progress {
     }
 }
 
-/// Draws a line of the terminal over what stands there. Whether that can be done is of no consequence.
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Draws a line of the terminal over what stands there. A terminal that is gone needs none.
 pub(crate) fn redraw(line: &str) {
     let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
 }

@@ -16,7 +16,7 @@ use crate::event_loop::{
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 
-use crate::companions::companion::{Companion, Notices};
+use crate::companions::{Companion, Notices};
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::answer::Http;

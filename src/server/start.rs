@@ -32,7 +32,7 @@ use crate::site::Site;
 use crate::site::cache::Cache;
 use crate::site::open::Opener;
 
-use crate::companions::{companion, sockets};
+use crate::companions::{self, sockets};
 use crate::log::logger;
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::{AccessLog, Destination};
@@ -119,7 +119,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     }
     let urls = addresses::urls(&listening);
     let companions =
-        companion::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
+        companions::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
     let access = open_log(options)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
@@ -132,7 +132,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     can_enter(&http, options)?;
     can_log_again(options);
     let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
-    for place in &companions.1 {
+    for place in &companions.places {
         start_up += &format!("  {place}\n");
     }
     if options.bind == Asked::Default && !only_inherited {
@@ -146,7 +146,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let house = Server::new(http, guests, access, notify, usage, Status::new(options));
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
     let mut event_loop = EventLoop::<Service>::new(
-        connections + listening.len() + companions.0.len() + stops.len(),
+        connections + listening.len() + companions.handlers.len() + stops.len(),
         REFUSALS_MAX,
         house,
     )
@@ -165,7 +165,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
         let door = Acceptor::new(listener, number < lent);
         add(&mut event_loop, Service::Acceptor(Box::new(door)))?;
     }
-    for companion in companions.0 {
+    for companion in companions.handlers {
         add(&mut event_loop, companion.into())?;
     }
     if !options.quiet {

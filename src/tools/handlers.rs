@@ -1,8 +1,5 @@
-//! A process with one errand: a companion's server alone, or a client.
-//!
-//! What lives here: the type of handler of such a loop, what its handlers share, and how a signal ends it. It may not
-//! know what the errand is. Invariant: the loop ends when the errand is done, and its outcome is the exit code.
-//! Read next: `companion.rs` for servers, `client.rs` for clients.
+//! The client's side of the program: the handlers of a loop that has one task, what they share, and how a signal ends it.
+//! The loop ends when the task is done, and its outcome is the exit code.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -11,40 +8,37 @@ use log::LevelFilter;
 use mio::event::Source;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::{Listening, Voice};
-use crate::event_loop::listener::Listener;
+use crate::cli::{Peer, Voice};
+use crate::companions::client::{Destination, Driven, Exchange, Failure, resolve};
+use crate::companions::daytime::DatagramClient;
+use crate::companions::ping::client::PingClient;
+use crate::companions::{Companion, Notices, Opened};
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{
     Context, Deadline, EventLoop, Handler, Newcomers, Next, Now, Shared, Side, Stage, Tick,
 };
 use crate::limits::{GRACE, LOG_RETRY_FIRST};
-use crate::process::descriptors;
-use crate::process::walls::Walls;
-
-use super::{crowd, get as http_client};
-use crate::companions::client::{Exchange, Failure, Words};
-use crate::companions::companion::{Acceptor, Companion, Notices, Offer};
-use crate::companions::{daytime, ping, sockets, transfer};
 use crate::log::logger;
 use crate::log::sink::{Flushed, LogSink, Target};
+use crate::process::descriptors;
+use crate::process::walls::Walls;
+use crate::tools::{crowd, get};
 
-/// Every kind of handler of a process with one errand.
+/// Every kind of handler of a process with one task.
 #[derive(Debug)]
 pub enum ClientTask {
     /// A companion's server.
     Companion(Box<Companion>),
-    /// A signal that ends it.
+    /// A signal that ends the task.
     Stop(Box<Stop>),
-    /// Says something or nothing, and hears a short text: an answer, or the time.
-    Words(Box<Exchange<Words>>),
-    /// Is told the time by datagram.
-    DaytimeUdp(Box<daytime::client::Datagrams>),
-    /// Receives a file.
-    Transfer(Box<Exchange<transfer::receive::Receiving>>),
+    /// Sends something or nothing, and receives an answer, the time, or a file.
+    Exchange(Box<Exchange>),
+    /// Asks for the time by datagram.
+    DaytimeUdp(Box<DatagramClient>),
     /// Pings.
-    Ping(Box<ping::client::Client>),
+    Ping(Box<PingClient>),
     /// Gets something by HTTP.
-    Get(Box<http_client::Client>),
+    Get(Box<get::Client>),
     /// Leads a crowd.
     Leader(Box<crowd::Leader>),
     /// One of a crowd: the only one here of whom there are many, so it has no box.
@@ -70,9 +64,8 @@ impl Handler for ClientTask {
         Some(match self {
             Self::Companion(companion) => companion.source(),
             Self::Stop(stop) => stop.signal.source(),
-            Self::Words(exchange) => exchange.source(),
+            Self::Exchange(exchange) => exchange.source(),
             Self::DaytimeUdp(client) => client.source(),
-            Self::Transfer(exchange) => exchange.source(),
             Self::Ping(client) => client.source(),
             Self::Get(client) => client.source(),
             Self::Leader(_) => return None,
@@ -82,18 +75,18 @@ impl Handler for ClientTask {
     }
 
     fn drive(&mut self, cx: &mut Context<'_, TaskState>, new: &mut Newcomers<'_, Self>) -> Next {
-        match self {
-            Self::Companion(companion) => companion.drive(cx, new),
-            Self::Stop(stop) => stop.drive(cx),
-            Self::Words(exchange) => exchange.drive(cx),
+        let driven = match self {
+            Self::Companion(companion) => return companion.drive(cx, new),
+            Self::Stop(stop) => return stop.drive(cx),
+            Self::Exchange(exchange) => exchange.drive(cx),
             Self::DaytimeUdp(client) => client.drive(cx),
-            Self::Transfer(exchange) => exchange.drive(cx),
             Self::Ping(client) => client.drive(cx),
-            Self::Get(client) => client.drive(cx),
-            Self::Leader(leader) => leader.drive(cx, new),
-            Self::Member(member) => member.drive(cx),
-            Self::Probe(probe) => probe.drive(cx, new),
-        }
+            Self::Get(client) => return client.drive(cx),
+            Self::Leader(leader) => return leader.drive(cx, new),
+            Self::Member(member) => return member.drive(cx),
+            Self::Probe(probe) => return probe.drive(cx, new),
+        };
+        cx.shared.next(driven)
     }
 
     fn is_background(&self) -> bool {
@@ -120,6 +113,17 @@ impl TaskState {
             notices: (!voice.quiet).then(|| LogSink::new(Target::Stdout(std::io::stdout()))),
             ..Self::default()
         }
+    }
+
+    /// How a client waits next; one that is done leaves its outcome here.
+    pub(crate) fn next(&mut self, driven: Driven) -> Next {
+        let outcome = match driven {
+            Ok(Some(next)) => return next,
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure),
+        };
+        self.outcome = Some(outcome);
+        Next::Leave
     }
 
     fn farewell(&mut self) {
@@ -167,9 +171,6 @@ impl Stop {
     }
 }
 
-/// How a handler of an errand waits first.
-const FIRST: Next = Next::Park(Side::Either, Deadline::Never);
-
 fn event_loop(capacity: usize, errand: TaskState) -> Result<EventLoop<ClientTask>, Failure> {
     let cannot = |e: std::io::Error| Failure::new(format!("cannot start: {e}"));
     let mut event_loop = EventLoop::new(capacity + 2, 0, errand).map_err(cannot)?;
@@ -182,56 +183,33 @@ fn event_loop(capacity: usize, errand: TaskState) -> Result<EventLoop<ClientTask
     Ok(event_loop)
 }
 
-/// A server, ready to be run: its handlers, and where they listen.
-pub(crate) type Ready = (Vec<Companion>, Vec<String>);
-
 /// Runs a server until a signal, or its own count, ends it, and returns the exit code. `make` opens
 /// what it needs; after it the walls stand.
-pub(crate) fn serve(
-    name: &str,
-    voice: Voice,
-    make: impl FnOnce() -> Result<Ready, String>,
-) -> ExitCode {
+pub fn serve(name: &str, voice: Voice, make: impl FnOnce() -> Result<Opened, String>) -> ExitCode {
     start_logger(voice);
-    let served = make()
-        .map_err(Failure::new)
-        .and_then(|(companions, places)| {
-            // Everything is open: from here on no file and no other socket is needed.
-            Walls::new().raise().map_err(Failure::new)?;
-            let connections = descriptors::connections_for(descriptors::raise_limit(), None);
-            let mut event_loop =
-                event_loop(connections + companions.len(), TaskState::serving(voice))?;
-            for companion in companions {
-                let next = Next::Park(Side::Read, Deadline::Never);
-                let added = event_loop.add(ClientTask::from(companion), next);
-                added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
-            }
-            let places = places.join(" and ");
-            logger::say(&format!("idler {name} listens on {places}"));
-            run(&mut event_loop)?;
-            event_loop.shared.farewell();
-            Ok(event_loop.shared.cut_short)
-        });
+    let served = make().map_err(Failure::new).and_then(|opened| {
+        let companions = opened.handlers;
+        // Everything is open: from here on no file and no other socket is needed.
+        Walls::new().raise().map_err(Failure::new)?;
+        let connections = descriptors::connections_for(descriptors::raise_limit(), None);
+        let mut event_loop = event_loop(connections + companions.len(), TaskState::serving(voice))?;
+        for companion in companions {
+            let next = Next::Park(Side::Read, Deadline::Never);
+            let added = event_loop.add(ClientTask::from(companion), next);
+            added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
+        }
+        let places = opened.places.join(" and ");
+        logger::say(&format!("idler {name} listens on {places}"));
+        run_loop(&mut event_loop)?;
+        event_loop.shared.farewell();
+        Ok(event_loop.shared.cut_short)
+    });
     logger::finish();
     match served {
         Ok(false) => ExitCode::SUCCESS,
         Ok(true) => ExitCode::FAILURE,
         Err(failure) => exit_code(Err(failure)),
     }
-}
-
-/// Doors to `offer` wherever was asked.
-pub(crate) fn doors(listening: &Listening, offer: &Offer) -> Result<Ready, String> {
-    let mut ready = Ready::default();
-    for socket in sockets::listening(&listening.bind, listening.port, false)? {
-        ready.1.push(socket.address().to_string());
-        let listener = Listener::new(socket.into_socket());
-        let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
-        ready
-            .0
-            .push(Companion::Acceptor(Acceptor::new(listener, offer.clone())));
-    }
-    Ok(ready)
 }
 
 /// Says why it failed, if it did, and returns the exit code.
@@ -257,29 +235,43 @@ pub(crate) fn start_logger(voice: Voice) {
     logger::init(level, voice.color);
 }
 
-/// Runs a client at the first address that takes it.
+/// Runs the client of a companion, and returns its exit code.
+pub fn run(
+    peer: &Peer,
+    voice: Voice,
+    client: impl FnMut(&Destination<'_>) -> Result<ClientTask, Failure>,
+) -> ExitCode {
+    start_logger(voice);
+    let addresses = resolve(&peer.host, peer.port);
+    exit_code(addresses.and_then(|addresses| at_first_of(1, &addresses, client)))
+}
+
+impl From<Exchange> for ClientTask {
+    fn from(exchange: Exchange) -> Self {
+        Self::Exchange(Box::new(exchange))
+    }
+}
+
+/// Runs a client, and others that it brings with it up to `room` together, at the first address that takes it.
 ///
 /// # Errors
 /// Why it failed, at the last address.
 pub(crate) fn at_first_of(
-    addresses: &[SocketAddr],
-    client: impl FnMut(SocketAddr) -> Result<ClientTask, Failure>,
-) -> Result<(), Failure> {
-    with_room_at_first_of(1, addresses, client)
-}
-
-/// The same for a client that brings others with it, up to `room` together.
-///
-/// # Errors
-/// Why it failed, at the last address.
-pub(crate) fn with_room_at_first_of(
     room: usize,
     addresses: &[SocketAddr],
-    mut client: impl FnMut(SocketAddr) -> Result<ClientTask, Failure>,
+    mut client: impl FnMut(&Destination<'_>) -> Result<ClientTask, Failure>,
 ) -> Result<(), Failure> {
     let mut last = Failure::new("there is no address to go to");
-    for &address in addresses {
-        match errand(room, || client(address)) {
+    for (n, &address) in addresses.iter().enumerate() {
+        let is_last = n + 1 == addresses.len();
+        let done = run_one(room, |now| {
+            client(&Destination {
+                address,
+                is_last,
+                now,
+            })
+        });
+        match done {
             Err(failure) if failure.elsewhere => last = failure,
             done => return done,
         }
@@ -288,27 +280,27 @@ pub(crate) fn with_room_at_first_of(
 }
 
 /// Runs one client to its end. Signals are caught before it is made: from then on it cleans up behind itself.
-fn errand(
+fn run_one(
     room: usize,
-    client: impl FnOnce() -> Result<ClientTask, Failure>,
+    client: impl FnOnce(&Now) -> Result<ClientTask, Failure>,
 ) -> Result<(), Failure> {
     let mut event_loop = event_loop(room, TaskState::default())?;
-    let client = client()?;
-    // Who has no socket gets no edge.
+    let client = client(event_loop.now())?;
+    // A handler without a socket gets no edge.
     let first = if matches!(client, ClientTask::Leader(_)) {
         Next::Again(Deadline::Never)
     } else {
-        FIRST
+        Next::Park(Side::Either, Deadline::Never)
     };
     event_loop
         .add(client, first)
         .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
-    run(&mut event_loop)?;
+    run_loop(&mut event_loop)?;
     let outcome = event_loop.shared.outcome.take();
     outcome.unwrap_or_else(|| Err(Failure::interrupted()))
 }
 
-fn run(event_loop: &mut EventLoop<ClientTask>) -> Result<usize, Failure> {
+fn run_loop(event_loop: &mut EventLoop<ClientTask>) -> Result<usize, Failure> {
     let cannot = |e| Failure::new(format!("the loop cannot wait any more: {e}"));
     event_loop.run().map_err(cannot)
 }

@@ -46,12 +46,12 @@ fn decode(data: &[u8], step: usize, max: u64) -> Result<File, Malformed> {
     let mut file = Vec::new();
     for piece in data.chunks(step.min(data.len().max(1))) {
         let before = file.len();
-        let heard = decoder.hear(piece, &mut file);
+        let heard = decoder.feed(piece, &mut file);
         assert!(file.len() - before <= piece.len() + 2, "more than came");
         heard?;
         assert_eq!(decoder.file_bytes(), file.len() as u64);
     }
-    assert_eq!(decoder.heard(), data.len() as u64);
+    assert_eq!(decoder.fed(), data.len() as u64);
     decoder.finish().map(|name| (name, file))
 }
 

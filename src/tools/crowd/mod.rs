@@ -89,8 +89,9 @@ pub fn run(options: &CrowdOptions) -> ExitCode {
         Ok(plan) => {
             // The leader, the honest client and its successor come on top.
             let room = options.clients as usize + 3;
-            let outcome = solo::with_room_at_first_of(room, &plan.addresses, |to| {
-                let leader = Leader::new(options, to, plan.probe.clone(), Rc::clone(&stayed));
+            let outcome = solo::at_first_of(room, &plan.addresses, |to| {
+                let leader =
+                    Leader::new(options, to.address, plan.probe.clone(), Rc::clone(&stayed));
                 Ok(ClientTask::Leader(Box::new(leader)))
             });
             match outcome {

@@ -103,8 +103,15 @@ fn get(options: &GetOptions, url: &Url) -> Result<Answer, Failure> {
     let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
     let answer = Rc::new(RefCell::new(Answer::default()));
-    at_first_of(&addresses, |to| {
-        let client = Client::start(to, options, url, started, resolved, Rc::clone(&answer))?;
+    at_first_of(1, &addresses, |to| {
+        let client = Client::start(
+            to.address,
+            options,
+            url,
+            started,
+            resolved,
+            Rc::clone(&answer),
+        )?;
         Ok(ClientTask::Get(Box::new(client)))
     })?;
     let answer = answer.borrow().clone();

@@ -16,7 +16,7 @@ fn decode(wire: &[u8], cuts: &[usize], max: u64) -> Result<(String, Vec<u8>), Ma
     let mut at = 0;
     for &cut in cuts.iter().chain([&wire.len()]) {
         let before = file.len();
-        decoder.hear(&wire[at..cut], &mut file)?;
+        decoder.feed(&wire[at..cut], &mut file)?;
         assert!(file.len() - before <= cut - at + 2, "gave more than it got");
         at = cut;
     }
@@ -290,7 +290,7 @@ fn white_space_without_end_comes_to_an_end() {
     let mut decoder = Decoder::new(1000);
     let mut file = Vec::new();
     let space = [b' '; 65_536];
-    let outcome = (0..100).find_map(|_| decoder.hear(&space, &mut file).err());
+    let outcome = (0..100).find_map(|_| decoder.feed(&space, &mut file).err());
     assert_eq!(outcome, Some(Malformed::TooMuch));
 }
 

@@ -1,28 +1,25 @@
-//! What a series of pings amounts to.
-//!
-//! What lives here: counts, round-trip times and jitter, and how they are written. It may not know which ping is which.
-//! Invariant: constant memory, however many pings. Read next: `impairments.rs`.
+//! What a series of pings amounts to: counts, round-trip times and jitter, in constant memory however many pings.
 
 use std::fmt;
 use std::time::Duration;
 
 /// Counts and times of a series of pings so far.
 #[derive(Clone, Default, Debug)]
-pub struct Statistics {
+pub(super) struct Statistics {
     /// Pings sent.
-    pub transmitted: u64,
+    pub(super) transmitted: u64,
     /// Pings that were answered, in time or late.
-    pub received: u64,
+    pub(super) received: u64,
     /// Further replies to a ping that had been answered.
-    pub duplicates: u64,
+    pub(super) duplicates: u64,
     /// Replies to a ping that was sent before one that had been answered already.
-    pub reordered: u64,
+    pub(super) reordered: u64,
     /// Replies that came after their time.
-    pub late: u64,
+    pub(super) late: u64,
     /// Datagrams that answer no ping that is remembered.
-    pub strange: u64,
-    /// Pings that the kernel would not send.
-    pub unsent: u64,
+    pub(super) strange: u64,
+    /// Pings that the kernel refused to send. They count as sent, and lost.
+    pub(super) unsent: u64,
     shortest: Duration,
     longest: Duration,
     last: Duration,
@@ -33,7 +30,7 @@ pub struct Statistics {
 
 impl Statistics {
     /// Counts one answered ping.
-    pub fn answered(&mut self, rtt: Duration) {
+    pub(super) fn answered(&mut self, rtt: Duration) {
         let nanos = rtt.as_nanos();
         if self.received == 0 {
             self.shortest = rtt;
@@ -52,23 +49,23 @@ impl Statistics {
     }
 
     /// Pings that were never answered.
-    pub fn lost(&self) -> u64 {
+    pub(super) fn lost(&self) -> u64 {
         self.transmitted.saturating_sub(self.received)
     }
 
     /// Lost pings, in percent of those sent.
-    pub fn loss_percent(&self) -> f64 {
+    pub(super) fn loss_percent(&self) -> f64 {
         100.0 * nanos_f64(self.lost().into()) / nanos_f64(self.transmitted.max(1).into())
     }
 
     /// The longest round trip.
-    pub fn longest(&self) -> Duration {
+    pub(super) fn longest(&self) -> Duration {
         self.longest
     }
 
     /// Shortest, average and longest round trip, and how far they lie from the average (the standard
     /// deviation, which `ping` calls mdev), in milliseconds; `None` if nothing was answered.
-    pub fn rtt(&self) -> Option<Rtt> {
+    pub(super) fn rtt(&self) -> Option<Rtt> {
         if self.received == 0 {
             return None;
         }
@@ -85,7 +82,7 @@ impl Statistics {
     }
 
     /// The last lines of a ping, as text.
-    pub fn summary(&self, elapsed: Duration) -> String {
+    pub(super) fn summary(&self, elapsed: Duration) -> String {
         let mut text = format!(
             "{} packets transmitted, {} received, +{} duplicates, {}% packet loss, time {} ms\n",
             self.transmitted,
@@ -119,7 +116,7 @@ impl Statistics {
     }
 
     /// The same as one JSON object. Times are in milliseconds; `rtt` and `jitter_ms` are null if nothing was answered.
-    pub fn json(&self, elapsed: Duration) -> String {
+    pub(super) fn json(&self, elapsed: Duration) -> String {
         let (rtt, jitter) = self.rtt().map_or_else(
             || ("null".to_owned(), "null".to_owned()),
             |r| {
@@ -152,17 +149,17 @@ impl Statistics {
 
 /// Round-trip times, in milliseconds.
 #[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Rtt {
+pub(super) struct Rtt {
     /// The shortest.
-    pub min: f64,
+    pub(super) min: f64,
     /// The average.
-    pub avg: f64,
+    pub(super) avg: f64,
     /// The longest.
-    pub max: f64,
+    pub(super) max: f64,
     /// The standard deviation.
-    pub mdev: f64,
+    pub(super) mdev: f64,
     /// Interarrival jitter (RFC 3550 §6.4.1).
-    pub jitter: f64,
+    pub(super) jitter: f64,
 }
 
 /// Whole percents without decimals, others with one, as `ping` writes them; never 100 for what is less.

@@ -1,8 +1,5 @@
-//! Which reply belongs to which ping, and which pings were never answered.
-//!
-//! What lives here: the pings that are out, and the judgement on each datagram that comes. It may not know
-//! clocks or sockets: time is what has passed since the first ping, and is passed in. Invariant: each
-//! ping is answered at most once; whatever comes again is a duplicate. Read next: `statistics.rs`.
+//! Which reply belongs to which ping, and which pings were never answered. Each ping is answered at most once; what comes
+//! again is a duplicate. Time is what has passed since the client began, and is passed in.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,11 +7,11 @@ use std::time::Duration;
 use crate::limits::PING_WINDOW;
 
 use super::{reply, request};
-use crate::companions::ping::datagram::statistics::Statistics;
+use crate::companions::ping::statistics::Statistics;
 
 /// The pings of one client.
 #[derive(Debug)]
-pub struct RoundTrips {
+pub(super) struct RoundTrips {
     /// How long a reply may take.
     wait: Duration,
     /// The latest pings, oldest first; the last one has number `transmitted`.
@@ -25,18 +22,18 @@ pub struct RoundTrips {
     highest: u32,
     transmitted: u32,
     /// What it amounts to.
-    pub statistics: Statistics,
+    pub(super) statistics: Statistics,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Ping {
     at: Duration,
     stamp: Duration,
-    state: State,
+    state: PingState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum PingState {
     Waiting,
     GivenUp,
     Answered,
@@ -44,7 +41,7 @@ enum State {
 
 /// What a datagram turned out to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Heard {
+pub(super) enum Judged {
     /// The first reply to a ping.
     Reply {
         /// Which ping.
@@ -69,7 +66,7 @@ pub enum Heard {
 
 impl RoundTrips {
     /// No pings yet; a reply to one may take `wait`.
-    pub fn new(wait: Duration) -> Self {
+    pub(super) fn new(wait: Duration) -> Self {
         Self {
             wait,
             pings: VecDeque::new(),
@@ -81,7 +78,7 @@ impl RoundTrips {
     }
 
     /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its number, from 1, and its text of `bytes` bytes.
-    pub fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> (u32, String) {
+    pub(super) fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> (u32, String) {
         if self.pings.len() == PING_WINDOW {
             self.pings.pop_front();
             self.judged = self.judged.saturating_sub(1);
@@ -89,7 +86,7 @@ impl RoundTrips {
         self.pings.push_back(Ping {
             at: now,
             stamp,
-            state: State::Waiting,
+            state: PingState::Waiting,
         });
         self.transmitted = self.transmitted.saturating_add(1);
         self.statistics.transmitted += 1;
@@ -97,27 +94,27 @@ impl RoundTrips {
     }
 
     /// Judges a datagram that came at `now`.
-    pub fn hear(&mut self, datagram: &[u8], now: Duration) -> Heard {
+    pub(super) fn judge(&mut self, datagram: &[u8], now: Duration) -> Judged {
         let Some((number, index)) = self.find(datagram) else {
             self.statistics.strange += 1;
-            return Heard::Strange;
+            return Judged::Strange;
         };
         let Some(ping) = self.pings.get_mut(index) else {
-            return Heard::Strange;
+            return Judged::Strange;
         };
         let rtt = now.saturating_sub(ping.at);
-        if ping.state == State::Answered {
+        if ping.state == PingState::Answered {
             self.statistics.duplicates += 1;
-            return Heard::Duplicate { number, rtt };
+            return Judged::Duplicate { number, rtt };
         }
-        let late = ping.state == State::GivenUp || rtt > self.wait;
+        let late = ping.state == PingState::GivenUp || rtt > self.wait;
         let reordered = number < self.highest;
-        ping.state = State::Answered;
+        ping.state = PingState::Answered;
         self.highest = self.highest.max(number);
         self.statistics.answered(rtt);
         self.statistics.late += u64::from(late);
         self.statistics.reordered += u64::from(reordered);
-        Heard::Reply {
+        Judged::Reply {
             number,
             rtt,
             late,
@@ -126,32 +123,27 @@ impl RoundTrips {
     }
 
     /// The next ping whose time is over at `now`, if there is one. Ask until there is none.
-    pub fn give_up(&mut self, now: Duration) -> Option<u32> {
+    pub(super) fn give_up(&mut self, now: Duration) -> Option<u32> {
         let (number, wait) = (self.first_number(), self.wait);
         let (index, ping) = self.first_waiting()?;
         if now < ping.at.saturating_add(wait) {
             return None;
         }
-        ping.state = State::GivenUp;
+        ping.state = PingState::GivenUp;
         self.judged = index + 1;
         Some(number.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 
     /// When the next ping is to be given up; `None` if none is waited for.
-    pub fn deadline(&mut self) -> Option<Duration> {
+    pub(super) fn deadline(&mut self) -> Option<Duration> {
         let wait = self.wait;
         let (_, ping) = self.first_waiting()?;
         Some(ping.at.saturating_add(wait))
     }
 
-    /// Told that the last ping did not leave: the kernel refused it. It counts as sent, and lost.
-    pub fn refused(&mut self) {
-        self.statistics.unsent += 1;
-    }
-
     /// The oldest ping that is waited for. Walks over each judged ping once.
     fn first_waiting(&mut self) -> Option<(usize, &mut Ping)> {
-        let waiting = |p: &Ping| p.state == State::Waiting;
+        let waiting = |p: &Ping| p.state == PingState::Waiting;
         let skipped = self.pings.iter().skip(self.judged).position(waiting);
         self.judged = skipped.map_or(self.pings.len(), |n| self.judged + n);
         let index = self.judged;
@@ -196,8 +188,8 @@ mod tests {
         (trips, replies)
     }
 
-    fn reply(number: u32, rtt: u64, late: bool, reordered: bool) -> Heard {
-        Heard::Reply {
+    fn reply(number: u32, rtt: u64, late: bool, reordered: bool) -> Judged {
+        Judged::Reply {
             number,
             rtt: ms(rtt),
             late,
@@ -209,7 +201,7 @@ mod tests {
     fn a_reply_in_time_is_a_reply() {
         let (mut trips, replies) = pings(1);
         assert_eq!(trips.deadline(), Some(WAIT));
-        assert_eq!(trips.hear(&replies[0], ms(3)), reply(1, 3, false, false));
+        assert_eq!(trips.judge(&replies[0], ms(3)), reply(1, 3, false, false));
         assert_eq!(trips.deadline(), None);
         assert_eq!(trips.give_up(ms(5000)), None);
         assert_eq!(trips.statistics.lost(), 0);
@@ -218,12 +210,12 @@ mod tests {
     #[test]
     fn what_comes_again_is_a_duplicate() {
         let (mut trips, replies) = pings(1);
-        let _ = trips.hear(&replies[0], ms(3));
-        let again = Heard::Duplicate {
+        let _ = trips.judge(&replies[0], ms(3));
+        let again = Judged::Duplicate {
             number: 1,
             rtt: ms(4),
         };
-        assert_eq!(trips.hear(&replies[0], ms(4)), again);
+        assert_eq!(trips.judge(&replies[0], ms(4)), again);
         assert_eq!(trips.statistics.received, 1);
         assert_eq!(trips.statistics.duplicates, 1);
     }
@@ -232,11 +224,14 @@ mod tests {
     fn what_comes_after_a_later_one_is_out_of_order() {
         let (mut trips, replies) = pings(3);
         assert_eq!(
-            trips.hear(&replies[1], ms(201)),
+            trips.judge(&replies[1], ms(201)),
             reply(2, 101, false, false)
         );
-        assert_eq!(trips.hear(&replies[0], ms(202)), reply(1, 202, false, true));
-        assert_eq!(trips.hear(&replies[2], ms(203)), reply(3, 3, false, false));
+        assert_eq!(
+            trips.judge(&replies[0], ms(202)),
+            reply(1, 202, false, true)
+        );
+        assert_eq!(trips.judge(&replies[2], ms(203)), reply(3, 3, false, false));
         assert_eq!(trips.statistics.reordered, 1);
         assert_eq!(trips.statistics.lost(), 0);
     }
@@ -244,14 +239,14 @@ mod tests {
     #[test]
     fn pings_are_given_up_in_order_and_late_replies_are_not_lost() {
         let (mut trips, replies) = pings(3);
-        let _ = trips.hear(&replies[1], ms(150));
+        let _ = trips.judge(&replies[1], ms(150));
         assert_eq!(trips.give_up(ms(999)), None);
         assert_eq!(trips.give_up(ms(1200)), Some(1));
         assert_eq!(trips.deadline(), Some(ms(1200)));
         assert_eq!(trips.give_up(ms(1200)), Some(3));
         assert_eq!(trips.give_up(ms(9000)), None);
         assert_eq!(
-            trips.hear(&replies[2], ms(1300)),
+            trips.judge(&replies[2], ms(1300)),
             reply(3, 1100, true, false)
         );
         assert_eq!(trips.statistics.late, 1);
@@ -262,7 +257,7 @@ mod tests {
     fn a_reply_that_was_too_slow_is_late_even_if_nobody_gave_it_up_yet() {
         let (mut trips, replies) = pings(1);
         assert_eq!(
-            trips.hear(&replies[0], ms(1001)),
+            trips.judge(&replies[0], ms(1001)),
             reply(1, 1001, true, false)
         );
     }
@@ -278,21 +273,21 @@ mod tests {
             b"",
             b"hello",
         ] {
-            assert_eq!(trips.hear(strange, ms(5)), Heard::Strange);
+            assert_eq!(trips.judge(strange, ms(5)), Judged::Strange);
         }
         assert_eq!(trips.statistics.strange, 6);
         assert_eq!(trips.statistics.received, 0);
-        assert_eq!(trips.hear(&replies[0], ms(5)), reply(1, 5, false, false));
+        assert_eq!(trips.judge(&replies[0], ms(5)), reply(1, 5, false, false));
     }
 
     #[test]
     fn only_the_latest_are_remembered() {
         let n = PING_WINDOW as u64 + 10;
         let (mut trips, replies) = pings(n);
-        assert_eq!(trips.hear(&replies[9], ms(5)), Heard::Strange);
+        assert_eq!(trips.judge(&replies[9], ms(5)), Judged::Strange);
         assert!(matches!(
-            trips.hear(&replies[10], ms(5)),
-            Heard::Reply { number: 11, .. }
+            trips.judge(&replies[10], ms(5)),
+            Judged::Reply { number: 11, .. }
         ));
         assert_eq!(trips.give_up(ms(100 * n + 2000)), Some(12));
         let given_up = std::iter::from_fn(|| trips.give_up(ms(100 * n + 2000))).count();
@@ -300,8 +295,8 @@ mod tests {
         let (_, text) = trips.send(ms(100 * n), STAMP, 0);
         assert!(trips.deadline().is_some());
         assert!(matches!(
-            trips.hear(text.as_bytes(), ms(100 * n)),
-            Heard::Reply { .. }
+            trips.judge(text.as_bytes(), ms(100 * n)),
+            Judged::Reply { .. }
         ));
     }
 }

@@ -1,0 +1,353 @@
+//! A bad network, made on purpose: replies are lost, doubled, delayed and reordered, and all of it happens again with
+//! the same seed.
+//!
+//! Four numbers are drawn for each datagram, whatever the options, so that which datagrams are lost does not depend on
+//! whether others are delayed. Time is milliseconds, passed in.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cli::{Share, Weather};
+use crate::http::random::Random;
+use crate::limits::{PING_HELD_BYTES_MAX, PING_HELD_MAX, PING_REORDER_HOLD};
+
+/// What was done on purpose, or could not be helped.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// Datagrams that came.
+    pub heard: u64,
+    /// Replies that were lost on purpose.
+    pub lost: u64,
+    /// Replies that were doubled on purpose.
+    pub doubled: u64,
+    /// Replies that were held back to be overtaken.
+    pub held: u64,
+    /// Replies that were dropped because too many were held back.
+    pub overflowed: u64,
+}
+
+/// What is to happen to the reply to a datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// It is lost.
+    Lost,
+    /// It is sent now, as many times.
+    Now(u32),
+    /// It was taken over, and comes out of [`Impairments::due`] in its time.
+    Later,
+}
+
+/// A reply that waits, and then is due.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldReply {
+    /// What is sent.
+    pub datagram: Box<[u8]>,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// How many times.
+    pub copies: u32,
+}
+
+/// The bad network on the way back to the clients.
+#[derive(Debug)]
+pub struct Impairments {
+    weather: Weather,
+    random: Random,
+    /// Delayed replies, by the millisecond at which they are due, then in order of arrival.
+    delayed: BTreeMap<(u64, u64), HeldReply>,
+    /// Replies to be overtaken, with the millisecond at which they are sent in any case.
+    held: VecDeque<(u64, HeldReply)>,
+    /// How many of `held` have been overtaken.
+    released: usize,
+    bytes: usize,
+    /// What was done so far.
+    pub counts: Counts,
+}
+
+impl Impairments {
+    /// A network as bad as `weather`, another one each time if it has no seed.
+    pub fn new(weather: Weather) -> Self {
+        let any_seed = || RandomState::new().hash_one(std::process::id());
+        Self {
+            weather,
+            random: Random::new(weather.seed.unwrap_or_else(any_seed)),
+            delayed: BTreeMap::new(),
+            held: VecDeque::new(),
+            released: 0,
+            bytes: 0,
+            counts: Counts::default(),
+        }
+    }
+
+    /// Decides on the reply to a datagram that came from `from` at `now_millis`. At most [`PING_HELD_MAX`] replies
+    /// and [`PING_HELD_BYTES_MAX`] bytes are held back.
+    pub fn receive(&mut self, datagram: &[u8], from: SocketAddr, now_millis: u64) -> Fate {
+        self.counts.heard += 1;
+        let lost = self.happens(self.weather.loss);
+        let doubled = self.happens(self.weather.dup);
+        let held = self.happens(self.weather.reorder);
+        let delay_millis = self.draw_delay();
+        if lost {
+            self.counts.lost += 1;
+            return Fate::Lost;
+        }
+        let is_now = delay_millis == 0 && !held;
+        let is_full = self.delayed.len() + self.held.len() >= PING_HELD_MAX
+            || self.bytes + datagram.len() > PING_HELD_BYTES_MAX;
+        if is_full && !is_now {
+            self.counts.overflowed += 1;
+            return Fate::Lost;
+        }
+        let copies = 1 + u32::from(doubled);
+        self.counts.doubled += u64::from(doubled);
+        if is_now {
+            self.released = self.held.len();
+            return Fate::Now(copies);
+        }
+        self.bytes += datagram.len();
+        let reply = HeldReply {
+            datagram: datagram.into(),
+            to: from,
+            copies,
+        };
+        let due_millis = now_millis + delay_millis;
+        if held {
+            self.counts.held += 1;
+            let due_millis = due_millis + millis(PING_REORDER_HOLD);
+            self.held.push_back((due_millis, reply));
+        } else {
+            self.delayed.insert((due_millis, self.counts.heard), reply);
+        }
+        Fate::Later
+    }
+
+    /// The next reply whose time has come. Ask until there is none.
+    pub fn due(&mut self, now_millis: u64) -> Option<HeldReply> {
+        let reply = self.due_of_held(now_millis);
+        let reply = reply.or_else(|| self.due_of_delayed(now_millis))?;
+        self.bytes -= reply.datagram.len();
+        Some(reply)
+    }
+
+    fn due_of_held(&mut self, now_millis: u64) -> Option<HeldReply> {
+        let index = if self.released > 0 {
+            self.released -= 1;
+            0
+        } else {
+            self.held.iter().position(|(due, _)| *due <= now_millis)?
+        };
+        self.held.remove(index).map(|(_, reply)| reply)
+    }
+
+    fn due_of_delayed(&mut self, now_millis: u64) -> Option<HeldReply> {
+        let first = self.delayed.first_entry()?;
+        if first.key().0 > now_millis {
+            return None;
+        }
+        self.released = self.held.len();
+        Some(first.remove())
+    }
+
+    /// When the next reply is due, in milliseconds; `None` if none is held back.
+    pub fn next_millis(&self) -> Option<u64> {
+        if self.released > 0 {
+            return Some(0);
+        }
+        let held = self.held.iter().map(|(due, _)| *due);
+        let delayed = self.delayed.keys().next().map(|(due, _)| *due);
+        held.chain(delayed).min()
+    }
+
+    /// Whether no reply is held back.
+    pub fn is_empty(&self) -> bool {
+        self.held.is_empty() && self.delayed.is_empty()
+    }
+
+    fn happens(&mut self, share: Share) -> bool {
+        self.random.below_u64(1_000_000) < share.millionths.into()
+    }
+
+    fn draw_delay(&mut self) -> u64 {
+        let jitter = self.weather.delay;
+        let (delay, spread) = (millis(jitter.delay), millis(jitter.spread));
+        let drawn = self.random.below_u64(2 * spread + 1);
+        (delay + drawn).saturating_sub(spread)
+    }
+}
+
+/// Cut to 49 days, so that no sum can overflow.
+fn millis(duration: Duration) -> u64 {
+    u32::try_from(duration.as_millis())
+        .unwrap_or(u32::MAX)
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Jitter;
+
+    /// No impairments, and a seed.
+    fn calm() -> Weather {
+        Weather {
+            seed: Some(0),
+            ..Weather::default()
+        }
+    }
+
+    fn percent(n: u32) -> Share {
+        let millionths = n * 10_000;
+        Share { millionths }
+    }
+
+    fn later(delay: Duration, spread: Duration) -> Jitter {
+        Jitter { delay, spread }
+    }
+
+    fn client(port: usize) -> SocketAddr {
+        ([127, 0, 0, 1], u16::try_from(port).unwrap_or(0)).into()
+    }
+
+    /// What happens to datagrams 0, 1, 2 … heard `apart` milliseconds apart: (number, copies, sent at).
+    fn run(weather: Weather, n: u8, apart: u64) -> (Vec<(u8, u32, u64)>, Counts) {
+        let mut network = Impairments::new(weather);
+        let mut sent = Vec::new();
+        for now in 0..u64::from(n) * apart + 10_000 {
+            if now.is_multiple_of(apart) && now / apart < n.into() {
+                let i = u8::try_from(now / apart).unwrap_or(0);
+                if let Fate::Now(copies) = network.receive(&[i], client(0), now) {
+                    sent.push((i, copies, now));
+                }
+            }
+            while let Some(due) = network.due(now) {
+                sent.push((due.datagram[0], due.copies, now));
+            }
+        }
+        assert!(network.is_empty());
+        assert_eq!(network.next_millis(), None);
+        assert_eq!(network.bytes, 0);
+        (sent, network.counts)
+    }
+
+    #[test]
+    fn a_good_network_sends_each_reply_once_and_at_once() {
+        let (sent, counts) = run(calm(), 20, 10);
+        let expected: Vec<_> = (0..20).map(|i| (i, 1, u64::from(i) * 10)).collect();
+        assert_eq!(sent, expected);
+        assert_eq!(counts.heard, 20);
+        assert_eq!((counts.lost, counts.doubled, counts.held), (0, 0, 0));
+    }
+
+    #[test]
+    fn losses_and_doubles_are_counted_as_they_happen_and_repeat_with_the_seed() {
+        let plan = |seed| Weather {
+            loss: percent(30),
+            dup: percent(20),
+            seed: Some(seed),
+            ..calm()
+        };
+        let (sent, counts) = run(plan(7), 200, 1);
+        assert_eq!(sent.len() as u64, 200 - counts.lost);
+        let doubled = sent.iter().filter(|(_, copies, _)| *copies == 2).count();
+        assert_eq!(doubled as u64, counts.doubled);
+        assert!((40..80).contains(&counts.lost), "{counts:?}");
+        assert!((15..45).contains(&counts.doubled), "{counts:?}");
+        assert_eq!(run(plan(7), 200, 1).0, sent);
+        assert_ne!(run(plan(8), 200, 1).0, sent);
+    }
+
+    #[test]
+    fn what_is_lost_does_not_depend_on_what_is_delayed() {
+        let plan = Weather {
+            loss: percent(50),
+            seed: Some(3),
+            ..calm()
+        };
+        let slow = Weather {
+            delay: later(Duration::from_millis(50), Duration::from_millis(20)),
+            reorder: percent(10),
+            ..plan
+        };
+        let numbers = |plan| {
+            let mut n: Vec<u8> = run(plan, 100, 10).0.iter().map(|(i, ..)| *i).collect();
+            n.sort_unstable();
+            n
+        };
+        assert_eq!(numbers(plan), numbers(slow));
+    }
+
+    #[test]
+    fn delays_stay_within_their_spread() {
+        let plan = Weather {
+            delay: later(Duration::from_millis(100), Duration::from_millis(50)),
+            ..calm()
+        };
+        let (sent, _) = run(plan, 200, 7);
+        let delays: Vec<u64> = sent
+            .iter()
+            .map(|(i, _, at)| at - u64::from(*i) * 7)
+            .collect();
+        assert_eq!(delays.len(), 200);
+        assert!(delays.iter().all(|d| (50..=150).contains(d)), "{delays:?}");
+        assert!(delays.iter().any(|d| *d < 70) && delays.iter().any(|d| *d > 130));
+    }
+
+    #[test]
+    fn a_reply_that_is_held_back_is_overtaken_by_the_next() {
+        let plan = Weather {
+            reorder: percent(20),
+            seed: Some(1),
+            ..calm()
+        };
+        let (sent, counts) = run(plan, 100, 10);
+        assert_eq!(sent.len(), 100);
+        assert!(counts.held > 5, "{counts:?}");
+        let overtaken = sent.windows(2).filter(|w| w[0].0 > w[1].0).count();
+        assert!(overtaken > 0);
+        assert!(sent.iter().all(|(i, _, at)| at - u64::from(*i) * 10 <= 500));
+    }
+
+    #[test]
+    fn a_reply_that_nobody_overtakes_is_sent_in_the_end() {
+        let plan = Weather {
+            reorder: percent(100),
+            ..calm()
+        };
+        let (sent, _) = run(plan, 1, 10);
+        assert_eq!(sent, [(0, 1, 500)]);
+    }
+
+    #[test]
+    fn a_flood_is_held_back_within_limits() {
+        let plan = Weather {
+            delay: later(Duration::from_secs(1), Duration::ZERO),
+            ..calm()
+        };
+        let mut network = Impairments::new(plan);
+        for i in 0..PING_HELD_MAX + 5 {
+            let fate = network.receive(b"x", client(i), 0);
+            assert_eq!(fate == Fate::Later, i < PING_HELD_MAX);
+        }
+        assert_eq!(network.counts.overflowed, 5);
+        assert_eq!(network.due(1000).map(|due| due.to), Some(client(0)));
+        assert_eq!(network.receive(b"x", client(7), 0), Fate::Later);
+
+        let mut network = Impairments::new(plan);
+        let big = vec![0; 60_000];
+        let taken = (0..100).filter(|_| network.receive(&big, client(0), 0) == Fate::Later);
+        assert_eq!(taken.count(), PING_HELD_BYTES_MAX / 60_000);
+    }
+
+    #[test]
+    fn absurd_delays_do_not_overflow() {
+        let plan = Weather {
+            delay: later(Duration::MAX, Duration::MAX),
+            ..calm()
+        };
+        let mut network = Impairments::new(plan);
+        let _ = network.receive(b"x", client(0), 1 << 40);
+        assert!(network.next_millis().is_some());
+    }
+}

@@ -1,0 +1,199 @@
+//! The ping server. A reply that cannot go out now is dropped and counted, so that nothing queues without bound; a flood of
+//! pings costs the other handlers no more than its share of a turn.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use log::debug;
+use mio::net::UdpSocket;
+
+use crate::cli::{Listening, PingServerOptions, Weather};
+use crate::companions::ping::impairments::{Fate, Impairments};
+use crate::companions::{Companion, Notices, Opened, name_of, sockets};
+use crate::event_loop::udp::Datagram;
+use crate::event_loop::{Attempt, Context, Deadline, Link, Next, Side, Stage};
+use crate::limits::PING_COST_BYTES;
+
+/// Opens `idler ping-server`.
+///
+/// # Errors
+/// One line for the user.
+pub fn serve(options: &PingServerOptions) -> Result<Opened, String> {
+    open(&options.listening, &options.weather, options.count)
+}
+
+/// Opens a server on each of the sockets; `count` pings are answered by all of them together, or all.
+pub(in crate::companions) fn open(
+    listening: &Listening,
+    weather: &Weather,
+    count: Option<u64>,
+) -> Result<Opened, String> {
+    let remaining = Rc::new(Cell::new(count.unwrap_or(u64::MAX)));
+    let mut opened = Opened::default();
+    for socket in sockets::receiving(&listening.bind, listening.port)? {
+        if let Ok(address) = socket.local_addr() {
+            opened.places.push(format!("udp {address}"));
+        }
+        opened.handlers.push(Companion::Ping(PingServer {
+            socket: Datagram::new(UdpSocket::from_std(socket)),
+            network: Impairments::new(*weather),
+            remaining: Rc::clone(&remaining),
+            started: None,
+            last: None,
+            dropped: 0,
+            done: false,
+        }));
+    }
+    Ok(opened)
+}
+
+/// The server on one socket.
+#[derive(Debug)]
+pub struct PingServer {
+    socket: Datagram,
+    network: Impairments,
+    /// How many more pings are answered by all sockets together.
+    remaining: Rc<Cell<u64>>,
+    /// Where its milliseconds begin.
+    started: Option<Instant>,
+    /// Where the last ping came from: a notice is said only when another client pings.
+    last: Option<SocketAddr>,
+    /// Replies that the kernel would not take.
+    dropped: u64,
+    done: bool,
+}
+
+/// What has come of receiving.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Received {
+    Nothing,
+    Spent,
+    /// The last ping that was to be answered.
+    Last,
+}
+
+impl PingServer {
+    pub(in crate::companions) fn source(&mut self) -> &mut UdpSocket {
+        self.socket.socket()
+    }
+
+    /// Answers what came, and sends what is due. Bounded by the budget of a drive.
+    pub(in crate::companions) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
+        let millis = self.millis(cx);
+        self.done |= cx.stage == Stage::Stopping;
+        let received = if self.done {
+            Received::Nothing
+        } else {
+            self.receive(millis, cx)
+        };
+        if received == Received::Last {
+            self.done = true;
+            // All other sockets of this server are told.
+            cx.advance_to(Stage::Stopping);
+        }
+        if !self.send_due(millis, cx) || received == Received::Spent {
+            return Next::Again(Deadline::Keep);
+        }
+        if self.done && self.network.is_empty() {
+            self.say_farewell(cx);
+            return Next::Leave;
+        }
+        let deadline = self.network.next_millis().map(|next| {
+            let wait = Duration::from_millis(next.saturating_sub(millis));
+            cx.now.tick.after(wait)
+        });
+        match (self.done, deadline) {
+            // Nothing is received any more.
+            (true, Some(tick)) => Next::Sleep(tick),
+            (false, Some(tick)) => Next::Park(Side::Read, Deadline::At(tick)),
+            (_, None) => Next::Park(Side::Read, Deadline::Never),
+        }
+    }
+
+    fn receive<S: Notices>(&mut self, millis: u64, cx: &mut Context<'_, S>) -> Received {
+        loop {
+            let left = self.remaining.get();
+            if left == 0 {
+                return Received::Last;
+            }
+            if cx.link.budget() < PING_COST_BYTES {
+                return Received::Spent;
+            }
+            match self.socket.receive(&mut cx.link, cx.scratch) {
+                Attempt::Done((n, from)) => {
+                    self.answer(n, from, millis, cx);
+                    self.remaining.set(left - 1);
+                }
+                Attempt::Blocked => return Received::Nothing,
+                Attempt::Spent => return Received::Spent,
+                // A client that is gone already, for example, does not concern the next.
+                Attempt::Failed(e) => debug!("{} {e}", cx.link.key),
+            }
+        }
+    }
+
+    fn answer<S: Notices>(
+        &mut self,
+        n: usize,
+        from: SocketAddr,
+        millis: u64,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.last != Some(from) {
+            self.last = Some(from);
+            cx.shared.notice(&format!("{} pings", name_of(Some(from))));
+        }
+        let Some(datagram) = cx.scratch.get_mut(..n) else {
+            return;
+        };
+        datagram.make_ascii_uppercase();
+        match self.network.receive(datagram, from, millis) {
+            Fate::Lost | Fate::Later => {}
+            Fate::Now(copies) => self.send(&mut cx.link, datagram, from, copies),
+        }
+    }
+
+    /// Sends the replies whose time has come. False if the budget is spent before.
+    fn send_due<S>(&mut self, millis: u64, cx: &mut Context<'_, S>) -> bool {
+        loop {
+            if cx.link.budget() < PING_COST_BYTES {
+                return false;
+            }
+            let Some(due) = self.network.due(millis) else {
+                return true;
+            };
+            self.send(&mut cx.link, &due.datagram, due.to, due.copies);
+        }
+    }
+
+    fn send(&mut self, link: &mut Link, datagram: &[u8], to: SocketAddr, copies: u32) {
+        for _ in 0..copies {
+            match self.socket.send(link, datagram, to) {
+                Attempt::Done(_) => {}
+                Attempt::Blocked | Attempt::Spent | Attempt::Failed(_) => self.dropped += 1,
+            }
+        }
+    }
+
+    /// Says what was done on purpose, so that a client's count can be compared with it.
+    fn say_farewell<S: Notices>(&self, cx: &mut Context<'_, S>) {
+        let c = self.network.counts;
+        if c.heard == 0 {
+            return;
+        }
+        let dropped = self.dropped + c.overflowed;
+        cx.shared.notice(&format!(
+            "{} pings heard; on purpose {} lost, {} doubled, {} held back; {dropped} dropped",
+            c.heard, c.lost, c.doubled, c.held
+        ));
+    }
+
+    /// Milliseconds since the first drive.
+    fn millis<S>(&mut self, cx: &Context<'_, S>) -> u64 {
+        let started = *self.started.get_or_insert(cx.now.instant);
+        let passed = cx.now.instant.duration_since(started).as_millis();
+        u64::try_from(passed).unwrap_or(u64::MAX)
+    }
+}

@@ -1,0 +1,560 @@
+//! A file as one JSON object: `{"filename": "…", "filedata": "…base64…"}`, and then the end of input.
+//!
+//! The courses' programs are twenty lines of Python around `json.dumps` and `json.loads`, and hold the file three times in
+//! memory. On the wire they cannot be told apart from this, which takes bytes in pieces of any size and keeps its memory
+//! constant. A name that comes out of here is one plain component.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::general_purpose::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+
+use crate::http::json::{JsonString, JsonStyle};
+use crate::http::printable::printable;
+use crate::limits::{
+    TRANSFER_KEY_BYTES_KEPT, TRANSFER_NAME_BYTES_MAX, TRANSFER_OVERHEAD_BYTES_MAX,
+};
+
+/// The key under which the name stands.
+const NAME_KEY: &str = "filename";
+
+/// The key under which the contents stand, in base64 (RFC 4648 §4).
+const DATA_KEY: &str = "filedata";
+
+/// Ends the string and the object. No line feed: Python's `json.dumps` writes none.
+const TAIL: &[u8] = b"\"}";
+
+/// One transfer on its way out: what stands at each position on the wire.
+///
+/// Since base64 turns 3 bytes into 4, a position on the wire names a position in the file. So a client that stalls keeps no
+/// encoded bytes waiting: when it goes on, they are made again. Only `sent` changes.
+#[derive(Debug)]
+pub struct Encoder {
+    head: Vec<u8>,
+    file_bytes: u64,
+    sent: u64,
+}
+
+/// What is to be sent next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece<'a> {
+    /// These bytes.
+    Text(&'a [u8]),
+    /// The base64 of the file from byte `at` (a multiple of 3) up to its end, without its first `skip` characters.
+    /// Read a multiple of 3 bytes, or up to the end.
+    File {
+        /// Where in the file to read from, in bytes.
+        at: u64,
+        /// How many bytes remain from there.
+        remaining: u64,
+        /// How many characters (0 to 3) of the encoded text have already been sent.
+        skip: usize,
+    },
+    /// Nothing: all was sent.
+    Done,
+}
+
+impl Encoder {
+    /// The transfer of a file of `file_bytes` bytes under `name`.
+    pub fn new(name: &str, file_bytes: u64) -> Self {
+        // In ASCII, as Python's `json.dumps` writes it, so that no receiver has to agree on an encoding.
+        let name = JsonString(JsonStyle::Ascii, name.as_bytes());
+        let head = format!("{{\"{NAME_KEY}\": {name}, \"{DATA_KEY}\": \"");
+        Self {
+            head: head.into_bytes(),
+            file_bytes,
+            sent: 0,
+        }
+    }
+
+    /// Bytes that the whole transfer takes on the wire.
+    pub fn wire_bytes(&self) -> u64 {
+        self.text_end() + TAIL.len() as u64
+    }
+
+    /// Bytes sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// What is to be sent next.
+    pub fn piece(&self) -> Piece<'_> {
+        let text_start = self.head.len() as u64;
+        if self.sent < text_start {
+            return Piece::Text(rest(&self.head, self.sent));
+        }
+        if self.sent < self.text_end() {
+            let text_at = self.sent - text_start;
+            let at = text_at / 4 * 3;
+            return Piece::File {
+                at,
+                remaining: self.file_bytes - at,
+                skip: usize::try_from(text_at % 4).unwrap_or(0),
+            };
+        }
+        match rest(TAIL, self.sent - self.text_end()) {
+            [] => Piece::Done,
+            tail => Piece::Text(tail),
+        }
+    }
+
+    /// Told that `bytes` more have been sent.
+    pub fn advance(&mut self, bytes: usize) {
+        self.sent = (self.sent + bytes as u64).min(self.wire_bytes());
+    }
+
+    /// The position on the wire behind the file's last character.
+    fn text_end(&self) -> u64 {
+        self.head.len() as u64 + self.file_bytes.div_ceil(3) * 4
+    }
+}
+
+fn rest(bytes: &[u8], from: u64) -> &[u8] {
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    bytes.get(from..).unwrap_or_default()
+}
+
+/// Writes the base64 of `bytes`, padded, to the start of `into`; returns how long it is. Encodes no more than fits, a whole
+/// group of 3 bytes at a time.
+pub fn encode_base64(bytes: &[u8], into: &mut [u8]) -> usize {
+    let bytes = bytes.get(..into.len() / 4 * 3).unwrap_or(bytes);
+    STANDARD.encode_slice(bytes, into).unwrap_or(0)
+}
+
+/// Why what came is not a file transfer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Malformed {
+    /// Nothing came at all.
+    Nothing,
+    /// The input ended before the object did.
+    Truncated,
+    /// Something else than the object's opening brace.
+    NotAnObject,
+    /// This byte cannot stand where it stands.
+    Unexpected(u8),
+    /// A byte that must be escaped in a string.
+    ControlCharacter(u8),
+    /// An escape that JSON does not know, or half of a surrogate pair.
+    Escape,
+    /// The same key came twice.
+    Twice(&'static str),
+    /// A key is missing.
+    Missing(&'static str),
+    /// The value of this key is not a string.
+    NotAString(&'static str),
+    /// A member that is not ours holds an array or an object.
+    Nested,
+    /// The name is not UTF-8.
+    NameNotText,
+    /// The name is longer than [`TRANSFER_NAME_BYTES_MAX`].
+    NameTooLong,
+    /// The name names no file.
+    Name(BadName),
+    /// The data is not base64: this byte.
+    Base64(u8),
+    /// The data is not base64: it ends within a group of four.
+    Padding,
+    /// The file is larger than it may be, in bytes.
+    TooLarge(u64),
+    /// Far more came than the file explains.
+    TooMuch,
+    /// Something stands behind the object.
+    Trailing(u8),
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let byte = |b: &u8| printable(std::slice::from_ref(b));
+        match self {
+            Self::Nothing => f.write_str("the sender closed without sending anything"),
+            Self::Truncated => f.write_str("the input ends in the middle of the object"),
+            Self::NotAnObject => f.write_str("this is not a JSON object"),
+            Self::Unexpected(b) => write!(f, "{:?} is out of place", byte(b)),
+            Self::ControlCharacter(b) => write!(f, "byte {b} stands in a string unescaped"),
+            Self::Escape => f.write_str("a string holds an escape that is none"),
+            Self::Twice(key) => write!(f, "{key:?} is there twice"),
+            Self::Missing(key) => write!(f, "{key:?} is missing"),
+            Self::NotAString(key) => write!(f, "the value of {key:?} is not a string"),
+            Self::Nested => f.write_str("an unknown member holds an array or an object"),
+            Self::NameNotText => f.write_str("the file name is not UTF-8"),
+            Self::NameTooLong => write!(
+                f,
+                "the file name is longer than {TRANSFER_NAME_BYTES_MAX} bytes"
+            ),
+            Self::Name(BadName::Empty) => f.write_str("the file name is empty"),
+            Self::Name(BadName::Directory) => {
+                f.write_str("the file name is that of a directory (\".\" or \"..\")")
+            }
+            Self::Name(BadName::Nul) => f.write_str("the file name contains a NUL"),
+            Self::Base64(b) => write!(f, "{:?} is not base64", byte(b)),
+            Self::Padding => f.write_str("the base64 ends within a group of four"),
+            Self::TooLarge(max) => write!(f, "the file is larger than {max} bytes"),
+            Self::TooMuch => f.write_str("far more was sent than the file explains"),
+            Self::Trailing(b) => write!(f, "{:?} stands behind the object", byte(b)),
+        }
+    }
+}
+
+/// Why a name was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BadName {
+    /// It is empty, or ends in a slash.
+    Empty,
+    /// It is `.` or `..`.
+    Directory,
+    /// It contains a NUL.
+    Nul,
+}
+
+/// What is left of a name that a stranger chose: its last component, which names a file in whatever directory it is put.
+///
+/// # Errors
+/// If nothing is left that could name a file.
+pub fn last_component(name: &str) -> Result<&str, BadName> {
+    if name.contains('\0') {
+        return Err(BadName::Nul);
+    }
+    match name.rsplit('/').next().unwrap_or(name) {
+        "" => Err(BadName::Empty),
+        "." | ".." => Err(BadName::Directory),
+        last => Ok(last),
+    }
+}
+
+/// Where in the object the decoder is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Position {
+    /// Before the opening brace.
+    Start,
+    /// Behind the opening brace: a key or the closing brace.
+    First,
+    /// Behind a comma: a key.
+    BeforeKey,
+    Colon(Member),
+    BeforeValue(Member),
+    /// In a string.
+    Within(Member),
+    /// In a number or a word that is not ours.
+    Word,
+    AfterValue,
+    /// Behind the closing brace.
+    End,
+}
+
+/// What a string is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Member {
+    Key,
+    Name,
+    Data,
+    /// The value of a key that is not ours.
+    Other,
+}
+
+/// One transfer on its way in: takes one JSON object (RFC 8259) apart a byte at a time, and gives out the file's bytes as they
+/// come. Members may come in any order (so the name may come last), with white space wherever JSON allows it and escapes
+/// however they were made. Members that are not ours are skipped if they are strings, numbers, `true`, `false` or `null`.
+///
+/// What is kept is bounded by [`TRANSFER_NAME_BYTES_MAX`]; what comes out of one call is at most two bytes more than went in.
+#[derive(Debug)]
+pub struct Decoder {
+    position: Position,
+    /// An escape of a string, as far as it has come: from its backslash, both halves of a pair of surrogates.
+    escape: Vec<u8>,
+    /// The key, or later the name, that is being read.
+    text: Vec<u8>,
+    name: Option<String>,
+    data_seen: bool,
+    base64: Base64Decoder,
+    fed: u64,
+    file_bytes: u64,
+    file_bytes_max: u64,
+}
+
+impl Decoder {
+    /// Waits for a file of at most `file_bytes_max` bytes.
+    pub fn new(file_bytes_max: u64) -> Self {
+        Self {
+            position: Position::Start,
+            escape: Vec::new(),
+            text: Vec::new(),
+            name: None,
+            data_seen: false,
+            base64: Base64Decoder::default(),
+            fed: 0,
+            file_bytes: 0,
+            file_bytes_max,
+        }
+    }
+
+    /// Bytes of the wire that were taken: behind an error, where it stands.
+    pub fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    /// Bytes of the file that were decoded.
+    pub fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    /// Takes some bytes, and appends what they hold of the file to `file`: at most two bytes more than came.
+    ///
+    /// # Errors
+    /// At the first byte that shows that this is not a transfer. The decoder is of no use then.
+    pub fn feed(&mut self, bytes: &[u8], file: &mut Vec<u8>) -> Result<(), Malformed> {
+        let mut rest = bytes;
+        while let [byte, behind @ ..] = rest {
+            let before = file.len();
+            let within_data = self.position == Position::Within(Member::Data);
+            let run = if within_data && self.escape.is_empty() {
+                self.base64.feed_run(rest, file)
+            } else {
+                0
+            };
+            if run > 0 {
+                self.fed += run as u64;
+                rest = rest.get(run..).unwrap_or_default();
+            } else {
+                self.fed += 1;
+                self.position = self.feed_byte(*byte, file)?;
+                rest = behind;
+            }
+            self.file_bytes += (file.len() - before) as u64;
+            // Here, not once for all that came: which fault is found first must not depend on how the input was cut.
+            if self.file_bytes > self.file_bytes_max {
+                return Err(Malformed::TooLarge(self.file_bytes_max));
+            }
+            // Each character of base64 may be written as an escape of six; all else is names and white space.
+            let explained = self.file_bytes_max.saturating_mul(8);
+            if self.fed > explained.saturating_add(TRANSFER_OVERHEAD_BYTES_MAX) {
+                return Err(Malformed::TooMuch);
+            }
+        }
+        Ok(())
+    }
+
+    /// Told that the input has ended. Gives the name that the file may have: one plain component.
+    ///
+    /// # Errors
+    /// If the object was not whole, or names no file.
+    pub fn finish(self) -> Result<String, Malformed> {
+        if self.fed == 0 {
+            return Err(Malformed::Nothing);
+        }
+        if self.position != Position::End {
+            return Err(Malformed::Truncated);
+        }
+        if !self.data_seen {
+            return Err(Malformed::Missing(DATA_KEY));
+        }
+        self.name.ok_or(Malformed::Missing(NAME_KEY))
+    }
+
+    /// Takes one byte, and says where the decoder is behind it.
+    fn feed_byte(&mut self, byte: u8, file: &mut Vec<u8>) -> Result<Position, Malformed> {
+        let position = self.position;
+        let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        Ok(match (position, byte) {
+            (Position::Within(member), _) => self.feed_string(member, byte, file)?,
+            (Position::Word, b'0'..=b'9' | b'a'..=b'z' | b'+' | b'-' | b'.' | b'E') => position,
+            (Position::Word, _) if is_space => Position::AfterValue,
+            _ if is_space => position,
+            (Position::Start, b'{') => Position::First,
+            (Position::Start, _) => return Err(Malformed::NotAnObject),
+            (Position::First | Position::BeforeKey, b'"') => {
+                self.text.clear();
+                Position::Within(Member::Key)
+            }
+            (Position::Colon(member), b':') => Position::BeforeValue(member),
+            (Position::BeforeValue(member), _) => self.begin_value(member, byte)?,
+            (Position::Word | Position::AfterValue, b',') => Position::BeforeKey,
+            (Position::First | Position::Word | Position::AfterValue, b'}') => Position::End,
+            (Position::End, _) => return Err(Malformed::Trailing(byte)),
+            _ => return Err(Malformed::Unexpected(byte)),
+        })
+    }
+
+    /// The first byte of a value.
+    fn begin_value(&mut self, member: Member, byte: u8) -> Result<Position, Malformed> {
+        let (key, is_seen) = match member {
+            Member::Name => (NAME_KEY, self.name.is_some()),
+            Member::Data => (DATA_KEY, self.data_seen),
+            Member::Key | Member::Other => {
+                return match byte {
+                    b'"' => Ok(Position::Within(Member::Other)),
+                    b'{' | b'[' => Err(Malformed::Nested),
+                    b'0'..=b'9' | b'-' | b't' | b'f' | b'n' => Ok(Position::Word),
+                    other => Err(Malformed::Unexpected(other)),
+                };
+            }
+        };
+        if is_seen {
+            return Err(Malformed::Twice(key));
+        }
+        if byte != b'"' {
+            return Err(Malformed::NotAString(key));
+        }
+        self.text.clear();
+        Ok(Position::Within(member))
+    }
+
+    /// A byte of a string, its closing quote included.
+    fn feed_string(
+        &mut self,
+        member: Member,
+        byte: u8,
+        file: &mut Vec<u8>,
+    ) -> Result<Position, Malformed> {
+        if self.escape.is_empty() {
+            match byte {
+                b'"' => return self.end_string(member),
+                0..=0x1f => return Err(Malformed::ControlCharacter(byte)),
+                b'\\' => self.escape.push(byte),
+                _ => self.take(member, &[byte], file)?,
+            }
+        } else {
+            self.escape.push(byte);
+            if let Some(c) = unescape(&self.escape)? {
+                self.escape.clear();
+                self.take(member, c.encode_utf8(&mut [0; 4]).as_bytes(), file)?;
+            }
+        }
+        Ok(Position::Within(member))
+    }
+
+    /// Takes text of a string, without escapes.
+    fn take(&mut self, member: Member, text: &[u8], file: &mut Vec<u8>) -> Result<(), Malformed> {
+        match member {
+            Member::Key if self.text.len() >= TRANSFER_KEY_BYTES_KEPT => {}
+            Member::Key | Member::Name => self.text.extend_from_slice(text),
+            Member::Data => {
+                for byte in text {
+                    self.base64.feed(*byte, file)?;
+                }
+            }
+            Member::Other => {}
+        }
+        if self.text.len() > TRANSFER_NAME_BYTES_MAX {
+            return Err(Malformed::NameTooLong);
+        }
+        Ok(())
+    }
+
+    fn end_string(&mut self, member: Member) -> Result<Position, Malformed> {
+        match member {
+            Member::Key => {
+                return Ok(Position::Colon(match str::from_utf8(&self.text) {
+                    Ok(NAME_KEY) => Member::Name,
+                    Ok(DATA_KEY) => Member::Data,
+                    Ok(_) | Err(_) => Member::Other,
+                }));
+            }
+            Member::Name => {
+                let name = str::from_utf8(&self.text).map_err(|_| Malformed::NameNotText)?;
+                let name = last_component(name).map_err(Malformed::Name)?;
+                self.name = Some(name.to_owned());
+            }
+            Member::Data if self.base64.group.is_empty() => self.data_seen = true,
+            Member::Data => return Err(Malformed::Padding),
+            Member::Other => {}
+        }
+        Ok(Position::AfterValue)
+    }
+}
+
+/// What an escape stands for, from its backslash. `None`: it is not whole yet.
+fn unescape(escape: &[u8]) -> Result<Option<char>, Malformed> {
+    Ok(Some(match escape {
+        [_, c @ (b'"' | b'\\' | b'/')] => char::from(*c),
+        [_, b'b'] => '\u{8}',
+        [_, b'f'] => '\u{c}',
+        [_, b'n'] => '\n',
+        [_, b'r'] => '\r',
+        [_, b't'] => '\t',
+        [_, b'u', digits @ ..] if digits.len() <= 4 => match hex(digits)? {
+            0xd800..0xdc00 => return Ok(None),
+            // Half a pair: Python writes names like this that are no text in any encoding.
+            unit if digits.len() == 4 => char::from_u32(unit.into()).ok_or(Malformed::Escape)?,
+            _ => return Ok(None),
+        },
+        [_, b'u', first @ .., b'\\'] if first.len() == 4 => return Ok(None),
+        [_, b'u', pair @ ..] if pair.len() >= 6 && pair[4..6] == *b"\\u" => {
+            let (high, low) = (hex(&pair[..4])?, hex(&pair[6..])?);
+            if pair.len() < 10 {
+                return Ok(None);
+            }
+            let c = char::decode_utf16([high, low]).next();
+            c.and_then(Result::ok).ok_or(Malformed::Escape)?
+        }
+        _ => return Err(Malformed::Escape),
+    }))
+}
+
+/// The value of at most four hexadecimal digits.
+fn hex(digits: &[u8]) -> Result<u16, Malformed> {
+    let mut value = 0;
+    for digit in digits {
+        let digit = char::from(*digit).to_digit(16).ok_or(Malformed::Escape)?;
+        value = value << 4 | digit;
+    }
+    u16::try_from(value).map_err(|_| Malformed::Escape)
+}
+
+/// Base64 on its way in. Line ends are skipped: Python's `base64.encodebytes` puts one after every 76 characters.
+#[derive(Default, Debug)]
+struct Base64Decoder {
+    /// Characters of the present group of four.
+    group: Vec<u8>,
+    /// A group with padding was the last.
+    ended: bool,
+}
+
+/// The bits behind the last byte may be anything, as Python has it.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/'
+}
+
+impl Base64Decoder {
+    /// Decodes as many whole groups of four digits as stand at the start of `text`; returns how many characters that were.
+    /// What it leaves is for [`feed`](Self::feed).
+    fn feed_run(&self, text: &[u8], file: &mut Vec<u8>) -> usize {
+        if self.ended || !self.group.is_empty() {
+            return 0;
+        }
+        let digits = text.iter().position(|byte| !is_digit(*byte));
+        let run = digits.unwrap_or(text.len()) / 4 * 4;
+        match LENIENT.decode_vec(text.get(..run).unwrap_or_default(), file) {
+            Ok(()) => run,
+            Err(_) => 0,
+        }
+    }
+
+    fn feed(&mut self, byte: u8, file: &mut Vec<u8>) -> Result<(), Malformed> {
+        let padded = self.group.last() == Some(&b'=');
+        match byte {
+            b'\r' | b'\n' => return Ok(()),
+            b'=' if self.group.len() >= 2 => {}
+            _ if is_digit(byte) && !padded && !self.ended => {}
+            _ => return Err(Malformed::Base64(byte)),
+        }
+        self.group.push(byte);
+        if self.group.len() == 4 {
+            self.ended = byte == b'=';
+            LENIENT
+                .decode_vec(&self.group, file)
+                .map_err(|_| Malformed::Base64(byte))?;
+            self.group.clear();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;
