@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::mem::take;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
 use socket2::SockRef;
 
-use crate::limits::{SCRATCH_BYTES, SENDFILE_BYTES_MAX};
+use crate::limits::{LINGER_BYTES_MAX, SCRATCH_BYTES, SENDFILE_BYTES_MAX};
 
-use super::page_cache;
+use super::{Context, Deadline, Next, page_cache};
 use crate::event_loop::page_cache::Before;
 use crate::event_loop::readiness::{Attempt, Link, Side};
 use crate::event_loop::unacknowledged::unacknowledged;
@@ -241,6 +242,58 @@ impl<T: Transport> Stream<T> {
     pub fn shut_down_write(&mut self) -> io::Result<()> {
         self.0.shut_down_write()
     }
+
+    /// The rest of a lingering close, after [`shut_down_write`](Self::shut_down_write): discards what
+    /// the peer still sends until it closes, too. Closing a socket with unread input makes the
+    /// kernel send a reset, which destroys what the peer has not read yet (RFC 9112 §9.6).
+    ///
+    /// `discarded` counts the bytes, at most [`LINGER_BYTES_MAX`]. `begins`: the `timeout` counts
+    /// from this drive; later ones do not extend it. Bounded by the budget.
+    pub fn linger<S>(
+        &mut self,
+        discarded: &mut u64,
+        begins: bool,
+        timeout: Duration,
+        cx: &mut Context<'_, S>,
+    ) -> Lingering {
+        if take(&mut cx.expired) && !begins {
+            return Lingering::TimedOut;
+        }
+        let deadline = if begins {
+            Deadline::At(cx.now.tick.after(timeout))
+        } else {
+            Deadline::Keep
+        };
+        loop {
+            match self.read(&mut cx.link, cx.scratch) {
+                Attempt::Done(0) => return Lingering::HungUp,
+                Attempt::Done(n) => {
+                    *discarded += n as u64;
+                    if *discarded > LINGER_BYTES_MAX {
+                        return Lingering::TooMuch;
+                    }
+                }
+                Attempt::Blocked => return Lingering::Wait(Next::Park(Side::Read, deadline)),
+                Attempt::Spent => return Lingering::Wait(Next::Again(deadline)),
+                Attempt::Failed(e) => return Lingering::Failed(e),
+            }
+        }
+    }
+}
+
+/// How a lingering close goes on.
+#[derive(Debug)]
+pub enum Lingering {
+    /// It does.
+    Wait(Next),
+    /// The peer has closed its side as well.
+    HungUp,
+    /// The peer did not close in time.
+    TimedOut,
+    /// The peer sent more than [`LINGER_BYTES_MAX`].
+    TooMuch,
+    /// The connection is broken.
+    Failed(io::Error),
 }
 
 #[cfg(test)]

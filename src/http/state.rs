@@ -1,4 +1,4 @@
-//! The states of a server's connection, and the table of their changes.
+//! The states of a server's connection, the table of their changes, and a reply on its way.
 //!
 //! ```text
 //! ReadingHead ──▶ WritingHeaders ──▶ WritingBody ──▶ Lingering ──▶ Closed
@@ -6,47 +6,47 @@
 //!      └─────────────────┴────────────────┘  (the connection is kept)
 //! ```
 //!
-//! What lives here: each state as a type that owns exactly what is valid in it, with methods that take it by
-//! value and return what follows. It may not know sockets, files, clocks or the log: bytes go in, what is
-//! to be sent comes out, and a file is an opaque `F` that somebody else will send.
-//! Invariant: a state that has been left cannot be used. Read next: `server/reading.rs`.
+//! Each state owns exactly what is valid in it, and its methods take it by value: a state that was
+//! left cannot be used. Nothing here does I/O: received bytes go in, and what to send comes out.
 
 mod reading;
-mod sending;
-mod transitions;
 
-use crate::http::status::{Refusal, Status};
+use std::rc::Rc;
 
-pub use crate::http::state::reading::{Head, Hearing, ProxyHeaderRead, Reading};
-pub use crate::http::state::sending::{After, Body, Bytes, FileSpan, Output, Parts, Sending};
-pub use crate::http::state::transitions::{TRANSITIONS, Transition};
+use crate::http::multipart::Multipart;
 
-/// The state of a connection. States are moved, not mutated; `Closed` is what taking one leaves behind.
+pub use crate::http::state::reading::{Head, HeadProgress, ProxyHeaderProgress, Reading};
+
+/// The state of a connection. States are moved, not mutated; taking one leaves `Closed` behind.
 ///
-/// `F` is a file, which nothing here looks into; `N` is what its owner notes down for the reply (for the access log).
+/// `R` is a reply on its way: an [`Outgoing`], with what its owner notes about it.
 #[derive(Debug, Default)]
-pub enum State<F, N> {
-    /// Waiting for a head, or in the middle of one. Idle when nothing has been heard.
+pub enum State<R> {
+    /// Waiting for a head, or in the middle of one. Idle while nothing of it has come.
     ReadingHead(Reading),
     /// Sending; the head has not gone out whole.
-    WritingHeaders(Box<Sending<F, N>>),
+    WritingHeaders(Box<R>),
     /// Sending; the head has gone out.
-    WritingBody(Box<Sending<F, N>>),
-    /// Everything is sent; waiting for the peer to hang up.
-    Lingering(Linger),
+    WritingBody(Box<R>),
+    /// Everything is sent and the write side is shut down; waiting for the peer to close, too,
+    /// since a reset could destroy the reply (RFC 9112 §9.6).
+    Lingering {
+        /// Bytes that came meanwhile, and were discarded.
+        discarded: u64,
+    },
     /// Over.
     #[default]
     Closed,
 }
 
-impl<F, N> State<F, N> {
-    /// Its name, for the log.
+impl<R> State<R> {
+    /// Its name in the log, and in [`TRANSITIONS`].
     pub fn name(&self) -> &'static str {
         match self {
             Self::ReadingHead(_) => "ReadingHead",
             Self::WritingHeaders(_) => "WritingHeaders",
             Self::WritingBody(_) => "WritingBody",
-            Self::Lingering(_) => "Lingering",
+            Self::Lingering { .. } => "Lingering",
             Self::Closed => "Closed",
         }
     }
@@ -57,31 +57,318 @@ impl<F, N> State<F, N> {
     }
 }
 
-/// Waiting for the peer to hang up, so that a reset does not overtake the reply.
+/// One row of the table of state changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Linger {
-    left: u32,
+pub struct Transition {
+    /// Its number, by which each step of a connection names it.
+    pub number: u8,
+    /// The state before: a name, a beginning of names (`Writing*`), or `any`.
+    pub from: &'static str,
+    /// What happens.
+    pub input: &'static str,
+    /// Under which condition.
+    pub when: &'static str,
+    /// The state after: a name, or `same`.
+    pub to: &'static str,
+    /// What is done.
+    pub note: &'static str,
 }
 
-impl Linger {
-    /// Lingers for at most `bytes_max` more bytes.
-    pub fn new(bytes_max: u64) -> Self {
+impl Transition {
+    /// Whether this row leads from the one state to the other, both by name.
+    pub fn leads(&self, from: &str, to: &str) -> bool {
+        let begins = match self.from.strip_suffix('*') {
+            Some(beginning) => from.starts_with(beginning),
+            None => self.from == "any" || self.from == from,
+        };
+        begins && (self.to == to || self.to == "same" && from == to)
+    }
+}
+
+/// Whether a step may lead from the one state to the other by the row of this number. By row 0,
+/// which stands for no input at all, it may only stay where it is.
+pub fn is_transition(row: u8, from: &str, to: &str) -> bool {
+    match TRANSITIONS.iter().find(|t| t.number == row) {
+        Some(transition) => transition.leads(from, to),
+        None => row == 0 && from == to,
+    }
+}
+
+macro_rules! transitions {
+    ($($number:literal: $from:literal, $input:literal, $when:literal
+        => $to:literal, $note:literal;)*) => {
+        &[$(Transition {
+            number: $number,
+            from: $from,
+            input: $input,
+            when: $when,
+            to: $to,
+            note: $note,
+        }),*]
+    };
+}
+
+/// Every state change there is. `ARCHITECTURE.md` shows the same table, and a test compares them.
+pub const TRANSITIONS: &[Transition] = transitions! {
+    1: "ReadingHead", "bytes", "no blank line yet"
+        => "ReadingHead", "kept; the scan position moves on";
+    2: "ReadingHead", "bytes", "head longer than its limit"
+        => "WritingHeaders", "431 (414 for the request line), no reuse";
+    3: "ReadingHead", "bytes", "the head breaks a rule"
+        => "WritingHeaders", "the status that says so, no reuse";
+    4: "ReadingHead", "bytes", "whole head, understood"
+        => "WritingHeaders", "the site is asked, the reply composed";
+    5: "ReadingHead", "end of input", "nothing received"
+        => "Closed", "ordinary end";
+    6: "ReadingHead", "end of input", "something received"
+        => "Closed", "cut off; reason logged at debug";
+    7: "ReadingHead", "deadline", "nothing received"
+        => "Closed", "idle for too long";
+    8: "ReadingHead", "deadline", "something received"
+        => "WritingHeaders", "408, no reuse";
+    27: "ReadingHead", "deadline", "in the body of the request before"
+        => "Closed", "its answer is out";
+    9: "ReadingHead", "shutdown", "nothing received"
+        => "Closed", "at once, or a second after it was accepted or answered";
+    10: "ReadingHead", "shutdown", "something received"
+        => "ReadingHead", "its reply will say `Connection: close`";
+    23: "ReadingHead", "bytes", "the body of the request before breaks a rule"
+        => "Lingering", "its answer is out, and must not be lost";
+    25: "ReadingHead", "bytes", "the client that a PROXY header names has too many connections"
+        => "WritingHeaders", "503, no reuse";
+    26: "ReadingHead", "bytes", "the PROXY header is malformed, or its client is not allowed"
+        => "Closed", "reason logged at debug";
+    11: "WritingHeaders", "sent n", "headers remain"
+        => "WritingHeaders", "";
+    12: "WritingHeaders", "sent n", "headers gone, body remains"
+        => "WritingBody", "";
+    13: "Writing*", "sent n", "reply complete, reuse"
+        => "ReadingHead", "leftover bytes are searched before the socket is read again";
+    14: "Writing*", "sent n", "reply complete, no reuse"
+        => "Lingering", "write side shut down";
+    22: "Writing*", "sent n", "reply complete, the client asked to close and sent nothing more"
+        => "Closed", "no reset can overtake the reply";
+    15: "WritingBody", "sent n", "body remains"
+        => "WritingBody", "";
+    24: "WritingBody", "disk", "the file's next bytes are not in memory"
+        => "WritingBody", "asleep until they are";
+    16: "WritingBody", "file ended early", "body remains"
+        => "Closed", "it shrank: the promised length cannot be kept";
+    28: "WritingBody", "listing failed", "body remains"
+        => "Closed", "the promised end cannot be sent";
+    17: "Writing*", "deadline", "too few bytes moved"
+        => "Closed", "stalled reader, or a disk that hangs";
+    18: "Writing*", "shutdown", ""
+        => "same", "reuse is withdrawn";
+    19: "Lingering", "bytes", "within its limit"
+        => "Lingering", "discarded";
+    20: "Lingering", "end, deadline, too much", ""
+        => "Closed", "";
+    21: "any", "socket error", ""
+        => "Closed", "reason logged at debug";
+};
+
+/// Bytes to be sent: shared with the cache, or made for this reply.
+#[derive(Clone, Debug)]
+pub enum Bytes {
+    /// Kept elsewhere too.
+    Shared(Rc<[u8]>),
+    /// Made for this reply.
+    Own(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// What follows the first bytes of a reply. A file is an opaque `F`: the socket's owner sends it.
+#[derive(Debug)]
+pub enum Body<F> {
+    /// Nothing: all of it is in the first bytes.
+    Nothing,
+    /// A span of a file.
+    Span(FileSpan<F>),
+    /// Several spans of a file, each with a frame before it.
+    Parts(Box<Parts<F>>),
+    /// Something that its owner makes piece by piece, when asked ([`Output::Produce`]).
+    Produced,
+}
+
+/// A span of a file.
+#[derive(Debug)]
+pub struct FileSpan<F> {
+    /// The file.
+    pub file: F,
+    /// Where the span begins.
+    pub at: u64,
+    /// How long it is, in bytes.
+    pub len: u64,
+}
+
+impl<F> FileSpan<F> {
+    fn advance(&mut self, n: usize) {
+        self.at += n as u64;
+        self.len = self.len.saturating_sub(n as u64);
+    }
+}
+
+/// The parts of a file that are still to be sent (RFC 9110 §14.6).
+#[derive(Debug)]
+pub struct Parts<F> {
+    span: FileSpan<F>,
+    frames: Multipart,
+    next: usize,
+}
+
+impl<F> Parts<F> {
+    /// All of them.
+    pub fn new(file: F, frames: Multipart) -> Self {
+        let (at, len) = (0, 0);
         Self {
-            left: u32::try_from(bytes_max).unwrap_or(u32::MAX),
+            span: FileSpan { file, at, len },
+            frames,
+            next: 0,
         }
     }
 
-    /// Throws `n` bytes away; `None` when it has been enough.
-    #[must_use]
-    pub fn throw_away(self, n: usize) -> Option<Self> {
-        let left = self.left.checked_sub(u32::try_from(n).ok()?)?;
-        Some(Self { left })
+    /// Goes on to the next part, and writes its frame. After the last part the frame is the end of
+    /// the body, and the answer false.
+    fn advance(&mut self, frame: &mut Vec<u8>) -> bool {
+        let Some(span) = self.frames.frame(self.next, frame) else {
+            return false;
+        };
+        self.next += 1;
+        self.span.at = span.start;
+        self.span.len = span.len();
+        true
     }
 }
 
-/// The refusal of a client that did not finish its head in time.
-pub const HEAD_TOO_SLOW: Refusal =
-    Refusal::new(Status::REQUEST_TIMEOUT, "the head did not come in time");
+/// What is to be sent next.
+#[derive(Debug)]
+pub enum Output<'a, F> {
+    /// Bytes; `true` if more follow at once.
+    Bytes(&'a [u8], bool),
+    /// Bytes of a file, from this offset, this many.
+    Span(&'a F, u64, u64),
+    /// The owner must make the next piece ([`Outgoing::produce`]).
+    Produce,
+    /// Nothing: the reply is complete.
+    Done,
+}
+
+/// A reply on its way: complete when all that its head promised has gone out.
+#[derive(Debug)]
+pub struct Outgoing<F> {
+    bytes: Bytes,
+    at: usize,
+    head_len: usize,
+    body: Body<F>,
+    sent: u64,
+    /// What came behind the request; `None` once the connection is not to be kept.
+    rest: Option<Reading>,
+}
+
+impl<F> Outgoing<F> {
+    /// A reply whose head is the first `head_len` of `bytes`. `rest` is what to read afterwards if
+    /// the connection is kept.
+    pub fn new(bytes: Bytes, head_len: usize, body: Body<F>, rest: Option<Reading>) -> Self {
+        Self {
+            bytes,
+            at: 0,
+            head_len,
+            body,
+            sent: 0,
+            rest,
+        }
+    }
+
+    /// What is to be sent next. It does no work.
+    pub fn output(&self) -> Output<'_, F> {
+        let bytes = self.bytes.as_ref().get(self.at..).unwrap_or_default();
+        if !bytes.is_empty() {
+            return Output::Bytes(bytes, !matches!(self.body, Body::Nothing));
+        }
+        match &self.body {
+            Body::Nothing => Output::Done,
+            Body::Span(span) if span.len == 0 => Output::Done,
+            Body::Span(span) => Output::Span(&span.file, span.at, span.len),
+            Body::Parts(parts) => Output::Span(&parts.span.file, parts.span.at, parts.span.len),
+            Body::Produced => Output::Produce,
+        }
+    }
+
+    /// Notes that `n` bytes of that have gone out.
+    pub fn advance(&mut self, n: usize) {
+        self.sent += n as u64;
+        if self.at < self.bytes.as_ref().len() {
+            self.at += n;
+        } else if let Body::Span(span) = &mut self.body {
+            span.advance(n);
+        } else if let Body::Parts(parts) = &mut self.body {
+            parts.span.advance(n);
+        }
+        self.frame_next_part();
+    }
+
+    /// When a part is out, the frame of the next takes the place of the bytes that have gone.
+    fn frame_next_part(&mut self) {
+        let Body::Parts(parts) = &mut self.body else {
+            return;
+        };
+        if parts.span.len > 0 || self.at < self.bytes.as_ref().len() {
+            return;
+        }
+        let mut frame = Vec::new();
+        if !parts.advance(&mut frame) {
+            self.body = Body::Nothing;
+        }
+        self.bytes = Bytes::Own(frame);
+        self.at = 0;
+    }
+
+    /// Takes the next piece of a body that is [`Body::Produced`], and what follows it.
+    pub fn produce(&mut self, piece: Vec<u8>, then: Body<F>) {
+        self.bytes = Bytes::Own(piece);
+        self.at = 0;
+        self.body = then;
+    }
+
+    /// Whether the head has gone out whole.
+    pub fn head_is_out(&self) -> bool {
+        self.sent >= self.head_len as u64
+    }
+
+    /// Bytes of the body that have gone out, for the log.
+    pub fn body_sent(&self) -> u64 {
+        self.sent.saturating_sub(self.head_len as u64)
+    }
+
+    /// Withdraws the offer to keep the connection.
+    pub fn withdraw_reuse(&mut self) {
+        self.rest = None;
+    }
+
+    /// The reply is complete: what to read next, or `None` if the connection is not kept.
+    pub fn finish(self) -> Option<Reading> {
+        self.rest
+    }
+
+    /// Bytes of memory that it holds, those shared with the cache excepted.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn memory(&self) -> usize {
+        let own = match &self.bytes {
+            Bytes::Shared(_) => 0,
+            Bytes::Own(bytes) => bytes.capacity(),
+        };
+        size_of::<Self>() + own + self.rest.as_ref().map_or(0, Reading::memory)
+    }
+}
 
 #[cfg(test)]
 mod tests;

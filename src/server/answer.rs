@@ -4,7 +4,6 @@
 //! connections or the loop. Invariant: a small file that was served before is answered from one kept buffer, without
 //! being decoded, opened or formatted. Read next: `policy.rs`.
 
-use std::fs::File;
 use std::hash::RandomState;
 use std::io;
 use std::rc::Rc;
@@ -15,7 +14,7 @@ use crate::http::accept::prefers_json;
 use crate::http::conditional::{Validators, Verdict};
 use crate::http::path::SitePath;
 use crate::http::request::{Method, Request};
-use crate::http::state::{Body, Sending};
+use crate::http::state::Body;
 use crate::http::status::{Refusal, Status};
 use crate::limits::RETRY_AFTER_SECONDS;
 use crate::pages;
@@ -26,7 +25,6 @@ use crate::site::{Found, Site};
 
 use crate::server::auth::Auth;
 use crate::server::compressed::Selected;
-use crate::server::connection::Note;
 use crate::server::dates::Dates;
 use crate::server::hosts::Hosts;
 use crate::server::listing::{ListingBody, Listings};
@@ -114,25 +112,23 @@ impl Http {
         self.page(refusal, wish, now)
     }
 
-    /// Makes the next piece of a listing; false if it is the turn of others. To be called once a drive.
+    /// Makes the next piece of a listing, and says whether it is the last; `None` if it is the turn
+    /// of others. To be called once a drive.
     ///
     /// # Errors
     /// If the directory cannot be read any more, or all listings together hold too much.
-    pub fn produce(&mut self, out: &mut Sending<Rc<File>, Note>, now: &Now) -> io::Result<bool> {
+    pub fn produce(
+        &mut self,
+        listing: &mut ListingBody,
+        now: &Now,
+    ) -> io::Result<Option<(Vec<u8>, bool)>> {
         if !self.listings.may_step(now.turn) {
-            return Ok(false);
+            return Ok(None);
         }
-        let (piece, last) = match &mut out.note.listing {
-            Some(listing) => {
-                self.enter(listing.site());
-                let made = listing.step(&mut self.site, now.turn)?;
-                self.listings.account(listing)?;
-                made
-            }
-            None => (Vec::new(), true),
-        };
-        out.produce(piece, if last { Body::Nothing } else { Body::Produced });
-        Ok(true)
+        self.enter(listing.site());
+        let made = listing.step(&mut self.site, now.turn)?;
+        self.listings.account(listing)?;
+        Ok(Some(made))
     }
 
     pub(crate) fn get(&mut self, request: &Request<'_>, wish: ResponseOptions, now: &Now) -> Reply {

@@ -13,7 +13,7 @@ use crate::cli::ExplainOptions;
 use crate::event_loop::Now;
 use crate::event_loop::clock::Clock;
 use crate::http::request::{Fields, Method};
-use crate::http::state::{Body, Hearing, Reading};
+use crate::http::state::{Body, HeadProgress, Reading};
 
 use crate::server::answer::Http;
 use crate::server::reply::{Reply, ResponseOptions};
@@ -128,12 +128,12 @@ fn answer(
     head: &[u8],
     now: &Now,
 ) -> (Reply, Option<Method>) {
-    let heard = match Reading::default().hear(head, http.head_bytes_max) {
-        Hearing::Head(heard) => heard,
-        Hearing::Refuse(refusal) => return (http.refuse(refusal, false, now), None),
+    let heard = match Reading::default().feed(head, http.head_bytes_max) {
+        HeadProgress::Whole(heard) => heard,
+        HeadProgress::Refused(refusal) => return (http.refuse(refusal, false, now), None),
         // A head that ends in a blank line is neither unfinished nor followed by a body.
-        Hearing::More(_) | Hearing::Broken(_) => {
-            let refusal = crate::http::state::HEAD_TOO_SLOW;
+        HeadProgress::Partial(_) | HeadProgress::BadBody(_) => {
+            let refusal = crate::server::connection::HEAD_TOO_SLOW;
             return (http.refuse(refusal, false, now), None);
         }
     };

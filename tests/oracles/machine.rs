@@ -15,7 +15,7 @@ use idler::event_loop::page_cache::Before;
 use idler::event_loop::{Now, Peer, Side, Stage, Transport};
 use idler::http::body::BodyLength;
 use idler::http::request::{Fields, Method};
-use idler::http::state::{Hearing, Reading};
+use idler::http::state::{HeadProgress, Reading};
 use idler::limits::{
     CALL_COST_BYTES, DRIVE_BYTES_MAX, INTERRUPTED_RETRIES_MAX, LISTING_PIECE_BYTES, SCRATCH_BYTES,
 };
@@ -573,14 +573,14 @@ impl Bench {
         let (mut at, mut polite) = (0, false);
         loop {
             let rest = &stream[at..];
-            let (head_only, next) = match Reading::default().hear(rest, HEAD_BYTES_MAX) {
-                Hearing::More(_) => break,
-                Hearing::Broken(_) => panic!("nothing came before that"),
-                Hearing::Refuse(_) => {
+            let (head_only, next) = match Reading::default().feed(rest, HEAD_BYTES_MAX) {
+                HeadProgress::Partial(_) => break,
+                HeadProgress::BadBody(_) => panic!("nothing came before that"),
+                HeadProgress::Refused(_) => {
                     polite = false;
                     (false, None)
                 }
-                Hearing::Head(head) => {
+                HeadProgress::Whole(head) => {
                     let mut fields = Fields::new();
                     let len = head.bytes().len();
                     match head.request(&mut fields) {

@@ -1,8 +1,7 @@
 //! Waiting for a head, or in the middle of one.
 //!
-//! What lives here: bytes on their way to a whole head, and whatever came behind it. It may not know what a head
-//! leads to. Invariant: bytes are either heard or kept; none is heard twice, and an idle connection keeps none.
-//! Read next: `sending.rs`.
+//! Received bytes are parsed where they lie, and copied only if they must be kept: an incomplete
+//! head, or what came behind a request. No byte is parsed twice, and an idle connection keeps none.
 
 use core::net::IpAddr;
 
@@ -12,18 +11,24 @@ use crate::http::proxy;
 use crate::http::request::{Fields, Request};
 use crate::http::status::Refusal;
 
-/// Bytes that came but were not used up yet. They exist only while there are any: an idle connection has none.
+/// The state of waiting for a head.
 #[derive(Debug, Default)]
-struct Heard {
+pub struct Reading {
+    kept: Option<Box<Kept>>,
+}
+
+/// Bytes that came and were not used up yet. They exist only while there are any.
+#[derive(Debug, Default)]
+struct Kept {
     bytes: Vec<u8>,
     /// Where what is still of interest begins.
     at: u32,
     scan: Scan,
-    /// A request body that is thrown away first.
+    /// The rest of a request body, which is discarded first.
     drain: Option<Box<Drain>>,
 }
 
-impl Heard {
+impl Kept {
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.at as usize..).unwrap_or_default()
     }
@@ -32,11 +37,13 @@ impl Heard {
         self.at = self.at.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
     }
 
-    /// Adds what came. What was used up goes, and the memory is cut to fit: it is what a slow client costs.
-    fn keep(&mut self, fresh: &[u8]) {
+    /// Appends what came, drops what was used up, and cuts the memory to fit: this is what a slow
+    /// client costs.
+    fn append(&mut self, fresh: &[u8]) {
         self.bytes.drain(..self.at as usize);
         self.at = 0;
-        // A quarter more than needed once it is long: one byte at a time must not copy everything each time.
+        // A quarter more than needed once it is long: if bytes come one at a time, each must not
+        // copy all of those before it.
         let spare = if self.bytes.len() > 512 {
             self.bytes.len() / 4
         } else {
@@ -52,200 +59,196 @@ impl Heard {
     }
 }
 
-/// The state of waiting for a head.
-#[derive(Debug, Default)]
-pub struct Reading {
-    heard: Option<Box<Heard>>,
-}
-
-/// What came of hearing some bytes.
+/// What feeding some bytes has led to.
 #[derive(Debug)]
-pub enum Hearing<'a> {
-    /// No blank line yet; keep listening.
-    More(Reading),
+pub enum HeadProgress<'a> {
+    /// No blank line yet: more bytes are needed.
+    Partial(Reading),
     /// A whole head.
-    Head(Head<'a>),
-    /// A rule is broken; say so and hang up.
-    Refuse(Refusal),
-    /// The body of the request before breaks a rule; the answer to it is already out, so just hang up.
-    Broken(BodyError),
+    Whole(Head<'a>),
+    /// A rule is broken: say so, and close.
+    Refused(Refusal),
+    /// The body of the request before breaks a rule. Its answer is out, so there is nothing to say.
+    BadBody(BodyError),
 }
 
-/// What came of hearing what may begin with a header of the PROXY protocol.
+/// What feeding the first bytes of a trusted proxy has led to.
 #[derive(Debug)]
-pub enum ProxyHeaderRead {
-    /// Not whole yet; keep listening.
-    More(Reading),
+pub enum ProxyHeaderProgress {
+    /// Not whole yet: more bytes are needed.
+    Partial(Reading),
     /// It is over, or there was none: the address it gave, and what came behind it.
     Over(Option<IpAddr>, Reading),
-    /// It breaks a rule; hang up.
-    Broken(proxy::Wrong),
+    /// It breaks a rule: close.
+    Malformed(proxy::Wrong),
 }
 
 impl Reading {
-    /// Hears what came since the last time, before anything else was heard.
-    ///
-    /// Never keeps more than [`PROXY_HEADER_BYTES_MAX`](crate::limits::PROXY_HEADER_BYTES_MAX) and one reading.
-    pub fn hear_introduction(self, fresh: &[u8]) -> ProxyHeaderRead {
-        let mut heard = self.heard.unwrap_or_default();
-        heard.keep(fresh);
-        let address = match proxy::read(heard.rest()) {
-            Ok(proxy::Found::Partial) => return ProxyHeaderRead::More(Self { heard: Some(heard) }),
-            Ok(proxy::Found::None) => None,
-            Ok(proxy::Found::Header(len, address)) => {
-                heard.skip(len);
-                address
-            }
-            Err(wrong) => return ProxyHeaderRead::Broken(wrong),
-        };
-        let heard = (!heard.rest().is_empty()).then_some(heard);
-        ProxyHeaderRead::Over(address, Self { heard })
-    }
-
-    /// Whether nothing has been heard.
+    /// Whether nothing has come.
     pub fn is_idle(&self) -> bool {
-        self.heard.is_none()
+        self.kept.is_none()
     }
 
-    /// Whether bytes are kept that have not been searched: a head may be there without any reading.
+    /// Whether it keeps bytes that have not been searched: they may hold a whole head.
     pub fn has_leftovers(&self) -> bool {
-        self.heard
+        self.kept
             .as_ref()
-            .is_some_and(|h| !h.rest().is_empty() && h.scan == Scan::default())
+            .is_some_and(|kept| !kept.rest().is_empty() && kept.scan == Scan::default())
     }
 
-    /// Whether it is the body of the request before that is being thrown away.
+    /// Whether it is discarding the body of the request before.
     pub fn is_draining(&self) -> bool {
-        self.heard.as_ref().is_some_and(|h| h.drain.is_some())
+        self.kept.as_ref().is_some_and(|kept| kept.drain.is_some())
     }
 
     /// Bytes kept, for the log.
     pub fn kept(&self) -> usize {
-        self.heard.as_ref().map_or(0, |h| h.rest().len())
+        self.kept.as_ref().map_or(0, |kept| kept.rest().len())
+    }
+
+    /// Takes what came since the last time. `fresh` may be empty, to search leftovers.
+    ///
+    /// Never keeps more than `head_bytes_max` and one read. Bounded by the length of `fresh` and
+    /// of the leftovers.
+    pub fn feed(self, fresh: &[u8], head_bytes_max: usize) -> HeadProgress<'_> {
+        let Some(mut kept) = self.kept else {
+            return feed_first(fresh, head_bytes_max);
+        };
+        if !fresh.is_empty() {
+            kept.append(fresh);
+        }
+        if let Some(mut drain) = kept.drain.take() {
+            match drain.hear(kept.rest()) {
+                Ok(n) => kept.skip(n),
+                Err(e) => return HeadProgress::BadBody(e),
+            }
+            if !drain.is_done() {
+                kept.bytes = Vec::new();
+                kept.at = 0;
+                kept.drain = Some(drain);
+                return HeadProgress::Partial(Self { kept: Some(kept) });
+            }
+            if kept.rest().is_empty() {
+                return HeadProgress::Partial(Self { kept: None });
+            }
+        }
+        let mut scan = kept.scan;
+        match scan.search(kept.rest(), head_bytes_max) {
+            Ok(Found::Partial) => {
+                kept.scan = scan;
+                kept.append(&[]);
+                HeadProgress::Partial(Self { kept: Some(kept) })
+            }
+            Ok(Found::End { len, bare }) => {
+                HeadProgress::Whole(Head::of_kept(kept, &scan, len, bare))
+            }
+            Err(refusal) => HeadProgress::Refused(refusal),
+        }
+    }
+
+    /// Takes what came since the last time, before anything else was fed.
+    ///
+    /// Never keeps more than
+    /// [`PROXY_HEADER_BYTES_MAX`](crate::limits::PROXY_HEADER_BYTES_MAX) and one read.
+    pub fn feed_proxy_header(self, fresh: &[u8]) -> ProxyHeaderProgress {
+        let mut kept = self.kept.unwrap_or_default();
+        kept.append(fresh);
+        let address = match proxy::read(kept.rest()) {
+            Ok(proxy::Found::Partial) => {
+                return ProxyHeaderProgress::Partial(Self { kept: Some(kept) });
+            }
+            Ok(proxy::Found::None) => None,
+            Ok(proxy::Found::Header(len, address)) => {
+                kept.skip(len);
+                address
+            }
+            Err(wrong) => return ProxyHeaderProgress::Malformed(wrong),
+        };
+        let kept = (!kept.rest().is_empty()).then_some(kept);
+        ProxyHeaderProgress::Over(address, Self { kept })
     }
 
     /// Bytes of memory that it holds.
     #[cfg(any(test, feature = "fuzz"))]
     pub fn memory(&self) -> usize {
-        self.heard.as_ref().map_or(0, |h| {
-            size_of::<Heard>()
-                + h.bytes.capacity()
-                + h.drain.as_ref().map_or(0, |_| size_of::<Drain>())
+        self.kept.as_ref().map_or(0, |kept| {
+            size_of::<Kept>()
+                + kept.bytes.capacity()
+                + kept.drain.as_ref().map_or(0, |_| size_of::<Drain>())
         })
     }
-
-    /// Hears what came since the last time. `fresh` may be empty, to look at leftovers.
-    ///
-    /// Never keeps more than `head_bytes_max` and one reading. Bounded by the length of `fresh` and of the leftovers.
-    pub fn hear(self, fresh: &[u8], head_bytes_max: usize) -> Hearing<'_> {
-        let Some(mut heard) = self.heard else {
-            return hear_fresh(fresh, head_bytes_max);
-        };
-        if !fresh.is_empty() {
-            heard.keep(fresh);
-        }
-        if let Some(mut drain) = heard.drain.take() {
-            match drain.hear(heard.rest()) {
-                Ok(n) => heard.skip(n),
-                Err(e) => return Hearing::Broken(e),
-            }
-            if !drain.is_done() {
-                heard.bytes = Vec::new();
-                heard.at = 0;
-                heard.drain = Some(drain);
-                return Hearing::More(Self { heard: Some(heard) });
-            }
-            if heard.rest().is_empty() {
-                return Hearing::More(Self { heard: None });
-            }
-        }
-        let mut scan = heard.scan;
-        match scan.search(heard.rest(), head_bytes_max) {
-            Ok(Found::Partial) => {
-                heard.scan = scan;
-                heard.keep(&[]);
-                Hearing::More(Self { heard: Some(heard) })
-            }
-            Ok(Found::End { len, bare }) => {
-                let mut kept = Kept { heard, len };
-                kept.read_as_1_1(&scan);
-                Hearing::Head(Head {
-                    source: Source::Kept(kept),
-                    bare,
-                })
-            }
-            Err(refusal) => Hearing::Refuse(refusal),
-        }
-    }
 }
 
-fn hear_fresh(fresh: &[u8], head_bytes_max: usize) -> Hearing<'_> {
+/// Feeds an idle connection: a head that comes whole is not copied.
+fn feed_first(fresh: &[u8], head_bytes_max: usize) -> HeadProgress<'_> {
     let mut scan = Scan::default();
-    match scan.search(fresh, head_bytes_max) {
-        Ok(Found::Partial) if fresh.is_empty() => Hearing::More(Reading::default()),
-        Ok(Found::Partial) => {
-            let mut heard = Box::new(Heard {
-                scan,
-                ..Heard::default()
-            });
-            heard.keep(fresh);
-            Hearing::More(Reading { heard: Some(heard) })
+    let found = match scan.search(fresh, head_bytes_max) {
+        Ok(found) => found,
+        Err(refusal) => return HeadProgress::Refused(refusal),
+    };
+    let keep = |scan| {
+        let mut kept = Box::new(Kept {
+            scan,
+            ..Kept::default()
+        });
+        kept.append(fresh);
+        kept
+    };
+    match found {
+        Found::Partial if fresh.is_empty() => HeadProgress::Partial(Reading::default()),
+        Found::Partial => HeadProgress::Partial(Reading {
+            kept: Some(keep(scan)),
+        }),
+        Found::End { len, bare } if scan.later_minor_version(fresh).is_some() => {
+            HeadProgress::Whole(Head::of_kept(keep(Scan::default()), &scan, len, bare))
         }
-        Ok(Found::End { len, bare }) => {
-            let source = if scan.later_minor_version(fresh).is_some() {
-                let mut heard = Box::<Heard>::default();
-                heard.keep(fresh);
-                let mut kept = Kept { heard, len };
-                kept.read_as_1_1(&scan);
-                Source::Kept(kept)
-            } else {
-                Source::Fresh(fresh, len)
-            };
-            Hearing::Head(Head { source, bare })
-        }
-        Err(refusal) => Hearing::Refuse(refusal),
+        Found::End { len, bare } => HeadProgress::Whole(Head {
+            source: Source::Fresh(fresh),
+            len,
+            bare,
+        }),
     }
 }
 
-/// A whole head, and whatever came behind it. In the common case it still lies in the read buffer, and was never copied.
+/// A whole head, and whatever came behind it.
 #[derive(Debug)]
 pub struct Head<'a> {
     source: Source<'a>,
+    len: usize,
     bare: bool,
 }
 
+/// Where a head lies: mostly still in the read buffer.
 #[derive(Debug)]
 enum Source<'a> {
-    Fresh(&'a [u8], usize),
-    Kept(Kept),
-}
-
-#[derive(Debug)]
-struct Kept {
-    heard: Box<Heard>,
-    len: usize,
-}
-
-impl Kept {
-    /// A client of HTTP/1.2 to 1.9 is served as one of 1.1, which our parser insists on.
-    fn read_as_1_1(&mut self, scan: &Scan) {
-        let at = self.heard.at as usize;
-        if let Some(digit) = scan.later_minor_version(self.heard.rest()) {
-            self.heard.bytes[at + digit] = b'1';
-        }
-    }
+    Fresh(&'a [u8]),
+    Kept(Box<Kept>),
 }
 
 impl Head<'_> {
-    /// Its bytes, the blank line included.
-    pub fn bytes(&self) -> &[u8] {
-        match &self.source {
-            Source::Fresh(bytes, len) => &bytes[..*len],
-            Source::Kept(kept) => &kept.heard.rest()[..kept.len],
+    /// A head that was kept. A client of HTTP/1.2 to 1.9 is served as one of 1.1, which our parser
+    /// insists on.
+    fn of_kept(mut kept: Box<Kept>, scan: &Scan, len: usize, bare: bool) -> Self {
+        let at = kept.at as usize;
+        if let Some(digit) = scan.later_minor_version(kept.rest()) {
+            kept.bytes[at + digit] = b'1';
+        }
+        Self {
+            source: Source::Kept(kept),
+            len,
+            bare,
         }
     }
 
-    /// Understands it.
+    /// Its bytes, the blank line included.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.source {
+            Source::Fresh(bytes) => &bytes[..self.len],
+            Source::Kept(kept) => &kept.rest()[..self.len],
+        }
+    }
+
+    /// Parses it.
     ///
     /// # Errors
     /// The refusal it deserves.
@@ -256,24 +259,24 @@ impl Head<'_> {
         Request::parse(self.bytes(), self.bare, fields)
     }
 
-    /// Done with the head: what is left is the beginning of a body to `drain`, or of the next request.
+    /// Done with the head: what is left is the beginning of a body to `drain`, or of the next
+    /// request.
     pub fn into_rest(self, drain: Option<Drain>) -> Reading {
         let drain = drain.filter(|d| !d.is_done()).map(Box::new);
-        let heard = match self.source {
-            Source::Fresh(bytes, len) if bytes.len() == len && drain.is_none() => None,
-            Source::Fresh(bytes, len) => Some(Box::new(Heard {
-                bytes: bytes[len..].to_vec(),
+        let kept = match self.source {
+            Source::Fresh(bytes) if bytes.len() == self.len && drain.is_none() => None,
+            Source::Fresh(bytes) => Some(Box::new(Kept {
+                bytes: bytes[self.len..].to_vec(),
                 drain,
-                ..Heard::default()
+                ..Kept::default()
             })),
-            Source::Kept(Kept { mut heard, len }) => {
-                heard.skip(len);
-                heard.scan = Scan::default();
-                let rest = !heard.rest().is_empty();
-                heard.drain = drain;
-                (rest || heard.drain.is_some()).then_some(heard)
+            Source::Kept(mut kept) => {
+                kept.skip(self.len);
+                kept.scan = Scan::default();
+                kept.drain = drain;
+                (!kept.rest().is_empty() || kept.drain.is_some()).then_some(kept)
             }
         };
-        Reading { heard }
+        Reading { kept }
     }
 }

@@ -10,19 +10,28 @@ mod conversations;
 mod faults;
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
+use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::*;
-use crate::event_loop::{Peer, Side, Stage, Tick};
-use crate::http::status::{Refusal, Status};
+use crate::cli::Proxies;
+use crate::event_loop::Peer;
+use crate::event_loop::page_cache::Before;
+use crate::http::state::TRANSITIONS;
 use crate::limits::{
     DISK_PAUSE, INTERRUPTED_RETRIES_MAX, SEND_RATE_MIN, SHUTDOWN_IDLE_GRACE, UNSENT_BYTES_ALL,
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
-use crate::server::connection::stand::{Place, Stand};
+use crate::server::clients::ClientLimits;
+use crate::server::connection::pace::Pace;
+use crate::server::connection::stand::{Held, Place, Stand};
+use crate::site::open::tests::faults::{Call, plan};
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,9 +216,13 @@ impl Stand {
     }
 
     fn play_with(&mut self, peer: Scripted) -> Played {
-        let script = peer.script.clone();
+        let held = self.accept(peer);
+        self.play_held(held)
+    }
+
+    fn play_held(&mut self, mut held: Held<Scripted>) -> Played {
+        let script = held.connection.transport().script.clone();
         let ended_before = self.ended();
-        let mut held = self.accept(peer);
         let mut played = Played::default();
         for drives in 0.. {
             assert!(drives < 60, "{script:?}: {drives} drives, and no end");
@@ -250,6 +263,7 @@ impl Stand {
         }
         let ended = self.ended() - ended_before;
         assert_eq!(ended, 1, "{script:?}: {ended} reasons for one end");
+        played.rows.append(&mut held.connection.rows);
         let peer = held.connection.transport();
         played.used = peer.used;
         played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
@@ -298,6 +312,8 @@ struct Played {
     silences: usize,
     /// The state after each drive.
     states: Vec<&'static str>,
+    /// The row of each step.
+    rows: Vec<u8>,
     /// What was sent, files excepted.
     sent: String,
     /// Whether the write side was shut down.
@@ -313,6 +329,12 @@ const POST: &[u8] =
 const BAD_BODY: &[u8] = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n5\r\nhello world\r\n";
 /// A request of [`MANY`] bytes, and no more.
 const LAST: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
+/// A request of [`MANY`] bytes whose body does not come.
+const UNFINISHED: &[u8] = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
+    X: ................................................\r\n\r\n";
+/// What has no end.
+const LONG: &[u8] = b"GET /";
+const TLS: &[u8] = b"\x16\x03\x01";
 const NO_HOST: &[u8] = b"GET /a HTTP/1.1\r\n\r\n";
 
 #[test]
@@ -340,6 +362,113 @@ fn all_short_scripts_of_bodies_end_well() {
 fn all_short_scripts_of_last_requests_end_well() {
     assert!(Stand::new("last", &[]).play_all(LAST) > 1_000);
     assert!(Stand::new("refused", &[]).play_all(NO_HOST) > 1_000);
+}
+
+/// A connection of a proxy that is trusted; of a second one with the same client when there is room
+/// for one.
+fn of_proxy(stand: &mut Stand, says: &'static [u8], script: &[Letter]) -> Played {
+    let proxies = [Proxies::Unix];
+    stand.house.guests = ClientLimits::new(&[], &proxies, Some(1));
+    let first = Client::Address(IpAddr::from([10, 0, 0, 1]));
+    let _first = stand.house.guests.welcome(first);
+    let mut held = stand.accept(Scripted::new(says, script));
+    held.client = Some(ProxiedClient::proxy(Client::Unix));
+    stand.play_held(held)
+}
+
+/// A PROXY header of one too many, within [`MANY`] bytes.
+const ONE_TOO_MANY: &[u8] = b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n";
+
+/// Each step is held against its row by `enter`; here every row is taken at least once.
+#[test]
+fn connections_take_every_row_of_the_table() {
+    let plays: [(&[u8], &[Letter]); 20] = [
+        (GET, &[]),
+        (GET, &[End]),
+        (GET, &[Few, End]),
+        (GET, &[Few, Late, Many]),
+        (GET, &[Reset]),
+        (GET, &[Stop]),
+        (GET, &[Many, Many, Many, Many]),
+        (LAST, &[Few, Stop, Many, Many]),
+        (LAST, &[Many, Many]),
+        (NO_HOST, &[Many, Many, Few]),
+        (UNFINISHED, &[Many, Many, Late]),
+        (BAD_BODY, &[Many, Many, Many]),
+        (LARGE, &[Many, Few, Many, Few, Many]),
+        (LARGE, &[Many, Many, Few, End]),
+        (LARGE, &[Many, Many, Block]),
+        (LARGE, &[Many, Many, Block, Stop, Block]),
+        (LIST, &[Many, Many, Many]),
+        (LONG, &[Many, Many, Many]),
+        (TLS, &[Many, Many]),
+        (POST, &[Many, Many, Many]),
+    ];
+    let mut stand = Stand::new("rows", &[]);
+    stand.house.http.head_bytes_max = 2 * MANY;
+    let mut taken = BTreeSet::new();
+    for (says, script) in plays {
+        taken.extend(stand.play(says, script).rows);
+    }
+    let peer = Scripted::new(LARGE, &[Many; 3]).with_slow_disk(2);
+    taken.extend(stand.play_with(peer).rows);
+    plan(Call::Names, &[Some(Errno::IO)]);
+    taken.extend(stand.play(LIST, &[Many; 3]).rows);
+    taken.extend(of_proxy(&mut stand, ONE_TOO_MANY, &[Many, Many]).rows);
+    taken.extend(of_proxy(&mut stand, b"PROXY x\r\n", &[Many, Many]).rows);
+    let rows = TRANSITIONS.iter().map(|t| t.number);
+    let missing: Vec<u8> = rows.filter(|row| !taken.contains(row)).collect();
+    assert!(
+        missing.is_empty(),
+        "no connection took the rows {missing:?}"
+    );
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "is not what row 7 says")]
+fn a_step_that_is_not_its_row_is_found() {
+    let stand = Stand::new("wrong", &[]);
+    let mut connection = stand.accept(Scripted::new(GET, &[])).connection;
+    let state = State::ReadingHead(Reading::default());
+    connection.enter(7, "ReadingHead", state, Key::for_test(1));
+}
+
+#[test]
+fn row_25_a_client_behind_a_proxy_has_as_many_connections_as_it_may() {
+    let mut stand = Stand::new("row25", &[]);
+    let played = of_proxy(&mut stand, ONE_TOO_MANY, &[Many, Many, Block]);
+    assert!(played.sent.starts_with("HTTP/1.1 503 "), "{}", played.sent);
+    assert!(played.rows.contains(&25) && played.hung_up);
+    assert_eq!(stand.closed(Close::Crowding), 1);
+}
+
+#[test]
+fn row_26_a_malformed_proxy_header_closes() {
+    let mut stand = Stand::new("row26", &[]);
+    let played = of_proxy(&mut stand, b"PROXY x\r\n", &[Many]);
+    assert_eq!((played.states, played.rows), (vec!["Closed"], vec![26]));
+    assert_eq!(stand.closed(Close::ProxyHeader), 1);
+}
+
+#[test]
+fn row_27_a_body_that_does_not_come_in_time() {
+    let mut stand = Stand::new("row27", &[]);
+    let played = stand.play(UNFINISHED, &[Many, Many, Late]);
+    assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
+    assert_eq!(played.sent.matches("HTTP/1.1 ").count(), 1);
+    assert!(played.rows.ends_with(&[27]), "{:?}", played.rows);
+    assert_eq!(stand.closed(Close::HeadTimeout), 1);
+}
+
+#[test]
+fn row_28_a_directory_that_cannot_be_read_on() {
+    let mut stand = Stand::new("row28", &[]);
+    plan(Call::Names, &[Some(Errno::IO)]);
+    let played = stand.play(LIST, &[Many; 3]);
+    assert!(played.rows.ends_with(&[28]), "{:?}", played.rows);
+    assert!(!played.hung_up && !played.sent.contains("0\r\n\r\n"));
+    assert_eq!(stand.closed(Close::Listing), 1);
 }
 
 #[test]
@@ -423,12 +552,10 @@ fn row_9_who_was_quiet_for_longer_goes_at_once() {
 
 #[test]
 fn row_9_who_was_heard_to_the_end_of_a_body_has_a_second_as_well() {
-    const POST: &[u8] = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
-        X: ................................................\r\n\r\n";
-    assert_eq!(POST.len(), MANY);
+    assert_eq!(UNFINISHED.len(), MANY);
     let mut stand = Stand::new("row9d", &[]);
     let begun = stand.now.tick;
-    let played = stand.play(POST, &[Many, Many, Few, Stop, Few]);
+    let played = stand.play(UNFINISHED, &[Many, Many, Few, Stop, Few]);
     assert!(played.sent.starts_with("HTTP/1.1 405 "), "{}", played.sent);
     assert_eq!(stand.now.tick, begun.after(SHUTDOWN_IDLE_GRACE));
     assert_eq!(stand.closed(Close::Shutdown), 1);

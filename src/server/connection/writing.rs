@@ -1,7 +1,7 @@
-//! Rows 11 to 22, and 24: sending a reply, and hanging up so that it is not lost.
+//! Rows 11 to 22, 24 and 28: sending a reply, and closing so that it is not lost.
 //!
-//! What lives here: the functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. They may not know how a
-//! reply was made. Invariant: every promised byte goes out, or the connection is closed. Read next: `../answer.rs`.
+//! The functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. Every byte that a
+//! head promised goes out, or the connection is closed.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -11,144 +11,236 @@ use std::rc::Rc;
 use log::warn;
 
 use crate::event_loop::page_cache::Before;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Tick, Transport};
-use crate::http::state::{After, Linger, Output, State};
+use crate::event_loop::tcp::Lingering;
+use crate::event_loop::{Attempt, Context, Next, Now, Side, Stage, Tick, Transport};
+use crate::http::state::{Body, Outgoing, Output, Reading, State};
 use crate::limits::{
-    DISK_PAUSE, DISK_PAUSE_DIVISOR, LINGER_BYTES_MAX, STALL_LOOKS, UNSENT_BYTES_ALL,
-    UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
+    DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_ALL, UNSENT_BYTES_MIN,
+    UNSENT_PART_OF_FILE,
 };
 use crate::server::counters::{Close, Phase};
 use crate::server::handlers::Server;
+use crate::server::listing::ListingBody;
+use crate::server::record::Record;
+use crate::server::reply::Reply;
 
-use super::{HttpConnection, Note, Out, Step, since_change};
+use super::pace::Pace;
+use super::{HttpConnection, NO_INPUT, Step, since_change};
+
+/// A reply on its way, and what is noted about it.
+#[derive(Debug)]
+pub(super) struct ReplyProgress {
+    pub(super) outgoing: Outgoing<Rc<File>>,
+    /// For the access log, if there is one.
+    record: Option<Box<Record>>,
+    /// What makes the body, if it is a listing.
+    listing: Option<Box<ListingBody>>,
+    /// How fast its reader takes it.
+    pace: Pace,
+    /// Since when it waits for a disk, if it does.
+    waits_since: Option<Tick>,
+    /// Whether the file's bytes so far were in memory: those that follow probably are as well.
+    before: Before,
+    /// Whether the kernel was told to send only full segments.
+    corked: bool,
+    /// Whether the kernel may hold more unsent bytes of it than its socket inherits.
+    raised_lowat: bool,
+    /// The client asked to close and has sent nothing more, so that closing cannot cause a reset.
+    pub(super) may_just_close: bool,
+}
+
+impl ReplyProgress {
+    /// A reply of which nothing has gone out. `rest` is what to read afterwards if the connection
+    /// is kept.
+    pub(super) fn new(
+        reply: Reply,
+        rest: Option<Reading>,
+        record: Option<Box<Record>>,
+        now: Tick,
+    ) -> Self {
+        Self {
+            outgoing: Outgoing::new(reply.bytes, reply.head_len, reply.body, rest),
+            record,
+            listing: reply.listing,
+            pace: Pace::since(now),
+            waits_since: None,
+            before: Before::Unknown,
+            corked: false,
+            raised_lowat: false,
+            may_just_close: false,
+        }
+    }
+
+    /// Writes its line into the access log, once.
+    pub(super) fn log(&mut self, now: Now, shared: &mut Server) {
+        let sent = self.outgoing.body_sent();
+        shared.log_line(&mut self.record, now, sent);
+    }
+}
+
+/// The state that a reply is in.
+fn writing(reply: Box<ReplyProgress>) -> State<ReplyProgress> {
+    if reply.outgoing.head_is_out() {
+        State::WritingBody(reply)
+    } else {
+        State::WritingHeaders(reply)
+    }
+}
 
 impl<T: Transport> HttpConnection<T> {
-    /// Rows 11 to 18, and 22 and 24.
+    /// Rows 11 to 18, 22, 24 and 28.
     pub(super) fn write(
         &mut self,
-        mut out: Box<Out>,
+        mut reply: Box<ReplyProgress>,
         changed: bool,
         cx: &mut Context<'_, Server>,
     ) -> Step {
+        let mut waits = NO_INPUT;
         if cx.stage != Stage::Running {
-            out.withdraw_reuse();
+            reply.outgoing.withdraw_reuse();
+            waits = 18;
         }
-        let waited = out.note.waits_since.take();
+        let waited = reply.waits_since.take();
         // A deadline that passed while it slept for a disk is not the reader's.
         let late = take(&mut cx.expired) && !changed && waited.is_none();
         if late {
-            // The kernel owes an edge only once a third of its buffer is free; a slow reader may have made room for less.
+            // The kernel reports an edge only once a third of its buffer is free; a slow reader may
+            // have made room for less.
             cx.link.ready.set(Side::Write);
         }
-        // The one that stands is of another state, was for the disk, or has passed.
+        // The present deadline belongs to another state, was for the disk, or has passed.
         let renew = changed || waited.is_some() || late;
-        let headers = !out.head_is_out();
         let stall = cx.shared.http.patience.stall;
-        let attempt = match out.output() {
-            Output::Done => return self.finish(*out, cx),
-            Output::Produce => {
-                return match cx.shared.http.produce(&mut out, &cx.now) {
-                    // One step, then whoever else waits for one.
-                    Ok(true) => {
-                        Step::stop(writing(out), Next::Again(since_change(true, cx, stall)))
-                    }
-                    Ok(false) => {
-                        Step::stop(writing(out), Next::Again(since_change(renew, cx, stall)))
-                    }
-                    Err(e) => {
-                        if cx.shared.http.warnings.is_due(&cx.now) {
-                            warn!("{} a directory cannot be listed: {e}", cx.link.key);
-                        }
-                        self.cut_short(&mut out, cx, Close::Listing, e)
-                    }
-                };
-            }
+        let attempt = match reply.outgoing.output() {
+            Output::Done => return self.finish(*reply, cx),
+            Output::Produce => return self.produce(reply, renew, waits, cx),
             Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
             Output::Span(file, at, len) => {
-                let mut may_have_more = out.note.may_have_more;
-                if !out.note.held_back {
+                if !reply.corked {
                     let socket = self.stream.transport();
                     socket.set_cork(true);
                     let share = unsent_share(cx.shared.counters.open(Phase::Writing), len);
-                    may_have_more = share > UNSENT_BYTES_MIN;
-                    if may_have_more {
+                    reply.raised_lowat = share > UNSENT_BYTES_MIN;
+                    if reply.raised_lowat {
                         socket.set_notsent_lowat(share);
                     }
+                    reply.corked = true;
                 }
-                let before = out.note.before;
-                let attempt = self.stream.send_file(&mut cx.link, file, at, len, before);
-                (out.note.held_back, out.note.may_have_more) = (true, may_have_more);
-                if before == Before::Unknown && matches!(attempt, Some(Attempt::Done(_))) {
-                    out.note.before = Before::Hot;
+                let before = reply.before;
+                let sent = self.stream.send_file(&mut cx.link, file, at, len, before);
+                let Some(attempt) = sent else {
+                    return self.wait_for_disk(reply, waited, cx);
+                };
+                if before == Before::Unknown && matches!(attempt, Attempt::Done(_)) {
+                    reply.before = Before::Hot;
                 }
-                match attempt {
-                    Some(attempt) => {
-                        if let Some(waited) = waited {
-                            out.note.pace.leave_out(cx.now.tick.since(waited));
-                        }
-                        attempt
-                    }
-                    None => return self.wait_for_disk(out, waited, cx),
+                if let Some(waited) = waited {
+                    reply.pace.leave_out(cx.now.tick.since(waited));
                 }
+                attempt
             }
         };
         match attempt {
             // Only a file has nothing to send where something was promised.
             Attempt::Done(0) => {
                 let words = "the file shrank while it was sent";
-                self.cut_short(&mut out, cx, Close::FileShrank, words)
+                self.cut_short(16, &mut reply, cx, Close::FileShrank, words)
             }
-            Attempt::Done(n) => {
-                out.moved(n);
-                out.note.pace.add(n as u64);
-                cx.shared.counters.sent += n as u64;
-                if matches!(out.output(), Output::Done) {
-                    return self.finish(*out, cx);
-                }
-                if headers && out.head_is_out() {
-                    Step::go(State::WritingBody(out))
-                } else {
-                    Step::go(writing(out))
-                }
-            }
+            Attempt::Done(n) => self.sent(reply, n, cx),
             Attempt::Blocked => {
-                let (now, pace) = (cx.now.tick, &mut out.note.pace);
+                let (now, pace) = (cx.now.tick, &mut reply.pace);
                 if (late || pace.is_due(now, stall))
                     && pace.is_too_slow(self.stream.get(), now, stall)
                 {
                     self.stream.transport().abort_on_close();
                     let words = "the reader is slower than --stall-timeout allows";
-                    return self.cut_short(&mut out, cx, Close::Stalled, words);
+                    return self.cut_short(17, &mut reply, cx, Close::Stalled, words);
                 }
-                let look = stall / STALL_LOOKS;
-                Step::stop(
-                    writing(out),
-                    Next::Park(Side::Write, since_change(renew, cx, look)),
-                )
+                let deadline = since_change(renew, cx, stall / STALL_LOOKS);
+                Step::wait(waits, writing(reply), Next::Park(Side::Write, deadline))
             }
-            Attempt::Spent => Step::stop(writing(out), Next::Again(since_change(renew, cx, stall))),
-            Attempt::Failed(e) => self.cut_short(&mut out, cx, Close::Error, e),
+            Attempt::Spent => {
+                let next = Next::Again(since_change(renew, cx, stall));
+                Step::wait(waits, writing(reply), next)
+            }
+            Attempt::Failed(e) => self.cut_short(21, &mut reply, cx, Close::Error, e),
         }
+    }
+
+    /// Rows 11 to 15, and 22: `n` bytes have gone out.
+    fn sent(
+        &mut self,
+        mut reply: Box<ReplyProgress>,
+        n: usize,
+        cx: &mut Context<'_, Server>,
+    ) -> Step {
+        let head_was_out = reply.outgoing.head_is_out();
+        reply.outgoing.advance(n);
+        reply.pace.add(n as u64);
+        cx.shared.counters.sent += n as u64;
+        if matches!(reply.outgoing.output(), Output::Done) {
+            return self.finish(*reply, cx);
+        }
+        let row = match (head_was_out, reply.outgoing.head_is_out()) {
+            (true, _) => 15,
+            (false, true) => 12,
+            (false, false) => 11,
+        };
+        Step::go(row, writing(reply))
+    }
+
+    /// Has the next piece of a listing made: one in each drive, for others wait for theirs.
+    fn produce(
+        &mut self,
+        mut reply: Box<ReplyProgress>,
+        mut renew: bool,
+        waits: u8,
+        cx: &mut Context<'_, Server>,
+    ) -> Step {
+        let made = match &mut reply.listing {
+            Some(listing) => cx.shared.http.produce(listing, &cx.now),
+            None => Ok(Some((Vec::new(), true))),
+        };
+        match made {
+            Ok(Some((piece, is_last))) => {
+                let then = if is_last {
+                    Body::Nothing
+                } else {
+                    Body::Produced
+                };
+                reply.outgoing.produce(piece, then);
+                renew = true;
+            }
+            Ok(None) => {}
+            Err(e) => {
+                if cx.shared.http.warnings.is_due(&cx.now) {
+                    warn!("{} a directory cannot be listed: {e}", cx.link.key);
+                }
+                return self.cut_short(28, &mut reply, cx, Close::Listing, e);
+            }
+        }
+        let deadline = since_change(renew, cx, cx.shared.http.patience.stall);
+        Step::wait(waits, writing(reply), Next::Again(deadline))
     }
 
     /// The reply ends before its end, and the connection with it.
     fn cut_short(
         &mut self,
-        out: &mut Out,
+        row: u8,
+        reply: &mut ReplyProgress,
         cx: &mut Context<'_, Server>,
         why: Close,
         words: impl Display,
     ) -> Step {
-        let sent = out.body_sent();
-        cx.shared.log_line(&mut out.note.record, cx.now, sent);
-        self.close(cx, why, words)
+        reply.log(cx.now, cx.shared);
+        self.close(row, cx, why, words)
     }
 
-    /// Row 24. Nobody reports that a disk has answered, so the reply sleeps a little and looks again, ever less often: those who
-    /// wait for a disk that hangs may be many.
+    /// Row 24. The kernel does not report that a disk has answered, so the reply sleeps a little and
+    /// asks again, ever less often: many may be waiting for a disk that hangs.
     fn wait_for_disk(
         &mut self,
-        mut out: Box<Out>,
+        mut reply: Box<ReplyProgress>,
         waited: Option<Tick>,
         cx: &mut Context<'_, Server>,
     ) -> Step {
@@ -156,100 +248,67 @@ impl<T: Transport> HttpConnection<T> {
         let time = cx.now.tick.since(since);
         if time >= cx.shared.http.patience.stall {
             let words = "the disk is slower than --stall-timeout allows";
-            return self.cut_short(&mut out, cx, Close::Stalled, words);
+            return self.cut_short(17, &mut reply, cx, Close::Stalled, words);
         }
         if cx.link.ready.is_gone() {
-            return self.cut_short(&mut out, cx, Close::Error, "the client is gone");
+            return self.cut_short(21, &mut reply, cx, Close::Error, "the client is gone");
         }
-        out.note.waits_since = Some(since);
-        out.note.before = Before::Cold;
+        reply.waits_since = Some(since);
+        reply.before = Before::Cold;
         let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);
-        Step::stop(writing(out), Next::Sleep(cx.now.tick.after(pause)))
+        let next = Next::Sleep(cx.now.tick.after(pause));
+        Step::wait(24, writing(reply), next)
     }
 
-    /// Rows 13 and 14, and 22.
-    fn finish(&mut self, out: Out, cx: &mut Context<'_, Server>) -> Step {
-        let sent = out.body_sent();
-        let (mut note, after) = out.finish();
-        cx.shared.log_line(&mut note.record, cx.now, sent);
-        match after {
-            After::Keep(reading) => {
-                if note.held_back {
-                    let socket = self.stream.transport();
-                    socket.set_cork(false);
-                    if note.may_have_more {
-                        socket.set_notsent_lowat(UNSENT_BYTES_MIN);
-                    }
+    /// Rows 13, 14 and 22: the reply is complete.
+    fn finish(&mut self, mut reply: ReplyProgress, cx: &mut Context<'_, Server>) -> Step {
+        reply.log(cx.now, cx.shared);
+        if let Some(reading) = reply.outgoing.finish() {
+            if reply.corked {
+                let socket = self.stream.transport();
+                socket.set_cork(false);
+                if reply.raised_lowat {
+                    socket.set_notsent_lowat(UNSENT_BYTES_MIN);
                 }
-                Step::go(State::ReadingHead(reading))
             }
-            // What came while it was sent would make closing a reset, which overtakes the reply.
-            After::Close if note.clean && !cx.link.ready.is(Side::Read) => {
-                self.close(cx, Close::Done, "the client asked to close")
-            }
-            After::Close => match self.stream.shut_down_write() {
-                Ok(()) => Step::go(State::Lingering(Linger::new(LINGER_BYTES_MAX))),
-                Err(e) => self.close(cx, Close::Error, e),
-            },
+            return Step::go(13, State::ReadingHead(reading));
         }
+        // Closing a socket with unread input makes the kernel send a reset, which would overtake
+        // the reply.
+        if reply.may_just_close && !cx.link.ready.is(Side::Read) {
+            return self.close(22, cx, Close::Done, "the client asked to close");
+        }
+        self.shut_down(14, cx)
     }
 
     /// Rows 19 and 20.
     pub(super) fn linger(
         &mut self,
-        linger: Linger,
+        mut discarded: u64,
         changed: bool,
         cx: &mut Context<'_, Server>,
     ) -> Step {
-        if take(&mut cx.expired) && !changed {
-            return self.close(cx, Close::LingerTimeout, "the client did not hang up");
-        }
-        match self.stream.read(&mut cx.link, cx.scratch) {
-            Attempt::Done(0) => self.close(cx, Close::Done, "both sides hung up"),
-            Attempt::Done(n) => match received(linger, n, cx) {
-                // Not `go`: the time of lingering is not extended by what comes.
-                Some(linger) if changed => Step::go(State::Lingering(linger)),
-                Some(linger) if cx.link.ready.is(Side::Read) => {
-                    Step::stop(State::Lingering(linger), Next::Again(Deadline::Keep))
-                }
-                Some(linger) => Step::stop(
-                    State::Lingering(linger),
-                    Next::Park(Side::Read, Deadline::Keep),
-                ),
-                None => self.close(
-                    cx,
-                    Close::LingerBytes,
-                    "the client sent on after the last reply",
-                ),
-            },
-            Attempt::Blocked => {
-                let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
-                Step::stop(State::Lingering(linger), Next::Park(Side::Read, deadline))
+        let (before, timeout) = (discarded, cx.shared.http.patience.linger);
+        let lingering = self.stream.linger(&mut discarded, changed, timeout, cx);
+        cx.shared.counters.received += discarded - before;
+        let (why, words) = match lingering {
+            Lingering::Wait(next) => {
+                return Step::wait(19, State::Lingering { discarded }, next);
             }
-            Attempt::Spent => {
-                let deadline = since_change(changed, cx, cx.shared.http.patience.linger);
-                Step::stop(State::Lingering(linger), Next::Again(deadline))
-            }
-            Attempt::Failed(e) => self.close(cx, Close::Error, e),
-        }
+            Lingering::HungUp => (Close::Done, "both sides hung up"),
+            Lingering::TimedOut => (Close::LingerTimeout, "the client did not hang up"),
+            Lingering::TooMuch => (
+                Close::LingerBytes,
+                "the client sent on after the last reply",
+            ),
+            Lingering::Failed(e) => return self.close(21, cx, Close::Error, e),
+        };
+        self.close(20, cx, why, words)
     }
 }
 
-/// Counts what came, and throws it away.
-fn received(linger: Linger, n: usize, cx: &mut Context<'_, Server>) -> Option<Linger> {
-    cx.shared.counters.received += n as u64;
-    linger.throw_away(n)
-}
-
-fn writing(out: Box<Out>) -> State<Rc<File>, Note> {
-    if out.head_is_out() {
-        State::WritingBody(out)
-    } else {
-        State::WritingHeaders(out)
-    }
-}
-
-/// What the kernel may hold of a file, of which so much is `left` to be sent, for one of so many who are sent something.
+/// How many bytes of a file of which `left` remain the kernel may hold unsent, while so many
+/// replies are being written.
 pub(super) fn unsent_share(writing: u64, left: u64) -> u32 {
     let share = (u64::from(UNSENT_BYTES_ALL) / writing.max(1)).min(left / UNSENT_PART_OF_FILE);
     u32::try_from(share).map_or(UNSENT_BYTES_ALL, |share| share.max(UNSENT_BYTES_MIN))

@@ -25,6 +25,7 @@ use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 use crate::server::access_log::{AccessLog, Destination};
+use crate::server::client_addr::ProxiedClient;
 use crate::server::clients::ClientLimits;
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
@@ -78,6 +79,8 @@ pub enum Place {
 pub struct Held<T> {
     /// The connection itself.
     pub connection: HttpConnection<T>,
+    /// What is known of its client, if it comes from a trusted proxy.
+    pub client: Option<ProxiedClient>,
     /// What events have said of its socket.
     pub ready: Readiness,
     /// Where it is.
@@ -102,8 +105,8 @@ impl<T: Transport> Held<T> {
     pub fn memory(&self) -> usize {
         match &self.connection.state {
             State::ReadingHead(reading) => reading.memory(),
-            State::WritingHeaders(out) | State::WritingBody(out) => out.memory(),
-            State::Lingering(_) | State::Closed => 0,
+            State::WritingHeaders(reply) | State::WritingBody(reply) => reply.outgoing.memory(),
+            State::Lingering { .. } | State::Closed => 0,
         }
     }
 }
@@ -180,6 +183,7 @@ impl Stand {
     pub fn accept<T: Transport>(&self, transport: T) -> Held<T> {
         Held {
             connection: HttpConnection::new(Stream::new(transport)),
+            client: None,
             ready: Readiness::NONE,
             place: Place::Parked(Side::Read),
             stage: Stage::Running,
@@ -220,7 +224,7 @@ impl Stand {
             shared: &mut self.house,
             control: &mut control,
         };
-        let next = held.connection.drive(None, &mut cx);
+        let next = held.connection.drive(held.client.as_mut(), &mut cx);
         held.ready = cx.link.ready;
         assert_eq!(
             self.scratch.len(),
