@@ -9,11 +9,11 @@
 //! 2. `event_loop/turn.rs`: one turn of the loop, in six named steps.
 //! 3. `event_loop/readiness.rs`: the edge-triggered contract.
 //! 4. `event_loop/timer.rs`: the wheel of deadlines.
-//! 5. `event_loop/tcp.rs`: what a stream socket can do.
-//! 6. `http/state.rs`: the states of a connection, and the table of their changes.
+//! 5. `event_loop/tcp.rs`: what a stream socket can do, and how it is closed.
+//! 6. `http/state.rs`: the states of a connection, the table of their changes, a reply on its way.
 //! 7. `http/state/reading.rs`: from bytes to a request.
-//! 8. `server/connection.rs`: the place where loop, protocol and files meet.
-//! 9. `server/connection/reading.rs`: its state of reading.
+//! 8. `server/connection.rs`: from an edge to a step of the table; reading a head.
+//! 9. `server/connection/writing.rs`: sending the reply to its last byte, and closing.
 //! 10. `server/answer.rs`: from a request to what is answered.
 //! 11. `site/open.rs`: how a path from the network becomes a file, and never a file outside.
 //!
