@@ -1,19 +1,16 @@
 //! Negotiation: which of several representations a client would rather have (RFC 9110 §12).
 //!
-//! What lives here: weights, Accept-Encoding, and as much of Accept as a server of files needs. It may not
-//! know which files exist: it is told which codings there are. Invariant: an element that breaks the grammar
-//! counts as if it did not stand there, and takes nothing else with it. Read next: `range.rs`, which cuts the
-//! representation that was chosen here.
+//! An element that breaks the grammar counts as if it did not stand there, and takes nothing else with it.
 
 use std::fmt;
 
 use httparse::Header;
 
-use crate::http::fields::{elements, is_quoted_string, is_token, lines};
+use crate::http::fields::{elements, is_quoted_string, is_token, lines, split_once};
 
 /// A weight in thousandths, 0 to 1,000 (§12.4.2). 0 refuses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Weight(u16);
+pub struct Weight(pub u16);
 
 impl Weight {
     /// What an element without a weight has.
@@ -23,13 +20,12 @@ impl Weight {
 
     /// Reads a `qvalue`: 0 to 1, with three decimals at most.
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let (&first, rest) = value.split_first()?;
-        let decimals = match rest {
-            [] => rest,
-            [b'.', decimals @ ..] if decimals.len() <= 3 => decimals,
+        let (whole, decimals) = match value {
+            [whole] => (whole, &[][..]),
+            [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
             _ => return None,
         };
-        let mut thousandths = match first {
+        let mut thousandths = match whole {
             b'0' => 0,
             b'1' => 1000,
             _ => return None,
@@ -41,11 +37,6 @@ impl Weight {
             thousandths += u16::from(digit - b'0') * scale;
         }
         (thousandths <= 1000).then_some(Self(thousandths))
-    }
-
-    /// In thousandths.
-    pub fn thousandths(self) -> u16 {
-        self.0
     }
 }
 
@@ -115,77 +106,49 @@ pub enum Standing {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct AcceptEncoding {
     present: bool,
-    identity: Option<Weight>,
-    gzip: Option<Weight>,
-    brotli: Option<Weight>,
-    zstd: Option<Weight>,
+    /// In the order of [`Coding::ALL`].
+    codings: [Option<Weight>; Coding::ALL.len()],
     star: Option<Weight>,
 }
 
 impl AcceptEncoding {
-    /// Reads all lines of Accept-Encoding. Where a coding is named twice, the first counts. Bounded by the
-    /// length of the head.
-    pub fn read(headers: &[Header<'_>]) -> Self {
-        Self::read_observed(headers, |_| ())
-    }
-
-    /// [`read`](Self::read), which tells `observe` each step as it is taken.
-    pub fn read_observed<'h>(
-        headers: &'h [Header<'h>],
-        mut observe: impl FnMut(EncodingStep<'h>),
-    ) -> Self {
+    /// Reads all lines of Accept-Encoding, and hands `note` a sentence on each element. Where a coding is named
+    /// twice, the first counts. Bounded by the length of the head.
+    pub fn read(headers: &[Header<'_>], mut note: impl FnMut(fmt::Arguments<'_>)) -> Self {
         let mut accept = Self::default();
-        for line in lines(headers, "accept-encoding") {
+        for line in lines(headers, "Accept-Encoding") {
             accept.present = true;
             for element in elements(line, b',') {
-                let reading = accept.add(element);
-                observe(EncodingStep::Element(element, reading));
+                accept.add(element, &mut note);
             }
         }
         if !accept.present {
-            observe(EncodingStep::Absent);
+            note(format_args!("no Accept-Encoding: plain bytes are expected"));
         }
         accept
     }
 
-    fn add(&mut self, element: &[u8]) -> Reading {
-        let mut parts = elements(element, b';');
-        // An element of semicolons alone has no first part.
-        let (Some(name), false) = (parts.next(), element.starts_with(b";")) else {
-            return Reading::Malformed;
+    fn add(&mut self, element: &[u8], note: &mut impl FnMut(fmt::Arguments<'_>)) {
+        let shown = element.escape_ascii();
+        let Some((name, weight)) = weighted_coding(element) else {
+            return note(format_args!("{shown} is ignored: it is malformed"));
         };
-        let mut weight = Weight::FULL;
-        for (at, part) in parts.enumerate() {
-            // Codings have no parameters beside their weight.
-            match quality(part) {
-                Some(Some(found)) if at == 0 => weight = found,
-                _ => return Reading::Malformed,
-            }
-        }
-        if !is_token(name) {
-            return Reading::Malformed;
-        }
-        let place = if name == b"*" {
-            &mut self.star
-        } else {
-            match Coding::named(name) {
-                Some(coding) => self.place(coding),
-                None => return Reading::Unknown,
+        let place = match Coding::named(name) {
+            Some(coding) => &mut self.codings[coding as usize],
+            None if name == b"*" => &mut self.star,
+            None => {
+                let why = "is a coding that is not served here";
+                return note(format_args!("{shown} {why}"));
             }
         };
         if place.is_some() {
-            return Reading::Repeated;
+            return note(format_args!("{shown} is ignored: it was named before"));
         }
         *place = Some(weight);
-        Reading::Weighs(weight)
-    }
-
-    fn place(&mut self, coding: Coding) -> &mut Option<Weight> {
-        match coding {
-            Coding::Identity => &mut self.identity,
-            Coding::Gzip => &mut self.gzip,
-            Coding::Brotli => &mut self.brotli,
-            Coding::Zstd => &mut self.zstd,
+        if weight == Weight::NONE {
+            note(format_args!("{shown} refuses"));
+        } else {
+            note(format_args!("{shown} accepts with weight {weight}"));
         }
     }
 
@@ -195,31 +158,20 @@ impl AcceptEncoding {
     /// expects. With it, what is neither named nor meant by `*` is refused; plain bytes alone are acceptable unless
     /// refused by name or by `*;q=0`, though less welcome than anything that was asked for.
     pub fn standing(&self, coding: Coding) -> Standing {
-        let identity = coding == Coding::Identity;
-        if !self.present {
-            return if identity {
-                Standing::Asked(Weight::FULL)
-            } else {
-                Standing::Implied
-            };
-        }
-        let named = match coding {
-            Coding::Identity => self.identity,
-            Coding::Gzip => self.gzip,
-            Coding::Brotli => self.brotli,
-            Coding::Zstd => self.zstd,
-        };
-        match named.or(self.star) {
+        let is_plain = coding == Coding::Identity;
+        match self.codings[coding as usize].or(self.star) {
+            _ if !self.present && is_plain => Standing::Asked(Weight::FULL),
+            _ if !self.present => Standing::Implied,
             Some(Weight::NONE) => Standing::Refused,
             Some(weight) => Standing::Asked(weight),
-            None if identity => Standing::Implied,
+            None if is_plain => Standing::Implied,
             None => Standing::Refused,
         }
     }
 
     /// The most welcome of `available`, which stand in the server's order (the smallest first):
     /// among equals the first is chosen. `None` if all are refused; then plain bytes are the
-    /// usual answer all the same, since a 406 helps nobody (§12.4.1).
+    /// usual answer all the same, since a 406 helps no client (§12.4.1).
     pub fn choose(&self, available: &[Coding]) -> Option<Coding> {
         let mut best = None;
         let mut best_standing = Standing::Refused;
@@ -233,52 +185,26 @@ impl AcceptEncoding {
     }
 }
 
-/// One step of reading Accept-Encoding. Shown, it is a sentence, safe for a terminal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EncodingStep<'h> {
-    /// There is no such field.
-    Absent,
-    /// An element of the list, and what it says.
-    Element(&'h [u8], Reading),
+/// The name and the weight of an element of Accept-Encoding; `None` if it breaks the grammar.
+fn weighted_coding(element: &[u8]) -> Option<(&[u8], Weight)> {
+    let mut parts = elements(element, b';');
+    // An element that begins with a semicolon has no name.
+    let name = parts.next().filter(|_| !element.starts_with(b";"))?;
+    // Codings have no parameters beside their weight.
+    let weight = match parts.next() {
+        Some(parameter) => weight_of(parameter)??,
+        None => Weight::FULL,
+    };
+    (is_token(name) && parts.next().is_none()).then_some((name, weight))
 }
 
-/// What an element of Accept-Encoding says.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reading {
-    /// A coding that idler knows, or `*`, has this weight.
-    Weighs(Weight),
-    /// It names a coding that idler does not serve.
-    Unknown,
-    /// It names what was named before.
-    Repeated,
-    /// It breaks the grammar.
-    Malformed,
-}
-
-impl fmt::Display for EncodingStep<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (element, reading) = match self {
-            Self::Absent => return f.write_str("no Accept-Encoding: plain bytes are expected"),
-            Self::Element(element, reading) => (element.escape_ascii(), reading),
-        };
-        match reading {
-            Reading::Weighs(Weight::NONE) => write!(f, "{element} refuses"),
-            Reading::Weighs(weight) => write!(f, "{element} accepts with weight {weight}"),
-            Reading::Unknown => write!(f, "{element} is a coding that is not served here"),
-            Reading::Repeated => write!(f, "{element} is ignored: it was named before"),
-            Reading::Malformed => write!(f, "{element} is ignored: it is malformed"),
-        }
+/// Reads a parameter: `None` if it breaks the grammar, else its weight if it is `q` (§5.6.6, §12.4.2).
+fn weight_of(parameter: &[u8]) -> Option<Option<Weight>> {
+    let (name, value) = split_once(parameter, b'=')?;
+    if name.eq_ignore_ascii_case(b"q") {
+        return Weight::parse(value).map(Some);
     }
-}
-
-impl fmt::Display for Standing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused => f.write_str("refused"),
-            Self::Implied => f.write_str("acceptable, not asked for"),
-            Self::Asked(weight) => write!(f, "acceptable with weight {weight}"),
-        }
-    }
+    (is_token(name) && (is_token(value) || is_quoted_string(value))).then_some(None)
 }
 
 // ---- Accept ----
@@ -308,20 +234,17 @@ enum Precision {
 /// exact the first counts. Bounded by the length of the head.
 fn acceptance(headers: &[Header<'_>], kind: &str, subtype: &str) -> Acceptance {
     let mut best: Option<Acceptance> = None;
-    let mut present = false;
-    for line in lines(headers, "accept") {
-        present = true;
-        for element in elements(line, b',') {
-            let Some(found) = media_range(element, kind, subtype) else {
-                continue;
-            };
+    let mut weight = Weight::FULL;
+    for line in lines(headers, "Accept") {
+        weight = Weight::NONE;
+        for found in elements(line, b',').filter_map(|e| media_range(e, kind, subtype)) {
             if best.is_none_or(|best| found.precision > best.precision) {
                 best = Some(found);
             }
         }
     }
     best.unwrap_or(Acceptance {
-        weight: if present { Weight::NONE } else { Weight::FULL },
+        weight,
         precision: Precision::Any,
     })
 }
@@ -329,40 +252,23 @@ fn acceptance(headers: &[Header<'_>], kind: &str, subtype: &str) -> Acceptance {
 /// What one element says about a type: `None` if nothing, or if it breaks the grammar.
 fn media_range(element: &[u8], kind: &str, subtype: &str) -> Option<Acceptance> {
     let mut parts = elements(element, b';');
-    let name = parts.next()?;
-    let slash = name.iter().position(|&byte| byte == b'/')?;
-    let (type_name, subtype_name) = (&name[..slash], &name[slash + 1..]);
-    let mut precision = if type_name == b"*" && subtype_name == b"*" {
-        Precision::Any
-    } else if !type_name.eq_ignore_ascii_case(kind.as_bytes()) {
-        return None;
-    } else if subtype_name == b"*" {
-        Precision::Type
-    } else if subtype_name.eq_ignore_ascii_case(subtype.as_bytes()) {
-        Precision::Named
-    } else {
-        return None;
+    let (type_name, subtype_name) = split_once(parts.next()?, b'/')?;
+    let is_kind = type_name.eq_ignore_ascii_case(kind.as_bytes());
+    let mut precision = match (type_name, subtype_name) {
+        (b"*", b"*") => Precision::Any,
+        (_, b"*") if is_kind => Precision::Type,
+        (_, name) if is_kind && name.eq_ignore_ascii_case(subtype.as_bytes()) => Precision::Named,
+        _ => return None,
     };
     let mut weight = Weight::FULL;
-    for part in parts {
+    for parameter in parts {
         // A weight is one wherever it stands (§12.4.2).
-        match quality(part)? {
+        match weight_of(parameter)? {
             Some(found) => weight = found,
-            None if precision == Precision::Named => precision = Precision::Parameters,
-            None => {}
+            None => precision = precision.min(Precision::Parameters),
         }
     }
     Some(Acceptance { weight, precision })
-}
-
-/// Reads a parameter: `None` if it breaks the grammar, else its weight if it is `q` (§5.6.6, §12.4.2).
-fn quality(parameter: &[u8]) -> Option<Option<Weight>> {
-    let equals = parameter.iter().position(|&byte| byte == b'=')?;
-    let (name, value) = (&parameter[..equals], &parameter[equals + 1..]);
-    if name.eq_ignore_ascii_case(b"q") {
-        return Weight::parse(value).map(Some);
-    }
-    (is_token(name) && (is_token(value) || is_quoted_string(value))).then_some(None)
 }
 
 /// Whether a listing should be JSON rather than HTML: JSON has the greater weight, or the same and was
@@ -384,7 +290,7 @@ pub enum TakesHtml {
 }
 
 /// Whether the client takes HTML, and whether it said so. The fallback of a single-page application should go to
-/// those who named it: to hand a page to a script that asked for a missing asset hides the mistake.
+/// those that named it: to hand a page to a script that asked for a missing asset hides the mistake.
 pub fn takes_html(headers: &[Header<'_>]) -> TakesHtml {
     let html = acceptance(headers, "text", "html");
     match html.precision {

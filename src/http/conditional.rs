@@ -1,21 +1,16 @@
-//! Conditions: whether a request is to be carried out at all (RFC 9110 §13).
+//! Conditions: whether a request is carried out at all (RFC 9110 §13).
 //!
-//! What lives here: If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since and If-Range, in the
-//! order of §13.2.2. It may not know where validators come from, nor what time it is. Invariant: there
-//! is one implementation; who wants to know why is told the steps while it runs, and who does not pays
-//! nothing for them. Read next: `range.rs`, which takes over where a Range may be honoured.
+//! One function evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since and If-Range in the
+//! order of §13.2.2. Validators and the time are passed in.
+
+use std::fmt;
 
 use httparse::Header;
 
-use super::date;
-use crate::http::date::UnixSeconds;
-use crate::http::etag::{Comparison, EntityTag, ListMatch, find_in_list};
+use crate::http::date::{self, UnixSeconds};
+use crate::http::etag::{Comparison, EntityTag, ListMatch, STRONG, WEAK, find_in_list};
 use crate::http::fields::{Single, lines, trim};
 use crate::limits::RACY_WINDOW;
-
-mod steps;
-
-pub use crate::http::conditional::steps::{Effect, Field, Finding, Step};
 
 /// What is known of the representation that would be sent.
 #[derive(Clone, Copy, Default, Debug)]
@@ -44,7 +39,31 @@ pub enum Verdict {
     Failed,
 }
 
-/// Evaluates the conditions of a request in the order of RFC 9110 §13.2.2.
+/// What came of one condition, and why.
+type Finding = (Effect, &'static str);
+
+/// What came of one condition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Effect {
+    /// It holds: on to the next.
+    Holds,
+    /// It does not hold, which is a 304, a 412, or (If-Range) the end of a Range.
+    Fails,
+    /// It is treated as if it did not stand there.
+    Ignored,
+}
+
+const IF_MATCH: &str = "If-Match";
+const IF_UNMODIFIED_SINCE: &str = "If-Unmodified-Since";
+const IF_NONE_MATCH: &str = "If-None-Match";
+const IF_MODIFIED_SINCE: &str = "If-Modified-Since";
+const IF_RANGE: &str = "If-Range";
+
+/// Of a field that says nothing about other methods.
+const OTHER_METHOD: Finding = (Effect::Ignored, "it has a meaning with GET and HEAD only");
+
+/// Evaluates the conditions of a request in the order of RFC 9110 §13.2.2, and hands `note` a sentence on each
+/// that stands in the head.
 ///
 /// `method_is_get_or_head` decides what an If-None-Match that is false comes to, and whether
 /// If-Modified-Since means anything. Dates that are invalid or later than `now` are ignored. Bounded by
@@ -54,246 +73,185 @@ pub fn evaluate(
     method_is_get_or_head: bool,
     validators: &Validators<'_>,
     now: UnixSeconds,
+    mut note: impl FnMut(fmt::Arguments<'_>),
 ) -> Verdict {
-    evaluate_observed(headers, method_is_get_or_head, validators, now, |_| ())
-}
-
-/// [`evaluate`], which tells `observe` each step as it is taken. A condition that does not stand
-/// in the head is no step.
-pub fn evaluate_observed(
-    headers: &[Header<'_>],
-    method_is_get_or_head: bool,
-    validators: &Validators<'_>,
-    now: UnixSeconds,
-    mut observe: impl FnMut(Step),
-) -> Verdict {
-    let conditions = Conditions::read(headers);
-    if !conditions.any {
-        return Verdict::Proceed {
-            honour_range: method_is_get_or_head,
-        };
-    }
-    let subject = Subject {
+    let target = Target {
         headers,
-        method_is_get_or_head,
         etag: validators.etag.and_then(EntityTag::parse),
         last_modified: validators.last_modified,
         exists: validators.exists,
         now,
     };
-    subject.evaluate(&conditions, &mut observe)
-}
+    let overridden = (Effect::Ignored, "the field with tags says it more exactly");
+    let is_present = |name| lines(headers, name).next().is_some();
+    let mut fails = |name, (effect, why): Finding| {
+        let effect_shown = match effect {
+            Effect::Holds => "holds",
+            Effect::Fails => "fails",
+            Effect::Ignored => "is ignored",
+        };
+        note(format_args!("{name} {effect_shown}: {why}"));
+        effect == Effect::Fails
+    };
 
-/// Which conditional fields stand in a head, found in one pass over it.
-#[derive(Default)]
-struct Conditions<'h> {
-    any: bool,
-    if_match: bool,
-    if_none_match: bool,
-    if_unmodified_since: Single<'h>,
-    if_modified_since: Single<'h>,
-    if_range: Single<'h>,
-    range: bool,
-}
-
-impl<'h> Conditions<'h> {
-    fn read(headers: &'h [Header<'h>]) -> Self {
-        let mut found = Self::default();
-        for &Header { name, value } in headers {
-            let is = |other: &str| name.eq_ignore_ascii_case(other);
-            // Most fields of most requests are none of these, and are told by their first two letters.
-            if let [b'i' | b'I', b'f' | b'F', ..] = name.as_bytes() {
-                if is("if-match") {
-                    found.if_match = true;
-                } else if is("if-none-match") {
-                    found.if_none_match = true;
-                } else if is("if-unmodified-since") {
-                    found.if_unmodified_since.add(value);
-                } else if is("if-modified-since") {
-                    found.if_modified_since.add(value);
-                } else if is("if-range") {
-                    found.if_range.add(value);
-                } else {
-                    continue;
-                }
-                found.any = true;
-            } else if is("range") {
-                found.range = true;
+    // §13.2.1: conditions do not matter where the answer without them would be an error. For methods that
+    // could create the target, that it is missing is no error.
+    if !validators.exists && method_is_get_or_head {
+        let missing = (
+            Effect::Ignored,
+            "there is nothing at the target, and that comes first",
+        );
+        let mut honour_range = true;
+        for name in [
+            IF_MATCH,
+            IF_UNMODIFIED_SINCE,
+            IF_NONE_MATCH,
+            IF_MODIFIED_SINCE,
+            IF_RANGE,
+        ] {
+            if is_present(name) {
+                fails(name, missing);
+                honour_range = false;
             }
         }
-        found
+        return Verdict::Proceed { honour_range };
     }
+
+    // 1 and 2: may it be done at all? A 412 is final: what follows is not evaluated.
+    let has_if_match = is_present(IF_MATCH);
+    if has_if_match && fails(IF_MATCH, target.if_match()) {
+        return Verdict::Failed;
+    }
+    if is_present(IF_UNMODIFIED_SINCE) {
+        let finding = if has_if_match {
+            overridden
+        } else {
+            target.since(IF_UNMODIFIED_SINCE, Effect::Fails, Effect::Holds)
+        };
+        if fails(IF_UNMODIFIED_SINCE, finding) {
+            return Verdict::Failed;
+        }
+    }
+
+    // 3 and 4: is it needed?
+    let has_if_none_match = is_present(IF_NONE_MATCH);
+    if has_if_none_match && fails(IF_NONE_MATCH, target.if_none_match()) {
+        return if method_is_get_or_head {
+            Verdict::NotModified
+        } else {
+            Verdict::Failed
+        };
+    }
+    if is_present(IF_MODIFIED_SINCE) {
+        let finding = if has_if_none_match {
+            overridden
+        } else if !method_is_get_or_head {
+            OTHER_METHOD
+        } else {
+            target.since(IF_MODIFIED_SINCE, Effect::Holds, Effect::Fails)
+        };
+        if fails(IF_MODIFIED_SINCE, finding) {
+            return Verdict::NotModified;
+        }
+    }
+
+    // 5: all of it, or the range?
+    let mut honour_range = method_is_get_or_head;
+    if is_present(IF_RANGE) {
+        let finding = if !method_is_get_or_head {
+            OTHER_METHOD
+        } else if !is_present("Range") {
+            (Effect::Ignored, "there is no Range")
+        } else {
+            target.if_range()
+        };
+        honour_range &= !fails(IF_RANGE, finding);
+    }
+    Verdict::Proceed { honour_range }
 }
 
 /// What the conditions are held against.
-struct Subject<'a> {
+struct Target<'a> {
     headers: &'a [Header<'a>],
-    method_is_get_or_head: bool,
     etag: Option<EntityTag<'a>>,
     last_modified: Option<UnixSeconds>,
     exists: bool,
     now: UnixSeconds,
 }
 
-impl Subject<'_> {
-    /// The steps of §13.2.2, numbered as there.
-    fn evaluate(&self, conditions: &Conditions<'_>, observe: &mut impl FnMut(Step)) -> Verdict {
-        let mut note = |field, (effect, finding)| {
-            observe(Step {
-                field,
-                effect,
-                finding,
-            });
-            effect == Effect::Fails
+impl Target<'_> {
+    /// §13.1.1: the current representation must be one of those listed, to the byte.
+    fn if_match(&self) -> Finding {
+        let (listed, why) = self.is_listed(IF_MATCH, STRONG);
+        let effect = if listed { Effect::Holds } else { Effect::Fails };
+        (effect, why)
+    }
+
+    /// §13.1.2: it must be none of those listed.
+    fn if_none_match(&self) -> Finding {
+        let (listed, why) = self.is_listed(IF_NONE_MATCH, WEAK);
+        let effect = if listed { Effect::Fails } else { Effect::Holds };
+        (effect, why)
+    }
+
+    fn is_listed(&self, name: &'static str, matches: Comparison) -> (bool, &'static str) {
+        match find_in_list(lines(self.headers, name), self.etag.as_ref(), matches) {
+            ListMatch::Any if self.exists => (true, "* and there is a representation"),
+            ListMatch::Any => (false, "* and there is no representation"),
+            ListMatch::Found => (true, "the current tag is listed"),
+            ListMatch::NotFound => (false, "the current tag is not listed"),
+            ListMatch::Malformed => (false, "not a list of tags, so it matches nothing"),
+        }
+    }
+
+    /// §13.1.3, §13.1.4: whether the last modification came after the date of a field.
+    fn since(&self, name: &'static str, if_modified: Effect, otherwise: Effect) -> Finding {
+        let Some(last_modified) = self.last_modified else {
+            return (Effect::Ignored, "no date of last modification is known");
         };
-
-        // §13.2.1: conditions do not matter where the answer without them would be an error. For methods that
-        // could create the target, that it is missing is no error.
-        if !self.exists && self.method_is_get_or_head {
-            for field in conditions.present() {
-                note(field, (Effect::Ignored, Finding::NothingThere));
-            }
-            return Verdict::Proceed {
-                honour_range: false,
-            };
-        }
-
-        // 1 and 2: may it be done at all?
-        if conditions.if_match && note(Field::IfMatch, self.if_match()) {
-            // The rest is not evaluated: a 412 is final.
-            return Verdict::Failed;
-        }
-        if conditions.if_unmodified_since.is_present() {
-            let result = if conditions.if_match {
-                (Effect::Ignored, Finding::Overridden)
-            } else {
-                self.if_unmodified_since(conditions.if_unmodified_since)
-            };
-            if note(Field::IfUnmodifiedSince, result) {
-                return Verdict::Failed;
-            }
-        }
-
-        // 3 and 4: is it needed?
-        if conditions.if_none_match && note(Field::IfNoneMatch, self.if_none_match()) {
-            return if self.method_is_get_or_head {
-                Verdict::NotModified
-            } else {
-                Verdict::Failed
-            };
-        }
-        if conditions.if_modified_since.is_present() {
-            let result = if conditions.if_none_match {
-                (Effect::Ignored, Finding::Overridden)
-            } else {
-                self.if_modified_since(conditions.if_modified_since)
-            };
-            if note(Field::IfModifiedSince, result) {
-                return Verdict::NotModified;
-            }
-        }
-
-        // 5: all of it, or the range?
-        let mut honour_range = self.method_is_get_or_head;
-        if conditions.if_range.is_present() {
-            let result = if !self.method_is_get_or_head {
-                (Effect::Ignored, Finding::OtherMethod)
-            } else if !conditions.range {
-                (Effect::Ignored, Finding::NoRange)
-            } else {
-                self.if_range(conditions.if_range)
-            };
-            honour_range &= !note(Field::IfRange, result);
-        }
-        Verdict::Proceed { honour_range }
-    }
-
-    /// §13.1.1.
-    fn if_match(&self) -> (Effect, Finding) {
-        let list = lines(self.headers, "if-match");
-        match find_in_list(list, self.etag.as_ref(), Comparison::Strong) {
-            ListMatch::Any if self.exists => (Effect::Holds, Finding::AnyExists),
-            ListMatch::Any => (Effect::Fails, Finding::AnyMissing),
-            ListMatch::Found => (Effect::Holds, Finding::TagListed),
-            ListMatch::NotFound => (Effect::Fails, Finding::TagNotListed),
-            ListMatch::Malformed => (Effect::Fails, Finding::MalformedList),
-        }
-    }
-
-    /// §13.1.2.
-    fn if_none_match(&self) -> (Effect, Finding) {
-        let list = lines(self.headers, "if-none-match");
-        match find_in_list(list, self.etag.as_ref(), Comparison::Weak) {
-            ListMatch::Any if self.exists => (Effect::Fails, Finding::AnyExists),
-            ListMatch::Any => (Effect::Holds, Finding::AnyMissing),
-            ListMatch::Found => (Effect::Fails, Finding::TagListed),
-            ListMatch::NotFound => (Effect::Holds, Finding::TagNotListed),
-            ListMatch::Malformed => (Effect::Holds, Finding::MalformedList),
-        }
-    }
-
-    /// §13.1.4.
-    fn if_unmodified_since(&self, field: Single<'_>) -> (Effect, Finding) {
-        match self.modified_since(field) {
-            Ok(true) => (Effect::Fails, Finding::ModifiedSince),
-            Ok(false) => (Effect::Holds, Finding::NotModifiedSince),
-            Err(why) => (Effect::Ignored, why),
-        }
-    }
-
-    /// §13.1.3.
-    fn if_modified_since(&self, field: Single<'_>) -> (Effect, Finding) {
-        if !self.method_is_get_or_head {
-            return (Effect::Ignored, Finding::OtherMethod);
-        }
-        match self.modified_since(field) {
-            Ok(true) => (Effect::Holds, Finding::ModifiedSince),
-            Ok(false) => (Effect::Fails, Finding::NotModifiedSince),
-            Err(why) => (Effect::Ignored, why),
-        }
-    }
-
-    /// Whether the last modification came after the date of `field`, or why nobody can say.
-    fn modified_since(&self, field: Single<'_>) -> Result<bool, Finding> {
-        let last_modified = self.last_modified.ok_or(Finding::NoDateHere)?;
-        let Single::One(value) = field else {
-            return Err(Finding::InvalidDate);
+        let date = match Single::read(self.headers, name) {
+            Single::One(value) => date::parse(value, self.now),
+            Single::Absent | Single::Several => None,
         };
-        let date = date::parse(value, self.now).ok_or(Finding::InvalidDate)?;
-        if date > self.now {
-            return Err(Finding::FutureDate);
+        match date {
+            None => (Effect::Ignored, "not one valid date"),
+            Some(date) if date > self.now => (Effect::Ignored, "the date is in the future"),
+            Some(date) if last_modified > date => (if_modified, "modified after that date"),
+            Some(_) => (otherwise, "not modified after that date"),
         }
-        Ok(last_modified > date)
     }
 
     /// §13.1.5: what cannot be known to be the same bytes is sent whole.
-    fn if_range(&self, field: Single<'_>) -> (Effect, Finding) {
-        let Single::One(value) = field else {
-            return (Effect::Fails, Finding::NeitherTagNorDate);
+    fn if_range(&self) -> Finding {
+        const NEITHER: Finding = (Effect::Fails, "neither one tag nor one date");
+        let Single::One(value) = Single::read(self.headers, IF_RANGE) else {
+            return NEITHER;
         };
         if let Some(tag) = EntityTag::parse(trim(value)) {
-            let Some(current) = self.etag.filter(|current| current.weakly_matches(&tag)) else {
-                return (Effect::Fails, Finding::OtherTag);
-            };
-            return if current.strongly_matches(&tag) {
-                (Effect::Holds, Finding::SameTag)
-            } else {
-                (Effect::Fails, Finding::WeakTag)
+            return match self.etag {
+                Some(current) if current.strongly_matches(&tag) => {
+                    (Effect::Holds, "the tag is the current one")
+                }
+                Some(current) if current.weakly_matches(&tag) => {
+                    (Effect::Fails, "a weak tag does not promise the same bytes")
+                }
+                Some(_) | None => (Effect::Fails, "the tag is not the current one"),
             };
         }
-        let Some(date) = date::parse(value, self.now) else {
-            return (Effect::Fails, Finding::NeitherTagNorDate);
-        };
-        match self.last_modified {
-            Some(last_modified) if last_modified == date => {
-                if self.date_is_strong(last_modified) {
-                    (Effect::Holds, Finding::SameDate)
-                } else {
-                    (Effect::Fails, Finding::WeakDate)
-                }
+        match (date::parse(value, self.now), self.last_modified) {
+            (None, _) => NEITHER,
+            (Some(_), None) => (Effect::Fails, "no date of last modification is known"),
+            (Some(date), Some(last_modified)) if date != last_modified => (
+                Effect::Fails,
+                "the date is not that of the last modification",
+            ),
+            (Some(date), Some(_)) if self.date_is_strong(date) => {
+                (Effect::Holds, "the date is that of the last modification")
             }
-            Some(_) => (Effect::Fails, Finding::OtherDate),
-            None => (Effect::Fails, Finding::NoDateHere),
+            (Some(_), Some(_)) => (
+                Effect::Fails,
+                "modified too recently for a date to promise the same bytes",
+            ),
         }
     }
 
@@ -301,29 +259,11 @@ impl Subject<'_> {
     ///
     /// It does not while the second that it names may still see another change. The RFC asks for one second's
     /// distance; idler takes the same window as for its tags, since some file systems count in
-    /// steps of two. And where the tag is weak, whoever made it did not trust the date either.
+    /// steps of two. And where the tag is weak, the date is trusted no more than the tag.
     fn date_is_strong(&self, last_modified: UnixSeconds) -> bool {
         let window = i64::try_from(RACY_WINDOW.as_secs()).unwrap_or(i64::MAX);
         self.now.saturating_sub(last_modified) >= window.max(1)
             && !self.etag.is_some_and(|tag| tag.weak)
-    }
-}
-
-impl Conditions<'_> {
-    /// The fields that stand in the head, in the order of §13.2.2.
-    fn present(&self) -> impl Iterator<Item = Field> {
-        [
-            (self.if_match, Field::IfMatch),
-            (
-                self.if_unmodified_since.is_present(),
-                Field::IfUnmodifiedSince,
-            ),
-            (self.if_none_match, Field::IfNoneMatch),
-            (self.if_modified_since.is_present(), Field::IfModifiedSince),
-            (self.if_range.is_present(), Field::IfRange),
-        ]
-        .into_iter()
-        .filter_map(|(present, field)| present.then_some(field))
     }
 }
 

@@ -1,8 +1,6 @@
 //! Entity tags: one, two compared, or a list of them (RFC 9110 §8.8.3).
 //!
-//! What lives here: the grammar and both comparisons. It may not know how idler makes its tags, nor what
-//! a field decides with them. Invariant: a list that breaks the grammar anywhere matches nothing, whatever
-//! stands before the break. Read next: `preconditions.rs`.
+//! A list that breaks the grammar anywhere matches nothing, whatever stands before the break.
 
 use crate::http::fields::trim;
 
@@ -50,23 +48,13 @@ impl<'a> EntityTag<'a> {
 }
 
 /// How the tags of a field are compared.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Comparison {
-    /// Both must be strong: for If-Match and If-Range.
-    Strong,
-    /// Weak will do: for If-None-Match.
-    Weak,
-}
+pub type Comparison = fn(&EntityTag<'_>, &EntityTag<'_>) -> bool;
 
-impl Comparison {
-    /// Compares two tags.
-    pub fn holds(self, one: &EntityTag<'_>, other: &EntityTag<'_>) -> bool {
-        match self {
-            Self::Strong => one.strongly_matches(other),
-            Self::Weak => one.weakly_matches(other),
-        }
-    }
-}
+/// For If-Match: see [`EntityTag::strongly_matches`].
+pub const STRONG: Comparison = |one, other| one.strongly_matches(other);
+
+/// For If-None-Match: see [`EntityTag::weakly_matches`].
+pub const WEAK: Comparison = |one, other| one.weakly_matches(other);
 
 /// What a field with a list of tags says about one tag.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -86,7 +74,7 @@ pub enum ListMatch {
 pub fn find_in_list<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     current: Option<&EntityTag<'_>>,
-    comparison: Comparison,
+    matches: Comparison,
 ) -> ListMatch {
     let (mut any, mut tags, mut found) = (false, false, false);
     for line in lines {
@@ -112,7 +100,7 @@ pub fn find_in_list<'a>(
                 return ListMatch::Malformed;
             }
             tags = true;
-            found |= current.is_some_and(|current| comparison.holds(&tag, current));
+            found |= current.is_some_and(|current| matches(&tag, current));
         }
     }
     match (any, tags, found) {
@@ -195,49 +183,46 @@ mod tests {
             for (one, other) in [(tag(one), tag(other)), (tag(other), tag(one))] {
                 assert_eq!(one.strongly_matches(&other), strong);
                 assert_eq!(one.weakly_matches(&other), weak);
-                assert_eq!(Comparison::Strong.holds(&one, &other), strong);
-                assert_eq!(Comparison::Weak.holds(&one, &other), weak);
             }
         }
     }
 
     #[test]
     fn lists() {
-        use Comparison::{Strong, Weak};
         use ListMatch::{Any, Found, Malformed, NotFound};
         let cases: &[(&[&str], &str, Comparison, ListMatch)] = &[
-            (&["\"a\""], "\"a\"", Strong, Found),
-            (&["\"a\""], "\"b\"", Strong, NotFound),
-            (&["\"a\", \"b\""], "\"b\"", Strong, Found),
-            (&["\"a\",\"b\""], "\"b\"", Strong, Found),
-            (&["\"a\" , \t\"b\""], "\"b\"", Strong, Found),
-            (&["\"a\"", "\"b\""], "\"b\"", Strong, Found), // several lines
-            (&["\"a\"", "\"c\""], "\"b\"", Strong, NotFound),
-            (&["W/\"b\""], "\"b\"", Strong, NotFound),
-            (&["W/\"b\""], "\"b\"", Weak, Found),
-            (&["\"b\""], "W/\"b\"", Weak, Found),
-            (&["\"a,b\""], "\"a\"", Weak, NotFound), // a comma inside quotes
-            (&["\"a,b\""], "\"a,b\"", Weak, Found),
-            (&[",, \"a\" ,,\t, \"b\",,"], "\"b\"", Weak, Found), // empty elements
-            (&["", "\"b\"", " "], "\"b\"", Weak, Found),
-            (&["*"], "\"b\"", Strong, Any),
-            (&[" * "], "\"b\"", Weak, Any),
-            (&["*", "*"], "\"b\"", Weak, Malformed),
-            (&["*", "\"b\""], "\"b\"", Weak, Malformed),
-            (&["\"b\"", "*"], "\"b\"", Weak, Malformed),
-            (&["\"b\", *"], "\"b\"", Weak, Malformed),
-            (&["*, \"b\""], "\"b\"", Weak, Malformed),
-            (&["b"], "\"b\"", Weak, Malformed), // quotes are part of a tag
-            (&["\"b\", b"], "\"b\"", Weak, Malformed),
-            (&["\"b\"\"b\""], "\"b\"", Weak, Malformed),
-            (&["\"b\" \"b\""], "\"b\"", Weak, Malformed),
-            (&["\"b\";\"b\""], "\"b\"", Weak, Malformed),
-            (&["\"b\", \"open"], "\"b\"", Weak, Malformed),
-            (&["\"open", "\"b\""], "\"b\"", Weak, Malformed), // a quote ends with its line
-            (&["w/\"b\""], "\"b\"", Weak, Malformed),
-            (&[""], "\"b\"", Weak, Malformed),
-            (&[","], "\"b\"", Weak, Malformed),
-            (&[], "\"b\"", Weak, Malformed),
+            (&["\"a\""], "\"a\"", STRONG, Found),
+            (&["\"a\""], "\"b\"", STRONG, NotFound),
+            (&["\"a\", \"b\""], "\"b\"", STRONG, Found),
+            (&["\"a\",\"b\""], "\"b\"", STRONG, Found),
+            (&["\"a\" , \t\"b\""], "\"b\"", STRONG, Found),
+            (&["\"a\"", "\"b\""], "\"b\"", STRONG, Found), // several lines
+            (&["\"a\"", "\"c\""], "\"b\"", STRONG, NotFound),
+            (&["W/\"b\""], "\"b\"", STRONG, NotFound),
+            (&["W/\"b\""], "\"b\"", WEAK, Found),
+            (&["\"b\""], "W/\"b\"", WEAK, Found),
+            (&["\"a,b\""], "\"a\"", WEAK, NotFound), // a comma inside quotes
+            (&["\"a,b\""], "\"a,b\"", WEAK, Found),
+            (&[",, \"a\" ,,\t, \"b\",,"], "\"b\"", WEAK, Found), // empty elements
+            (&["", "\"b\"", " "], "\"b\"", WEAK, Found),
+            (&["*"], "\"b\"", STRONG, Any),
+            (&[" * "], "\"b\"", WEAK, Any),
+            (&["*", "*"], "\"b\"", WEAK, Malformed),
+            (&["*", "\"b\""], "\"b\"", WEAK, Malformed),
+            (&["\"b\"", "*"], "\"b\"", WEAK, Malformed),
+            (&["\"b\", *"], "\"b\"", WEAK, Malformed),
+            (&["*, \"b\""], "\"b\"", WEAK, Malformed),
+            (&["b"], "\"b\"", WEAK, Malformed), // quotes are part of a tag
+            (&["\"b\", b"], "\"b\"", WEAK, Malformed),
+            (&["\"b\"\"b\""], "\"b\"", WEAK, Malformed),
+            (&["\"b\" \"b\""], "\"b\"", WEAK, Malformed),
+            (&["\"b\";\"b\""], "\"b\"", WEAK, Malformed),
+            (&["\"b\", \"open"], "\"b\"", WEAK, Malformed),
+            (&["\"open", "\"b\""], "\"b\"", WEAK, Malformed), // a quote ends with its line
+            (&["w/\"b\""], "\"b\"", WEAK, Malformed),
+            (&[""], "\"b\"", WEAK, Malformed),
+            (&[","], "\"b\"", WEAK, Malformed),
+            (&[], "\"b\"", WEAK, Malformed),
         ];
         for &(lines, current, comparison, expected) in cases {
             assert_eq!(
@@ -250,8 +235,7 @@ mod tests {
 
     #[test]
     fn where_there_is_no_tag_only_a_star_matches() {
-        let look =
-            |line: &'static [u8]| find_in_list(std::iter::once(line), None, Comparison::Weak);
+        let look = |line: &'static [u8]| find_in_list(std::iter::once(line), None, WEAK);
         assert_eq!(look(b"\"\""), ListMatch::NotFound);
         assert_eq!(look(b"*"), ListMatch::Any);
     }
@@ -276,10 +260,10 @@ mod tests {
             let lines = [first.join(separator), second.join(separator)];
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             for sought in ["\"a\"", "W/\"a\"", "\"b,\"", "\"\""] {
-                for comparison in [Comparison::Strong, Comparison::Weak] {
+                for comparison in [STRONG, WEAK] {
                     let member = tags
                         .iter()
-                        .any(|member| comparison.holds(&tag(member), &tag(sought)));
+                        .any(|member| comparison(&tag(member), &tag(sought)));
                     let expected = if member {
                         ListMatch::Found
                     } else {
@@ -300,7 +284,7 @@ mod tests {
             let _ = EntityTag::parse(&one);
             let lines = [&one[..], &two[..]];
             let current = tag("\"a\"");
-            let found = find_in_list(lines.into_iter(), Some(&current), Comparison::Weak);
+            let found = find_in_list(lines.into_iter(), Some(&current), WEAK);
             if found == ListMatch::Found {
                 let hay = lines.concat();
                 assert!(hay.windows(3).any(|part| part == b"\"a\""));

@@ -47,11 +47,6 @@ impl<'h> Single<'h> {
         }
         single
     }
-
-    /// Whether it stands at all.
-    pub(crate) fn is_present(&self) -> bool {
-        *self != Self::Absent
-    }
 }
 
 /// `bytes` without spaces and tabs at either end (OWS, §5.6.3).
@@ -60,6 +55,12 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
         bytes = rest;
     }
     bytes
+}
+
+/// The bytes before the first `separator`, and those behind it.
+pub(crate) fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = bytes.iter().position(|&byte| byte == separator)?;
+    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 /// The pieces of `value` between separators that stand outside quoted strings (§5.6.4), trimmed; empty

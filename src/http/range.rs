@@ -1,19 +1,68 @@
-//! Ranges: which bytes of a representation were asked for (RFC 9110 §14).
+//! Ranges: which bytes of a representation were asked for, and how several parts are framed (RFC 9110 §14).
 //!
-//! What lives here: the grammar of Range and its arithmetic. It may not know where the bytes come from: spans are
-//! handed to whoever sends them. Invariant: an answer with ranges never has
-//! a longer body than the whole representation, so that no Range makes idler send more than
-//! it would without one. Read next: `multipart.rs`, which frames several parts, and `preconditions.rs`, which says
-//! whether a Range may be honoured at all.
+//! An answer with ranges never has a longer body than the whole representation, so that no Range makes idler
+//! send more than it would without one. `conditional.rs` says whether a Range may be honoured at all.
 
 use std::fmt;
 
 use httparse::Header;
 
-use crate::http::fields::{Single, elements, trim};
-use crate::http::multipart::Framing;
-use crate::http::span::Span;
+use crate::http::fields::{Single, decimal, elements, split_once, trim};
+use crate::http::response::push_decimal;
 use crate::limits::RANGES_MAX;
+
+/// Consecutive bytes of a representation. Never empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Position of the first byte.
+    pub start: u64,
+    /// Position after the last byte.
+    pub end: u64,
+}
+
+impl Span {
+    /// How many bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a span is never empty")]
+    pub fn len(self) -> u64 {
+        self.end.saturating_sub(self.start)
+    }
+
+    /// Whether fewer than `gap` bytes lie between the two.
+    fn is_near(self, other: Self, gap: u64) -> bool {
+        self.start < other.end.saturating_add(gap) && other.start < self.end.saturating_add(gap)
+    }
+
+    /// From the first byte of both to the last.
+    fn with(self, other: Self) -> Self {
+        Self {
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
+    }
+
+    /// Appends the value of `Content-Range` for this span of `total` bytes (§14.4), `bytes 0-4/10`.
+    pub fn write_content_range(self, total: u64, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"bytes ");
+        push_decimal(self.start, out);
+        out.push(b'-');
+        push_decimal(self.end.saturating_sub(1), out);
+        out.push(b'/');
+        push_decimal(total, out);
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last = self.end.saturating_sub(1);
+        write!(f, "bytes {} to {last} ({} bytes)", self.start, self.len())
+    }
+}
+
+/// Appends the value of `Content-Range` of a 416 (§15.5.17), `bytes */10`.
+pub fn write_unsatisfied_range(total: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"bytes */");
+    push_decimal(total, out);
+}
 
 /// What a GET is to be answered with.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,52 +71,113 @@ pub enum Selection {
     Whole,
     /// This part, with 206 and `Content-Range`.
     One(Span),
-    /// These parts, with 206 and [`Multipart`](crate::http::multipart::Multipart): at least two, which neither overlap nor touch.
+    /// These parts, with 206 and [`Multipart`]: at least two, which neither overlap nor touch.
     Several(Box<[Span]>),
     /// Nothing of it: 416.
     Unsatisfiable,
 }
 
-/// Reads the Range field of a GET for a representation of `length` bytes and type `content_type`.
+/// Reads the Range field of a GET for a representation of `length` bytes and type `content_type`, and hands
+/// `note` a sentence on each range.
 ///
 /// A Range that is malformed, of another unit, on several lines, or of more than [`RANGES_MAX`] ranges is ignored
 /// (§14.2). Ends beyond the representation are cut (§14.1.2), numbers beyond 64 bits count as the
 /// largest. Ranges that overlap, or are nearer to each other than one part's framing is long, are
 /// joined (§15.3.7.2) at the place of the first of them; all others keep the order in which they were asked
 /// for. Where the parts and their framing would come to as much as the whole, the whole is the answer. That
-/// bounds what is sent; the work is bounded by the length of the field and by `RANGES_MAX` squared. Only
-/// `Several` allocates.
-pub fn select(headers: &[Header<'_>], length: u64, content_type: &str) -> Selection {
-    select_observed(headers, length, content_type, |_| ())
-}
-
-/// [`select`], which tells `observe` each step as it is taken.
-pub fn select_observed(
+/// bounds what is sent; the work is bounded by the length of the field and by `RANGES_MAX` squared.
+pub fn select(
     headers: &[Header<'_>],
     length: u64,
     content_type: &str,
-    mut observe: impl FnMut(Step),
+    mut note: impl FnMut(fmt::Arguments<'_>),
 ) -> Selection {
-    let value = match Single::read(headers, "range") {
+    let selection = match Single::read(headers, "Range") {
         Single::Absent => return Selection::Whole,
-        Single::One(value) => value,
-        Single::Several => {
-            observe(Step::Ignored(Ignored::SeveralLines));
-            return Selection::Whole;
-        }
+        Single::One(value) => read(value, length, content_type, &mut note),
+        Single::Several => Err("it stands on several lines".into()),
     };
-    match read(value, &Framing::new(content_type, length), &mut observe) {
-        Ok(selection) => selection,
-        Err(why) => {
-            observe(Step::Ignored(why));
-            Selection::Whole
+    selection.unwrap_or_else(|why| {
+        note(format_args!("Range is ignored: {why}"));
+        Selection::Whole
+    })
+}
+
+/// The selection, or why the Range is ignored.
+fn read(
+    value: &[u8],
+    length: u64,
+    content_type: &str,
+    note: &mut impl FnMut(fmt::Arguments<'_>),
+) -> Result<Selection, String> {
+    let malformed = || "it is malformed".to_owned();
+    let (unit, set) = split_once(trim(value), b'=').ok_or_else(malformed)?;
+    if !unit.eq_ignore_ascii_case(b"bytes") {
+        return Err("its unit is not bytes".to_owned());
+    }
+
+    let gap = part_head_bytes_max(content_type, length);
+    let mut spans = Vec::new();
+    let (mut asked, mut empty) = (0, false);
+    for element in elements(set, b',') {
+        let range = ByteRange::parse(element).ok_or_else(malformed)?;
+        asked += 1;
+        if asked > RANGES_MAX {
+            return Err(format!("it asks for more than {RANGES_MAX} ranges"));
+        }
+        if let Some(span) = range.within(length) {
+            note(format_args!("{range} is {span}"));
+            if let Some(joined) = add(&mut spans, span, gap) {
+                note(format_args!("joined with what is next to it: {joined}"));
+            }
+        } else {
+            note(format_args!("{range} is beyond the end"));
+            // The end of nothing is there (§14.1.2), but 206 has no words for no bytes.
+            empty |= length == 0 && matches!(range, ByteRange::Last(1..));
+        }
+    }
+
+    match spans[..] {
+        [] if asked == 0 => Err(malformed()),
+        [] if empty => Err("there are no bytes to be part of".to_owned()),
+        [] => {
+            note(format_args!("none of the ranges can be satisfied"));
+            Ok(Selection::Unsatisfiable)
+        }
+        // Also where several were asked for: one part needs no multipart (§15.3.7.2).
+        [one] => Ok(Selection::One(one)),
+        _ => {
+            // All boundaries have one length.
+            let boundary = Boundary::from_bits(0);
+            let multipart = Multipart::new(spans.into(), content_type, boundary, length);
+            let bytes = multipart.body_bytes();
+            if bytes < length {
+                return Ok(Selection::Several(multipart.spans));
+            }
+            Err(format!(
+                "in parts it would take {bytes} bytes, no less than the whole"
+            ))
         }
     }
 }
 
+/// Adds a span to those that are not near each other, and returns what it was joined to, if it was. The joined
+/// span may be near others in turn, so each look begins anew; each takes a span away, which bounds them.
+fn add(spans: &mut Vec<Span>, mut span: Span, gap: u64) -> Option<Span> {
+    let mut place = spans.len();
+    let before = spans.len();
+    while let Some(at) = spans.iter().position(|other| other.is_near(span, gap)) {
+        span = span.with(spans.remove(at));
+        place = place.min(at); // of the first of them, as far as it has been found
+    }
+    let joined = spans.len() < before;
+    spans.insert(place, span);
+    joined.then_some(span)
+}
+
 /// One range as it was asked for (§14.1.1). Numbers beyond 64 bits are the largest.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Spec {
+enum ByteRange {
     /// `first-last`, both included.
     FromTo(u64, u64),
     /// `first-`, to the end.
@@ -76,19 +186,21 @@ pub enum Spec {
     Last(u64),
 }
 
-impl Spec {
+impl ByteRange {
     /// Reads one element of the list. `None` if it is none, or ends before it begins.
     fn parse(element: &[u8]) -> Option<Self> {
-        let dash = element.iter().position(|&byte| byte == b'-')?;
-        let (first, last) = (&element[..dash], &element[dash + 1..]);
-        match (first.is_empty(), last.is_empty()) {
-            (false, false) => {
+        let number = |digits: &[u8]| {
+            let is_number = digits.iter().all(u8::is_ascii_digit);
+            is_number.then(|| decimal(digits).unwrap_or(u64::MAX))
+        };
+        match split_once(element, b'-')? {
+            (b"", b"") => None,
+            (b"", last) => Some(Self::Last(number(last)?)),
+            (first, b"") => Some(Self::From(number(first)?)),
+            (first, last) => {
                 let (first, last) = (number(first)?, number(last)?);
                 (first <= last).then_some(Self::FromTo(first, last))
             }
-            (false, true) => number(first).map(Self::From),
-            (true, false) => number(last).map(Self::Last),
-            (true, true) => None,
         }
     }
 
@@ -103,37 +215,7 @@ impl Spec {
     }
 }
 
-/// One step of reading a Range. Shown, it is a sentence.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Step {
-    /// One of the ranges asked for, and what of it there is.
-    Asked(Spec, Option<Span>),
-    /// The last range overlaps with others or is near them; together they are this one.
-    Joined(Span),
-    /// None of the ranges asked for is there.
-    NoneSatisfiable,
-    /// The Range is ignored.
-    Ignored(Ignored),
-}
-
-/// Why a Range is ignored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Ignored {
-    /// It stands on several lines.
-    SeveralLines,
-    /// Its unit is not bytes.
-    OtherUnit,
-    /// It breaks the grammar.
-    Malformed,
-    /// More ranges than [`RANGES_MAX`].
-    TooMany,
-    /// The end of an empty representation: there, but with no bytes that `Content-Range` could name.
-    Empty,
-    /// In parts it would be no shorter than the whole; with the length it would have had.
-    NotShorter(u64),
-}
-
-impl fmt::Display for Spec {
+impl fmt::Display for ByteRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::FromTo(first, last) => write!(f, "{first}-{last}"),
@@ -143,139 +225,108 @@ impl fmt::Display for Spec {
     }
 }
 
-impl fmt::Display for Ignored {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SeveralLines => f.write_str("it stands on several lines"),
-            Self::OtherUnit => f.write_str("its unit is not bytes"),
-            Self::Malformed => f.write_str("it is malformed"),
-            Self::TooMany => write!(f, "it asks for more than {RANGES_MAX} ranges"),
-            Self::Empty => f.write_str("there are no bytes to be part of"),
-            Self::NotShorter(bytes) => {
-                write!(
-                    f,
-                    "in parts it would take {bytes} bytes, no less than the whole"
-                )
-            }
-        }
+/// The string that stands between the parts (RFC 2046 §5.1.1).
+///
+/// It must not occur in the parts, and idler cannot know: the kernel sends them from the file. It need not
+/// know either, as long as the boundary cannot be guessed: 64 bits that
+/// were drawn at random, or come out of a hash under a random key, meet a given place of a file by
+/// accident once in 2⁶⁴, and the author of the file cannot aim at them. Besides, each part
+/// says its length in `Content-Range`, so that a careful reader does not search at all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Boundary([u8; 16]);
+
+impl Boundary {
+    /// The boundary that stands for these bits, in hexadecimal digits. They should be unpredictable.
+    pub fn from_bits(bits: u64) -> Self {
+        Self(std::array::from_fn(|at| {
+            let digit = (bits >> (60 - 4 * at)) & 0xf;
+            b"0123456789abcdef"[digit as usize]
+        }))
+    }
+
+    /// As it is written.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Asked(spec, Some(span)) => write!(f, "{spec} is {span}"),
-            Self::Asked(spec, None) => write!(f, "{spec} is beyond the end"),
-            Self::Joined(span) => write!(f, "joined with what is next to it: {span}"),
-            Self::NoneSatisfiable => f.write_str("none of the ranges can be satisfied"),
-            Self::Ignored(why) => write!(f, "Range is ignored: {why}"),
-        }
-    }
+/// A body of several parts, multipart/byteranges (§14.6), of which only the framing is made here.
+///
+/// Its sender alternates: [`frame`](Self::frame), then the bytes of the span it returned, until there is none.
+#[derive(Clone, Debug)]
+pub struct Multipart {
+    spans: Box<[Span]>,
+    content_type: Box<str>,
+    boundary: Boundary,
+    total: u64,
 }
 
-/// A number of any length; the largest if it does not fit.
-fn number(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0_u64, |n, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| n.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
-    })
-}
-
-fn read(
-    value: &[u8],
-    framing: &Framing,
-    observe: &mut impl FnMut(Step),
-) -> Result<Selection, Ignored> {
-    let value = trim(value);
-    let equals = value.iter().position(|&byte| byte == b'=');
-    let (unit, set) = value.split_at(equals.ok_or(Ignored::Malformed)?);
-    if !unit.eq_ignore_ascii_case(b"bytes") {
-        return Err(Ignored::OtherUnit);
-    }
-
-    let gap = framing.part_head_bytes_max();
-    let mut spans = Spans::default();
-    let (mut asked, mut empty) = (0, false);
-    for element in elements(&set[1..], b',') {
-        let spec = Spec::parse(element).ok_or(Ignored::Malformed)?;
-        asked += 1;
-        if asked > RANGES_MAX {
-            return Err(Ignored::TooMany);
-        }
-        let span = spec.within(framing.total());
-        observe(Step::Asked(spec, span));
-        match span {
-            Some(span) => {
-                if let Some(joined) = spans.add(span, gap) {
-                    observe(Step::Joined(joined));
-                }
-            }
-            // Its end is there (§14.1.2), but 206 has no words for no bytes.
-            None => empty |= framing.total() == 0 && matches!(spec, Spec::Last(1..)),
-        }
-    }
-
-    match spans.as_slice() {
-        [] if asked == 0 => Err(Ignored::Malformed),
-        [] if empty => Err(Ignored::Empty),
-        [] => {
-            observe(Step::NoneSatisfiable);
-            Ok(Selection::Unsatisfiable)
-        }
-        // Also where several were asked for: one part needs no multipart (§15.3.7.2).
-        [one] => Ok(Selection::One(*one)),
-        several => {
-            let body = framing.body_bytes(several);
-            if body < framing.total() {
-                Ok(Selection::Several(several.into()))
-            } else {
-                Err(Ignored::NotShorter(body))
-            }
-        }
-    }
-}
-/// Up to [`RANGES_MAX`] spans that are not near each other, in the order asked for.
-struct Spans {
-    spans: [Span; RANGES_MAX],
-    len: usize,
-}
-
-impl Default for Spans {
-    fn default() -> Self {
+impl Multipart {
+    /// The parts `spans` of a representation of `total` bytes and type `content_type`: what was
+    /// given to [`select`], and what it returned.
+    pub fn new(spans: Box<[Span]>, content_type: &str, boundary: Boundary, total: u64) -> Self {
         Self {
-            spans: [Span { start: 0, end: 0 }; RANGES_MAX],
-            len: 0,
+            spans,
+            content_type: content_type.into(),
+            boundary,
+            total,
         }
+    }
+
+    /// Appends the value of the answer's `Content-Type`, which names the boundary.
+    pub fn write_content_type(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"multipart/byteranges; boundary=");
+        out.extend_from_slice(self.boundary.as_bytes());
+    }
+
+    /// The answer's `Content-Length`: all parts with their framing, to the byte.
+    pub fn body_bytes(&self) -> u64 {
+        let mut frames = Vec::new();
+        let mut bytes = 0_u64;
+        let mut part = 0;
+        while let Some(span) = self.frame(part, &mut frames) {
+            bytes = bytes.saturating_add(span.len());
+            part += 1;
+        }
+        bytes.saturating_add(frames.len() as u64)
+    }
+
+    /// Appends what stands before the bytes of part `part` (from 0), and returns where these are. After
+    /// the last part it appends the end of the body and returns `None`.
+    pub fn frame(&self, part: usize, out: &mut Vec<u8>) -> Option<Span> {
+        if part > 0 {
+            out.extend_from_slice(b"\r\n");
+        }
+        out.extend_from_slice(b"--");
+        out.extend_from_slice(self.boundary.as_bytes());
+        let Some(&span) = self.spans.get(part) else {
+            out.extend_from_slice(b"--\r\n");
+            return None;
+        };
+        out.extend_from_slice(b"\r\nContent-Type: ");
+        out.extend_from_slice(self.content_type.as_bytes());
+        out.extend_from_slice(b"\r\nContent-Range: ");
+        span.write_content_range(self.total, out);
+        out.extend_from_slice(b"\r\n\r\n");
+        Some(span)
     }
 }
 
-impl Spans {
-    fn as_slice(&self) -> &[Span] {
-        self.spans.get(..self.len).unwrap_or_default()
-    }
-
-    /// Adds a span, and returns what it was joined to, if it was. The joined span may be near others in
-    /// turn, so each look begins anew; every one of them takes a span away, which bounds them.
-    fn add(&mut self, mut span: Span, gap: u64) -> Option<Span> {
-        let mut place = self.len;
-        let mut joined = false;
-        while let Some(at) = self
-            .as_slice()
-            .iter()
-            .position(|other| other.is_near(span, gap))
-        {
-            span = span.with(self.spans[at]);
-            self.spans.copy_within(at + 1..self.len, at);
-            self.len -= 1;
-            place = place.min(at); // the first of them, as far as it has been found
-            joined = true;
-        }
-        self.spans.copy_within(place..self.len, place + 1);
-        self.spans[place] = span;
-        self.len += 1;
-        joined.then_some(span)
-    }
+/// The longest that may stand before a part of a representation of `total` bytes.
+fn part_head_bytes_max(content_type: &str, total: u64) -> u64 {
+    let last = Span {
+        start: total,
+        end: total.saturating_add(1),
+    };
+    let parts = Multipart::new(
+        [last, last].into(),
+        content_type,
+        Boundary::from_bits(0),
+        total,
+    );
+    let mut head = Vec::new();
+    let _ = parts.frame(1, &mut head);
+    head.len() as u64
 }
 
 #[cfg(test)]

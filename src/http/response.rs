@@ -1,10 +1,6 @@
-//! The head of a reply, as bytes (RFC 9112 §4).
-//!
-//! What lives here: writing status line and fields. It may not know why a reply is what it is.
-//! Invariant: no value that is written contains a line end, whatever it was made from.
-//! Read next: `server.rs`.
+//! The head of a reply, as bytes (RFC 9112 §4). No value that is written contains a line end, whatever it was
+//! made from.
 
-use crate::http::span::push_decimal;
 use crate::http::status::Status;
 
 /// Where the value of the `Date` field begins in every head written here: right behind the status line
@@ -65,6 +61,21 @@ impl HeadWriter {
         self.0.extend_from_slice(b"\r\n");
         self.0
     }
+}
+
+/// Appends a number.
+pub(super) fn push_decimal(mut n: u64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (n % 10) as u8;
+        n /= 10;
+        if n == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
 }
 
 #[cfg(test)]

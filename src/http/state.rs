@@ -13,7 +13,7 @@ mod reading;
 
 use std::rc::Rc;
 
-use crate::http::multipart::Multipart;
+use crate::http::range::Multipart;
 
 pub use crate::http::state::reading::{Head, HeadProgress, ProxyHeaderProgress, Reading};
 

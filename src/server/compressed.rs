@@ -5,10 +5,11 @@
 //! makes siblings. Invariant: a client that accepts no coding is answered without a look at any sibling.
 //! Read next: `crate::http::accept`, which decides.
 
+use std::fmt;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
-use crate::http::accept::{AcceptEncoding, Coding, EncodingStep};
+use crate::http::accept::{AcceptEncoding, Coding};
 use crate::http::path::SitePath;
 use crate::http::request::Request;
 use crate::site::Found;
@@ -97,22 +98,9 @@ impl Preference {
         Self(place.unwrap_or_default())
     }
 
-    /// Of a request. Bounded by the length of its head; nothing is read if there is no Accept-Encoding.
-    pub fn of_request(request: &Request<'_>) -> Self {
-        Self::of_request_observed(request, |_| ())
-    }
-
-    /// [`of_request`](Self::of_request), which tells `observe` each step as it is taken.
-    pub fn of_request_observed(
-        request: &Request<'_>,
-        mut observe: impl FnMut(EncodingStep<'_>),
-    ) -> Self {
-        if request.has.accept_encoding {
-            Self::of(&AcceptEncoding::read_observed(request.headers, observe))
-        } else {
-            observe(EncodingStep::Absent);
-            Self::PLAIN
-        }
+    /// Of a request. Bounded by the length of its head. `note` is handed a sentence on each element.
+    pub fn of_request(request: &Request<'_>, note: impl FnMut(fmt::Arguments<'_>)) -> Self {
+        Self::of(&AcceptEncoding::read(request.headers, note))
     }
 
     /// The codings, the most welcome first.
@@ -150,7 +138,11 @@ pub struct Place {
 impl Http {
     /// The class of the cache in which the answer to `request` may stand. A file that has no variants is kept in class 0 alone.
     pub(crate) fn class(&self, request: &Request<'_>) -> usize {
-        let class = Preference::of_request(request).class();
+        let class = if request.has.accept_encoding {
+            Preference::of_request(request, |_| ()).class()
+        } else {
+            Preference::PLAIN.class()
+        };
         if class > 0
             && self
                 .cache
@@ -176,8 +168,8 @@ impl Http {
         let varies = self.site.only().is_none() && is_compressible(&self.policy.types.of(name));
         let story = &mut self.story;
         let preference = if varies {
-            Preference::of_request_observed(request, |step| {
-                story.tell("encoding", || step.to_string());
+            Preference::of_request(request, |words| {
+                story.tell("encoding", || words.to_string());
             })
         } else {
             story.tell("encoding", || {

@@ -4,17 +4,15 @@
 //! `protocol/http`. It may not know how the file was found. Invariant: a plain GET never comes this way when
 //! its file is kept. Read next: `crate::http::conditional`.
 
+use std::fmt;
 use std::hash::BuildHasher as _;
 use std::ops::Range;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
-use crate::http::conditional::{Step, Validators, Verdict, evaluate_observed};
-use crate::http::multipart::{Boundary, Multipart};
-use crate::http::range;
-use crate::http::range::{Selection, select_observed};
+use crate::http::conditional::{Validators, Verdict, evaluate};
+use crate::http::range::{Boundary, Multipart, Selection, Span, select, write_unsatisfied_range};
 use crate::http::request::{Method, Request};
-use crate::http::span::{Span, write_unsatisfied_range};
 use crate::http::state::{Body, FileSpan, Parts};
 use crate::http::status::{Refusal, Status};
 
@@ -64,8 +62,8 @@ impl Http {
         }
         if honour_range && request.method == Method::Get && request.has.range {
             let story = &mut self.story;
-            let tell = |step: range::Step| story.tell("range", || step.to_string());
-            match select_observed(request.headers, facts.size, &facts.content_type, tell) {
+            let note = |words: fmt::Arguments<'_>| story.tell("range", || words.to_string());
+            match select(request.headers, facts.size, &facts.content_type, note) {
                 Selection::Whole => {}
                 Selection::One(span) => return self.part(found, span, wish, now),
                 Selection::Several(spans) => return self.parts(found, spans, wish, now),
@@ -92,9 +90,9 @@ impl Http {
             return Verdict::Proceed { honour_range: true };
         }
         let story = &mut self.story;
-        let tell = |step: Step| story.tell("condition", || step.to_string());
+        let note = |words: fmt::Arguments<'_>| story.tell("condition", || words.to_string());
         let wall = unix_seconds(now.wall);
-        evaluate_observed(request.headers, true, validators, wall, tell)
+        evaluate(request.headers, true, validators, wall, note)
     }
 
     /// 206 with one part (RFC 9110 §15.3.7.1).

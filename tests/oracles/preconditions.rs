@@ -43,7 +43,7 @@ pub fn check(data: &[u8]) {
         last_modified,
         exists,
     };
-    let found = evaluate(&headers, get, &validators, now);
+    let found = evaluate(&headers, get, &validators, now, |_| ());
     let facts = Facts {
         get,
         exists,

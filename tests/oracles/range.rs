@@ -4,9 +4,7 @@
 //! each selected span which of the ranges asked for it; nothing beyond the length, nothing twice, never more than the whole.
 
 use httparse::Header;
-use idler::http::multipart::{Boundary, Multipart};
-use idler::http::range::{Selection, select};
-use idler::http::span::Span;
+use idler::http::range::{Boundary, Multipart, Selection, Span, select};
 use idler::limits::RANGES_MAX;
 
 const TYPE: &str = "text/plain";
@@ -33,7 +31,7 @@ pub fn check(data: &[u8]) {
             value,
         })
         .collect();
-    let selection = select(&headers, length, TYPE);
+    let selection = select(&headers, length, TYPE, |_| ());
     let asked = match values[..] {
         [value] => slowly(value),
         _ => None,

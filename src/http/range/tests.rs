@@ -3,9 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use super::*;
-use crate::http::multipart::{Boundary, Multipart};
 use crate::http::random::Random;
-use crate::http::span::write_unsatisfied_range;
 
 const HTML: &str = "text/html; charset=utf-8";
 const BOUNDARY: u64 = 0x0123_4567_89ab_cdef;
@@ -15,7 +13,7 @@ fn choose(value: &str, length: u64) -> Selection {
         name: "Range",
         value: value.as_bytes(),
     }];
-    select(&headers, length, HTML)
+    select(&headers, length, HTML, |_| ())
 }
 
 fn one(start: u64, end: u64) -> Selection {
@@ -37,7 +35,9 @@ fn steps(value: &str, length: u64) -> Vec<String> {
         name: "range",
         value: value.as_bytes(),
     }];
-    let selection = select_observed(&headers, length, HTML, |step| steps.push(step.to_string()));
+    let selection = select(&headers, length, HTML, |words| {
+        steps.push(words.to_string())
+    });
     assert_eq!(selection, choose(value, length));
     steps
 }
@@ -132,10 +132,10 @@ fn no_range_or_two_lines_of_it() {
         name: "If-Range",
         value: b"bytes=0-1",
     };
-    assert_eq!(select(&[], 10, HTML), Selection::Whole);
-    assert_eq!(select(&[other], 10, HTML), Selection::Whole);
-    assert_eq!(select(&[other, range], 10, HTML), one(0, 2));
-    assert_eq!(select(&[range, range], 10, HTML), Selection::Whole);
+    assert_eq!(select(&[], 10, HTML, |_| ()), Selection::Whole);
+    assert_eq!(select(&[other], 10, HTML, |_| ()), Selection::Whole);
+    assert_eq!(select(&[other, range], 10, HTML, |_| ()), one(0, 2));
+    assert_eq!(select(&[range, range], 10, HTML, |_| ()), Selection::Whole);
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn the_framing_byte_for_byte() {
         content_type,
         b"multipart/byteranges; boundary=0123456789abcdef"
     );
-    assert_eq!(parts.spans(), spans);
+    assert_eq!(*parts.spans, spans);
 
     let mut out = Vec::new();
     assert_eq!(parts.frame(0, &mut out), Some(spans[0]));
@@ -464,12 +464,14 @@ fn the_steps_say_why() {
         value: b"bytes=0-1",
     };
     let mut taken = Vec::new();
-    let _ = select_observed(&[line, line], 10, HTML, |step| taken.push(step.to_string()));
+    let _ = select(&[line, line], 10, HTML, |words| {
+        taken.push(words.to_string())
+    });
     assert_eq!(taken, ["Range is ignored: it stands on several lines"]);
 }
 
 /// A list of ranges around the edges of a file of `length` bytes, and which bytes it names.
-fn random_ranges(random: &mut Random, length: u64) -> (String, Vec<Spec>) {
+fn random_ranges(random: &mut Random, length: u64) -> (String, Vec<ByteRange>) {
     let position = |random: &mut Random| match random.below(8) {
         0 => 0,
         1 => length.saturating_sub(1),
@@ -477,19 +479,19 @@ fn random_ranges(random: &mut Random, length: u64) -> (String, Vec<Spec>) {
         3 => u64::MAX,
         _ => random.next_u64() % (length + 1),
     };
-    let specs: Vec<Spec> = (0..1 + random.below(12))
+    let specs: Vec<ByteRange> = (0..1 + random.below(12))
         .map(|_| {
             let (a, b) = (position(random), position(random));
             match random.below(6) {
-                0 => Spec::From(a),
-                1 => Spec::Last(a),
-                2 => Spec::FromTo(a, a),
-                3 => Spec::FromTo(a, a.saturating_add(random.next_u64() % 64)),
-                _ => Spec::FromTo(a.min(b), a.max(b)),
+                0 => ByteRange::From(a),
+                1 => ByteRange::Last(a),
+                2 => ByteRange::FromTo(a, a),
+                3 => ByteRange::FromTo(a, a.saturating_add(random.next_u64() % 64)),
+                _ => ByteRange::FromTo(a.min(b), a.max(b)),
             }
         })
         .collect();
-    let list: Vec<String> = specs.iter().map(Spec::to_string).collect();
+    let list: Vec<String> = specs.iter().map(ByteRange::to_string).collect();
     (format!("bytes={}", list.join(",")), specs)
 }
 
@@ -606,7 +608,7 @@ fn the_length_is_that_of_the_concatenation() {
             body.extend_from_slice(&file[bytes]);
         }
         assert_eq!(parts.body_bytes(), body.len() as u64);
-        assert_eq!(read_back(&body, &boundary, &file), parts.spans());
+        assert_eq!(read_back(&body, &boundary, &file), *parts.spans);
     }
 }
 
@@ -654,7 +656,7 @@ fn random_bytes_never_panic() {
             value: &value,
         }];
         let length = random.one_of(&[0, 1, 10, 1000, 1 << 40, u64::MAX]);
-        match select(&headers, length, HTML) {
+        match select(&headers, length, HTML, |_| ()) {
             Selection::Whole | Selection::Unsatisfiable => {}
             Selection::One(span) => assert!(span.start < span.end && span.end <= length),
             Selection::Several(spans) => {

@@ -10,7 +10,7 @@ fn order(value: &str) -> &'static [Coding] {
         name: "Accept-Encoding",
         value: value.as_bytes(),
     }];
-    Preference::of(&AcceptEncoding::read(&headers)).codings()
+    Preference::of(&AcceptEncoding::read(&headers, |_| ())).codings()
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn orders_are_all_different_and_silence_is_class_0() {
             assert_ne!(one, other);
         }
     }
-    let silent = Preference::of(&AcceptEncoding::read(&[]));
+    let silent = Preference::of(&AcceptEncoding::read(&[], |_| ()));
     assert_eq!(silent, Preference::PLAIN);
     assert_eq!(silent.class(), 0);
 }
