@@ -32,8 +32,8 @@ pub use crate::cli::tools::{
 };
 pub(crate) use crate::cli::values::printable;
 pub use crate::cli::values::{
-    AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
-    Proxies, Share, TypeRule,
+    BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
+    LogDestination, Proxies, Share, TypeRule,
 };
 
 use crate::cli::parse::{Request, Typed};

@@ -10,7 +10,8 @@ use super::{UsageError, common, parse, values};
 use crate::cli::parse::{Setting, Typed};
 use crate::cli::table::Id;
 use crate::cli::values::{
-    AccessLog, BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, Proxies, TypeRule,
+    BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, LogDestination, Proxies,
+    TypeRule,
 };
 use crate::limits;
 use crate::log::logger::Color;
@@ -90,7 +91,7 @@ pub struct ServeOptions {
     /// Bytes of small files kept in memory at most; 0: none.
     pub cache_bytes_max: usize,
     /// Where the access log goes.
-    pub access_log: AccessLog,
+    pub access_log: LogDestination,
     /// The form of its lines.
     pub log_format: LogFormat,
     /// No start-up lines.
@@ -202,7 +203,7 @@ impl ServeOptions {
                 .unwrap_or(limits::CACHE_BYTES_MAX),
             access_log: typed
                 .last(Id::AccessLog, values::access_log)?
-                .unwrap_or(AccessLog::Stdout),
+                .unwrap_or(LogDestination::Stdout),
             log_format: typed
                 .last(Id::LogFormat, |text| values::word(text, LOG_FORMATS))?
                 .unwrap_or(LogFormat::Combined),

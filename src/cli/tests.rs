@@ -67,7 +67,7 @@ fn a_command_line_without_options_serves_this_directory_with_the_defaults() {
     assert_eq!(options.stall_timeout, Duration::from_secs(60));
     assert_eq!(options.grace, Duration::from_secs(10));
     assert_eq!(options.drain_delay, Duration::ZERO);
-    assert_eq!(options.access_log, AccessLog::Stdout);
+    assert_eq!(options.access_log, LogDestination::Stdout);
     assert_eq!(options.log_format, LogFormat::Combined);
     assert_eq!((options.verbose, options.color), (0, Color::Auto));
     assert_eq!(options, served("serve"));
@@ -116,7 +116,7 @@ fn a_path_is_kept_byte_by_byte() {
         panic!("{command:?}")
     };
     assert_eq!(options.path.as_os_str(), raw);
-    let AccessLog::File(log) = options.access_log else {
+    let LogDestination::File(log) = options.access_log else {
         panic!("not a file")
     };
     assert_eq!(log.as_os_str().as_bytes(), b"l\xFFg");

@@ -40,7 +40,7 @@ use std::{
 
 /// Where the access log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AccessLog {
+pub enum LogDestination {
     /// `-`.
     Stdout,
     /// A file, appended to, and opened again on SIGHUP.
@@ -250,11 +250,11 @@ fn digits(text: &str) -> Option<&str> {
 }
 
 /// `-`, `off` or a file.
-pub(crate) fn access_log(given: &OsStr) -> Result<AccessLog, String> {
+pub(crate) fn access_log(given: &OsStr) -> Result<LogDestination, String> {
     Ok(match given.as_bytes() {
-        b"-" => AccessLog::Stdout,
-        b"off" => AccessLog::Off,
-        _ => AccessLog::File(path(given)?),
+        b"-" => LogDestination::Stdout,
+        b"off" => LogDestination::Off,
+        _ => LogDestination::File(path(given)?),
     })
 }
 

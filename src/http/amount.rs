@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-/// Bytes in units of 1,024, with a decimal below ten: `0 B`, `1023 B`, `9.9 KiB`, `10 KiB`, `16 EiB`.
-/// With a precision, as in `{:.1}`, always with a decimal: a size that is redrawn keeps its width.
+/// Bytes in units of 1,024, with a decimal below ten: `0 B`, `1023 B`, `9.9 KiB`, `10 KiB`, `16
+/// EiB`. With a precision, as in `{:.1}`, always with a decimal: a size that is redrawn keeps its
+/// width.
 pub(crate) struct Size(pub(crate) u64);
 
 /// A count with its thousands apart: `1,234,567`.

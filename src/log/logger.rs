@@ -95,7 +95,7 @@ pub fn dropped() -> u64 {
 
 /// Writes what is left at the end of the program, waiting half a second at most for a slow reader.
 pub fn finish() {
-    diagnostics().outlet.farewell();
+    diagnostics().outlet.finish();
 }
 
 fn diagnostics() -> MutexGuard<'static, Diagnostics> {
@@ -312,7 +312,7 @@ mod tests {
             std::thread::yield_now();
         }
         diagnostics.line(b"later");
-        diagnostics.outlet.farewell();
+        diagnostics.outlet.finish();
         drop(diagnostics);
         let text = reading.join().unwrap();
         let lines: Vec<_> = text.lines().collect();

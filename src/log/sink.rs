@@ -171,7 +171,7 @@ impl LogSink {
     /// else waits any more. What is left then is dropped.
     ///
     /// Bounded by [`LOG_FAREWELL_POLLS_MAX`] waits of 10 ms.
-    pub(crate) fn farewell(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for _ in 0..LOG_FAREWELL_POLLS_MAX {
             if self.flush() != Flushed::Blocked {
                 break;

@@ -1,7 +1,7 @@
 //! Names made harmless, for HTML and for links, as [`Display`](fmt::Display) of a wrapper.
 //!
-//! Names are bytes: [`Html`] shows what can be shown, [`Href`] keeps every byte. Each is safe in every
-//! place of a page that it is meant for.
+//! Names are bytes: [`Html`] shows what can be shown, [`Href`] keeps every byte. Each is safe in
+//! every place of a page that it is meant for.
 
 use std::fmt::{self, Write as _};
 
@@ -64,8 +64,9 @@ impl fmt::Display for Href<'_> {
     }
 }
 
-/// Controls, line separators, and what steers direction or has no width, so that two names could look
-/// alike. The joiners U+200C and U+200D are not among them: Persian and emoji are written with them.
+/// Controls, line separators, and what steers direction or has no width, so that two names could
+/// look alike. The joiners U+200C and U+200D are not among them: Persian and emoji are written with
+/// them.
 fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(

@@ -1,47 +1,39 @@
-//! The access log: one line for each reply, written once a turn, and never a reason to wait.
+//! Where access log lines go, how the file is opened again, and what is said of lines that were
+//! lost.
 //!
-//! What lives here: where the log goes, when it is written, reopening it, and what is said about lines that
-//! were lost. It may not know what an entry looks like (`log_entry.rs`) or how a write avoids waiting
-//! (`outlet.rs`). Invariant: nothing that happens to the log (a reader that stops, a full disk, a closed
-//! pipe) slows or ends the server; lost lines are counted. Read next: `log_entry.rs`.
+//! Lines are written once a turn. Nothing that happens to the log (a reader that stops, a full
+//! disk, a closed pipe) slows or ends the server; lost lines are counted.
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use signal_hook::consts::SIGXFSZ;
 
-use crate::limits::LOG_WARNING_INTERVAL;
-
+use crate::cli::{LogDestination, LogFormat};
+use crate::event_loop::Now;
+use crate::event_loop::clock::RateLimit;
 use crate::log::sink::{Flushed, LogSink, Target};
-use crate::server::log_entry::{Entry, Format};
+use crate::process::words_of;
 
-/// Where the access log goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Destination {
-    /// Nowhere: nothing is formatted.
-    Off,
-    /// Standard output.
-    Stdout,
-    /// A file, appended to; or a named pipe that somebody reads.
-    File(PathBuf),
-}
+use crate::server::log_record::LogRecord;
 
 /// The access log.
 #[derive(Debug)]
 pub struct AccessLog {
-    outlet: Option<LogSink>,
-    path: Option<PathBuf>,
-    format: Format,
-    /// The last write failed, and that was said.
+    /// None if the log is switched off: then nothing is formatted.
+    sink: Option<LogSink>,
+    destination: LogDestination,
+    format: LogFormat,
+    /// The last write failed.
     failing: bool,
-    /// Dropped lines that were already spoken of.
-    told: u64,
-    told_at: Option<Instant>,
+    /// Dropped lines that a warning has mentioned.
+    mentioned: u64,
+    warnings: RateLimit,
 }
 
 impl AccessLog {
@@ -49,159 +41,157 @@ impl AccessLog {
     ///
     /// # Errors
     /// One line for the user, if the file cannot be opened for appending.
-    pub fn open(destination: Destination, format: Format) -> Result<Self, String> {
-        let (outlet, path) = match destination {
-            Destination::Off => (None, None),
-            Destination::Stdout => (Some(LogSink::new(Target::Stdout(io::stdout()))), None),
-            Destination::File(path) => {
-                let file = open_file(&path).map_err(|e| explain(&path, e))?;
-                (Some(LogSink::new(Target::File(file))), Some(path))
-            }
+    pub fn open(destination: &LogDestination, format: LogFormat) -> Result<Self, String> {
+        let target = match destination {
+            LogDestination::Off => None,
+            LogDestination::Stdout => Some(Target::Stdout(io::stdout())),
+            LogDestination::File(path) => Some(open_file(path)?),
         };
-        if outlet.is_some() {
-            // A file that reaches a size limit (`ulimit -f`) is a failed write, not the end of the server.
+        if target.is_some() {
+            // A file at its size limit (`ulimit -f`) is a failed write, not the end of the server.
             signal_hook::flag::register(SIGXFSZ, Arc::default())
                 .map_err(|e| format!("cannot prepare the access log: {e}"))?;
         }
         Ok(Self {
-            outlet,
-            path,
+            sink: target.map(LogSink::new),
+            destination: destination.clone(),
             format,
             failing: false,
-            told: 0,
-            told_at: None,
+            mentioned: 0,
+            warnings: RateLimit::default(),
         })
     }
 
-    /// Whether entries go anywhere: if not, the caller need not collect one.
+    /// Whether lines go anywhere: if not, the caller need not make records.
     pub fn is_on(&self) -> bool {
-        self.outlet.is_some()
+        self.sink.is_some()
     }
 
-    /// Adds an entry. It is written at the next [`flush`](Self::flush), or dropped and counted if too
-    /// many wait already.
-    pub fn entry(&mut self, entry: &Entry<'_>) {
+    /// Adds the line of a reply of which `body_bytes` have gone out. It is written at the next
+    /// [`flush`](Self::flush), or dropped and counted if too many wait already.
+    pub fn add(&mut self, record: &LogRecord, body_bytes: u64, now: &Now) {
         let format = self.format;
-        self.line(|into| entry.write(format, into));
+        self.line(|into| record.write(format, body_bytes, now, into));
     }
 
-    /// Adds a line, to which `write` appends all but its end.
-    pub fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(outlet) = &mut self.outlet {
-            outlet.line(write);
+    fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(sink) = &mut self.sink {
+            sink.line(write);
         }
     }
 
-    /// Writes what was added: to be called once a turn. If a duration is returned, something is left, and it
-    /// is worth another call after that time.
-    pub fn flush(&mut self, now: Instant) -> Option<Duration> {
-        let outlet = self.outlet.as_mut()?;
-        if outlet.waiting() == 0 && outlet.dropped() == self.told {
+    /// Writes what was added: to be called once a turn. If a duration is returned, something is
+    /// left, and another call is worth it after that time.
+    pub fn flush(&mut self, now: &Now) -> Option<Duration> {
+        let sink = self.sink.as_mut()?;
+        let dropped = sink.dropped();
+        if sink.waiting() == 0 && dropped == self.mentioned {
             return None;
         }
-        let flushed = outlet.flush();
-        let retry_after = outlet.retry_after();
-        let dropped = outlet.dropped();
-        self.warn(flushed, dropped, now);
+        let flushed = sink.flush();
+        let retry_after = sink.retry_after();
+        self.warn(flushed, now);
         retry_after
     }
 
-    /// Says what goes wrong: when it begins, and when lines were lost; once in [`LOG_WARNING_INTERVAL`].
-    fn warn(&mut self, flushed: Flushed, dropped: u64, now: Instant) {
+    /// Warns when writing begins to fail and when lines were lost, but not too often: the trouble
+    /// of one log must not flood the other.
+    fn warn(&mut self, flushed: Flushed, now: &Now) {
+        let dropped = self.dropped();
+        let news = dropped - self.mentioned;
         let failed = matches!(flushed, Flushed::Failed(_));
-        let news = dropped - self.told;
         let begins = failed && !self.failing;
         self.failing = failed;
-        let is_soon = |at| now.saturating_duration_since(at) < LOG_WARNING_INTERVAL;
-        if (news == 0 && !begins) || self.told_at.is_some_and(is_soon) {
+        if news == 0 && !begins || !self.warnings.is_due(now) {
             return;
         }
-        self.told_at = Some(now);
-        self.told = dropped;
+        self.mentioned = dropped;
         let name = self.name();
         match flushed {
             Flushed::Failed(e) if news == 0 => log::warn!(
-                "cannot write the access log to {name}: {e}; lines are kept for a while, then dropped"
+                "cannot write the access log to {name}: {e}; \
+                 lines are kept for a while, then dropped"
             ),
             Flushed::Failed(e) => log::warn!(
-                "cannot write the access log to {name}: {e}; {news} lines dropped, {dropped} in all"
+                "cannot write the access log to {name}: {e}; \
+                 {news} lines dropped, {dropped} in all"
             ),
             Flushed::Blocked | Flushed::All => log::warn!(
-                "the reader of the access log on {name} does not keep up: {news} lines dropped, {dropped} in all"
+                "the reader of the access log on {name} does not keep up: \
+                 {news} lines dropped, {dropped} in all"
             ),
         }
     }
 
-    /// Opens the file again by its name, after somebody renamed it. If that fails, the old one stays in
+    /// Opens the file again by its name, after it was renamed. If that fails, the old one stays in
     /// use, and a warning says so.
     pub fn reopen(&mut self) {
-        let (Some(outlet), Some(path)) = (&mut self.outlet, &self.path) else {
+        let (Some(sink), LogDestination::File(path)) = (&mut self.sink, &self.destination) else {
             return;
         };
         match open_file(path) {
             Ok(file) => {
-                outlet.redirect(Target::File(file));
+                sink.redirect(file);
                 log::info!("access log {} opened again", path.display());
             }
-            Err(e) => log::warn!("{}; the old file stays in use", explain(path, e)),
+            Err(line) => log::warn!("{line}; the old file stays in use"),
         }
     }
 
     /// Lines that were dropped so far.
     pub fn dropped(&self) -> u64 {
-        self.outlet.as_ref().map_or(0, LogSink::dropped)
+        self.sink.as_ref().map_or(0, LogSink::dropped)
     }
 
-    /// Writes what is left at the end of the program, waiting half a second at most for a slow reader, and says what was lost
-    /// and not told yet.
+    /// Writes what is left at the end of the program, waiting half a second at most for a slow
+    /// reader, and says which losses no warning has mentioned.
     pub fn finish(&mut self) {
-        if let Some(outlet) = &mut self.outlet {
-            outlet.farewell();
+        if let Some(sink) = &mut self.sink {
+            sink.finish();
         }
         let dropped = self.dropped();
-        if dropped > self.told {
+        if dropped > self.mentioned {
             log::warn!(
                 "{} lines of the access log on {} were lost, {dropped} in all",
-                dropped - self.told,
+                dropped - self.mentioned,
                 self.name()
             );
         }
     }
 
     fn name(&self) -> String {
-        self.path
-            .as_ref()
-            .map_or_else(|| "stdout".to_owned(), |path| path.display().to_string())
+        match &self.destination {
+            LogDestination::File(path) => path.display().to_string(),
+            LogDestination::Stdout | LogDestination::Off => "stdout".to_owned(),
+        }
     }
 }
 
-/// Opens a log file. Non-blocking, or a named pipe without a reader would hold up the server; the
-/// description is ours alone, so nobody else is surprised.
-fn open_file(path: &Path) -> Result<File, Errno> {
+/// Opens a log file. Non-blocking, since a named pipe without a reader would hold up the server;
+/// the open file description is ours alone, so the flag surprises no other process.
+fn open_file(path: &Path) -> Result<Target, String> {
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::CREATE
         | OFlags::NONBLOCK
         | OFlags::NOCTTY
         | OFlags::CLOEXEC;
-    // Who asked for what is nobody else's business.
+    // Which client asked for what is private: others may not read it.
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-    Ok(File::from(rustix::fs::open(path, flags, mode)?))
-}
-
-fn explain(path: &Path, why: Errno) -> String {
-    let advice = match why {
-        Errno::NXIO => "nobody reads this named pipe: start its reader first",
-        Errno::NOENT => "its directory does not exist: create it first",
-        Errno::ACCESS | Errno::PERM | Errno::ROFS => "try another path, or --access-log -",
-        Errno::ISDIR => "name a file in it",
-        _ => "try another path, or --access-log off",
-    };
-    format!(
-        "cannot open the access log {}: {} ({advice})",
-        path.display(),
-        crate::process::words_of(&why.into())
-    )
+    let opened = rustix::fs::open(path, flags, mode);
+    opened
+        .map(|fd| Target::File(File::from(fd)))
+        .map_err(|why| {
+            let advice = match why {
+                Errno::NXIO => "nobody reads this named pipe: start its reader first",
+                Errno::NOENT => "its directory does not exist: create it first",
+                Errno::ACCESS | Errno::PERM | Errno::ROFS => "try another path, or --access-log -",
+                Errno::ISDIR => "name a file in it",
+                _ => "try another path, or --access-log off",
+            };
+            let (path, why) = (path.display(), words_of(&why.into()));
+            format!("cannot open the access log {path}: {why} ({advice})")
+        })
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use crate::server::clients::Admission;
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
 use crate::server::handlers::Server;
-use crate::server::record::Record;
+use crate::server::log_record::LogRecord;
 use crate::server::reply::{Reply, ResponseOptions};
 
 /// One connection. While it is idle, this is all there is of it.
@@ -471,7 +471,7 @@ impl<T: Transport> HttpConnection<T> {
         let record = is_logged.then(|| {
             let address = address.unwrap_or_else(|| self.stream.get().peer().into());
             let user = cx.shared.http.user(&request);
-            Record::of(address, user, &request, reply.status, &cx.now)
+            LogRecord::of(address, user, &request, reply.status, &cx.now)
         });
         let keep = reply.keep;
         let rest = head.into_rest(drain);
@@ -519,7 +519,7 @@ impl<T: Transport> HttpConnection<T> {
         cx.shared.counters.reply(reply.status);
         let record = cx.shared.access.is_on().then(|| {
             let address = self.address_of(&[], client, cx);
-            Record::of_refusal(address, head, reply.status, &cx.now)
+            LogRecord::of_refusal(address, head, reply.status, &cx.now)
         });
         let reply = ReplyProgress::new(reply, None, record, cx.now.tick);
         Step::go(row, State::WritingHeaders(Box::new(reply)))

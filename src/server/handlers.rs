@@ -23,7 +23,7 @@ use crate::server::answer::Http;
 use crate::server::clients::{ClientLimits, TrackedConnection};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Counters;
-use crate::server::record::Record;
+use crate::server::log_record::LogRecord;
 use crate::server::signals::Signals;
 use crate::server::status::Status;
 
@@ -105,9 +105,9 @@ impl Server {
     }
 
     /// Writes the log line of a reply, once.
-    pub fn log_line(&mut self, record: &mut Option<Box<Record>>, now: Now, body_bytes: u64) {
+    pub fn log_line(&mut self, record: &mut Option<Box<LogRecord>>, now: Now, body_bytes: u64) {
         if let Some(record) = record.take() {
-            self.access.entry(&record.entry(body_bytes, &now));
+            self.access.add(&record, body_bytes, &now);
         }
     }
 
@@ -129,7 +129,7 @@ impl Notices for Server {
 
 impl Shared for Server {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let again = [self.access.flush(now.instant), crate::log::logger::flush()];
+        let again = [self.access.flush(now), crate::log::logger::flush()];
         if let Some(status) = &mut self.status {
             status
                 .turns

@@ -13,9 +13,7 @@ use log::LevelFilter;
 use rustix::fs::Access;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{
-    AccessLog as AskedLog, Bind as Asked, HostRule, LogFormat, ServeOptions, misspelt,
-};
+use crate::cli::{Bind as Asked, HostRule, LogDestination, ServeOptions, misspelt};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
@@ -35,7 +33,7 @@ use crate::site::open::Opener;
 use crate::companions::{self, sockets};
 use crate::log::logger;
 use crate::server::acceptor::Acceptor;
-use crate::server::access_log::{AccessLog, Destination};
+use crate::server::access_log::AccessLog;
 use crate::server::answer::Http;
 use crate::server::auth::Auth;
 use crate::server::clients::ClientLimits;
@@ -43,7 +41,6 @@ use crate::server::dates::Dates;
 use crate::server::handlers::{Server, Service};
 use crate::server::hosts::{Host, Hosts};
 use crate::server::listing::Listings;
-use crate::server::log_entry::Format;
 use crate::server::policy::{Policy, Timeouts};
 use crate::server::representation::CachedMeta;
 use crate::server::signals::Signals;
@@ -120,7 +117,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let urls = addresses::urls(&listening);
     let companions =
         companions::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
-    let access = open_log(options)?;
+    let access = AccessLog::open(&options.access_log, options.log_format)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
     // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left to connections.
@@ -236,20 +233,6 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
     })
 }
 
-fn open_log(options: &ServeOptions) -> Result<AccessLog, String> {
-    let destination = match &options.access_log {
-        AskedLog::Stdout => Destination::Stdout,
-        AskedLog::File(path) => Destination::File(path.clone()),
-        AskedLog::Off => Destination::Off,
-    };
-    let format = match options.log_format {
-        LogFormat::Combined => Format::Combined,
-        LogFormat::Json => Format::Json,
-        LogFormat::Short => Format::Short,
-    };
-    AccessLog::open(destination, format)
-}
-
 /// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
 /// be opened.
 fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
@@ -267,7 +250,7 @@ fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Resul
     for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
         walls.allow_reading(file);
     }
-    if let AskedLog::File(path) = &options.access_log {
+    if let LogDestination::File(path) = &options.access_log {
         walls.allow_appending(path);
     }
     walls.raise()
@@ -292,7 +275,7 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
 
 /// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of `--user`.
 fn can_log_again(options: &ServeOptions) {
-    let (Some(user), AskedLog::File(path)) = (&options.user, &options.access_log) else {
+    let (Some(user), LogDestination::File(path)) = (&options.user, &options.access_log) else {
         return;
     };
     let folder = match path.parent() {

@@ -128,7 +128,7 @@ impl TaskState {
 
     fn farewell(&mut self) {
         if let Some(notices) = &mut self.notices {
-            notices.farewell();
+            notices.finish();
         }
     }
 }

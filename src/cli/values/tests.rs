@@ -300,9 +300,12 @@ fn file_names_and_paths() {
     for text in ["", ".", "..", "a/b", "/a", "a/"] {
         assert!(file_name(os(text)).is_err(), "{text}");
     }
-    assert_eq!(access_log(os("-")), Ok(AccessLog::Stdout));
-    assert_eq!(access_log(os("off")), Ok(AccessLog::Off));
-    assert_eq!(access_log(os("./off")), Ok(AccessLog::File("./off".into())));
+    assert_eq!(access_log(os("-")), Ok(LogDestination::Stdout));
+    assert_eq!(access_log(os("off")), Ok(LogDestination::Off));
+    assert_eq!(
+        access_log(os("./off")),
+        Ok(LogDestination::File("./off".into()))
+    );
     assert!(access_log(os("")).is_err());
 }
 

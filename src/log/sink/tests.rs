@@ -289,7 +289,7 @@ fn a_farewell_waits_for_a_slow_reader_but_not_for_ever() {
         reader.read_to_end(&mut got).unwrap();
         got.len()
     });
-    outlet.farewell();
+    outlet.finish();
     assert_eq!(outlet.waiting(), 0);
     drop(outlet);
     assert_eq!(slow.join().unwrap(), 300_000);
@@ -298,7 +298,7 @@ fn a_farewell_waits_for_a_slow_reader_but_not_for_ever() {
     for _ in 0..3_000 {
         add(&mut outlet, &"r".repeat(99));
     }
-    outlet.farewell(); // returns
+    outlet.finish(); // returns
     assert!(outlet.waiting() == 0 && (1..3_000).contains(&outlet.dropped()));
 }
 

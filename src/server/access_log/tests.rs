@@ -1,7 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use super::*;
-use crate::limits::{LOG_RETRY_FIRST, LOG_RETRY_MAX};
+use crate::event_loop::clock::Clock;
+use crate::http::status::Status;
+use crate::limits::{LOG_RETRY_FIRST, LOG_RETRY_MAX, WARNING_INTERVAL};
+use crate::server::client_addr::Client;
+use std::path::PathBuf;
 
 /// A directory of this test's own, removed at the end.
 struct Folder(PathBuf);
@@ -22,7 +26,11 @@ impl Drop for Folder {
 }
 
 fn at(path: &Path) -> AccessLog {
-    AccessLog::open(Destination::File(path.to_owned()), Format::Short).unwrap()
+    AccessLog::open(&LogDestination::File(path.to_owned()), LogFormat::Short).unwrap()
+}
+
+fn now() -> Now {
+    Clock::new().read()
 }
 
 fn say(log: &mut AccessLog, text: &str) {
@@ -31,10 +39,10 @@ fn say(log: &mut AccessLog, text: &str) {
 
 #[test]
 fn switched_off_it_does_nothing() {
-    let mut log = AccessLog::open(Destination::Off, Format::Combined).unwrap();
+    let mut log = AccessLog::open(&LogDestination::Off, LogFormat::Combined).unwrap();
     assert!(!log.is_on());
     log.line(|_| unreachable!("nothing is formatted"));
-    assert_eq!(log.flush(Instant::now()), None);
+    assert_eq!(log.flush(&now()), None);
     log.reopen();
     log.finish();
     assert_eq!(log.dropped(), 0);
@@ -50,7 +58,7 @@ fn lines_are_written_at_the_flush_and_appended() {
     say(&mut log, "one");
     say(&mut log, "two");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "old\n");
-    assert_eq!(log.flush(Instant::now()), None);
+    assert_eq!(log.flush(&now()), None);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "old\none\ntwo\n");
 }
 
@@ -60,12 +68,12 @@ fn after_a_rename_reopening_begins_a_new_file() {
     let (path, rotated) = (folder.0.join("a.log"), folder.0.join("a.log.1"));
     let mut log = at(&path);
     say(&mut log, "one");
-    log.flush(Instant::now());
+    log.flush(&now());
     std::fs::rename(&path, &rotated).unwrap();
     say(&mut log, "two"); // still into the old file: it was said before the signal
     log.reopen();
     say(&mut log, "three");
-    log.flush(Instant::now());
+    log.flush(&now());
     assert_eq!(std::fs::read_to_string(&rotated).unwrap(), "one\ntwo\n");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "three\n");
 }
@@ -79,7 +87,7 @@ fn if_reopening_fails_the_old_file_stays() {
     std::fs::create_dir(&path).unwrap(); // something that is no file stands there
     log.reopen();
     say(&mut log, "kept");
-    log.flush(Instant::now());
+    log.flush(&now());
     assert_eq!(std::fs::read_to_string(&rotated).unwrap(), "kept\n");
 }
 
@@ -87,7 +95,7 @@ fn if_reopening_fails_the_old_file_stays() {
 fn what_cannot_be_opened_is_explained() {
     let folder = Folder::new("log-errors");
     let message = |path: &Path| {
-        AccessLog::open(Destination::File(path.to_owned()), Format::Short)
+        AccessLog::open(&LogDestination::File(path.to_owned()), LogFormat::Short)
             .err()
             .unwrap()
     };
@@ -110,16 +118,16 @@ fn a_named_pipe_whose_reader_stops_and_leaves_and_comes_back() {
     };
     let mut reader = open_reader();
     let mut log = at(&fifo);
-    let now = Instant::now();
+    let now = now();
 
     // It stops reading: lines are kept, and the log asks to be called again, ever later.
     for _ in 0..2_000 {
         say(&mut log, &"x".repeat(99));
     }
-    assert!(log.flush(now).is_some());
+    assert!(log.flush(&now).is_some());
     let mut waits = Vec::new();
     for _ in 0..9 {
-        waits.extend(log.flush(now));
+        waits.extend(log.flush(&now));
     }
     assert_eq!(waits.first(), Some(&(LOG_RETRY_FIRST * 2)));
     assert_eq!(waits.last(), Some(&LOG_RETRY_MAX));
@@ -128,7 +136,7 @@ fn a_named_pipe_whose_reader_stops_and_leaves_and_comes_back() {
     // It reads again: everything comes.
     let mut got = Vec::new();
     loop {
-        let wait = log.flush(now);
+        let wait = log.flush(&now);
         let _ = reader.read_to_end(&mut got); // would-block ends it too
         if wait.is_none() {
             break;
@@ -140,13 +148,13 @@ fn a_named_pipe_whose_reader_stops_and_leaves_and_comes_back() {
     // It leaves: the lines are lost and counted, and nothing is tried again.
     drop(reader);
     say(&mut log, "lost");
-    assert_eq!(log.flush(now), None);
+    assert_eq!(log.flush(&now), None);
     assert_eq!(log.dropped(), 1);
 
     // Another one comes.
     let mut reader = open_reader();
     say(&mut log, "found");
-    assert_eq!(log.flush(now), None);
+    assert_eq!(log.flush(&now), None);
     let mut text = [0; 6];
     reader.read_exact(&mut text).unwrap();
     assert_eq!(&text, b"found\n");
@@ -155,20 +163,26 @@ fn a_named_pipe_whose_reader_stops_and_leaves_and_comes_back() {
 #[test]
 fn a_full_disk_is_told_once_in_a_while() {
     let mut log = at(Path::new("/dev/full"));
-    let start = Instant::now();
+    let start = now();
+    let later = |time| Now {
+        instant: start.instant + time,
+        ..start
+    };
+    // Asks a copy, so that asking changes nothing.
+    let may_warn = |log: &AccessLog, now| log.warnings.clone().is_due(&now);
     say(&mut log, "x");
-    assert!(log.flush(start).is_some());
-    assert_eq!(log.told_at, Some(start));
+    assert!(log.flush(&start).is_some());
+    assert!(log.failing && !may_warn(&log, start));
     // Later troubles within the interval are not told, even if lines are lost.
     for _ in 0..20_000 {
         say(&mut log, &"x".repeat(99));
     }
     assert!(log.dropped() > 0);
-    log.flush(start + LOG_WARNING_INTERVAL / 2);
-    assert_eq!((log.told_at, log.told), (Some(start), 0));
-    let later = start + LOG_WARNING_INTERVAL;
-    log.flush(later);
-    assert_eq!((log.told_at, log.told), (Some(later), log.dropped()));
+    log.flush(&later(WARNING_INTERVAL / 2));
+    assert_eq!(log.mentioned, 0);
+    log.flush(&later(WARNING_INTERVAL));
+    assert_eq!(log.mentioned, log.dropped());
+    assert!(!may_warn(&log, later(WARNING_INTERVAL * 3 / 2)));
 }
 
 #[test]
@@ -176,18 +190,14 @@ fn entries_are_written_in_the_chosen_format() {
     let folder = Folder::new("log-entry");
     let path = folder.0.join("a.log");
     let mut log = at(&path);
-    log.entry(&Entry {
-        peer: crate::server::client_addr::Client::Unix,
-        user: None,
-        time_unix: 0,
-        request: b"GET / HTTP/1.1",
-        status: 404,
-        body_bytes: 0,
-        referer: None,
-        user_agent: None,
-        duration: Duration::ZERO,
-    });
-    log.flush(Instant::now());
+    let now = Now {
+        wall: std::time::UNIX_EPOCH,
+        ..now()
+    };
+    let head = b"GET / HTTP/1.1\r\n\r\n";
+    let record = LogRecord::of_refusal(Client::Unix, head, Status::NOT_FOUND, &now);
+    log.add(&record, 0, &now);
+    log.flush(&now);
     assert_eq!(
         std::fs::read_to_string(&path).unwrap(),
         "00:00:00 unix 404 0 0.0ms GET / HTTP/1.1\n"
@@ -203,7 +213,7 @@ fn a_limit_on_file_sizes_is_a_failed_write() {
         for _ in 0..100 {
             say(&mut log, &"x".repeat(99));
         }
-        assert!(log.flush(Instant::now()).is_some());
+        assert!(log.flush(&now()).is_some());
         assert!(log.failing);
         return;
     }

@@ -21,7 +21,7 @@ use crate::limits::{
 use crate::server::counters::{Close, Phase};
 use crate::server::handlers::Server;
 use crate::server::listing::ListingBody;
-use crate::server::record::Record;
+use crate::server::log_record::LogRecord;
 use crate::server::reply::Reply;
 
 use super::pace::Pace;
@@ -32,7 +32,7 @@ use super::{HttpConnection, NO_INPUT, Step, since_change};
 pub(super) struct ReplyProgress {
     pub(super) outgoing: Outgoing<Rc<File>>,
     /// For the access log, if there is one.
-    record: Option<Box<Record>>,
+    record: Option<Box<LogRecord>>,
     /// What makes the body, if it is a listing.
     listing: Option<Box<ListingBody>>,
     /// How fast its reader takes it.
@@ -55,7 +55,7 @@ impl ReplyProgress {
     pub(super) fn new(
         reply: Reply,
         rest: Option<Reading>,
-        record: Option<Box<Record>>,
+        record: Option<Box<LogRecord>>,
         now: Tick,
     ) -> Self {
         Self {

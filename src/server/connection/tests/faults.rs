@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use rustix::io::Errno;
 
 use super::*;
-use crate::server::access_log::{AccessLog, Destination};
-use crate::server::log_entry::Format;
+use crate::cli::{LogDestination, LogFormat};
+use crate::server::access_log::AccessLog;
 use crate::site::open::Opener;
 use crate::site::open::tests::faults::{Call, are_over, plan};
 
@@ -167,7 +167,8 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
 fn a_directory_that_cannot_be_read_is_cut_off_and_logged() {
     let mut stand = Stand::new("names", &[]);
     let log = std::env::temp_dir().join(format!("idler-names-{}.log", std::process::id()));
-    stand.house.access = AccessLog::open(Destination::File(log.clone()), Format::Short).unwrap();
+    stand.house.access =
+        AccessLog::open(&LogDestination::File(log.clone()), LogFormat::Short).unwrap();
     let mut lines = 0;
     for errno in all_errors().filter(|errno| *errno != Errno::INTR) {
         for at in 0..4 {
@@ -184,7 +185,7 @@ fn a_directory_that_cannot_be_read_is_cut_off_and_logged() {
             lines += played.sent.matches("HTTP/1.1 ").count();
         }
     }
-    stand.house.access.flush(stand.now.instant);
+    stand.house.access.flush(&stand.now);
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::remove_file(&log).unwrap();
     assert_eq!(text.lines().count(), lines);

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli;
-use crate::cli::Command;
+use crate::cli::{Command, LogDestination, LogFormat};
 use crate::event_loop::clock::Clock;
 use crate::event_loop::readiness::Readiness;
 use crate::event_loop::{
@@ -24,13 +24,12 @@ use crate::event_loop::{
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
-use crate::server::access_log::{AccessLog, Destination};
+use crate::server::access_log::AccessLog;
 use crate::server::client_addr::ProxiedClient;
 use crate::server::clients::ClientLimits;
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
 use crate::server::handlers::Server;
-use crate::server::log_entry::Format;
 use crate::server::start;
 
 use super::State;
@@ -134,7 +133,7 @@ impl Stand {
         let http = start::open_site(&options)
             .and_then(|site| start::http(&options, site))
             .unwrap();
-        let access = AccessLog::open(Destination::Off, Format::Combined).unwrap();
+        let access = AccessLog::open(&LogDestination::Off, LogFormat::Combined).unwrap();
         let mut now = Clock::new().read();
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);

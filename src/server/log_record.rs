@@ -1,0 +1,184 @@
+//! One line of the access log, in three formats.
+//!
+//! Whatever a client sent, a line is printable ASCII, and in JSON a valid object: no client can
+//! forge a line, or reach a terminal through the log.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::Write as _;
+use std::time::Instant;
+
+use crate::cli::LogFormat;
+use crate::event_loop::Now;
+use crate::http::date;
+use crate::http::json::{JsonString, JsonStyle, JsonTime};
+use crate::http::request::Request;
+use crate::http::status::Status;
+use crate::limits::LOG_FIELD_BYTES_MAX;
+
+use crate::server::client_addr::Client;
+use crate::server::dates::unix_seconds;
+
+/// What the line of a reply needs of its request, which is gone when the reply is complete. Text
+/// from clients is kept as it came.
+#[derive(Debug)]
+pub struct LogRecord {
+    client: Client,
+    /// The name that was logged in with.
+    user: Option<Vec<u8>>,
+    /// The request line, without its end; empty if there was none.
+    request: Vec<u8>,
+    referer: Option<Vec<u8>>,
+    user_agent: Option<Vec<u8>>,
+    status: Status,
+    begun: Instant,
+}
+
+impl LogRecord {
+    /// Of a request that was understood, and the name that it was logged in with.
+    pub fn of(
+        client: Client,
+        user: Option<Vec<u8>>,
+        request: &Request<'_>,
+        status: Status,
+        now: &Now,
+    ) -> Box<Self> {
+        let method = request.method_name.as_bytes();
+        let version: &[u8] = match request.minor {
+            0 => b"HTTP/1.0",
+            _ => b"HTTP/1.1",
+        };
+        Box::new(Self {
+            client,
+            user,
+            request: [method, request.raw_target, version].join(&b' '),
+            referer: request.value("Referer").map(<[u8]>::to_vec),
+            user_agent: request.value("User-Agent").map(<[u8]>::to_vec),
+            status,
+            begun: now.instant,
+        })
+    }
+
+    /// Of one that was not: its first line, whatever it says.
+    pub fn of_refusal(client: Client, head: &[u8], status: Status, now: &Now) -> Box<Self> {
+        let mut lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+        let line = lines.find(|line| !line.is_empty());
+        Box::new(Self {
+            client,
+            user: None,
+            request: line.unwrap_or_default().to_vec(),
+            referer: None,
+            user_agent: None,
+            status,
+            begun: now.instant,
+        })
+    }
+
+    /// Appends the line, without its end, once `body_bytes` have gone out.
+    pub(super) fn write(&self, format: LogFormat, body_bytes: u64, now: &Now, into: &mut Vec<u8>) {
+        let (client, status) = (display(self.client), self.status.0);
+        let request = Field(&self.request, b' ');
+        let seconds = unix_seconds(now.wall);
+        let time = date::common_log(seconds);
+        let time = time.as_ref().and_then(|time| str::from_utf8(time).ok());
+        let duration = now.instant.saturating_duration_since(self.begun);
+        // Memory apart, writing to a Vec cannot fail.
+        let _ = match format {
+            // 127.0.0.1 - - [01/Jan/2030:00:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"
+            LogFormat::Combined => {
+                let user = Field(self.user.as_deref().unwrap_or_default(), b'!');
+                let referer = Field(self.referer.as_deref().unwrap_or_default(), b' ');
+                let agent = Field(self.user_agent.as_deref().unwrap_or_default(), b' ');
+                let time = time.unwrap_or("-");
+                write!(
+                    into,
+                    "{client} - {user} [{time}] \"{request}\" {status} {body_bytes} \
+                     \"{referer}\" \"{agent}\""
+                )
+            }
+            LogFormat::Json => write!(
+                into,
+                "{{\"time\":{},\"peer\":\"{client}\",\"user\":{},\"request\":{},\
+                 \"status\":{status},\"bytes\":{body_bytes},\"seconds\":{}.{:06},\
+                 \"referer\":{},\"user_agent\":{}}}",
+                JsonTime(seconds),
+                JsonField(self.user.as_deref()),
+                JsonField(Some(&self.request)),
+                duration.as_secs(),
+                duration.subsec_micros(),
+                JsonField(self.referer.as_deref()),
+                JsonField(self.user_agent.as_deref()),
+            ),
+            // 00:00:00 127.0.0.1 200 5 0.3ms GET / HTTP/1.1
+            LogFormat::Short => {
+                if let Some(time) = time {
+                    let _ = write!(into, "{} ", &time[12..20]);
+                }
+                let tenths = duration.as_micros() / 100;
+                let (millis, tenth) = (tenths / 10, tenths % 10);
+                write!(
+                    into,
+                    "{client} {status} {body_bytes} {millis}.{tenth}ms {request}"
+                )
+            }
+        };
+    }
+}
+
+/// IPv4-mapped addresses are shown as IPv4.
+fn display(client: Client) -> impl fmt::Display {
+    fmt::from_fn(move |f| match client {
+        Client::Address(ip) => write!(f, "{}", ip.to_canonical()),
+        Client::Unix => f.write_str("unix"),
+        Client::Unknown => f.write_str("unknown"),
+    })
+}
+
+/// A client's text, or a dash if there is none. Bytes from the given one to `~` stand as they are,
+/// but for quotes and backslashes; all others as `\xHH`, as Apache and nginx do.
+struct Field<'a>(&'a [u8], u8);
+
+impl fmt::Display for Field<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text, first) = *self;
+        if text.is_empty() {
+            return f.write_str("-");
+        }
+        let is_plain = |byte: &u8| (first..=b'~').contains(byte) && !b"\"\\".contains(byte);
+        for piece in beginning(text).split_inclusive(|byte| !is_plain(byte)) {
+            let (plain, odd) = match piece.split_last() {
+                Some((last, plain)) if !is_plain(last) => (plain, Some(last)),
+                _ => (piece, None),
+            };
+            f.write_str(str::from_utf8(plain).unwrap_or_default())?;
+            if let Some(odd) = odd {
+                write!(f, "\\x{odd:02X}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A client's text as a string of JSON, or `null` if there is none. JSON has no bytes: what is not
+/// UTF-8 becomes U+FFFD, so that no reader takes a stray 0xE9 for a letter.
+struct JsonField<'a>(Option<&'a [u8]>);
+
+impl fmt::Display for JsonField<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => JsonString(JsonStyle::Log, &beginning(text)).fmt(f),
+            None => f.write_str("null"),
+        }
+    }
+}
+
+/// The part of a client's text that is shown; dots mark that it was cut.
+fn beginning(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.get(..LOG_FIELD_BYTES_MAX) {
+        Some(beginning) if text.len() > LOG_FIELD_BYTES_MAX => [beginning, b"..."].concat().into(),
+        _ => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
