@@ -100,7 +100,7 @@ fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
     }
 }
 
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
+pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     let path = printable(path.as_os_str().as_encoded_bytes());
     Failure::new(format!("cannot write to {path}: {error}"))
 }

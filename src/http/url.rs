@@ -138,8 +138,9 @@ impl Url {
     }
 }
 
-/// Path and query as a request line may carry them: from a slash up to the fragment, without `.` and `..`
-/// (RFC 3986 §5.2.4). What could end or bend the line is percent-encoded, what is encoded already stays.
+/// Path and query as a request line may carry them: from a slash up to the fragment, without `.`
+/// and `..` (RFC 3986 §5.2.4). What could end or bend the line is percent-encoded, what is encoded
+/// already stays.
 pub fn target(given: impl AsRef<[u8]>) -> String {
     const UNSAFE: &AsciiSet = &CONTROLS
         .add(b' ')

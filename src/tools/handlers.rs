@@ -81,7 +81,7 @@ impl Handler for ClientTask {
             Self::Exchange(exchange) => exchange.drive(cx),
             Self::DaytimeUdp(client) => client.drive(cx),
             Self::Ping(client) => client.drive(cx),
-            Self::Get(client) => return client.drive(cx),
+            Self::Get(client) => client.drive(cx),
             Self::Leader(leader) => return leader.drive(cx, new),
             Self::Member(member) => return member.drive(cx),
             Self::Probe(probe) => return probe.drive(cx, new),

@@ -1,8 +1,9 @@
 //! The body of a reply: with a length, in chunks, or until the server closes the connection.
 //!
-//! Invariant: data is handed through, never kept; only a line of a chunked body is, up to its limit.
-//! Requests' bodies have a decoder of their own (`http/body.rs`): it refuses, at the first wrong byte, what two
-//! servers could read differently, while this one accepts bare line feeds and shows lines that make no sense.
+//! Invariant: data is handed through, never kept; only a line of a chunked body is, up to its
+//! limit. Requests' bodies have a decoder of their own (`http/body.rs`): it refuses, at the first
+//! wrong byte, what two servers could read differently, while this one accepts bare line feeds and
+//! shows lines that make no sense.
 
 use crate::http::printable::printable;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, TRAILER_BYTES_MAX};

@@ -1,8 +1,8 @@
 //! The head of a reply, read leniently.
 //!
-//! `httparse` would refuse, or pass over in silence, most of what is noted here as odd: so each line is
-//! taken apart by hand. Invariant: a head is never longer than [`REPLY_HEAD_BYTES_MAX`], and the search
-//! for its end goes on where it stopped.
+//! `httparse` would refuse, or pass over in silence, most of what is noted here as odd: so each
+//! line is taken apart by hand. Invariant: a head is never longer than [`REPLY_HEAD_BYTES_MAX`],
+//! and the search for its end goes on where it stopped.
 
 use crate::http::printable::printable;
 use crate::limits::REPLY_HEAD_BYTES_MAX;
@@ -18,7 +18,8 @@ pub struct Head {
     pub status: u16,
     /// Names and values in the order they came.
     pub fields: Vec<(String, String)>,
-    /// What a server got wrong and a lenient client understands all the same: one line each, for the user.
+    /// What a server got wrong and a lenient client understands all the same: one line each, for
+    /// the user.
     pub odd: Vec<String>,
     /// The head exactly as it came.
     pub raw: Vec<u8>,

@@ -1,10 +1,11 @@
 //! HTTP as a client speaks it: the request on its way out, the reply on its way in.
 //!
-//! Where the server's half is strict (it must not be talked into anything), this half is lenient: a student
-//! who writes a server wants to see what came, and be told what was wrong with it. So oddities are
-//! collected, and only a reply that makes no sense at all is an error.
+//! Where the server's half is strict (it must not be talked into anything), this half is lenient: a
+//! student who writes a server wants to see what came, and be told what was wrong with it. So
+//! oddities are collected, and only a reply that makes no sense at all is an error.
 //!
-//! Invariant: the same bytes give the same events, however they are cut, but for the cuts of the body.
+//! Invariant: the same bytes give the same events, however they are cut, but for the cuts of the
+//! body.
 
 mod body;
 mod head;
@@ -24,8 +25,8 @@ pub struct Request<'a> {
     pub method: &'static str,
     /// What for.
     pub url: &'a Url,
-    /// Further fields, free of line ends. They replace those of the same name; one with an empty value only
-    /// removes it.
+    /// Further fields, free of line ends. They replace those of the same name; one with an empty
+    /// value only removes it.
     pub fields: &'a [(String, Vec<u8>)],
     /// Whether this is the last request on its connection.
     pub close: bool,
@@ -95,8 +96,8 @@ impl Reply {
         }
     }
 
-    /// Hears some bytes: returns how many of them it took, and what they were. It takes at least one until the
-    /// reply is whole, and none after that.
+    /// Hears some bytes: returns how many of them it took, and what they were. It takes at least
+    /// one until the reply is whole, and none after that.
     ///
     /// # Errors
     /// If they make no sense. The reply must not be used after that.
@@ -127,7 +128,8 @@ impl Reply {
         }
     }
 
-    /// Hears what of `bytes` belongs to the reply. Returns its status if these bytes complete its head.
+    /// Hears what of `bytes` belongs to the reply. Returns its status if these bytes complete its
+    /// head.
     ///
     /// # Errors
     /// Like [`hear`](Self::hear).

@@ -1,9 +1,7 @@
 //! One connection of `idler get`: requests out, replies in, and a record of how it went.
 //!
-//! What lives here: the client's side of a connection, which may send and hear at the same time. It may not know how a
-//! reply is taken apart (`protocol/http/client/`). Invariant: it ends when the last reply is whole, when
-//! one makes no sense, or when nothing has moved for the time that was given.
-//! Read next: `protocol/http/client/mod.rs`.
+//! It may send and receive at the same time. Invariant: it ends when the last reply is whole, when
+//! one makes no sense, or when nothing has moved for too long.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -12,141 +10,63 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
-use crate::cli::{GetOptions, Output as Target, Pace, Requests};
-use crate::event_loop::connect;
-use crate::event_loop::connect::Connecting;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick};
-use crate::http::reply::{Reply, Request};
+use crate::cli::{GetOptions, Pace, Requests};
+use crate::companions::client::{Destination, Driven, Failure, connecting};
+use crate::event_loop::clock::monotonic_now;
+use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick, connect};
+use crate::http::reply::Request;
 use crate::http::url::Url;
-use crate::limits::{CONNECT_TIMEOUT, PROGRESS_INTERVAL};
+use crate::limits::PROGRESS_INTERVAL;
+use crate::log::logger;
 
 use super::Answer;
-use crate::companions::client::Failure;
-use crate::companions::progress::Progress;
-use crate::log::logger;
-use crate::tools::get::hearing::Hearing;
-use crate::tools::get::output::half;
-use crate::tools::get::record::Record;
-use crate::tools::get::sending::Sending;
-use crate::tools::handlers::TaskState;
+use super::output::{Half, half};
+use super::replies::{Incoming, is_verbose, requests, show, target};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Client {
     stream: Stream,
     to: SocketAddr,
+    options: Rc<GetOptions>,
     connected: bool,
-    sending: Sending,
-    hearing: Hearing,
-    timeout: Duration,
-    timing: bool,
-    moved: Option<Tick>,
-    /// It waits for an edge: the next drive that is not for the time is one.
+    requests: Outgoing,
+    replies: Incoming,
+    /// When bytes moved last.
+    moved: Tick,
+    /// It waits for an edge: the next drive that does not come of a deadline counts as one.
     parked: bool,
     record: Record,
-    answer: Rc<RefCell<Answer>>,
 }
 
-/// What a step came to: nothing more to do now, or for good; `Err` if it went wrong.
-type Step = Result<Option<Next>, Failure>;
-
 impl Client {
-    /// Starts to connect to `to`, for what `options` ask.
+    /// Starts to connect to `to`, for what `options` ask; names were resolved as `record` says.
     ///
     /// # Errors
     /// If the kernel refuses at once.
     pub(super) fn start(
-        to: SocketAddr,
-        options: &GetOptions,
+        to: &Destination<'_>,
+        options: &Rc<GetOptions>,
         url: &Url,
-        started: Instant,
-        resolved: Duration,
+        record: Record,
         answer: Rc<RefCell<Answer>>,
     ) -> Result<Self, Failure> {
-        let verbose = options.voice.verbose > 0;
-        if verbose {
+        let (to, now) = (to.address, to.now.tick);
+        if is_verbose(options) {
             logger::say(&format!("* connecting to {to}"));
         }
         let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
-        let name = match &options.output {
-            Target::Stdout => None,
-            Target::File(path) => Some(path.clone()),
-        };
-        let (requests, pipeline) = match options.requests {
-            Requests::One => (1, false),
-            Requests::Kept(n) => (n, false),
-            Requests::Pipelined(n) => (n, true),
-        };
-        let (chunk, delay) = match options.pace {
-            Pace::AtOnce => (None, Duration::ZERO),
-            Pace::Pieces { bytes, delay } => (Some(bytes), delay),
-        };
-        let half = name.as_deref().filter(|_| options.resume).and_then(half);
-        let given = options.headers.iter();
-        let given = given.map(|line| (line.name.clone(), line.value.clone()));
-        let mut fields: Vec<(String, Vec<u8>)> = given.collect();
-        if let Some(half) = &half {
-            let range = format!("bytes={}-", half.bytes);
-            fields.push(("Range".to_owned(), range.into_bytes()));
-            let validator = half.validator.clone();
-            fields.push(("If-Range".to_owned(), validator.into_bytes()));
-        }
-        let mut request = Request {
-            method: if options.head_only { "HEAD" } else { "GET" },
-            url,
-            fields: &fields,
-            close: true,
-        };
-        let last_request = request.to_bytes();
-        request.close = false;
-        let request = request.to_bytes();
-        let quiet = options.voice.quiet || verbose || (name.is_none() && is_terminal());
+        let half = target(options).filter(|_| options.resume).and_then(half);
         Ok(Self {
             stream: Stream::new(socket),
             to,
+            options: Rc::clone(options),
             connected: false,
-            sending: Sending {
-                request,
-                last_request,
-                left: requests,
-                bytes: Vec::new(),
-                sent: 0,
-                chunk,
-                delay,
-                not_before: None,
-                pipeline,
-                verbose,
-            },
-            hearing: Hearing {
-                reply: Reply::new(options.head_only),
-                left: requests,
-                all: requests,
-                to_head: options.head_only,
-                head: None,
-                output: None,
-                name,
-                resume: options.resume,
-                follow: options.follow,
-                half,
-                include: options.include_head || options.head_only,
-                verbose,
-                body_bytes: 0,
-                progress: if quiet { None } else { Progress::on_terminal() },
-            },
-            timeout: options.timeout,
-            timing: options.timing || verbose,
-            moved: None,
+            requests: Outgoing::new(options, url, half.as_ref()),
+            replies: Incoming::new(options, half, answer),
+            moved: now,
             parked: true,
-            record: Record {
-                started,
-                resolved,
-                connected: None,
-                first_byte: None,
-                reads: 0,
-                would_blocks: 0,
-                events: 0,
-            },
-            answer,
+            record,
         })
     }
 
@@ -154,95 +74,85 @@ impl Client {
         self.stream.transport()
     }
 
-    /// Sends what can be sent, hears what has come; then waits.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
+    /// Sends what can be sent, takes what has come; then waits.
+    pub(crate) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
         if self.parked && !cx.expired {
             self.record.events += 1;
         }
-        let next = match self.step(cx) {
-            Ok(Some(next)) => next,
-            Ok(None) => self.over(Ok(()), cx),
-            Err(failure) => self.over(Err(failure), cx),
-        };
-        self.parked = matches!(next, Next::Park(..));
-        next
+        let driven = self.step(cx);
+        self.parked = matches!(driven, Ok(Some(Next::Park(..))));
+        if !matches!(driven, Ok(Some(_))) {
+            self.replies.progress = None;
+            let tells = self.options.timing || is_verbose(&self.options);
+            if tells && self.record.connected.is_some() {
+                self.record.tell();
+            }
+        }
+        driven
     }
 
-    fn step(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
+    fn step<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
         if cx.stage == Stage::Stopping {
             return Err(Failure::interrupted());
         }
-        let moved = *self.moved.get_or_insert(cx.now.tick);
         if !self.connected {
-            match connect::progress(&mut cx.link, self.stream.get()) {
-                Connecting::Ready => self.connected = true,
-                Connecting::Failed(e) => return Err(Failure::to_connect(self.to, &e)),
-                Connecting::Pending => {
-                    let patience = CONNECT_TIMEOUT.min(self.timeout);
-                    let end = moved.after(patience);
-                    if end.is_due(cx.now.tick) {
-                        return Err(Failure::connect_timeout(self.to, patience));
-                    }
-                    return Ok(Some(Next::Park(Side::Write, Deadline::At(end))));
-                }
+            let timeout = self.options.timeout;
+            let next = connecting(&self.stream, self.to, self.moved, timeout, cx)?;
+            if next.is_some() {
+                return Ok(next);
             }
+            self.connected = true;
             self.record.connected = Some(self.record.passed());
-            self.moved = Some(cx.now.tick);
-            let requests = if self.sending.pipeline {
-                self.sending.left
-            } else {
-                1
-            };
-            self.sending.queue(requests);
+            self.moved = cx.now.tick;
+            let all_at_once = matches!(self.options.requests, Requests::Pipelined(_));
+            let first = if all_at_once { self.requests.left } else { 1 };
+            self.requests.queue(first, &self.options);
         }
         let write_blocked = self.send(cx);
-        if let Some(next) = self.hear(cx)? {
-            return Ok(Some(next));
-        }
-        if self.hearing.left == 0 {
-            return Ok(None);
+        let next = self.receive(cx)?;
+        if next.is_some() || self.replies.left == 0 {
+            return Ok(next);
         }
         self.wait(write_blocked, cx)
     }
 
     /// Sends what may be sent now. True if the kernel takes no more.
-    fn send(&mut self, cx: &mut Context<'_, TaskState>) -> bool {
-        while let Some(piece) = self.sending.piece(cx.now.tick) {
+    fn send<S>(&mut self, cx: &mut Context<'_, S>) -> bool {
+        while let Some(piece) = self.requests.piece(cx.now.tick) {
             match self.stream.write(&mut cx.link, piece, false) {
                 Attempt::Done(n) => {
-                    self.moved = Some(cx.now.tick);
-                    self.sending.sent(n, cx.now.tick);
+                    self.moved = cx.now.tick;
+                    self.requests.sent(n, cx.now.tick);
                 }
                 Attempt::Blocked => return true,
                 Attempt::Spent => return false,
-                // The server may have said why before it hung up; if not, hearing tells.
-                Attempt::Failed(_) => self.sending.give_up(),
+                // The server may have said why before it hung up; if not, reading tells.
+                Attempt::Failed(_) => self.requests.give_up(),
             }
         }
         false
     }
 
-    /// Hears until there is nothing more, or all has been heard.
-    fn hear(&mut self, cx: &mut Context<'_, TaskState>) -> Step {
-        while self.hearing.left > 0 {
+    /// Takes what has come. `None`: there is no more for now, or all replies are whole.
+    fn receive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
+        while self.replies.left > 0 {
             let was_ready = cx.link.ready.is(Side::Read);
             match self.stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(n) => {
                     self.record.reads += 1;
-                    self.moved = Some(cx.now.tick);
-                    if n > 0 && self.record.first_byte.is_none() {
-                        self.record.first_byte = Some(self.record.passed());
-                    }
-                    let bytes = cx.scratch.get(..n).unwrap_or_default();
-                    let before = self.hearing.left;
+                    self.moved = cx.now.tick;
+                    let before = self.replies.left;
                     if n == 0 {
-                        self.hearing.end(&self.answer)?;
+                        self.replies.end()?;
                     } else {
-                        self.hearing.hear(bytes, &self.answer)?;
+                        if self.record.first_byte.is_none() {
+                            self.record.first_byte = Some(self.record.passed());
+                        }
+                        self.replies.feed(cx.scratch.get(..n).unwrap_or_default())?;
                     }
-                    let more = before - self.hearing.left;
-                    if self.hearing.left > 0 && more > 0 && !self.sending.pipeline {
-                        self.sending.queue(1);
+                    let goes_on = self.replies.left > 0 && self.replies.left < before;
+                    if goes_on && matches!(self.options.requests, Requests::Kept(_)) {
+                        self.requests.queue(1, &self.options);
                         self.send(cx);
                     }
                 }
@@ -260,21 +170,23 @@ impl Client {
         Ok(None)
     }
 
-    /// Waits for an edge, for the next piece to send, for the end of patience, or for a new look at the progress.
-    fn wait(&mut self, write_blocked: bool, cx: &mut Context<'_, TaskState>) -> Step {
+    /// Waits for an edge, for the time of the next piece to send, for the end of too long a
+    /// silence, or until the progress is to be drawn again.
+    fn wait<S>(&mut self, write_blocked: bool, cx: &mut Context<'_, S>) -> Driven {
         let now = cx.now.tick;
-        let end = self.moved.unwrap_or(now).after(self.timeout);
-        if end.is_due(now) && self.sending.not_before.is_none() {
-            return Err(Failure::quiet(self.to, self.timeout));
+        let not_before = self.requests.not_before;
+        let end = self.moved.after(self.options.timeout);
+        if end.is_due(now) && not_before.is_none() {
+            return Err(Failure::quiet(self.to, self.options.timeout));
         }
-        let mut deadline = self.sending.not_before.unwrap_or(end);
+        let mut deadline = not_before.unwrap_or(end);
         if self.draw(cx) {
             let redraw = now.after(PROGRESS_INTERVAL);
             if redraw.is_due(deadline) {
                 deadline = redraw;
             }
         }
-        let unsent = self.sending.not_before.is_none() && self.sending.piece(now).is_some();
+        let unsent = not_before.is_none() && self.requests.piece(now).is_some();
         if unsent && !write_blocked {
             return Ok(Some(Next::Again(Deadline::Keep)));
         }
@@ -282,28 +194,152 @@ impl Client {
         Ok(Some(Next::Park(side, Deadline::At(deadline))))
     }
 
-    /// Draws how far it is, if there is anything to draw and anybody to look.
-    fn draw(&mut self, cx: &Context<'_, TaskState>) -> bool {
-        let done = self.hearing.body_bytes;
-        match &mut self.hearing.progress {
-            Some(progress) if done > 0 => progress.draw(done, &cx.now),
-            Some(_) | None => return false,
-        }
-        true
-    }
-
-    fn over(&mut self, outcome: Result<(), Failure>, cx: &mut Context<'_, TaskState>) -> Next {
-        if let Some(progress) = &mut self.hearing.progress {
-            progress.clear();
-        }
-        if self.timing && self.record.connected.is_some() {
-            self.record.say();
-        }
-        cx.shared.outcome = Some(outcome);
-        Next::Leave
+    /// Draws how far it is; false if there is nothing to draw, or no terminal.
+    fn draw<S>(&mut self, cx: &Context<'_, S>) -> bool {
+        let done = self.replies.body_bytes;
+        let progress = self.replies.progress.as_mut().filter(|_| done > 0);
+        progress
+            .map(|progress| progress.draw(done, &cx.now))
+            .is_some()
     }
 }
 
-fn is_terminal() -> bool {
-    std::io::IsTerminal::is_terminal(&std::io::stdout())
+/// The requests on their way out: at once, or slowly on purpose; each whole, and in order.
+#[derive(Debug)]
+struct Outgoing {
+    request: Vec<u8>,
+    last_request: Vec<u8>,
+    /// Requests that are still to be put into `bytes`.
+    left: u32,
+    bytes: Vec<u8>,
+    sent: usize,
+    pace: Pace,
+    /// When the next piece may go out.
+    not_before: Option<Tick>,
+}
+
+impl Outgoing {
+    fn new(options: &GetOptions, url: &Url, half: Option<&Half>) -> Self {
+        let given = options.headers.iter();
+        let given = given.map(|line| (line.name.clone(), line.value.clone()));
+        let mut fields: Vec<(String, Vec<u8>)> = given.collect();
+        if let Some(half) = half {
+            let range = format!("bytes={}-", half.bytes);
+            fields.push(("Range".to_owned(), range.into_bytes()));
+            fields.push(("If-Range".to_owned(), half.validator.clone().into_bytes()));
+        }
+        let request = |close| Request {
+            method: if options.head_only { "HEAD" } else { "GET" },
+            url,
+            fields: &fields,
+            close,
+        };
+        Self {
+            request: request(false).to_bytes(),
+            last_request: request(true).to_bytes(),
+            left: requests(options),
+            bytes: Vec::new(),
+            sent: 0,
+            pace: options.pace,
+            not_before: None,
+        }
+    }
+
+    /// Adds the next requests to what is to be sent.
+    fn queue(&mut self, requests: u32, options: &GetOptions) {
+        for _ in 0..requests.min(self.left) {
+            self.left -= 1;
+            let is_last = self.left == 0;
+            let request = if is_last {
+                &self.last_request
+            } else {
+                &self.request
+            };
+            if is_verbose(options) {
+                show('>', request);
+            }
+            self.bytes.extend_from_slice(request);
+        }
+    }
+
+    /// What may be sent now.
+    fn piece(&self, now: Tick) -> Option<&[u8]> {
+        if self.not_before.is_some_and(|tick| !tick.is_due(now)) {
+            return None;
+        }
+        let rest = self.bytes.get(self.sent..);
+        let rest = rest.filter(|rest| !rest.is_empty())?;
+        match self.pace {
+            Pace::AtOnce => Some(rest),
+            Pace::Pieces { bytes, .. } => Some(rest.get(..bytes).unwrap_or(rest)),
+        }
+    }
+
+    fn sent(&mut self, bytes: usize, now: Tick) {
+        self.sent += bytes;
+        self.not_before = None;
+        if self.sent == self.bytes.len() {
+            self.give_up();
+        } else if let Pace::Pieces { delay, .. } = self.pace {
+            self.not_before = Some(now.after(delay));
+        }
+    }
+
+    /// Leaves out what has not been sent: no more of it can be.
+    fn give_up(&mut self) {
+        self.bytes.clear();
+        self.sent = 0;
+        self.not_before = None;
+    }
+}
+
+/// How it went: what `-t` and `-v` show in the end.
+#[derive(Debug)]
+pub(super) struct Record {
+    started: Instant,
+    resolved: Duration,
+    connected: Option<Duration>,
+    first_byte: Option<Duration>,
+    reads: u32,
+    would_blocks: u32,
+    events: u32,
+}
+
+impl Record {
+    pub(super) fn new(started: Instant, resolved: Duration) -> Self {
+        Self {
+            started,
+            resolved,
+            connected: None,
+            first_byte: None,
+            reads: 0,
+            would_blocks: 0,
+            events: 0,
+        }
+    }
+
+    fn passed(&self) -> Duration {
+        monotonic_now().duration_since(self.started)
+    }
+
+    fn tell(&self) {
+        let phase = |time: Option<Duration>| match time {
+            Some(time) => format!("{:.3} ms", time.as_secs_f64() * 1e3),
+            None => "-".to_owned(),
+        };
+        logger::say(&format!(
+            "* resolve {}, connect {}, first-byte {}, total {}",
+            phase(Some(self.resolved)),
+            phase(self.connected),
+            phase(self.first_byte),
+            phase(Some(self.passed()))
+        ));
+        let count = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+        logger::say(&format!(
+            "* {}, {}, {}",
+            count(self.reads, "read"),
+            count(self.would_blocks, "would-block"),
+            count(self.events, "readiness event")
+        ));
+    }
 }

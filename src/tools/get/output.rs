@@ -1,22 +1,21 @@
 //! Where a body goes: standard output, or a file that is whole or not there.
 //!
-//! What lives here: new files, and completing half ones. It may not know sockets. A download with `-c` that is cut
-//! short stays as `NAME.part`, and what it was half of (its strong `ETag`, else `Last-Modified` if that is one) as `NAME.part.of`; the
-//! next one asks for the rest on condition that it is still the same (`If-Range`, RFC 9110 §13.1.5), else gets the whole.
+//! A download with `-c` that is cut short stays as `NAME.part`, and what it is half of (its strong
+//! `ETag`, else a `Last-Modified` that is as good) as `NAME.part.of`. The next one asks for the
+//! rest on condition that the file is still the same (`If-Range`, RFC 9110 §13.1.5), else gets the
+//! whole.
 //!
 //! Invariant: a file never holds parts of two versions, and a name never stands for half a file.
-//! Read next: `protocol/http/client/head.rs`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::companions::client::{Failure, print};
+use crate::companions::temporary::{Temporary, cannot_write};
 use crate::http::printable::printable;
 use crate::http::reply::{ContentRange, Head, content_range};
-
-use crate::companions::client::{Failure, print};
-use crate::companions::temporary::Temporary;
 
 /// Where the body of the present reply goes.
 #[derive(Debug)]
@@ -24,21 +23,17 @@ pub(super) enum Output {
     Stdout,
     /// Nowhere: an error page is not what was to be saved.
     Nowhere,
-    /// A file that gets its name when it is whole.
+    /// A file that gets this name when it is whole.
     New(Temporary, PathBuf),
-    /// A device or a pipe that was there before: written into, and never replaced.
-    There(File, PathBuf),
-    /// A half file that is kept if it stays half.
-    Part(Part),
-}
-
-/// A half file.
-#[derive(Debug)]
-pub(super) struct Part {
-    name: PathBuf,
-    file: File,
-    /// How much of it is there.
-    bytes: u64,
+    /// A file that is written in place.
+    InPlace {
+        file: File,
+        path: PathBuf,
+        /// Bytes that were there before.
+        before: u64,
+        /// The name that a half file gets when it is whole; it is kept if it stays half.
+        name: Option<PathBuf>,
+    },
 }
 
 /// What is there of an earlier download, and what the rest is asked with.
@@ -48,18 +43,16 @@ pub(super) struct Half {
     pub(super) validator: String,
 }
 
-fn beside(name: &Path, ending: &str) -> PathBuf {
-    let mut path = name.as_os_str().to_owned();
-    path.push(ending);
-    PathBuf::from(path)
-}
-
 fn part_of(name: &Path) -> PathBuf {
-    beside(name, ".part")
+    let mut path = name.as_os_str().to_owned();
+    path.push(".part");
+    path.into()
 }
 
 fn validator_of(name: &Path) -> PathBuf {
-    beside(name, ".part.of")
+    let mut path = part_of(name).into_os_string();
+    path.push(".of");
+    path.into()
 }
 
 /// Looks for a half file that can be completed: one of which it is known what it is half of.
@@ -70,8 +63,8 @@ pub(super) fn half(name: &Path) -> Option<Half> {
     (bytes > 0 && fits).then_some(Half { bytes, validator })
 }
 
-/// What `If-Range` may be asked with: a strong tag, else a date that is one (RFC 9110 §13.1.5), which it is if the file had
-/// been left alone for a second when it was sent (§8.8.2.2).
+/// What `If-Range` may be asked with: a strong tag, else a date that is as good (RFC 9110 §13.1.5),
+/// which it is if the file had been left alone for a second when it was sent (§8.8.2.2).
 fn validator(head: &Head) -> Option<&str> {
     if let Some(tag) = head.field("etag").filter(|tag| tag.starts_with('"')) {
         return Some(tag);
@@ -103,9 +96,7 @@ impl Output {
             )),
             (416, Some(half)) => Self::already_whole(name, half, head),
             (200..300, _) if is_no_file(name) => {
-                let opened = OpenOptions::new().write(true).open(name);
-                let file = opened.map_err(|e| cannot_write(name, &e))?;
-                Ok(Self::There(file, name.to_owned()))
+                Self::in_place(OpenOptions::new().write(true), name.to_owned(), 0, None)
             }
             (200..300, _) if resume => Self::begin_part(name, head),
             (200..300, _) => {
@@ -119,65 +110,65 @@ impl Output {
         }
     }
 
+    fn in_place(
+        options: &OpenOptions,
+        path: PathBuf,
+        before: u64,
+        name: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        let file = options.open(&path).map_err(|e| cannot_write(&path, &e))?;
+        let name = name.map(Path::to_owned);
+        Ok(Self::InPlace {
+            file,
+            path,
+            before,
+            name,
+        })
+    }
+
     /// A new file, kept half if it is cut short.
     fn begin_part(name: &Path, head: &Head) -> Result<Self, Failure> {
-        // In this order: at no moment does a validator stand beside bytes that are not of its version.
+        // In this order: at no moment does a validator stand beside bytes that are not of its
+        // version.
         remove(&validator_of(name))?;
-        let path = part_of(name);
-        let opened = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path);
-        let file = opened.map_err(|e| cannot_write(&path, &e))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let part = Self::in_place(&options, part_of(name), 0, Some(name))?;
         if let Some(validator) = validator(head) {
             let path = validator_of(name);
             std::fs::write(&path, validator).map_err(|e| cannot_write(&path, &e))?;
         }
-        let bytes = 0;
-        let name = name.to_owned();
-        Ok(Self::Part(Part { name, file, bytes }))
+        Ok(part)
     }
 
     /// The rest of a half file.
     fn complete(name: &Path, half: &Half, head: &Head) -> Result<Self, Failure> {
-        let range = head.field("content-range").and_then(content_range);
         let spoils = |what: &str| {
             Failure::new(format!(
                 "the server's part does not fit: {what}; the half file is left as it was"
             ))
         };
-        match range {
-            Some(ContentRange::Part { first, last, whole }) => {
-                if first != half.bytes {
-                    let bytes = half.bytes;
-                    return Err(spoils(&format!(
-                        "it begins at byte {first} and not at {bytes}"
-                    )));
-                }
-                if whole.is_some_and(|whole| last + 1 != whole) {
-                    return Err(spoils("it does not reach the end"));
-                }
-            }
-            Some(ContentRange::Unsatisfied(_)) | None => {
-                return Err(spoils("its Content-Range makes no sense"));
-            }
+        let range = head.field("content-range").and_then(content_range);
+        let Some(ContentRange::Part { first, last, whole }) = range else {
+            return Err(spoils("its Content-Range makes no sense"));
+        };
+        if first != half.bytes {
+            let bytes = half.bytes;
+            return Err(spoils(&format!(
+                "it begins at byte {first} and not at {bytes}"
+            )));
+        }
+        if whole.is_some_and(|whole| last + 1 != whole) {
+            return Err(spoils("it does not reach the end"));
         }
         // A server that does not know If-Range sends the part whatever the file is now.
-        let same = |field: &str| {
-            let now = head.field(field);
-            half.validator.starts_with('"') != (field == "etag")
-                || now.is_none_or(|v| v == half.validator)
-        };
-        if !same("etag") || !same("last-modified") {
+        let is_tag = half.validator.starts_with('"');
+        let now = head.field(if is_tag { "etag" } else { "last-modified" });
+        if now.is_some_and(|now| now != half.validator) {
             return Err(spoils("the file has changed meanwhile"));
         }
-        let path = part_of(name);
-        let opened = OpenOptions::new().append(true).open(&path);
-        let file = opened.map_err(|e| cannot_write(&path, &e))?;
-        let name = name.to_owned();
-        let bytes = half.bytes;
-        Ok(Self::Part(Part { name, file, bytes }))
+        let options = OpenOptions::new().append(true).clone();
+        Self::in_place(&options, part_of(name), half.bytes, Some(name))
     }
 
     /// There is no rest: the half file may be the whole.
@@ -193,11 +184,11 @@ impl Output {
         )))
     }
 
-    /// What was there before the reply.
+    /// Bytes that were there before the reply.
     pub(super) fn before(&self) -> u64 {
         match self {
-            Self::Part(part) => part.bytes,
-            Self::Stdout | Self::Nowhere | Self::New(..) | Self::There(..) => 0,
+            Self::InPlace { before, .. } => *before,
+            Self::Stdout | Self::Nowhere | Self::New(..) => 0,
         }
     }
 
@@ -210,10 +201,8 @@ impl Output {
             Self::Stdout => print(bytes),
             Self::Nowhere => Ok(()),
             Self::New(temporary, _) => temporary.write(bytes),
-            Self::There(file, name) => file.write_all(bytes).map_err(|e| cannot_write(name, &e)),
-            Self::Part(part) => {
-                let written = part.file.write_all(bytes);
-                written.map_err(|e| cannot_write(&part_of(&part.name), &e))
+            Self::InPlace { file, path, .. } => {
+                file.write_all(bytes).map_err(|e| cannot_write(path, &e))
             }
         }
     }
@@ -224,15 +213,17 @@ impl Output {
     /// If the file cannot get its name.
     pub(super) fn keep(self) -> Result<(), Failure> {
         match self {
-            Self::Stdout | Self::Nowhere | Self::There(..) => Ok(()),
             Self::New(mut temporary, name) => temporary.keep_as(&name, true),
-            Self::Part(part) => keep(&part.name),
+            Self::InPlace {
+                name: Some(name), ..
+            } => keep(&name),
+            Self::Stdout | Self::Nowhere | Self::InPlace { name: None, .. } => Ok(()),
         }
     }
 }
 
-/// Whether something stands there that is no regular file. To give its name to a file would destroy it: `-o /dev/null` by root
-/// would leave a machine without it.
+/// Whether something stands there that is no regular file. To give its name to a file would destroy
+/// it: `-o /dev/null` by root would leave a machine without it.
 fn is_no_file(name: &Path) -> bool {
     std::fs::metadata(name).is_ok_and(|there| !there.is_file())
 }
@@ -248,9 +239,4 @@ fn remove(path: &Path) -> Result<(), Failure> {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(cannot_write(path, &e)),
         _ => Ok(()),
     }
-}
-
-fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
-    let path = printable(path.as_os_str().as_encoded_bytes());
-    Failure::new(format!("cannot write to {path}: {error}"))
 }
