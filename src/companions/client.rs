@@ -1,6 +1,6 @@
-//! What all clients share: addresses of a host, the words for each failure, and the exchange that most of them are, which
-//! connects, sends something or nothing, and receives to the end. A client ends whatever the server does: silence that
-//! lasts too long is an end as well.
+//! What all clients share: addresses of a host, the words for each failure, and the exchange that
+//! most of them are, which connects, sends something or nothing, and receives to the end. A
+//! client ends whatever the server does: silence that lasts too long is an end as well.
 
 use std::fmt;
 use std::io::{self, Write as _};
@@ -126,8 +126,8 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     Ok(addresses)
 }
 
-/// Why a name has no address, where it was looked for, and what to try: a container that has neither file does not
-/// even know localhost.
+/// Why a name has no address, where it was looked for, and what to try: a container that has
+/// neither file does not even know localhost.
 fn unresolved(shown: &str, words: &str) -> String {
     let why = words.rsplit_once("information: ");
     let why = why.map_or(words, |(_, why)| why);
@@ -137,8 +137,8 @@ fn unresolved(shown: &str, words: &str) -> String {
     )
 }
 
-/// A socket for datagrams to and from `to` alone: the kernel drops those of others, and reports a port where nothing
-/// listens.
+/// A socket for datagrams to and from `to` alone: the kernel drops those of others, and reports a
+/// port where nothing listens.
 ///
 /// # Errors
 /// If no socket can be had, or no route leads there.
@@ -157,9 +157,9 @@ pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
 
 /// Writes to standard output.
 ///
-/// This may wait for the program that reads it, and that is right here: a client has one thing to do, and should take
-/// no more from the server than its own reader takes from it. (Standard output is shared with the shell, so it is never
-/// made non-blocking.)
+/// This may wait for the program that reads it, and that is right here: a client has one thing to
+/// do, and should take no more from the server than its own reader takes from it. (Standard
+/// output is shared with the shell, so it is never made non-blocking.)
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(bytes)
@@ -181,7 +181,8 @@ pub struct Destination<'a> {
     pub now: &'a Now,
 }
 
-/// Waits until `stream` is connected to `to`: for `timeout` from `since`, [`CONNECT_TIMEOUT`] at most. `None`: it is.
+/// Waits until `stream` is connected to `to`: for `timeout` from `since`, [`CONNECT_TIMEOUT`] at
+/// most. `None`: it is.
 pub(crate) fn connecting<S>(
     stream: &Stream,
     to: SocketAddr,
@@ -240,7 +241,8 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// Starts to connect. After the `request` the client ends its side; what comes goes to `consumer`.
+    /// Starts to connect. After the `request` the client ends its side; what comes goes to
+    /// `consumer`.
     ///
     /// # Errors
     /// If the kernel refuses at once.
@@ -303,7 +305,8 @@ impl Exchange {
                     self.sent += n;
                     self.moved = cx.now.tick;
                     if self.sent == self.request.len() {
-                        // A server that reads to the end needs this end. If it fails, reading tells why.
+                        // A server that reads to the end needs this end. If it fails, reading
+                        // tells why.
                         let _ = self.stream.shut_down_write();
                     }
                 }
@@ -344,7 +347,8 @@ impl Exchange {
         }
     }
 
-    /// Waits for `side`, for the end of too long a silence, or until the progress is to be drawn again.
+    /// Waits for `side`, for the end of too long a silence, or until the progress is to be drawn
+    /// again.
     fn wait<S>(&mut self, side: Side, cx: &Context<'_, S>) -> Driven {
         let now = cx.now.tick;
         let timeout = if self.consumer.may_end_in_silence() {

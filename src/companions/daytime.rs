@@ -1,5 +1,5 @@
-//! Daytime (RFC 867): a client that connects, or sends a datagram, is told the date and the time. What it says is never
-//! looked at. One line goes out, printable ASCII, and then the end.
+//! Daytime (RFC 867): a client that connects, or sends a datagram, is told the date and the time.
+//! What it says is never looked at. One line goes out, printable ASCII, and then the end.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -55,7 +55,8 @@ pub(super) fn open(
     format: DaytimeFormat,
     udp: bool,
 ) -> Result<Opened, String> {
-    // The machine's time zone is read now, while its files can still be read; UTC where there is none.
+    // The machine's time zone is read now, while its files can still be read; UTC where there is
+    // none.
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let clock = Rc::new(ZonedClock { format, zone });
     let offer: Rc<dyn Offer> = Rc::<ZonedClock>::clone(&clock);
@@ -118,12 +119,14 @@ impl Datagrams {
         let line = self.clock.line(cx.now.wall);
         loop {
             match self.socket.receive(&mut cx.link, cx.scratch) {
-                // Ports below 1024 are those of other servers: two that answer each other would never stop.
+                // Ports below 1024 are those of other servers: two that answer each other would
+                // never stop.
                 Attempt::Done((_, from)) if from.port() < 1024 => {
                     debug!("{} {from} is no client", cx.link.key);
                 }
                 Attempt::Done((_, from)) => {
-                    // An answer that cannot go out now is not worth waiting for: the client asks again.
+                    // An answer that cannot go out now is not worth waiting for: the client asks
+                    // again.
                     drop(self.socket.send(&mut cx.link, line.as_bytes(), from));
                 }
                 Attempt::Blocked => return Next::Park(Side::Read, Deadline::Never),

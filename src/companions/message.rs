@@ -1,9 +1,10 @@
 //! A message and its answer: the first lesson of every course on sockets.
 //!
-//! TCP carries bytes, not messages: one `send` may arrive in three reads, and nothing in this protocol says where the text
-//! ends. So a message is whole when its sender has ended its side, when it is as long as a message may be, or (the
-//! clients of the courses keep their side open and wait) when nothing has come for a moment. A client that says
-//! nothing, or a byte a minute, is let go in the end.
+//! TCP carries bytes, not messages: one `send` may arrive in three reads, and nothing in this
+//! protocol says where the text ends. So a message is whole when its sender has ended its side,
+//! when it is as long as a message may be, or (the clients of the courses keep their side open
+//! and wait) when nothing has come for a moment. A client that says nothing, or a byte a minute,
+//! is let go in the end.
 
 use std::rc::Rc;
 

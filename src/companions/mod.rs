@@ -1,9 +1,10 @@
-//! The companions of a socket course: a message and its answer, the time, a file transfer, a ping. Each file says what goes
-//! over the wire first, then who serves and who asks.
+//! The companions of a socket course: a message and its answer, the time, a file transfer, a
+//! ping. Each file says what goes over the wire first, then who serves and who asks.
 //!
-//! A companion's server runs in any loop whose handlers can hold a [`Companion`] and whose shared state takes its
-//! [`Notices`]: it costs the others nothing while no client speaks to it. To add one: its file, a variant here or in the
-//! clients' `ClientTask` if it needs a handler of its own, its row of the command line, its limits.
+//! A companion's server runs in any loop whose handlers can hold a [`Companion`] and whose shared
+//! state takes its [`Notices`]: it costs the others nothing while no client speaks to it. To add
+//! one: its file, a variant here or in the clients' `ClientTask` if it needs a handler of its
+//! own, its row of the command line, its limits.
 
 pub mod client;
 pub mod daytime;
@@ -28,7 +29,8 @@ use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Now, Side, Stage, Stream};
 use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
 
-/// What a companion needs of the state that the handlers of its loop share: a place to say who came.
+/// What a companion needs of the state that the handlers of its loop share: a place to say who
+/// came.
 pub trait Notices {
     /// Says one line to the user who runs the server. Never waits; may be dropped.
     fn notice(&mut self, line: &str);
@@ -111,8 +113,8 @@ pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Ope
     Ok(opened)
 }
 
-/// Opens the companions that run beside HTTP: at the same addresses, each at its own port. The places begin with
-/// the companion's name.
+/// Opens the companions that run beside HTTP: at the same addresses, each at its own port. The
+/// places begin with the companion's name.
 ///
 /// # Errors
 /// One line for the user.
@@ -146,7 +148,8 @@ pub fn beside(asked: &[Asked], bind: &Bind) -> Result<Opened, String> {
     Ok(all)
 }
 
-/// How a client is named in notices: by its address, an IPv4-mapped one as IPv4. Clients of a Unix socket have none.
+/// How a client is named in notices: by its address, an IPv4-mapped one as IPv4. Clients of a
+/// Unix socket have none.
 pub(crate) fn name_of(client: Option<SocketAddr>) -> String {
     match client {
         Some(at) => SocketAddr::new(at.ip().to_canonical(), at.port()).to_string(),
@@ -182,7 +185,8 @@ impl Acceptor {
                 return Next::Room;
             }
             match self.listener.accept(&mut cx.link) {
-                // All slots are taken, and none is idle: it is closed again, which is all these protocols can say.
+                // All slots are taken, and none is idle: it is closed again, which is all these
+                // protocols can say.
                 Accepted::Newcomer(stream) if full => drop(stream),
                 Accepted::Newcomer(stream) => self.welcome(stream, cx, new),
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
@@ -235,7 +239,8 @@ pub(crate) fn welcome<S: Notices>(
 
 /// What is sent to a client.
 pub(crate) trait Content: fmt::Debug {
-    /// The bytes that come next, made in `scratch` if they are not there yet. None: everything has been sent.
+    /// The bytes that come next, made in `scratch` if they are not there yet. None: everything
+    /// has been sent.
     ///
     /// # Errors
     /// Why there is no more, for the user who runs the server.
@@ -300,8 +305,8 @@ impl Reply {
         Self::new(stream, Text { bytes, sent: 0 })
     }
 
-    /// Sends what fits, then waits for the client to hang up. Gives up on one that takes nothing for [`STALL_TIMEOUT`].
-    /// Bounded by the budget of a drive.
+    /// Sends what fits, then waits for the client to hang up. Gives up on one that takes nothing
+    /// for [`STALL_TIMEOUT`]. Bounded by the budget of a drive.
     pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         if let Some(linger) = &mut self.linger {
             return linger.drive(&mut self.stream, Deadline::Keep, cx);
@@ -357,8 +362,8 @@ impl Reply {
     }
 }
 
-/// The end of a connection: everything was sent, and the peer is given time to read it. Closing with unread input would make
-/// the kernel send a reset, which may overtake the last bytes.
+/// The end of a connection: everything was sent, and the peer is given time to read it. Closing
+/// with unread input would make the kernel send a reset, which may overtake the last bytes.
 #[derive(Debug)]
 struct Linger {
     bytes_left: u64,

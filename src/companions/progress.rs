@@ -1,5 +1,5 @@
-//! How far a transfer has come, as one line on a terminal. Nothing is drawn on anything but a terminal, and the line is
-//! gone when its [`Progress`] is.
+//! How far a transfer has come, as one line on a terminal. Nothing is drawn on anything but a
+//! terminal, and the line is gone when its [`Progress`] is.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};

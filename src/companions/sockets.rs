@@ -1,8 +1,8 @@
 //! From what was asked on the command line to sockets that listen.
 //!
-//! What lives here: the translation of `--bind` and `--port`, for every server. It may not know what will be spoken.
-//! Invariant: addresses without a port of their own share one, also if it is any free one.
-//! Read next: `process/listen.rs`, `process/datagrams.rs`.
+//! What lives here: the translation of `--bind` and `--port`, for every server. It may not know
+//! what will be spoken. Invariant: addresses without a port of their own share one, also if it is
+//! any free one. Read next: `process/listen.rs`, `process/datagrams.rs`.
 
 use std::net::UdpSocket;
 
@@ -38,7 +38,8 @@ pub(crate) fn receiving(bind: &Asked, port: u16) -> Result<Vec<UdpSocket>, Strin
     Ok(all)
 }
 
-/// The addresses of `bind` without their ports: where companions listen beside HTTP, each at a port of its own.
+/// The addresses of `bind` without their ports: where companions listen beside HTTP, each at a
+/// port of its own.
 pub(crate) fn beside(bind: &Asked) -> Asked {
     let given = match bind {
         Asked::Default => return Asked::Default,

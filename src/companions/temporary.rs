@@ -1,8 +1,8 @@
 //! A file that is not there until it is whole.
 //!
-//! What lives here: writing under a temporary name in the directory where the file belongs, and renaming at the end. It may
-//! not know where the bytes come from. Invariant: dropped before it was kept, it leaves nothing behind.
-//! Read next: `transfer/receive.rs`.
+//! What lives here: writing under a temporary name in the directory where the file belongs, and
+//! renaming at the end. It may not know where the bytes come from. Invariant: dropped before it
+//! was kept, it leaves nothing behind. Read next: `transfer/receive.rs`.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -87,7 +87,8 @@ impl Temporary {
     }
 }
 
-/// Renames, but never over an existing file. Where the file system cannot do that in one step, a link takes its place.
+/// Renames, but never over an existing file. Where the file system cannot do that in one step, a
+/// link takes its place.
 fn rename_to_new(from: &Path, to: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     use rustix::io::Errno;

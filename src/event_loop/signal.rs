@@ -11,12 +11,13 @@ use mio::net::UnixStream;
 
 use crate::event_loop::readiness::{Attempt, Link, Side};
 
-/// From now on this signal does nothing: by default it would end the process.
-///
-/// # Errors
-/// If it cannot be caught.
-pub fn tolerate(number: i32) -> io::Result<()> {
-    signal_hook::flag::register(number, Arc::default()).map(|_| ())
+/// From now on these signals do nothing: by default they would end the process.
+pub fn tolerate(numbers: &[i32]) {
+    for number in numbers {
+        if let Err(e) = signal_hook::flag::register(*number, Arc::default()) {
+            log::debug!("signal {number} is not caught: {e}");
+        }
+    }
 }
 
 /// One signal that the loop can hear.

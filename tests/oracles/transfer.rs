@@ -5,9 +5,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use idler::companions::transfer::document::{
-    Decoder, Encoder, Malformed, Piece, encode_base64, last_component,
-};
+use idler::companions::transfer::decoder::{Decoder, Malformed, last_component};
+use idler::companions::transfer::encoder::{Encoder, Piece, encode_base64};
 use serde_json::Value;
 
 /// Small, so that a fuzzer meets it.

@@ -1,5 +1,5 @@
-//! The ping client: sends on time, prints what comes back, and sums it up. Whatever ends it, Ctrl-C included, the statistics
-//! so far are printed.
+//! The ping client: sends on time, prints what comes back, and sums it up. Whatever ends it,
+//! Ctrl-C included, the statistics so far are printed.
 
 use std::io;
 use std::net::SocketAddr;
@@ -132,7 +132,8 @@ impl PingClient {
         let bytes = self.options.message_bytes_min.min(DATAGRAM_BYTES_MAX);
         let (_, text) = self.trips.send(at, stamp.unwrap_or_default(), bytes);
         self.sent += 1;
-        // The answer to the ping before (nothing listens) may be reported here; the next call is for this one.
+        // The answer to the ping before (nothing listens) may be reported here; the next call is
+        // for this one.
         for _ in 0..2 {
             match self.socket.send(&mut cx.link, text.as_bytes(), self.to) {
                 Attempt::Done(_) => return Ok(()),

@@ -1,8 +1,8 @@
-//! A bad network, made on purpose: replies are lost, doubled, delayed and reordered, and all of it happens again with
-//! the same seed.
+//! A bad network, made on purpose: replies are lost, doubled, delayed and reordered, and all of
+//! it happens again with the same seed.
 //!
-//! Four numbers are drawn for each datagram, whatever the options, so that which datagrams are lost does not depend on
-//! whether others are delayed. Time is milliseconds, passed in.
+//! Four numbers are drawn for each datagram, whatever the options, so that which datagrams are
+//! lost does not depend on whether others are delayed. Time is milliseconds, passed in.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -81,8 +81,8 @@ impl Impairments {
         }
     }
 
-    /// Decides on the reply to a datagram that came from `from` at `now_millis`. At most [`PING_HELD_MAX`] replies
-    /// and [`PING_HELD_BYTES_MAX`] bytes are held back.
+    /// Decides on the reply to a datagram that came from `from` at `now_millis`. At most
+    /// [`PING_HELD_MAX`] replies and [`PING_HELD_BYTES_MAX`] bytes are held back.
     pub fn receive(&mut self, datagram: &[u8], from: SocketAddr, now_millis: u64) -> Fate {
         self.counts.heard += 1;
         let lost = self.happens(self.weather.loss);
@@ -210,7 +210,8 @@ mod tests {
         ([127, 0, 0, 1], u16::try_from(port).unwrap_or(0)).into()
     }
 
-    /// What happens to datagrams 0, 1, 2 … heard `apart` milliseconds apart: (number, copies, sent at).
+    /// What happens to datagrams 0, 1, 2 … heard `apart` milliseconds apart: (number, copies,
+    /// sent at).
     fn run(weather: Weather, n: u8, apart: u64) -> (Vec<(u8, u32, u64)>, Counts) {
         let mut network = Impairments::new(weather);
         let mut sent = Vec::new();

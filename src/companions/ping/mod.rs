@@ -1,8 +1,9 @@
 //! UDP ping: a numbered, stamped text goes out and comes back in capitals.
 //!
-//! The form is that of the courses, `Ping 1 1699999999.1`: number, then seconds since 1970. Their servers answer with the
-//! text in capitals, and some cut it at 1,024 bytes. So a datagram, which any machine may have sent, is a reply only if
-//! number and stamp are those of a ping that went out; padding does not count.
+//! The form is that of the courses, `Ping 1 1699999999.1`: number, then seconds since 1970. Their
+//! servers answer with the text in capitals, and some cut it at 1,024 bytes. So a datagram, which
+//! any machine may have sent, is a reply only if number and stamp are those of a ping that went
+//! out; padding does not count.
 
 pub mod client;
 pub mod impairments;

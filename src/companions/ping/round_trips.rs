@@ -1,5 +1,6 @@
-//! Which reply belongs to which ping, and which pings were never answered. Each ping is answered at most once; what comes
-//! again is a duplicate. Time is what has passed since the client began, and is passed in.
+//! Which reply belongs to which ping, and which pings were never answered. Each ping is answered
+//! at most once; what comes again is a duplicate. Time is what has passed since the client began,
+//! and is passed in.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -77,7 +78,8 @@ impl RoundTrips {
         }
     }
 
-    /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its number, from 1, and its text of `bytes` bytes.
+    /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its number, from 1, and
+    /// its text of `bytes` bytes.
     pub(super) fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> (u32, String) {
         if self.pings.len() == PING_WINDOW {
             self.pings.pop_front();

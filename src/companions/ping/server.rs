@@ -1,5 +1,5 @@
-//! The ping server. A reply that cannot go out now is dropped and counted, so that nothing queues without bound; a flood of
-//! pings costs the other handlers no more than its share of a turn.
+//! The ping server. A reply that cannot go out now is dropped and counted, so that nothing queues
+//! without bound; a flood of pings costs the other handlers no more than its share of a turn.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -24,7 +24,8 @@ pub fn serve(options: &PingServerOptions) -> Result<Opened, String> {
     open(&options.listening, &options.weather, options.count)
 }
 
-/// Opens a server on each of the sockets; `count` pings are answered by all of them together, or all.
+/// Opens a server on each of the sockets; `count` pings are answered by all of them together, or
+/// all.
 pub(in crate::companions) fn open(
     listening: &Listening,
     weather: &Weather,

@@ -1,4 +1,5 @@
-//! What a series of pings amounts to: counts, round-trip times and jitter, in constant memory however many pings.
+//! What a series of pings amounts to: counts, round-trip times and jitter, in constant memory
+//! however many pings.
 
 use std::fmt;
 use std::time::Duration;
@@ -35,8 +36,8 @@ impl Statistics {
         if self.received == 0 {
             self.shortest = rtt;
         } else {
-            // RFC 3550 §6.4.1: the difference in transit time of two packets, smoothed by 1/16. Here a
-            // packet's transit is its round trip, so no clocks need to agree.
+            // RFC 3550 §6.4.1: the difference in transit time of two packets, smoothed by 1/16.
+            // Here a packet's transit is its round trip, so no clocks need to agree.
             let difference = nanos_f64(rtt.abs_diff(self.last).as_nanos());
             self.jitter_nanos += (difference - self.jitter_nanos) / 16.0;
         }
@@ -63,8 +64,9 @@ impl Statistics {
         self.longest
     }
 
-    /// Shortest, average and longest round trip, and how far they lie from the average (the standard
-    /// deviation, which `ping` calls mdev), in milliseconds; `None` if nothing was answered.
+    /// Shortest, average and longest round trip, and how far they lie from the average (the
+    /// standard deviation, which `ping` calls mdev), in milliseconds; `None` if nothing was
+    /// answered.
     pub(super) fn rtt(&self) -> Option<Rtt> {
         if self.received == 0 {
             return None;
@@ -115,24 +117,25 @@ impl Statistics {
         text
     }
 
-    /// The same as one JSON object. Times are in milliseconds; `rtt` and `jitter_ms` are null if nothing was answered.
+    /// The same as one JSON object. Times are in milliseconds; `rtt` and `jitter_ms` are null if
+    /// nothing was answered.
     pub(super) fn json(&self, elapsed: Duration) -> String {
+        let null = || "null".to_owned();
         let (rtt, jitter) = self.rtt().map_or_else(
-            || ("null".to_owned(), "null".to_owned()),
+            || (null(), null()),
             |r| {
-                (
-                    format!(
-                        "{{\"min_ms\": {:.6}, \"avg_ms\": {:.6}, \"max_ms\": {:.6}, \"mdev_ms\": {:.6}}}",
-                        r.min, r.avg, r.max, r.mdev
-                    ),
-                    format!("{:.6}", r.jitter),
-                )
+                let (min, avg, max, mdev) = (r.min, r.avg, r.max, r.mdev);
+                let rtt = format!(
+                    "{{\"min_ms\": {min:.6}, \"avg_ms\": {avg:.6}, \"max_ms\": {max:.6}, \
+                     \"mdev_ms\": {mdev:.6}}}"
+                );
+                (rtt, format!("{:.6}", r.jitter))
             },
         );
         format!(
             "{{\"transmitted\": {}, \"received\": {}, \"lost\": {}, \"loss_percent\": {:.3}, \
-             \"duplicates\": {}, \"reordered\": {}, \"late\": {}, \"strange\": {}, \"unsent\": {}, \
-             \"time_ms\": {}, \"rtt\": {rtt}, \"jitter_ms\": {jitter}}}\n",
+             \"duplicates\": {}, \"reordered\": {}, \"late\": {}, \"strange\": {}, \
+             \"unsent\": {}, \"time_ms\": {}, \"rtt\": {rtt}, \"jitter_ms\": {jitter}}}\n",
             self.transmitted,
             self.received,
             self.lost(),
@@ -162,7 +165,8 @@ pub(super) struct Rtt {
     pub(super) jitter: f64,
 }
 
-/// Whole percents without decimals, others with one, as `ping` writes them; never 100 for what is less.
+/// Whole percents without decimals, others with one, as `ping` writes them; never 100 for what is
+/// less.
 struct Percent(f64);
 
 impl fmt::Display for Percent {

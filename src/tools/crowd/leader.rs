@@ -27,7 +27,7 @@ use crate::tools::crowd::opening::{Pace, Sources, is_shortage};
 use crate::tools::crowd::probe::Probe;
 use crate::tools::crowd::tally::Missed;
 use crate::tools::crowd::verdict::Circumstances;
-use crate::tools::handlers::{ClientTask, TaskState};
+use crate::tools::{ClientTask, TaskState};
 
 /// See the module.
 #[derive(Debug)]

@@ -16,8 +16,8 @@ use crate::http::reply::{Event, Reply};
 use crate::limits::{CONNECT_TIMEOUT, CROWD_SIP_BYTES};
 
 use super::Crowd;
+use crate::tools::TaskState;
 use crate::tools::crowd::tally::{Ending, Missed, status_of};
-use crate::tools::handlers::TaskState;
 
 /// See the module.
 #[derive(Debug)]

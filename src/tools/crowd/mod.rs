@@ -28,9 +28,9 @@ use crate::http::reply::Request;
 use crate::http::url::Url;
 use crate::process::descriptors;
 
-use super::handlers as solo;
 use crate::companions::client::{Failure, resolve};
-use crate::tools::handlers::ClientTask;
+use crate::tools as solo;
+use crate::tools::ClientTask;
 
 pub use crate::tools::crowd::leader::Leader;
 pub use crate::tools::crowd::member::Member;

@@ -20,7 +20,7 @@ use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
 
 use super::{Crowd, Phase};
 use crate::companions::client::Failure;
-use crate::tools::handlers::{ClientTask, TaskState};
+use crate::tools::{ClientTask, TaskState};
 
 /// See the module.
 #[derive(Debug)]

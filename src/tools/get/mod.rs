@@ -20,7 +20,7 @@ use crate::http::url::Url;
 use crate::limits::FOLLOWED_REDIRECTS_MAX;
 use crate::log::logger;
 
-use super::handlers::{self, ClientTask, at_first_of};
+use crate::tools::{self, ClientTask, at_first_of};
 
 pub use self::connection::Client;
 use self::connection::Record;
@@ -37,7 +37,7 @@ struct Answer {
 pub fn run(options: &GetOptions) -> ExitCode {
     // The first `-v` is for the heads.
     let verbose = options.voice.verbose.saturating_sub(1);
-    handlers::start_logger(Voice {
+    tools::start_logger(Voice {
         verbose: if verbose > 0 { 2 } else { 0 },
         ..options.voice
     });
@@ -51,7 +51,7 @@ pub fn run(options: &GetOptions) -> ExitCode {
                 0..300 => 0,
             })
         }
-        Err(failure) => handlers::exit_code(Err(failure)),
+        Err(failure) => tools::exit_code(Err(failure)),
     }
 }
 

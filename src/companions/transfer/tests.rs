@@ -5,7 +5,8 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use super::*;
+use super::decoder::{BadName, Decoder, Malformed, last_component};
+use super::encoder::{Encoder, Piece, encode_base64};
 use crate::http::random::Random;
 use crate::limits::TRANSFER_NAME_BYTES_MAX;
 

@@ -1,127 +1,23 @@
-//! A file as one JSON object: `{"filename": "…", "filedata": "…base64…"}`, and then the end of input.
+//! The receiving half of a file transfer: takes one JSON object (RFC 8259) apart a byte at a
+//! time, and gives out the file's bytes as they come.
 //!
-//! The courses' programs are twenty lines of Python around `json.dumps` and `json.loads`, and hold the file three times in
-//! memory. On the wire they cannot be told apart from this, which takes bytes in pieces of any size and keeps its memory
-//! constant. A name that comes out of here is one plain component.
+//! Members may come in any order (so the name may come last), with white space wherever JSON
+//! allows it and escapes however they were made. Members that are not ours are skipped if they
+//! are strings, numbers, `true`, `false` or `null`. What is kept is bounded by
+//! [`TRANSFER_NAME_BYTES_MAX`]; what comes out of one call is at most two bytes more than went
+//! in; a name is one plain component.
 
 use std::fmt;
 
 use base64::Engine as _;
 use base64::alphabet;
-use base64::engine::general_purpose::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::http::json::{JsonString, JsonStyle};
+use crate::companions::transfer::encoder::{DATA_KEY, NAME_KEY};
 use crate::http::printable::printable;
 use crate::limits::{
     TRANSFER_KEY_BYTES_KEPT, TRANSFER_NAME_BYTES_MAX, TRANSFER_OVERHEAD_BYTES_MAX,
 };
-
-/// The key under which the name stands.
-const NAME_KEY: &str = "filename";
-
-/// The key under which the contents stand, in base64 (RFC 4648 §4).
-const DATA_KEY: &str = "filedata";
-
-/// Ends the string and the object. No line feed: Python's `json.dumps` writes none.
-const TAIL: &[u8] = b"\"}";
-
-/// One transfer on its way out: what stands at each position on the wire.
-///
-/// Since base64 turns 3 bytes into 4, a position on the wire names a position in the file. So a client that stalls keeps no
-/// encoded bytes waiting: when it goes on, they are made again. Only `sent` changes.
-#[derive(Debug)]
-pub struct Encoder {
-    head: Vec<u8>,
-    file_bytes: u64,
-    sent: u64,
-}
-
-/// What is to be sent next.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Piece<'a> {
-    /// These bytes.
-    Text(&'a [u8]),
-    /// The base64 of the file from byte `at` (a multiple of 3) up to its end, without its first `skip` characters.
-    /// Read a multiple of 3 bytes, or up to the end.
-    File {
-        /// Where in the file to read from, in bytes.
-        at: u64,
-        /// How many bytes remain from there.
-        remaining: u64,
-        /// How many characters (0 to 3) of the encoded text have already been sent.
-        skip: usize,
-    },
-    /// Nothing: all was sent.
-    Done,
-}
-
-impl Encoder {
-    /// The transfer of a file of `file_bytes` bytes under `name`.
-    pub fn new(name: &str, file_bytes: u64) -> Self {
-        // In ASCII, as Python's `json.dumps` writes it, so that no receiver has to agree on an encoding.
-        let name = JsonString(JsonStyle::Ascii, name.as_bytes());
-        let head = format!("{{\"{NAME_KEY}\": {name}, \"{DATA_KEY}\": \"");
-        Self {
-            head: head.into_bytes(),
-            file_bytes,
-            sent: 0,
-        }
-    }
-
-    /// Bytes that the whole transfer takes on the wire.
-    pub fn wire_bytes(&self) -> u64 {
-        self.text_end() + TAIL.len() as u64
-    }
-
-    /// Bytes sent so far.
-    pub fn sent(&self) -> u64 {
-        self.sent
-    }
-
-    /// What is to be sent next.
-    pub fn piece(&self) -> Piece<'_> {
-        let text_start = self.head.len() as u64;
-        if self.sent < text_start {
-            return Piece::Text(rest(&self.head, self.sent));
-        }
-        if self.sent < self.text_end() {
-            let text_at = self.sent - text_start;
-            let at = text_at / 4 * 3;
-            return Piece::File {
-                at,
-                remaining: self.file_bytes - at,
-                skip: usize::try_from(text_at % 4).unwrap_or(0),
-            };
-        }
-        match rest(TAIL, self.sent - self.text_end()) {
-            [] => Piece::Done,
-            tail => Piece::Text(tail),
-        }
-    }
-
-    /// Told that `bytes` more have been sent.
-    pub fn advance(&mut self, bytes: usize) {
-        self.sent = (self.sent + bytes as u64).min(self.wire_bytes());
-    }
-
-    /// The position on the wire behind the file's last character.
-    fn text_end(&self) -> u64 {
-        self.head.len() as u64 + self.file_bytes.div_ceil(3) * 4
-    }
-}
-
-fn rest(bytes: &[u8], from: u64) -> &[u8] {
-    let from = usize::try_from(from).unwrap_or(usize::MAX);
-    bytes.get(from..).unwrap_or_default()
-}
-
-/// Writes the base64 of `bytes`, padded, to the start of `into`; returns how long it is. Encodes no more than fits, a whole
-/// group of 3 bytes at a time.
-pub fn encode_base64(bytes: &[u8], into: &mut [u8]) -> usize {
-    let bytes = bytes.get(..into.len() / 4 * 3).unwrap_or(bytes);
-    STANDARD.encode_slice(bytes, into).unwrap_or(0)
-}
 
 /// Why what came is not a file transfer.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -208,7 +104,8 @@ pub enum BadName {
     Nul,
 }
 
-/// What is left of a name that a stranger chose: its last component, which names a file in whatever directory it is put.
+/// What is left of a name that a stranger chose: its last component, which names a file in
+/// whatever directory it is put.
 ///
 /// # Errors
 /// If nothing is left that could name a file.
@@ -253,15 +150,12 @@ enum Member {
     Other,
 }
 
-/// One transfer on its way in: takes one JSON object (RFC 8259) apart a byte at a time, and gives out the file's bytes as they
-/// come. Members may come in any order (so the name may come last), with white space wherever JSON allows it and escapes
-/// however they were made. Members that are not ours are skipped if they are strings, numbers, `true`, `false` or `null`.
-///
-/// What is kept is bounded by [`TRANSFER_NAME_BYTES_MAX`]; what comes out of one call is at most two bytes more than went in.
+/// One transfer on its way in.
 #[derive(Debug)]
 pub struct Decoder {
     position: Position,
-    /// An escape of a string, as far as it has come: from its backslash, both halves of a pair of surrogates.
+    /// An escape of a string, as far as it has come: from its backslash, both halves of a pair of
+    /// surrogates.
     escape: Vec<u8>,
     /// The key, or later the name, that is being read.
     text: Vec<u8>,
@@ -299,7 +193,8 @@ impl Decoder {
         self.file_bytes
     }
 
-    /// Takes some bytes, and appends what they hold of the file to `file`: at most two bytes more than came.
+    /// Takes some bytes, and appends what they hold of the file to `file`: at most two bytes more
+    /// than came.
     ///
     /// # Errors
     /// At the first byte that shows that this is not a transfer. The decoder is of no use then.
@@ -322,11 +217,13 @@ impl Decoder {
                 rest = behind;
             }
             self.file_bytes += (file.len() - before) as u64;
-            // Here, not once for all that came: which fault is found first must not depend on how the input was cut.
+            // Here, not once for all that came: which fault is found first must not depend on how
+            // the input was cut.
             if self.file_bytes > self.file_bytes_max {
                 return Err(Malformed::TooLarge(self.file_bytes_max));
             }
-            // Each character of base64 may be written as an escape of six; all else is names and white space.
+            // Each character of base64 may be written as an escape of six; all else is names and
+            // white space.
             let explained = self.file_bytes_max.saturating_mul(8);
             if self.fed > explained.saturating_add(TRANSFER_OVERHEAD_BYTES_MAX) {
                 return Err(Malformed::TooMuch);
@@ -502,7 +399,8 @@ fn hex(digits: &[u8]) -> Result<u16, Malformed> {
     u16::try_from(value).map_err(|_| Malformed::Escape)
 }
 
-/// Base64 on its way in. Line ends are skipped: Python's `base64.encodebytes` puts one after every 76 characters.
+/// Base64 on its way in. Line ends are skipped: Python's `base64.encodebytes` puts one after
+/// every 76 characters.
 #[derive(Default, Debug)]
 struct Base64Decoder {
     /// Characters of the present group of four.
@@ -522,8 +420,8 @@ fn is_digit(byte: u8) -> bool {
 }
 
 impl Base64Decoder {
-    /// Decodes as many whole groups of four digits as stand at the start of `text`; returns how many characters that were.
-    /// What it leaves is for [`feed`](Self::feed).
+    /// Decodes as many whole groups of four digits as stand at the start of `text`; returns how
+    /// many characters that were. What it leaves is for [`feed`](Self::feed).
     fn feed_run(&self, text: &[u8], file: &mut Vec<u8>) -> usize {
         if self.ended || !self.group.is_empty() {
             return 0;
@@ -555,6 +453,3 @@ impl Base64Decoder {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod tests;
