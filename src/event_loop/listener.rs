@@ -1,8 +1,6 @@
 //! A listening socket: bounded accept, and what happens when descriptors run out.
 //!
-//! What lives here: taking connections from the kernel's queue and telling apart why one did not come.
-//! It may not know what will be spoken on them. Invariant: no failure of accept ends or spins the loop.
-//! Read next: `signal.rs`.
+//! It tells apart why a connection did not come. No failure of accept(2) ends or spins the loop.
 
 use std::fs::File;
 use std::io;
@@ -17,36 +15,11 @@ use crate::limits::ACCEPT_FAILURES_MAX;
 
 use crate::event_loop::readiness::{Attempt, Link, Side};
 
-/// The system calls of a listening socket. The kernel's are implemented for [`TcpListener`]; tests script their own.
-pub trait Accept {
-    /// Takes a connection from the queue, non-blocking.
-    ///
-    /// # Errors
-    /// Whatever accept(2) reports, would-block included.
-    fn accept(&self) -> io::Result<OwnedFd>;
-
-    /// Whether somebody waits. accept(2) looks for a descriptor first: that it has none does not say so.
-    fn is_anybody_there(&self) -> bool;
-}
-
-impl Accept for TcpListener {
-    fn accept(&self) -> io::Result<OwnedFd> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        Ok(rustix::net::accept_with(self, flags)?)
-    }
-
-    fn is_anybody_there(&self) -> bool {
-        let mut asked = [PollFd::new(self, PollFlags::IN)];
-        // Where that cannot be asked, it is taken for granted.
-        rustix::event::poll(&mut asked, Some(&Timespec::default())).map_or(true, |n| n > 0)
-    }
-}
-
 /// A listening stream socket, TCP or Unix, with a descriptor in reserve.
 #[derive(Debug)]
-pub struct Listener<S = TcpListener> {
-    socket: S,
-    /// Given up for a moment when descriptors run out, to take a connection and refuse it: one that
+pub struct Listener {
+    socket: TcpListener,
+    /// Closed for a moment when descriptors run out, to accept a connection and refuse it: one that
     /// stays in the queue would be reported again and again.
     reserve: Option<File>,
 }
@@ -76,66 +49,58 @@ impl Listener {
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = std::net::TcpListener::from(socket);
         socket.set_nonblocking(true)?;
-        Ok(Self::over(TcpListener::from_std(socket)))
-    }
-}
-
-impl<S: Accept> Listener<S> {
-    /// Takes connections from `socket`.
-    pub fn over(socket: S) -> Self {
-        Self {
-            socket,
-            reserve: File::open("/dev/null").ok(),
-        }
+        Ok(Self {
+            socket: TcpListener::from_std(socket),
+            reserve: reserve(),
+        })
     }
 
     /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut S {
+    pub fn source(&mut self) -> &mut TcpListener {
         &mut self.socket
     }
 
-    /// Takes one connection. Connections that were aborted in the queue are skipped. Bounded by [`ACCEPT_FAILURES_MAX`]
-    /// and the budget of `link`.
+    /// Accepts one connection. Connections that were aborted in the queue are skipped. Bounded by
+    /// [`ACCEPT_FAILURES_MAX`] and the budget of `link`.
     pub fn accept(&mut self, link: &mut Link) -> Accepted {
         let mut failures = 0;
         loop {
-            match link.attempt(Side::Read, || self.socket.accept()) {
+            let e = match link.attempt(Side::Read, || accept(&self.socket)) {
                 Attempt::Done(fd) => {
                     let stream = TcpStream::from_std(std::net::TcpStream::from(fd));
                     return Accepted::Newcomer(stream);
                 }
                 Attempt::Blocked => return Accepted::Blocked,
                 Attempt::Spent => return Accepted::Spent,
-                Attempt::Failed(e) => match Errno::from_io_error(&e) {
-                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        if self.socket.is_anybody_there() {
-                            return Accepted::Exhausted(e);
-                        }
-                        link.wait_for_edge(Side::Read);
-                        return Accepted::Blocked;
+                Attempt::Failed(e) => e,
+            };
+            match Errno::from_io_error(&e) {
+                Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    if is_waiting(&self.socket) {
+                        return Accepted::Exhausted(e);
                     }
-                    Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT) => {
-                        return Accepted::Broken(e);
+                    link.wait_for_edge(Side::Read);
+                    return Accepted::Blocked;
+                }
+                Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT) => {
+                    return Accepted::Broken(e);
+                }
+                // accept(2) reports errors of the new connection here. They are not ours, unless
+                // they never end (a filter that forbids the call).
+                _ => {
+                    failures += 1;
+                    if failures == ACCEPT_FAILURES_MAX {
+                        return Accepted::Failing(e);
                     }
-                    // accept(2): errors already pending on the new connection are reported here. They are its fault,
-                    // not ours, unless they never end (a filter that forbids the call).
-                    _ => {
-                        failures += 1;
-                        if failures == ACCEPT_FAILURES_MAX {
-                            return Accepted::Failing(e);
-                        }
-                        log::debug!(
-                            "{} a connection was gone before it was accepted: {e}",
-                            link.key
-                        );
-                    }
-                },
+                    let key = link.key;
+                    log::debug!("{key} a connection was gone before it was accepted: {e}");
+                }
             }
         }
     }
 
-    /// Takes one connection by the reserve descriptor, so that it can be refused. Drop it before
-    /// calling [`restore_reserve`](Self::restore_reserve).
+    /// Accepts one connection by the descriptor in reserve, so that it can be refused. Drop it
+    /// before calling [`restore_reserve`](Self::restore_reserve).
     pub fn accept_by_reserve(&mut self, link: &mut Link) -> Accepted {
         if self.reserve.take().is_none() {
             return Accepted::Exhausted(Errno::MFILE.into());
@@ -146,7 +111,91 @@ impl<S: Accept> Listener<S> {
     /// Opens the reserve again, if it is gone and there is a descriptor for it.
     pub fn restore_reserve(&mut self) {
         if self.reserve.is_none() {
-            self.reserve = File::open("/dev/null").ok();
+            self.reserve = reserve();
         }
+    }
+}
+
+fn reserve() -> Option<File> {
+    File::open("/dev/null").ok()
+}
+
+fn accept(socket: &TcpListener) -> io::Result<OwnedFd> {
+    #[cfg(test)]
+    if let Some(answer) = script::next() {
+        return answer;
+    }
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(rustix::net::accept_with(socket, flags)?)
+}
+
+/// Whether a connection waits in the queue. accept(2) looks for a free descriptor first, so that its
+/// error does not say so. Where this cannot be asked either, one is assumed.
+fn is_waiting(socket: &TcpListener) -> bool {
+    #[cfg(test)]
+    if script::is_set() {
+        return true;
+    }
+    let mut asked = [PollFd::new(socket, PollFlags::IN)];
+    rustix::event::poll(&mut asked, Some(&Timespec::default())).map_or(true, |n| n > 0)
+}
+
+/// Answers of accept(2) that a test has scripted for its thread.
+#[cfg(test)]
+pub(crate) mod script {
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+    use std::io;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    /// `None` is a connection, else the number of an error.
+    pub(crate) type Answer = Option<i32>;
+
+    #[derive(Debug)]
+    struct Script {
+        answers: VecDeque<Answer>,
+        /// The error after the last of them.
+        rest: i32,
+        calls: usize,
+    }
+
+    thread_local! {
+        static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
+    }
+
+    /// From now on these are the answers, and then `rest` for ever.
+    pub(crate) fn plan(answers: &[Answer], rest: i32) {
+        let script = Script {
+            answers: answers.iter().copied().collect(),
+            rest,
+            calls: 0,
+        };
+        SCRIPT.set(Some(script));
+    }
+
+    /// How many calls there were, and how many answers are left.
+    pub(crate) fn progress() -> (usize, usize) {
+        SCRIPT.with_borrow(|script| {
+            script
+                .as_ref()
+                .map_or((0, 0), |s| (s.calls, s.answers.len()))
+        })
+    }
+
+    pub(super) fn is_set() -> bool {
+        SCRIPT.with_borrow(Option::is_some)
+    }
+
+    pub(super) fn next() -> Option<io::Result<OwnedFd>> {
+        SCRIPT.with_borrow_mut(|script| {
+            let script = script.as_mut()?;
+            script.calls += 1;
+            Some(match script.answers.pop_front() {
+                Some(None) => UnixStream::pair().map(|(ours, _)| ours.into()),
+                Some(Some(number)) => Err(io::Error::from_raw_os_error(number)),
+                None => Err(io::Error::from_raw_os_error(script.rest)),
+            })
+        })
     }
 }

@@ -1,79 +1,98 @@
-//! A door: a listening socket, and what those who come through it will speak.
+//! Accepting: a listening socket, and what its connections become.
 //!
-//! What lives here: accepting, making room, refusing. It may not know what is said later.
-//! Invariant: a full house neither spins nor falls silent: newcomers displace the idle, or are told to come back.
-//! Read next: `http_server.rs`.
+//! A server whose slots are all taken neither spins nor falls silent: a new connection takes the
+//! slot of an idle one, or is told to come back.
+
+use std::rc::Rc;
 
 use log::{debug, error, warn};
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 
-use crate::event_loop::listener::{Accept, Accepted, Listener};
+use crate::companions::{Companion, Offer, welcome};
+use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
 use crate::http::status::{Refusal, Status};
-use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS};
+use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS, STALL_TIMEOUT};
 
-use crate::server::client_addr::{Client, ProxiedClient};
-use crate::server::clients::{Admission, TrackedConnection};
+use crate::server::clients::{Client, Rejection, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
-use crate::server::handlers::{Server, Service};
+use crate::server::handlers::Server;
 
-/// See the module.
+/// What is spoken on the connections of a listening socket.
 #[derive(Debug)]
-pub struct Acceptor<S = TcpListener> {
-    listener: Listener<S>,
-    /// Whether the socket was handed over, so that who waits in its queue is not ours alone.
-    is_lent: bool,
-    /// Accepted, but there was no room: waiting for somebody to leave.
-    waiting: Option<(TcpStream, Option<ProxiedClient>)>,
+enum Protocol {
+    Http,
+    /// What a companion offers.
+    Companion(Rc<dyn Offer>),
 }
 
-impl<S: Accept> Acceptor<S> {
-    /// A door to the HTTP server; `is_lent` says that somebody else made its socket.
-    pub fn new(listener: Listener<S>, is_lent: bool) -> Self {
+/// A listening socket.
+#[derive(Debug)]
+pub struct Acceptor {
+    listener: Listener,
+    protocol: Protocol,
+    /// Whether another process made the socket and keeps it: connections that wait in its queue
+    /// when this server stops are for the next one.
+    is_lent: bool,
+    /// Accepted, but there was no slot: waits until an idle connection has been closed.
+    waiting: Option<(TcpStream, Option<TrackedClient>)>,
+}
+
+impl Acceptor {
+    /// Accepts HTTP connections.
+    pub fn http(listener: Listener, is_lent: bool) -> Self {
         Self {
             listener,
+            protocol: Protocol::Http,
             is_lent,
             waiting: None,
         }
     }
 
+    /// Accepts clients of a companion.
+    pub fn companion(listener: Listener, offer: Rc<dyn Offer>) -> Self {
+        Self {
+            protocol: Protocol::Companion(offer),
+            ..Self::http(listener, false)
+        }
+    }
+
     /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut S {
+    pub fn source(&mut self) -> &mut TcpListener {
         self.listener.source()
     }
 
-    /// Accepts those who wait. Bounded by the budget of a drive, which pays for each.
-    pub fn drive(
-        &mut self,
-        cx: &mut Context<'_, Server>,
-        new: &mut Newcomers<'_, Service>,
-    ) -> Next {
-        if let Some((stream, standing)) = self.waiting.take() {
-            self.admit(stream, standing, cx, new);
+    /// Accepts the connections that wait. Bounded by the budget of a drive, which pays for each.
+    pub fn drive<H>(&mut self, cx: &mut Context<'_, Server>, new: &mut Newcomers<'_, H>) -> Next
+    where
+        H: From<(HttpConnection, Option<TrackedClient>)> + From<Companion>,
+    {
+        if let Some((stream, client)) = self.waiting.take() {
+            self.admit(stream, client, cx, new);
         }
         if self.is_lent && cx.stage == Stage::Stopping {
-            return Next::Leave; // its queue is for whoever comes next
+            return Next::Leave;
         }
         loop {
             match self.listener.accept(&mut cx.link) {
                 Accepted::Newcomer(stream) => {
-                    let Some((stream, standing)) = self.welcome(stream, cx) else {
+                    let Some((stream, client)) = self.check(stream, cx) else {
                         continue;
                     };
                     if new.room == 0 && !new.no_room && cx.stage != Stage::Stopping {
-                        // Only one who is really here is worth somebody's place.
-                        self.waiting = Some((stream, standing));
+                        // Only now: a connection that is refused anyway must not cost another.
+                        self.waiting = Some((stream, client));
                         return Next::Room;
                     }
-                    self.admit(stream, standing, cx, new);
+                    self.admit(stream, client, cx, new);
                 }
-                // What waited in the queue was promised an answer; now it is empty.
+                // Those that waited in the queue were promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
                 Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
                 Accepted::Spent => return Next::Again(Deadline::Never),
-                Accepted::Exhausted(e) => return self.exhausted(&e, cx, new),
+                Accepted::Exhausted(e) => return self.exhausted(&e, new.no_room, cx),
                 Accepted::Failing(e) => {
                     if cx.shared.warnings.is_due(&cx.now) {
                         warn!("{} cannot accept: {e}", cx.link.key);
@@ -89,108 +108,113 @@ impl<S: Accept> Acceptor<S> {
         }
     }
 
-    /// Asks a newcomer who it is, if that is to be known: before it can cost anybody else a place. Whoever is not welcome is gone.
-    fn welcome(
+    /// Holds a new connection against the limits of clients; `None` if it was refused.
+    fn check(
         &self,
         stream: TcpStream,
         cx: &mut Context<'_, Server>,
-    ) -> Option<(TcpStream, Option<ProxiedClient>)> {
-        if !cx.shared.guests.are_asked() {
+    ) -> Option<(TcpStream, Option<TrackedClient>)> {
+        if !cx.shared.guests.are_set() || matches!(self.protocol, Protocol::Companion(_)) {
             return Some((stream, None));
         }
-        let who = Client::from(stream.peer());
-        match cx.shared.guests.welcome(who) {
-            Admission::In => Some((stream, None)),
-            Admission::Proxy => Some((stream, Some(ProxiedClient::proxy(who)))),
-            Admission::Counted(seat) => Some((stream, Some(ProxiedClient::seated(seat)))),
-            Admission::NotAllowed => {
-                debug!(
-                    "{} closed a connection: its address is not in --allow",
-                    cx.link.key
-                );
+        match cx.shared.guests.admit(Client::from(stream.peer())) {
+            Ok(client) => Some((stream, client)),
+            Err(Rejection::NotAllowed) => {
+                let key = cx.link.key;
+                debug!("{key} closed a connection: its address is not in --allow");
                 cx.shared.counters.refuse(Refused::Stranger);
                 None
             }
-            Admission::TooManyFromAddress => {
-                debug!(
-                    "{} refused a connection: --max-per-address is reached",
-                    cx.link.key
-                );
+            Err(Rejection::TooManyFromAddress) => {
+                let key = cx.link.key;
+                debug!("{key} refused a connection: --max-per-address is reached");
                 cx.shared.counters.refuse(Refused::Crowding);
-                refuse(stream, cx.scratch);
+                send_busy(stream, cx.scratch);
                 None
             }
         }
     }
 
-    /// Gives a newcomer a slot; or, if there is none, a seat in which it is told so; or tells it at once.
-    fn admit(
+    /// Gives a new connection a slot; or, if there is none, one in reserve in which it is sent a 503;
+    /// or sends that at once.
+    fn admit<H>(
         &self,
         stream: TcpStream,
-        standing: Option<ProxiedClient>,
+        client: Option<TrackedClient>,
         cx: &mut Context<'_, Server>,
-        new: &mut Newcomers<'_, Service>,
-    ) {
-        if new.room > 0 {
-            cx.shared.counters.accepted += 1;
-            cx.shared.counters.enter(Phase::Idle);
-            let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
-            let connection = HttpConnection::new(Stream::new(stream));
-            let service = match standing {
-                None => Service::Http(connection),
-                Some(standing) => {
-                    Service::TrackedConnection(TrackedConnection::new(connection, standing))
+        new: &mut Newcomers<'_, H>,
+    ) where
+        H: From<(HttpConnection, Option<TrackedClient>)> + From<Companion>,
+    {
+        match &self.protocol {
+            Protocol::Http if new.room > 0 => {
+                cx.shared.counters.accepted += 1;
+                cx.shared.counters.enter(Phase::Idle);
+                let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
+                let connection = HttpConnection::new(Stream::new(stream));
+                let next = Next::Park(Side::Read, Deadline::At(deadline));
+                new.admit(H::from((connection, client)), next);
+            }
+            Protocol::Http => {
+                let key = cx.link.key;
+                debug!(
+                    "{key} refused a connection: --max-connections is reached, and nobody is idle"
+                );
+                cx.shared.counters.refuse(Refused::MaxConnections);
+                if new.spare == 0 {
+                    send_busy(stream, cx.scratch);
+                    return;
                 }
-            };
-            new.admit(service, Next::Park(Side::Read, Deadline::At(deadline)));
-            return;
+                cx.shared.counters.enter(Phase::Writing);
+                let reply = cx.shared.http.refuse(ALL_SLOTS_TAKEN, false, &cx.now);
+                let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
+                let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
+                let next = Next::Park(Side::Write, Deadline::At(deadline));
+                new.admit(H::from((connection, None)), next);
+            }
+            Protocol::Companion(offer) if new.room > 0 => {
+                if let Some(companion) = welcome(&**offer, stream, cx) {
+                    let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
+                    new.admit(companion.into(), Next::Park(Side::Either, deadline));
+                }
+            }
+            // Closing the connection is all that these protocols can say.
+            Protocol::Companion(_) => drop(stream),
         }
-        debug!(
-            "{} refused a connection: --max-connections is reached, and nobody is idle",
-            cx.link.key
-        );
-        cx.shared.counters.refuse(Refused::MaxConnections);
-        if new.spare == 0 {
-            refuse(stream, cx.scratch);
-            return;
-        }
-        cx.shared.counters.enter(Phase::Writing);
-        let reply = cx.shared.http.refuse(NO_ROOM, false, &cx.now);
-        let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
-        let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
-        new.admit(
-            Service::Http(connection),
-            Next::Park(Side::Write, Deadline::At(deadline)),
-        );
     }
 
-    /// Descriptors or memory have run out. The cache gives back what it can; else somebody idle makes room; else those who wait are told
-    /// to come back, by way of the descriptor in reserve, and the door sleeps for a moment.
+    /// Descriptors or memory have run out. First the cache gives back what it can, then an idle
+    /// connection makes room; else those that wait are told to come back, by way of the descriptor
+    /// in reserve, and the acceptor sleeps for a moment.
     fn exhausted(
         &mut self,
         error: &std::io::Error,
+        no_room: bool,
         cx: &mut Context<'_, Server>,
-        new: &mut Newcomers<'_, Service>,
     ) -> Next {
         if cx.shared.http.give_up_descriptors() {
             return Next::Again(Deadline::Never);
         }
-        // Only for our own limit: of what the whole machine has run out of, others may take what is given up.
+        // Only for our own limit: what the whole machine has run out of, others may take at once.
         let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
-        if ours && !new.no_room && cx.stage != Stage::Stopping {
+        if ours && !no_room && cx.stage != Stage::Stopping {
             cx.is_crowded();
             return Next::Room;
         }
         if cx.shared.warnings.is_due(&cx.now) {
+            let key = cx.link.key;
             warn!(
-                "{} cannot accept: {error} (raise the descriptor limit, or lower --max-connections)",
-                cx.link.key
+                "{key} cannot accept: {error} \
+                 (raise the descriptor limit, or lower --max-connections)"
             );
         }
-        // As many as the budget allows: whoever waits behind a thousand others should not wait for them to be refused one by one.
+        // As many as the budget allows: a connection behind a thousand others should not have to
+        // wait for a pause after each of them.
         while let Accepted::Newcomer(stream) = self.listener.accept_by_reserve(&mut cx.link) {
-            cx.shared.counters.refuse(Refused::Descriptors);
-            refuse(stream, cx.scratch);
+            if matches!(self.protocol, Protocol::Http) {
+                cx.shared.counters.refuse(Refused::Descriptors);
+                send_busy(stream, cx.scratch);
+            }
             self.listener.restore_reserve();
         }
         self.listener.restore_reserve();
@@ -207,19 +231,20 @@ fn pause(cx: &Context<'_, Server>) -> Next {
     }
 }
 
-const NO_ROOM: Refusal = Refusal::new(
+const ALL_SLOTS_TAKEN: Refusal = Refusal::new(
     Status::UNAVAILABLE,
     "the server has as many connections as it can hold",
 );
 
-/// Says 503 to a connection that gets no slot, as well as can be done without waiting. What it has sent is read first: closing
-/// with unread input would destroy the reply.
-fn refuse(mut stream: TcpStream, scratch: &mut [u8]) {
+/// Sends a 503 to a connection that gets no slot, as well as it can be done without waiting. What it
+/// has sent is read first: closing with unread input would destroy the reply. Whether the reply
+/// arrives is up to the client.
+fn send_busy(mut stream: TcpStream, scratch: &mut [u8]) {
     let reply = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nServer: idler\r\nRetry-After: {RETRY_AFTER_SECONDS}\r\nContent-Type: text/plain\r\n\
+        "HTTP/1.1 503 Service Unavailable\r\nServer: idler\r\n\
+         Retry-After: {RETRY_AFTER_SECONDS}\r\nContent-Type: text/plain\r\n\
          Content-Length: 5\r\nConnection: close\r\n\r\nbusy\n"
     );
-    // Whether it arrives is up to the peer; there is nobody to tell.
     let _ = stream.recv(scratch);
     let _ = stream.send(reply.as_bytes(), false);
     let _ = stream.shut_down_write();

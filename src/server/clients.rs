@@ -1,69 +1,68 @@
-//! Who may connect: addresses that are allowed, and how often each may be here.
+//! Which clients may connect, and which client a proxy speaks for.
 //!
-//! What lives here: the question asked at the door, and the count of those inside. It may not know what is spoken.
-//! Invariant: an address is counted once for each of its connections that is alive, however it ends: the count goes down
-//! when its [`AddressSlot`] is dropped. Without the options nothing is asked, counted or allocated.
-//! Read next: `door.rs`.
+//! An address is counted once for each of its connections that is alive, however it ends: the count
+//! goes down when its [`AddressSlot`] is dropped. A proxy is believed only if its own address is
+//! trusted, and a header of the PROXY protocol only before anything else was received. Without the
+//! options that ask for it nothing is checked, counted or allocated.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::rc::Rc;
 
+use httparse::Header;
+
 use crate::cli::{Cidr, Proxies};
-use crate::event_loop::{Context, Next};
+use crate::event_loop::Peer;
+use crate::http::forwarded::{Origin, origin};
 
-use crate::server::client_addr::{Client, ProxiedClient};
-use crate::server::connection::HttpConnection;
-use crate::server::handlers::Server;
+/// Where a request comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Client {
+    /// From this address; an IPv4-mapped one is shown as IPv4.
+    Address(IpAddr),
+    /// Through a Unix socket.
+    Unix,
+    /// The connection is gone already, or a proxy hides its client.
+    Unknown,
+}
 
+impl From<Peer> for Client {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Address(address) => Self::Address(address.ip().to_canonical()),
+            Peer::Unix => Self::Unix,
+            Peer::Gone => Self::Unknown,
+        }
+    }
+}
+
+/// Connections for each address that has any. No larger than the number of connections.
 type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;
 
-/// See the module.
+/// What the options say of clients: `--allow`, `--proxy-from`, `--max-per-address`.
 #[derive(Debug, Default)]
 pub struct ClientLimits {
-    /// Whose addresses may connect; empty: everybody's.
+    /// The addresses that may connect; empty: all.
     allowed: Vec<Cidr>,
-    /// Who is believed whom they speak for.
+    /// The proxies that are believed.
     proxies: Vec<Proxies>,
-    /// How often each address may be here.
+    /// How many connections each address may have.
     per_address_max: Option<u32>,
-    /// No larger than the number of connections.
     counts: Counts,
 }
 
-/// What is said at the door.
-#[derive(Debug)]
-pub enum Admission {
-    /// Come in.
-    In,
-    /// Come in: a trusted proxy, which speaks for somebody else.
-    Proxy,
-    /// Come in, and be counted.
-    Counted(AddressSlot),
-    /// This address may not connect.
+/// Why a client may not connect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejection {
+    /// Its address is not in `--allow`.
     NotAllowed,
-    /// This address is here often enough.
+    /// Its address has `--max-per-address` connections.
     TooManyFromAddress,
 }
 
-/// A place taken by an address.
-#[derive(Debug)]
-pub struct AddressSlot {
-    address: IpAddr,
-    counts: Counts,
-}
-
-/// A connection of which something is to be known. Boxed, so that others cost nothing for it.
-#[derive(Debug)]
-pub struct TrackedConnection {
-    /// The connection.
-    pub connection: HttpConnection,
-    standing: ProxiedClient,
-}
-
 impl ClientLimits {
-    /// ClientLimits as the options say.
+    /// Limits as the options say.
     pub fn new(allowed: &[Cidr], proxies: &[Proxies], per_address_max: Option<u32>) -> Self {
         Self {
             allowed: allowed.to_vec(),
@@ -73,14 +72,14 @@ impl ClientLimits {
         }
     }
 
-    /// Whether there is anything to ask.
-    pub fn are_asked(&self) -> bool {
+    /// Whether there are any.
+    pub fn are_set(&self) -> bool {
         self.per_address_max.is_some() || !self.allowed.is_empty() || !self.proxies.is_empty()
     }
 
-    /// Whether somebody is a proxy that is believed.
-    pub fn trusts(&self, who: Client) -> bool {
-        self.proxies.iter().any(|proxies| match (proxies, who) {
+    /// Whether a client is a trusted proxy.
+    pub fn trusts(&self, client: Client) -> bool {
+        self.proxies.iter().any(|proxies| match (proxies, client) {
             (Proxies::Network(range), Client::Address(address)) => range.contains(address),
             (Proxies::Unix, Client::Unix) => true,
             (Proxies::Network(_), Client::Unix | Client::Unknown)
@@ -88,48 +87,59 @@ impl ClientLimits {
         })
     }
 
-    /// Whether a client may be served. Of a Unix socket its permissions say who may connect.
-    pub fn allows(&self, who: Client) -> bool {
+    /// Whether `--allow` lets a client be served. The permissions of a Unix socket say the same of
+    /// those who connect to it.
+    pub fn allows(&self, client: Client) -> bool {
         self.allowed.is_empty()
-            || match who {
+            || match client {
                 Client::Address(address) => self.allowed.iter().any(|r| r.contains(address)),
                 Client::Unix => true,
                 Client::Unknown => false,
             }
     }
 
-    /// Says to a newcomer whether it may come in. Whoever has hung up already may not.
-    pub fn welcome(&self, who: Client) -> Admission {
-        if self.trusts(who) {
-            return Admission::Proxy;
+    /// Admits a client that has connected; `Some` if its connection is to be tracked.
+    ///
+    /// # Errors
+    /// Why it may not stay. A client that is gone already is not allowed.
+    pub fn admit(&self, client: Client) -> Result<Option<TrackedClient>, Rejection> {
+        if self.trusts(client) {
+            return Ok(Some(TrackedClient::NewProxy(client)));
         }
-        if who == Client::Unknown || !self.allows(who) {
-            return Admission::NotAllowed;
+        if client == Client::Unknown || !self.allows(client) {
+            return Err(Rejection::NotAllowed);
         }
-        let (Some(most), Client::Address(address)) = (self.per_address_max, who) else {
-            return Admission::In;
+        let (Some(most), Client::Address(address)) = (self.per_address_max, client) else {
+            return Ok(None);
         };
         let address = network(address);
         let mut counts = self.counts.borrow_mut();
         let count = counts.entry(address).or_insert(0);
         if *count >= most {
-            return Admission::TooManyFromAddress;
+            return Err(Rejection::TooManyFromAddress);
         }
         *count += 1;
-        Admission::Counted(AddressSlot {
+        Ok(Some(TrackedClient::Counted(AddressSlot {
             address,
             counts: Rc::clone(&self.counts),
-        })
+        })))
     }
 }
 
-/// What stands for one client: an IPv4 address, or the 64 bits of an IPv6 network, of which every household has at least
-/// one and all addresses in it (RFC 6177).
+/// What stands for one client: an IPv4 address, or the 64 bits of an IPv6 network, since every
+/// household has at least one, with all addresses in it (RFC 6177).
 fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
+}
+
+/// One connection in the count of its address.
+#[derive(Debug)]
+pub struct AddressSlot {
+    address: IpAddr,
+    counts: Counts,
 }
 
 impl Drop for AddressSlot {
@@ -144,18 +154,67 @@ impl Drop for AddressSlot {
     }
 }
 
-impl TrackedConnection {
-    /// A connection, and what is known of it.
-    pub fn new(connection: HttpConnection, standing: ProxiedClient) -> Box<Self> {
-        Box::new(Self {
-            connection,
-            standing,
-        })
+/// What is known of a connection's client beside the connection.
+#[derive(Debug)]
+pub enum TrackedClient {
+    /// It is counted by its address.
+    Counted(AddressSlot),
+    /// A trusted proxy of which nothing was received: a header of the PROXY protocol may come.
+    NewProxy(Client),
+    /// A trusted proxy, past that header.
+    Proxy {
+        /// The client that the header named, else the proxy itself.
+        speaker: Client,
+        /// That client is counted, too.
+        slot: Option<AddressSlot>,
+    },
+}
+
+impl TrackedClient {
+    /// Whether the first bytes may be a header of the PROXY protocol.
+    pub fn awaits_proxy_header(&self) -> bool {
+        matches!(self, Self::NewProxy(_))
     }
 
-    /// See [`HttpConnection::drive`].
-    pub fn drive(&mut self, cx: &mut Context<'_, Server>) -> Next {
-        self.connection.drive(Some(&mut self.standing), cx)
+    /// The header of the PROXY protocol is over. The client that it named, if it did, is admitted as
+    /// if it had connected itself.
+    ///
+    /// # Errors
+    /// Why that client may not stay.
+    pub fn end_proxy_header(
+        &mut self,
+        named: Option<IpAddr>,
+        limits: &ClientLimits,
+    ) -> Result<(), Rejection> {
+        let Self::NewProxy(own) = *self else {
+            return Ok(());
+        };
+        let named = named.map(Client::Address);
+        let admitted = named.map_or(Ok(None), |client| limits.admit(client));
+        let (slot, result) = match admitted {
+            Ok(Some(Self::Counted(slot))) => (Some(slot), Ok(())),
+            Ok(_) => (None, Ok(())),
+            Err(rejection) => (None, Err(rejection)),
+        };
+        let speaker = named.unwrap_or(own);
+        *self = Self::Proxy { speaker, slot };
+        result
+    }
+
+    /// The client for which a proxy makes a request with these fields; `None` if there is no proxy.
+    pub fn of_request(&self, headers: &[Header<'_>], limits: &ClientLimits) -> Option<Client> {
+        let (Self::NewProxy(speaker) | Self::Proxy { speaker, .. }) = *self else {
+            return None;
+        };
+        if !limits.trusts(speaker) {
+            return Some(speaker);
+        }
+        let trusts = |address| limits.trusts(Client::Address(address));
+        Some(match origin(headers, trusts) {
+            Origin::Unsaid => speaker,
+            Origin::Address(address) => Client::Address(address),
+            Origin::Hidden => Client::Unknown,
+        })
     }
 }
 
@@ -169,52 +228,44 @@ mod tests {
         Client::Address(text.parse::<IpAddr>().unwrap().to_canonical())
     }
 
+    fn is_counted(limits: &ClientLimits, text: &str) -> bool {
+        let admitted = limits.admit(peer(text));
+        matches!(admitted, Ok(Some(TrackedClient::Counted(_))))
+    }
+
     #[test]
-    fn a_seat_is_free_again_when_it_is_dropped() {
-        let guests = ClientLimits::new(&[], &[], Some(2));
-        let mut seats = Vec::new();
+    fn a_slot_is_free_again_when_it_is_dropped() {
+        let limits = ClientLimits::new(&[], &[], Some(2));
+        let mut slots = Vec::new();
         for address in [
             "10.0.0.1",
             "::ffff:10.0.0.1",
             "2001:db8::1",
             "2001:db8::ffff:1",
         ] {
-            match guests.welcome(peer(address)) {
-                Admission::Counted(seat) => seats.push(seat),
-                other @ (Admission::In
-                | Admission::Proxy
-                | Admission::NotAllowed
-                | Admission::TooManyFromAddress) => {
-                    panic!("{address}: {other:?}")
-                }
+            match limits.admit(peer(address)) {
+                Ok(Some(TrackedClient::Counted(slot))) => slots.push(slot),
+                other => panic!("{address}: {other:?}"),
             }
         }
         for address in ["10.0.0.1", "2001:db8::2"] {
-            assert!(matches!(
-                guests.welcome(peer(address)),
-                Admission::TooManyFromAddress
-            ));
+            let rejection = limits.admit(peer(address)).unwrap_err();
+            assert_eq!(rejection, Rejection::TooManyFromAddress);
         }
         for address in ["10.0.0.2", "2001:db8:0:1::1"] {
-            assert!(matches!(
-                guests.welcome(peer(address)),
-                Admission::Counted(_)
-            ));
+            assert!(is_counted(&limits, address));
         }
-        seats.remove(0);
-        assert!(matches!(
-            guests.welcome(peer("10.0.0.1")),
-            Admission::Counted(_)
-        ));
-        seats.clear();
-        assert!(guests.counts.borrow().is_empty());
+        slots.remove(0);
+        assert!(is_counted(&limits, "10.0.0.1"));
+        slots.clear();
+        assert!(limits.counts.borrow().is_empty());
     }
 
     #[test]
-    fn switched_off_nobody_is_asked() {
-        let guests = ClientLimits::default();
-        assert!(!guests.are_asked());
-        assert!(matches!(guests.welcome(peer("10.0.0.1")), Admission::In));
-        assert!(guests.counts.borrow().is_empty());
+    fn without_options_nothing_is_checked() {
+        let limits = ClientLimits::default();
+        assert!(!limits.are_set());
+        assert!(limits.admit(peer("10.0.0.1")).unwrap().is_none());
+        assert!(limits.counts.borrow().is_empty());
     }
 }

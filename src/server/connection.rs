@@ -24,8 +24,7 @@ use crate::http::state::{Head, HeadProgress, ProxyHeaderProgress, Reading, State
 use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
 
-use crate::server::client_addr::{Client, ProxiedClient};
-use crate::server::clients::Admission;
+use crate::server::clients::{Client, Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
 use crate::server::handlers::Server;
@@ -119,7 +118,7 @@ impl<T: Transport> HttpConnection<T> {
     /// that is counted by its address, or comes from a trusted proxy.
     pub fn drive(
         &mut self,
-        client: Option<&mut ProxiedClient>,
+        client: Option<&mut TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Next {
         let before = self.phase();
@@ -130,7 +129,7 @@ impl<T: Transport> HttpConnection<T> {
 
     fn take_steps(
         &mut self,
-        mut client: Option<&mut ProxiedClient>,
+        mut client: Option<&mut TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Next {
         // Set by every step: the time of what follows begins now.
@@ -238,11 +237,11 @@ impl<T: Transport> HttpConnection<T> {
     fn address_of(
         &self,
         headers: &[httparse::Header<'_>],
-        client: Option<&ProxiedClient>,
+        client: Option<&TrackedClient>,
         cx: &Context<'_, Server>,
     ) -> Client {
         client
-            .and_then(|client| client.client(headers, &cx.shared.guests))
+            .and_then(|client| client.of_request(headers, &cx.shared.guests))
             .unwrap_or_else(|| self.stream.get().peer().into())
     }
 
@@ -251,7 +250,7 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         reading: Reading,
         mut changed: bool,
-        client: Option<&mut ProxiedClient>,
+        client: Option<&mut TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Step {
         let was_idle = reading.is_idle();
@@ -267,7 +266,7 @@ impl<T: Transport> HttpConnection<T> {
             }
             changed = true;
         }
-        let proxy = client.as_ref().is_some_and(|c| c.awaits_introduction());
+        let proxy = client.as_ref().is_some_and(|c| c.awaits_proxy_header());
         if reading.has_leftovers() && !proxy {
             return self.feed(reading, b"", changed, client.as_deref(), cx);
         }
@@ -304,7 +303,7 @@ impl<T: Transport> HttpConnection<T> {
         reading: Reading,
         fresh: &[u8],
         changed: bool,
-        client: Option<&ProxiedClient>,
+        client: Option<&TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Step {
         let (was_idle, was_draining) = (reading.is_idle(), reading.is_draining());
@@ -342,7 +341,7 @@ impl<T: Transport> HttpConnection<T> {
         reading: Reading,
         fresh: &[u8],
         changed: bool,
-        client: &mut ProxiedClient,
+        client: &mut TrackedClient,
         cx: &mut Context<'_, Server>,
     ) -> Step {
         let changed = changed || reading.is_idle();
@@ -356,13 +355,13 @@ impl<T: Transport> HttpConnection<T> {
                 return self.close(26, cx, Close::ProxyHeader, words);
             }
         };
-        match client.introduce(address, &cx.shared.guests) {
-            Admission::In | Admission::Proxy | Admission::Counted(_) => {}
-            Admission::NotAllowed => {
+        match client.end_proxy_header(address, &cx.shared.guests) {
+            Ok(()) => {}
+            Err(Rejection::NotAllowed) => {
                 let words = "the proxy's client is not in --allow";
                 return self.close(26, cx, Close::Stranger, words);
             }
-            Admission::TooManyFromAddress => {
+            Err(Rejection::TooManyFromAddress) => {
                 self.count(Close::Crowding, cx);
                 return self.refuse(25, TOO_MANY, b"", Some(client), cx);
             }
@@ -425,7 +424,7 @@ impl<T: Transport> HttpConnection<T> {
     fn give_up_on_head(
         &mut self,
         reading: &Reading,
-        client: Option<&ProxiedClient>,
+        client: Option<&TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Step {
         if reading.is_draining() {
@@ -442,7 +441,7 @@ impl<T: Transport> HttpConnection<T> {
     fn answer(
         &mut self,
         head: Head<'_>,
-        client: Option<&ProxiedClient>,
+        client: Option<&TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Step {
         let mut fields = Fields::new();
@@ -486,11 +485,11 @@ impl<T: Transport> HttpConnection<T> {
         &self,
         request: &Request<'_>,
         options: ResponseOptions,
-        client: Option<&ProxiedClient>,
+        client: Option<&TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> (Reply, Option<Client>) {
         let guests = &cx.shared.guests;
-        let address = client.and_then(|client| client.client(request.headers, guests));
+        let address = client.and_then(|client| client.of_request(request.headers, guests));
         if address.is_some_and(|address| !guests.allows(address)) {
             let reply = cx.shared.http.page(NOT_ALLOWED, options, &cx.now);
             return (reply, address);
@@ -509,7 +508,7 @@ impl<T: Transport> HttpConnection<T> {
         row: u8,
         refusal: Refusal,
         head: &[u8],
-        client: Option<&ProxiedClient>,
+        client: Option<&TrackedClient>,
         cx: &mut Context<'_, Server>,
     ) -> Step {
         let (key, code) = (cx.link.key, refusal.status.0);

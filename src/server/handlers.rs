@@ -20,7 +20,7 @@ use crate::companions::{Companion, Notices};
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::answer::Http;
-use crate::server::clients::{ClientLimits, TrackedConnection};
+use crate::server::clients::{ClientLimits, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Counters;
 use crate::server::log_record::LogRecord;
@@ -40,6 +40,24 @@ pub enum Service {
     Signals(Box<Signals>),
     /// Whatever else is served beside HTTP.
     Companion(Box<Companion>),
+}
+
+/// A connection of whose client something is known. Boxed, so that others cost nothing for it.
+#[derive(Debug)]
+pub struct TrackedConnection {
+    connection: HttpConnection,
+    client: TrackedClient,
+}
+
+impl From<(HttpConnection, Option<TrackedClient>)> for Service {
+    fn from((connection, client): (HttpConnection, Option<TrackedClient>)) -> Self {
+        match client {
+            None => Self::Http(connection),
+            Some(client) => {
+                Self::TrackedConnection(Box::new(TrackedConnection { connection, client }))
+            }
+        }
+    }
 }
 
 impl From<Companion> for Service {
@@ -145,7 +163,7 @@ impl Handler for Service {
     fn source(&mut self) -> Option<&mut dyn Source> {
         match self {
             Self::Http(connection) => Some(connection.transport()),
-            Self::TrackedConnection(guest) => Some(guest.connection.transport()),
+            Self::TrackedConnection(tracked) => Some(tracked.connection.transport()),
             Self::Acceptor(door) => Some(door.source()),
             Self::Signals(signals) => Some(signals.source()),
             Self::Companion(companion) => Some(companion.source()),
@@ -155,7 +173,9 @@ impl Handler for Service {
     fn drive(&mut self, cx: &mut Context<'_, Server>, new: &mut Newcomers<'_, Self>) -> Next {
         match self {
             Self::Http(connection) => connection.drive(None, cx),
-            Self::TrackedConnection(guest) => guest.drive(cx),
+            Self::TrackedConnection(tracked) => {
+                tracked.connection.drive(Some(&mut tracked.client), cx)
+            }
             Self::Acceptor(door) => door.drive(cx, new),
             Self::Signals(signals) => signals.drive(cx),
             Self::Companion(companion) => companion.drive(cx, new),
@@ -174,7 +194,7 @@ impl Handler for Service {
     fn may_be_dropped(&self) -> bool {
         match self {
             Self::Http(connection) => connection.is_idle(),
-            Self::TrackedConnection(guest) => guest.connection.is_idle(),
+            Self::TrackedConnection(tracked) => tracked.connection.is_idle(),
             Self::Acceptor(_) | Self::Signals(_) | Self::Companion(_) => false,
         }
     }
@@ -182,7 +202,7 @@ impl Handler for Service {
     fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut Server) {
         let connection = match self {
             Self::Http(connection) => connection,
-            Self::TrackedConnection(guest) => &mut guest.connection,
+            Self::TrackedConnection(tracked) => &mut tracked.connection,
             Self::Acceptor(_) | Self::Signals(_) | Self::Companion(_) => return,
         };
         connection.dropped(why, key, now, shared);

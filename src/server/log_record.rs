@@ -16,7 +16,7 @@ use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::limits::LOG_FIELD_BYTES_MAX;
 
-use crate::server::client_addr::Client;
+use crate::server::clients::Client;
 use crate::server::dates::unix_seconds;
 
 /// What the line of a reply needs of its request, which is gone when the reply is complete. Text

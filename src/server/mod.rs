@@ -4,7 +4,6 @@ pub mod acceptor;
 pub mod access_log;
 pub mod answer;
 pub mod auth;
-pub mod client_addr;
 pub mod clients;
 pub mod compressed;
 pub mod connection;

@@ -159,7 +159,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     for (number, socket) in listening.into_iter().enumerate() {
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Acceptor::new(listener, number < lent);
+        let door = Acceptor::http(listener, number < lent);
         add(&mut event_loop, Service::Acceptor(Box::new(door)))?;
     }
     for companion in companions.handlers {

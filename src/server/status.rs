@@ -14,7 +14,7 @@ use crate::http::request::{Method, Request};
 use crate::http::status::Status as Code;
 use crate::pages::ListingQuery;
 
-use crate::server::client_addr::Client;
+use crate::server::clients::Client;
 use crate::server::handlers::Server;
 use crate::server::reply::{Reply, ResponseOptions};
 

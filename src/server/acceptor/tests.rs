@@ -5,81 +5,42 @@
     reason = "a test may stop at the first surprise"
 )]
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::*;
+use crate::event_loop::listener::script::{Answer, plan, progress};
 use crate::event_loop::readiness::Readiness;
 use crate::event_loop::{Control, Key, Link, Newcomers};
 use crate::limits::{ACCEPT_FAILURES_MAX, CALL_COST_BYTES, DRIVE_BYTES_MAX};
 use crate::server::connection::stand::Stand;
+use crate::server::handlers::Service;
 
-/// The answer to one call of accept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Letter {
-    Newcomer,
-    Error(i32),
-}
-
-/// A queue of connections whose every call is answered by the next letter; after the last one it is empty.
-struct Scripted {
-    script: RefCell<VecDeque<Letter>>,
-    /// What is said when the script is over.
-    rest: i32,
-    anybody: bool,
-    calls: Cell<usize>,
-    socket: UnixStream,
-}
-
-impl Accept for Scripted {
-    fn accept(&self) -> io::Result<OwnedFd> {
-        self.calls.set(self.calls.get() + 1);
-        match self.script.borrow_mut().pop_front() {
-            Some(Letter::Newcomer) => Ok(self.socket.try_clone()?.into()),
-            Some(Letter::Error(number)) => Err(io::Error::from_raw_os_error(number)),
-            None => Err(io::Error::from_raw_os_error(self.rest)),
-        }
-    }
-
-    fn is_anybody_there(&self) -> bool {
-        self.anybody
-    }
-}
-
-/// A door, what the loop knows of it, and what it has seen.
+/// An acceptor, what the loop knows of it, and what it has seen.
 struct Played {
-    door: Acceptor<Scripted>,
+    acceptor: Acceptor,
     ready: Readiness,
     no_room: bool,
     newcomers: usize,
 }
 
 impl Played {
-    fn new(script: &[Letter], rest: i32) -> Self {
+    /// An acceptor whose calls of accept(2) have these answers, and then `rest` for ever.
+    fn new(answers: &[Answer], rest: i32) -> Self {
+        plan(answers, rest);
         let (socket, _) = UnixStream::pair().unwrap();
-        let scripted = Scripted {
-            script: RefCell::new(script.iter().copied().collect()),
-            rest,
-            anybody: true,
-            calls: Cell::new(0),
-            socket,
-        };
         Self {
-            door: Acceptor::new(Listener::over(scripted), false),
+            acceptor: Acceptor::http(Listener::new(socket.into()).unwrap(), false),
             ready: Readiness::NONE,
             no_room: false,
             newcomers: 0,
         }
     }
 
-    /// One drive, after which the door must be where the loop cannot lose it.
+    /// One drive, after which the acceptor must be where the loop cannot lose it.
     fn drive(&mut self, stand: &mut Stand, stage: Stage) -> Next {
         stand.now.turn += 1;
-        let mut newcomers = Vec::new();
+        let mut newcomers: Vec<(Service, Next, bool)> = Vec::new();
         let mut control = Control {
             stage,
             announce: false,
@@ -87,7 +48,7 @@ impl Played {
             quit: false,
         };
         let mut scratch = [0; 64];
-        let before = self.door.source().calls.get();
+        let (before, _) = progress();
         let mut cx = Context {
             link: Link::new(Key::for_test(0), self.ready, DRIVE_BYTES_MAX),
             now: stand.now,
@@ -104,11 +65,11 @@ impl Played {
             no_room: self.no_room,
             admitted: &mut newcomers,
         };
-        let next = self.door.drive(&mut cx, &mut new);
+        let next = self.acceptor.drive(&mut cx, &mut new);
         self.ready = cx.link.ready;
         self.newcomers += newcomers.len();
         self.no_room = next == Next::Room;
-        let calls = self.door.source().calls.get() - before;
+        let calls = progress().0 - before;
         assert!(calls <= DRIVE_BYTES_MAX / CALL_COST_BYTES, "{calls} calls");
         match next {
             Next::Park(side, _) => assert!(side == Side::Read && !self.ready.is(side)),
@@ -118,6 +79,8 @@ impl Played {
         next
     }
 }
+
+const NEWCOMER: Answer = None;
 
 const AGAIN: i32 = Errno::AGAIN.raw_os_error();
 
@@ -130,17 +93,13 @@ fn all_errors() -> impl Iterator<Item = i32> {
 const BROKEN: [i32; 4] = [9, 14, 22, 88];
 
 #[test]
-fn after_every_short_script_the_door_is_open_or_has_said_that_it_is_broken() {
+fn after_every_short_script_it_accepts_or_has_said_that_it_is_broken() {
     let mut stand = Stand::new("door", &[]);
     for number in all_errors() {
-        let letters = [
-            Letter::Newcomer,
-            Letter::Error(AGAIN),
-            Letter::Error(number),
-        ];
+        let letters = [NEWCOMER, Some(AGAIN), Some(number)];
         for length in 0..=6 {
             for code in 0..3_usize.pow(length) {
-                let script: Vec<Letter> = (0..length)
+                let script: Vec<Answer> = (0..length)
                     .map(|at| letters[code / 3_usize.pow(at) % 3])
                     .collect();
                 let mut played = Played::new(&script, AGAIN);
@@ -157,8 +116,8 @@ fn after_every_short_script_the_door_is_open_or_has_said_that_it_is_broken() {
                         }
                     }
                 }
-                let rest = played.door.source().script.borrow().len();
-                let breaks = BROKEN.contains(&number) && script.contains(&Letter::Error(number));
+                let (_, rest) = progress();
+                let breaks = BROKEN.contains(&number) && script.contains(&Some(number));
                 assert_eq!(left, breaks, "{script:?}");
                 assert!(left || rest == 0, "{script:?}: {rest} not heard");
             }
@@ -190,12 +149,10 @@ fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
                 Next::Leave => panic!("error {number}: it left"),
             };
         }
-        let calls = played.door.source().calls.get();
+        let (calls, _) = progress();
         assert!(calls < 120 * ACCEPT_FAILURES_MAX, "error {number}: {calls}");
         // And then it is as it was.
-        played.door.source().rest = AGAIN;
-        let script = VecDeque::from([Letter::Newcomer; 3]);
-        *played.door.source().script.borrow_mut() = script;
+        plan(&[NEWCOMER; 3], AGAIN);
         played.ready.set(Side::Read);
         while !matches!(
             played.drive(&mut stand, Stage::Running),
@@ -206,7 +163,7 @@ fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
 }
 
 #[test]
-fn a_door_that_is_told_to_stop_does_not_wait_for_better_times() {
+fn an_acceptor_that_is_told_to_stop_does_not_wait_for_better_times() {
     let mut stand = Stand::new("door-stops", &[]);
     for number in all_errors().filter(|n| *n != 4) {
         let mut played = Played::new(&[], number);

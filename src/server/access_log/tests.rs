@@ -4,7 +4,7 @@ use super::*;
 use crate::event_loop::clock::Clock;
 use crate::http::status::Status;
 use crate::limits::{LOG_RETRY_FIRST, LOG_RETRY_MAX, WARNING_INTERVAL};
-use crate::server::client_addr::Client;
+use crate::server::clients::Client;
 use std::path::PathBuf;
 
 /// A directory of this test's own, removed at the end.

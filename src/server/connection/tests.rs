@@ -370,9 +370,9 @@ fn of_proxy(stand: &mut Stand, says: &'static [u8], script: &[Letter]) -> Played
     let proxies = [Proxies::Unix];
     stand.house.guests = ClientLimits::new(&[], &proxies, Some(1));
     let first = Client::Address(IpAddr::from([10, 0, 0, 1]));
-    let _first = stand.house.guests.welcome(first);
+    let _first = stand.house.guests.admit(first);
     let mut held = stand.accept(Scripted::new(says, script));
-    held.client = Some(ProxiedClient::proxy(Client::Unix));
+    held.client = Some(TrackedClient::NewProxy(Client::Unix));
     stand.play_held(held)
 }
 

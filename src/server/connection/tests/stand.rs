@@ -25,8 +25,7 @@ use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 use crate::server::access_log::AccessLog;
-use crate::server::client_addr::ProxiedClient;
-use crate::server::clients::ClientLimits;
+use crate::server::clients::{ClientLimits, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
 use crate::server::handlers::Server;
@@ -79,7 +78,7 @@ pub struct Held<T> {
     /// The connection itself.
     pub connection: HttpConnection<T>,
     /// What is known of its client, if it comes from a trusted proxy.
-    pub client: Option<ProxiedClient>,
+    pub client: Option<TrackedClient>,
     /// What events have said of its socket.
     pub ready: Readiness,
     /// Where it is.
