@@ -301,6 +301,10 @@ pub const PRECOMPRESS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Directories within directories that are entered; each holds a descriptor until all below it is done.
 pub const PRECOMPRESS_DEPTH_MAX: usize = 128;
 
+/// Characters of a file's name that the progress of `idler precompress` shows: a line that a narrow
+/// terminal wraps cannot be drawn over.
+pub const PRECOMPRESS_SHOWN_CHARS_MAX: usize = 60;
+
 // ---- stop -------------------------------------------------------------------------------------
 
 /// How long busy connections may finish after the first signal to stop.

@@ -14,8 +14,8 @@ use crate::http::path::SitePath;
 use crate::http::request::Request;
 use crate::site::Found;
 use crate::site::cache::{CHOICES, Kept};
-use crate::site::media::is_compressible;
 use crate::site::open::{Identity, Opened};
+use crate::site::siblings::{is_compressible, is_current, suffix};
 
 use crate::server::answer::Http;
 use crate::server::representation::{Content, Representation, is_settled};
@@ -38,16 +38,6 @@ pub struct Variant {
 
 /// The codings that there may be a sibling for, the smallest first, as a rule.
 const BY_SIZE: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
-
-/// What follows the name of a file in that of its sibling.
-pub fn suffix(coding: Coding) -> &'static [u8] {
-    match coding {
-        Coding::Identity => b"",
-        Coding::Gzip => b".gz",
-        Coding::Brotli => b".br",
-        Coding::Zstd => b".zst",
-    }
-}
 
 /// The codings that a client would rather have than plain bytes, the most welcome first: one of [`CHOICES`] orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -298,11 +288,6 @@ impl Place {
             (basis, _) => *basis = None,
         }
     }
-}
-
-/// Whether a sibling holds what its original does: as far as their times tell. No coding makes nothing of anything: an empty one is none.
-fn is_current(sibling: &Identity, original: &Identity) -> bool {
-    sibling.size > 0 && sibling.modified >= original.modified
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! From a file's name to its media type, and which types are worth compressing.
+//! From a file's name to its media type.
 //!
 //! Names alone are looked at, never what is in a file. Every type can stand in a header as it is.
 
@@ -14,10 +14,10 @@ const BINARY: &str = "application/octet-stream";
 /// Types, and the extensions of their files where `mime_guess` says something else.
 ///
 /// Its table is older than the registration (`md`, `mjs`, `woff`, `deb`). It calls a source file
-/// something else (`ts` is a transport stream there, `java` a binary): people look at sources in the
-/// browser, which shows `text/plain` and downloads what it does not know; a site of streams says
-/// `--type .ts=video/mp2t`. Or the extension is common and missing (`whl`, `zst`). Other rows save
-/// an allocation. JSON has no charset parameter (RFC 8259 §11), and XML names its own encoding
+/// something else (`ts` is a transport stream there, `java` a binary): people look at sources in
+/// the browser, which shows `text/plain` and downloads what it does not know; a site of streams
+/// says `--type .ts=video/mp2t`. Or the extension is common and missing (`whl`, `zst`). Other rows
+/// save an allocation. JSON has no charset parameter (RFC 8259 §11), and XML names its own encoding
 /// (RFC 7303 §3), so neither gets one.
 const EXTENSIONS: &[(&str, &str)] = &[
     (
@@ -64,12 +64,6 @@ const NAMES: &[(&str, &str)] = &[
     ),
 ];
 
-/// Subtypes of `application/` that are worth compressing, beside those that end in `+json` or
-/// `+xml`.
-const COMPRESSIBLE_APPLICATIONS: &str = "javascript json jsonl postscript rtf sql toml \
-     vnd.apple.mpegurl vnd.ms-fontobject wasm x-font-ttf x-javascript x-ndjson x-sh x-tex x-yaml \
-     xml xml-dtd yaml";
-
 /// What each kind of file is called on the wire: the user's own types first, then the table here,
 /// then `mime_guess`.
 #[derive(Debug, Default)]
@@ -110,26 +104,8 @@ impl MediaTypes {
     }
 }
 
-/// Whether files of this media type are worth compressing. Pictures, videos, archives and fonts for
-/// the web are compressed in themselves: idler neither makes siblings of theirs nor looks for any.
-pub fn is_compressible(media_type: &str) -> bool {
-    let essence = media_type.split(';').next().unwrap_or_default().trim_end();
-    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
-    let is_text = subtype.ends_with("+json") || subtype.ends_with("+xml");
-    is_text
-        || match kind {
-            "text" => true,
-            "application" => COMPRESSIBLE_APPLICATIONS
-                .split_ascii_whitespace()
-                .any(|known| known == subtype),
-            "font" => matches!(subtype, "ttf" | "otf" | "collection"),
-            "image" => matches!(subtype, "bmp" | "x-icon" | "vnd.microsoft.icon"),
-            "model" => matches!(subtype, "obj" | "stl" | "mtl"),
-            _ => false,
-        }
-}
-
-/// What follows the last dot of a name; a dot at the beginning makes a hidden file, not an extension.
+/// What follows the last dot of a name; a dot at the beginning makes a hidden file, not an
+/// extension.
 fn extension(name: &[u8]) -> Option<&[u8]> {
     let dot = name.iter().rposition(|&byte| byte == b'.')?;
     (dot > 0).then(|| &name[dot + 1..])
@@ -332,35 +308,5 @@ mod tests {
         assert_eq!(types.of(b"a.foo"), "text/x-foo; charset=utf-8");
         assert_eq!(types.of(b"a.old"), "text/plain;charset=iso-8859-1");
         assert_eq!(types.of(b"a.png"), "image/x-last");
-    }
-
-    #[test]
-    fn text_is_worth_compressing() {
-        for yes in [
-            "text/html; charset=utf-8",
-            "text/plain",
-            "application/json",
-            "application/manifest+json",
-            "application/atom+xml",
-            "application/wasm",
-            "image/svg+xml",
-            "model/gltf+json",
-            "font/ttf",
-        ] {
-            assert!(is_compressible(yes), "{yes}");
-        }
-        for no in [
-            "",
-            "text",
-            "image/png",
-            "video/mp4",
-            "font/woff2",
-            "application/gzip",
-            "application/octet-stream",
-            "application/zip",
-            "application/pdf",
-        ] {
-            assert!(!is_compressible(no), "{no}");
-        }
     }
 }

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, Statx, StatxFlags};
 use rustix::io::Errno;
 
 use crate::limits::OPEN_RETRIES_MAX;
@@ -148,24 +148,27 @@ fn look_portably(
     } else {
         rustix::fs::statat(directory, path, flags)?
     };
-    let nanos = |n| u32::try_from(n).unwrap_or_default();
-    let identity = Identity {
-        device: (
-            rustix::fs::major(stat.st_dev),
-            rustix::fs::minor(stat.st_dev),
-        ),
-        inode: stat.st_ino,
-        size: u64::try_from(stat.st_size).unwrap_or_default(),
-        modified: Moment {
-            seconds: stat.st_mtime,
-            nanos: nanos(stat.st_mtime_nsec),
-        },
-        changed: Moment {
-            seconds: stat.st_ctime,
-            nanos: nanos(stat.st_ctime_nsec),
-        },
-    };
-    Ok((FileType::from_raw_mode(stat.st_mode).into(), identity))
+    Ok((
+        FileType::from_raw_mode(stat.st_mode).into(),
+        Identity::from(&stat),
+    ))
+}
+
+impl From<&Stat> for Identity {
+    fn from(stat: &Stat) -> Self {
+        let moment = |seconds, nanos| Moment {
+            seconds,
+            nanos: u32::try_from(nanos).unwrap_or_default(),
+        };
+        let (major, minor) = (rustix::fs::major, rustix::fs::minor);
+        Self {
+            device: (major(stat.st_dev), minor(stat.st_dev)),
+            inode: stat.st_ino,
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            modified: moment(stat.st_mtime, stat.st_mtime_nsec),
+            changed: moment(stat.st_ctime, stat.st_ctime_nsec),
+        }
+    }
 }
 
 /// Opens beneath a root, in the strongest way that the system has.

@@ -1,9 +1,8 @@
-//! Orders, types, and what makes a sibling current.
+//! Orders of codings.
 
 use httparse::Header;
 
 use super::*;
-use crate::site::open::Moment;
 
 fn order(value: &str) -> &'static [Coding] {
     let headers = [Header {
@@ -68,25 +67,4 @@ fn orders_are_all_different_and_silence_is_class_0() {
     let silent = Preference::of(&AcceptEncoding::read(&[], |_| ()));
     assert_eq!(silent, Preference::PLAIN);
     assert_eq!(silent.class(), 0);
-}
-
-#[test]
-fn a_sibling_is_current_from_the_moment_of_its_original() {
-    let at = |seconds, nanos, size| Identity {
-        device: (0, 0),
-        inode: 0,
-        size,
-        modified: Moment { seconds, nanos },
-        changed: Moment {
-            seconds: 0,
-            nanos: 0,
-        },
-    };
-    let original = at(10, 5, 100);
-    assert!(is_current(&at(10, 5, 1), &original));
-    assert!(is_current(&at(10, 6, 1), &original));
-    assert!(is_current(&at(11, 0, 1), &original));
-    assert!(!is_current(&at(10, 4, 1), &original));
-    assert!(!is_current(&at(9, 9, 1), &original));
-    assert!(!is_current(&at(11, 0, 0), &original));
 }

@@ -1,23 +1,24 @@
 //! What `idler precompress` says: progress on a terminal, failures, and one line at the end.
 //!
-//! What lives here: counting and wording. It may not know files beyond their names. Invariant: names are
-//! escaped before a terminal sees them, and whatever failed is said and shows in the exit code. Read next: `precompress.rs`.
+//! Names are escaped before a terminal sees them. Each failure is said, and shows in the exit code.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::Outcome;
-use crate::tools::precompress::coders::ARE_SOME_MISSING;
+use crate::cli::printable;
+use crate::companions::progress::redraw;
+use crate::limits::PRECOMPRESS_SHOWN_CHARS_MAX;
+use crate::process::words_of;
 
 /// What has been done so far.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(super) struct Report {
     /// Whether standard error is a terminal that shows progress.
     progress: bool,
     files: u64,
-    too_long: u64,
+    pub(super) too_long: u64,
     written: u64,
     written_bytes: u64,
     /// Of the originals of what was written.
@@ -27,76 +28,68 @@ pub(super) struct Report {
     failed: u64,
 }
 
-/// Characters of a name that progress shows; a line that is wrapped cannot be taken back.
-const SHOWN_CHARS_MAX: usize = 60;
+/// What became of one sibling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sibling {
+    /// Written, with this many bytes.
+    Written(u64),
+    /// It was there, and no older than its original.
+    Fresh,
+    /// It would not have been smaller.
+    NotSmaller,
+}
 
 impl Report {
     pub(super) fn new(quiet: bool) -> Self {
         Self {
             progress: !quiet && io::stderr().is_terminal(),
-            files: 0,
-            too_long: 0,
-            written: 0,
-            written_bytes: 0,
-            original_bytes: 0,
-            fresh: 0,
-            not_smaller: 0,
-            failed: 0,
+            ..Self::default()
         }
     }
 
-    /// A file whose turn it is.
+    /// The next file.
     pub(super) fn file(&mut self, path: &Path) {
         self.files += 1;
         if self.progress {
-            let shown = shown(path);
-            let skip = shown.chars().count().saturating_sub(SHOWN_CHARS_MAX);
-            let end: String = shown.chars().skip(skip).collect();
-            let _ = write!(io::stderr(), "\r\x1b[K{} {end}", self.files);
+            let name = printable(path.as_os_str());
+            let skip = name.chars().count();
+            let skip = skip.saturating_sub(PRECOMPRESS_SHOWN_CHARS_MAX);
+            let end: String = name.chars().skip(skip).collect();
+            redraw(&format!("{} {end}", self.files));
         }
     }
 
     /// What became of a sibling of a file of so many bytes.
-    pub(super) fn sibling(&mut self, outcome: Outcome, original: u64) {
-        match outcome {
-            Outcome::Written(bytes) => {
+    pub(super) fn sibling(&mut self, sibling: Sibling, original_bytes: u64) {
+        match sibling {
+            Sibling::Written(bytes) => {
                 self.written += 1;
                 self.written_bytes += bytes;
-                self.original_bytes += original;
+                self.original_bytes += original_bytes;
             }
-            Outcome::Fresh => self.fresh += 1,
-            Outcome::NotSmaller => self.not_smaller += 1,
+            Sibling::Fresh => self.fresh += 1,
+            Sibling::NotSmaller => self.not_smaller += 1,
         }
     }
 
-    /// A file that would take too long.
-    pub(super) fn too_long(&mut self) {
-        self.too_long += 1;
-    }
-
     /// Something could not be done; the rest goes on.
-    pub(super) fn failed(&mut self, path: &Path, why: &str) {
+    pub(super) fn failed(&mut self, path: &Path, error: &io::Error) {
         self.failed += 1;
-        self.complain(&format!("{}: {why}", shown(path)));
+        self.clear();
+        let (path, why) = (printable(path.as_os_str()), words_of(error));
+        let _ = writeln!(io::stderr(), "idler: {path}: {why}");
     }
 
-    /// A line on standard error.
-    pub(super) fn complain(&mut self, line: &str) {
-        self.wipe();
-        let _ = writeln!(io::stderr(), "idler: {line}");
-    }
-
-    fn wipe(&self) {
+    fn clear(&self) {
         if self.progress {
-            let _ = write!(io::stderr(), "\r\x1b[K");
+            redraw("");
         }
     }
 
     /// The last line, and the exit code.
     pub(super) fn finish(self) -> ExitCode {
-        self.wipe();
-        let printed = writeln!(io::stdout(), "{self}");
-        match printed {
+        self.clear();
+        match writeln!(io::stdout(), "{self}") {
             Err(e) if e.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
             _ if self.failed > 0 => ExitCode::FAILURE,
             _ => ExitCode::SUCCESS,
@@ -122,13 +115,9 @@ impl fmt::Display for Report {
                 write!(f, ", {count} {what}")?;
             }
         }
-        if ARE_SOME_MISSING {
+        if cfg!(not(feature = "precompress")) {
             f.write_str("; .gz alone, since this idler was built without its feature precompress")?;
         }
         Ok(())
     }
-}
-
-fn shown(path: &Path) -> String {
-    crate::cli::printable(path.as_os_str())
 }
