@@ -115,6 +115,16 @@ pub enum Bind {
     Given(Vec<BindAddress>),
 }
 
+impl Bind {
+    /// The addresses; none stand for the default.
+    pub fn addresses(&self) -> &[BindAddress] {
+        match self {
+            Self::Default => &[],
+            Self::Given(addresses) => addresses,
+        }
+    }
+}
+
 /// The form of access log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

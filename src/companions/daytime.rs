@@ -10,7 +10,9 @@ use jiff::{Timestamp, Zoned};
 use log::debug;
 use mio::net::UdpSocket;
 
-use crate::cli::{DaytimeClientOptions, DaytimeFormat, DaytimeServerOptions, Listening};
+use crate::cli::{
+    BindAddress, DaytimeClientOptions, DaytimeFormat, DaytimeServerOptions, Listening,
+};
 use crate::companions::client::{
     Destination, Driven, Exchange, Failure, connected_datagrams, print,
 };
@@ -20,8 +22,7 @@ use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::printable::printable;
 use crate::limits::DATAGRAM_RETRY;
-use crate::process::datagrams::datagrams;
-use crate::process::listen::Bind;
+use crate::process::sockets::{self, SocketKind};
 
 /// A moment as it goes over the wire.
 fn line(moment: &Zoned, format: DaytimeFormat) -> String {
@@ -65,9 +66,14 @@ pub(super) fn open(
         // The same addresses and ports, also where the port was any free one.
         let addresses = opened.places.iter().filter_map(|place| place.parse().ok());
         for address in addresses.collect::<Vec<SocketAddr>>() {
-            for socket in datagrams(&[Bind::Ip(address.ip())], address.port())? {
+            let same = BindAddress::Ip {
+                address: address.ip(),
+                port: Some(address.port()),
+            };
+            for socket in sockets::bind(&[same], address.port(), SocketKind::Datagram)? {
+                let socket = UdpSocket::from_std(socket.into_socket().into());
                 let datagrams = Datagrams {
-                    socket: Datagram::new(UdpSocket::from_std(socket)),
+                    socket: Datagram::new(socket),
                     clock: Rc::clone(&clock),
                 };
                 opened.handlers.push(Companion::DaytimeUdp(datagrams));

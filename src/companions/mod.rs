@@ -11,7 +11,6 @@ pub mod daytime;
 pub mod message;
 pub mod ping;
 pub mod progress;
-pub mod sockets;
 pub mod temporary;
 pub mod transfer;
 
@@ -28,6 +27,7 @@ use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Now, Side, Stage, Stream};
 use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
+use crate::process::sockets::{self, SocketKind};
 
 /// What a companion needs of the state that the handlers of its loop share: a place to say who
 /// came.
@@ -100,7 +100,11 @@ pub struct Opened {
 /// Listens at each address that was asked for, and offers this there.
 pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String> {
     let mut opened = Opened::default();
-    for socket in sockets::listening(&listening.bind, listening.port, false)? {
+    for socket in sockets::bind(
+        listening.bind.addresses(),
+        listening.port,
+        SocketKind::Stream { reuse_port: false },
+    )? {
         opened.places.push(socket.address().to_string());
         let listener = Listener::new(socket.into_socket());
         let acceptor = Acceptor {
@@ -121,7 +125,7 @@ pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Ope
 pub fn beside(asked: &[Asked], bind: &Bind) -> Result<Opened, String> {
     let mut all = Opened::default();
     let at = |port: u16| Listening {
-        bind: sockets::beside(bind),
+        bind: Bind::Given(sockets::without_ports(bind.addresses())),
         port,
     };
     for companion in asked {

@@ -10,13 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::{ADDRESS_TABLE_BYTES_MAX, OWN_ADDRESSES_MAX};
 
-use crate::process::listen::{Address, Listening};
+use crate::process::sockets::{Address, BoundSocket};
 
 /// The URLs under which `listeners` can be reached, in their order.
 ///
 /// A wildcard address is no place to go, so the loopback address and the machine's own addresses stand
 /// for it. Unix sockets are shown as `unix:` and their path.
-pub fn urls(listeners: &[Listening]) -> Vec<String> {
+pub fn urls(listeners: &[BoundSocket]) -> Vec<String> {
     let own = own_addresses();
     let mut urls = Vec::new();
     for listening in listeners {

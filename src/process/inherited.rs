@@ -15,14 +15,14 @@ use listenfd::ListenFd;
 
 use crate::limits::INHERITED_SOCKETS_MAX;
 
-use crate::process::listen::Listening;
+use crate::process::sockets::BoundSocket;
 
 /// Takes the sockets that were handed over, in their order; none if there are none, or they are meant for
 /// another process.
 ///
 /// # Errors
 /// One line for the user, if one is no TCP or Unix socket that listens.
-pub fn take() -> Result<Vec<Listening>, String> {
+pub fn take() -> Result<Vec<BoundSocket>, String> {
     let count = variable("LISTEN_FDS");
     if !count.is_empty()
         && !count
@@ -48,7 +48,7 @@ pub fn take() -> Result<Vec<Listening>, String> {
     Ok(all)
 }
 
-fn take_one(handed_over: &mut ListenFd, number: usize) -> Result<Option<Listening>, String> {
+fn take_one(handed_over: &mut ListenFd, number: usize) -> Result<Option<BoundSocket>, String> {
     let taken: Option<OwnedFd> = match handed_over.take_tcp_listener(number) {
         Ok(tcp) => tcp.map(OwnedFd::from),
         Err(_) => handed_over
@@ -57,7 +57,7 @@ fn take_one(handed_over: &mut ListenFd, number: usize) -> Result<Option<Listenin
             .map(OwnedFd::from),
     };
     taken
-        .map(|socket| Listening::adopt(socket).map_err(|_| format!("it does not listen {UNIT}")))
+        .map(|socket| BoundSocket::adopt(socket).map_err(|_| format!("it does not listen {UNIT}")))
         .transpose()
 }
 

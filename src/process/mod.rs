@@ -2,14 +2,13 @@
 //!
 //! Each step does what the user asked, or says in one line why it cannot. What needs the machine outside
 //! the site (names, tables, devices) is asked before the walls stand. In the order of a start:
-//! `inherited.rs`, `descriptors.rs`, `listen.rs`, `addresses.rs`, `notify.rs`, `user.rs`, `walls.rs`.
+//! `inherited.rs`, `descriptors.rs`, `sockets.rs`, `addresses.rs`, `notify.rs`, `user.rs`, `walls.rs`.
 
 pub mod addresses;
-pub mod datagrams;
 pub mod descriptors;
 pub mod inherited;
-pub mod listen;
 pub mod notify;
+pub mod sockets;
 pub mod usage;
 pub mod user;
 pub mod walls;

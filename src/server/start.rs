@@ -20,17 +20,17 @@ use crate::event_loop::signal::Signal;
 use crate::event_loop::turn::EventLoop;
 use crate::event_loop::{Deadline, Next, Side};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
-use crate::process::listen::Address;
 use crate::process::notify::Notify;
+use crate::process::sockets::{Address, SocketKind};
 use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
-use crate::process::{addresses, descriptors, inherited, words_of};
+use crate::process::{addresses, descriptors, inherited, sockets, words_of};
 use crate::site::Site;
 use crate::site::cache::Cache;
 use crate::site::open::Opener;
 
-use crate::companions::{self, sockets};
+use crate::companions;
 use crate::log::logger;
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
@@ -99,10 +99,12 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let lent = inherited.len();
     let mut listening = inherited;
     if !only_inherited {
-        listening.extend(sockets::listening(
-            &options.bind,
+        listening.extend(sockets::bind(
+            options.bind.addresses(),
             options.port,
-            options.reuse_port,
+            SocketKind::Stream {
+                reuse_port: options.reuse_port,
+            },
         )?);
     }
     let user = options.user.as_deref().map(User::find).transpose()?;

@@ -11,10 +11,11 @@ use mio::net::UdpSocket;
 
 use crate::cli::{Listening, PingServerOptions, Weather};
 use crate::companions::ping::impairments::{Fate, Impairments};
-use crate::companions::{Companion, Notices, Opened, name_of, sockets};
+use crate::companions::{Companion, Notices, Opened, name_of};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Link, Next, Side, Stage};
 use crate::limits::PING_COST_BYTES;
+use crate::process::sockets::{self, SocketKind};
 
 /// Opens `idler ping-server`.
 ///
@@ -33,12 +34,11 @@ pub(in crate::companions) fn open(
 ) -> Result<Opened, String> {
     let remaining = Rc::new(Cell::new(count.unwrap_or(u64::MAX)));
     let mut opened = Opened::default();
-    for socket in sockets::receiving(&listening.bind, listening.port)? {
-        if let Ok(address) = socket.local_addr() {
-            opened.places.push(format!("udp {address}"));
-        }
+    let addresses = listening.bind.addresses();
+    for socket in sockets::bind(addresses, listening.port, SocketKind::Datagram)? {
+        opened.places.push(format!("udp {}", socket.address()));
         opened.handlers.push(Companion::Ping(PingServer {
-            socket: Datagram::new(UdpSocket::from_std(socket)),
+            socket: Datagram::new(UdpSocket::from_std(socket.into_socket().into())),
             network: Impairments::new(*weather),
             remaining: Rc::clone(&remaining),
             started: None,

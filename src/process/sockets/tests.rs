@@ -8,21 +8,39 @@ use super::*;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 
-fn v4() -> Bind {
-    Bind::Ip(Ipv4Addr::LOCALHOST.into())
+const LOCALHOST: BindAddress = BindAddress::Localhost { port: None };
+
+fn any_port(address: impl Into<IpAddr>) -> BindAddress {
+    let address = address.into();
+    BindAddress::Ip {
+        address,
+        port: None,
+    }
 }
 
-fn ip(listening: &Listening) -> SocketAddr {
-    match listening.address() {
+fn v4() -> BindAddress {
+    any_port(Ipv4Addr::LOCALHOST)
+}
+
+fn listen(
+    addresses: &[BindAddress],
+    port: u16,
+    reuse_port: bool,
+) -> Result<Vec<BoundSocket>, String> {
+    bind(addresses, port, SocketKind::Stream { reuse_port })
+}
+
+fn ip(bound: &BoundSocket) -> SocketAddr {
+    match bound.address() {
         Address::Ip(address) => *address,
         Address::Unix(path) => panic!("a Unix socket at {path:?}"),
     }
 }
 
-fn message(binds: &[Bind], port: u16) -> String {
-    match listen(binds, port, false) {
+fn message(addresses: &[BindAddress], port: u16) -> String {
+    match listen(addresses, port, false) {
         Ok(got) => panic!("listens: {got:?}"),
-        Err(e) => e.to_string(),
+        Err(line) => line,
     }
 }
 
@@ -46,7 +64,7 @@ impl Drop for Folder {
 
 #[test]
 fn loopback_is_both_families_on_one_port() {
-    let all = listen(&[Bind::Loopback], 0, false).unwrap();
+    let all = listen(&[LOCALHOST], 0, false).unwrap();
     let port = ip(&all[0]).port();
     assert_ne!(port, 0);
     assert!(all.iter().all(|l| ip(l).port() == port));
@@ -103,10 +121,10 @@ fn a_port_in_use_is_an_error_that_says_so() {
         )
     );
     // Also where only the second of two loopback addresses is taken.
-    if let Ok(v6) = listen(&[Bind::Ip(Ipv6Addr::LOCALHOST.into())], 0, false) {
+    if let Ok(v6) = listen(&[any_port(Ipv6Addr::LOCALHOST)], 0, false) {
         let at = ip(&v6[0]);
         // Somebody else may hold the same port on 127.0.0.1; the message names the family either way.
-        let text = message(&[Bind::Loopback], at.port());
+        let text = message(&[LOCALHOST], at.port());
         assert!(text.contains("the port is in use"), "{text}");
     }
 }
@@ -120,14 +138,14 @@ fn with_reuse_port_two_listen_on_one() {
 
 #[test]
 fn the_same_address_twice_is_listened_on_once() {
-    let all = listen(&[v4(), Bind::Loopback, v4()], 0, false).unwrap();
+    let all = listen(&[v4(), LOCALHOST, v4()], 0, false).unwrap();
     let v4s = all.iter().filter(|l| ip(l).is_ipv4()).count();
     assert_eq!(v4s, 1);
 }
 
 #[test]
 fn an_address_of_another_machine_is_refused_with_advice() {
-    let text = message(&[Bind::Ip("192.0.2.123".parse().unwrap())], 0);
+    let text = message(&[any_port("192.0.2.123".parse::<IpAddr>().unwrap())], 0);
     assert!(
         text.starts_with("cannot listen on 192.0.2.123:0: this machine has no such address (try "),
         "{text}"
@@ -155,7 +173,7 @@ fn each_reason_has_its_advice() {
 fn unix_sockets_get_their_mode_and_their_path() {
     let folder = Folder::new("unix-mode");
     let path = folder.0.join("a.sock");
-    let bind = Bind::Unix {
+    let bind = BindAddress::Unix {
         path: path.clone(),
         mode: Some(0o666),
     };
@@ -171,7 +189,7 @@ fn unix_sockets_get_their_mode_and_their_path() {
 fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
     let folder = Folder::new("unix-stale");
     let path = folder.0.join("a.sock");
-    let bind = Bind::Unix {
+    let bind = BindAddress::Unix {
         path: path.clone(),
         mode: None,
     };
@@ -190,7 +208,7 @@ fn what_is_no_socket_is_left_alone() {
     let folder = Folder::new("unix-file");
     let path = folder.0.join("precious");
     std::fs::write(&path, "data").unwrap();
-    let bind = |path: &Path| Bind::Unix {
+    let bind = |path: &Path| BindAddress::Unix {
         path: path.to_owned(),
         mode: None,
     };
@@ -208,7 +226,7 @@ fn what_is_no_socket_is_left_alone() {
 fn a_socket_made_elsewhere_is_adopted_if_it_listens() {
     let made = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = made.local_addr().unwrap();
-    let adopted = Listening::adopt(made.into()).unwrap();
+    let adopted = BoundSocket::adopt(made.into()).unwrap();
     assert_eq!(adopted.address(), &Address::Ip(at));
     assert!(sockopt::tcp_nodelay(&adopted.socket).unwrap());
     assert_eq!(unsent_bytes_max(&adopted.socket), UNSENT_BYTES_MIN);
@@ -219,6 +237,49 @@ fn a_socket_made_elsewhere_is_adopted_if_it_listens() {
     let datagram = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
     for fd in [connected.into(), datagram.into(), file.into()] {
-        assert!(Listening::adopt(fd).is_err());
+        assert!(BoundSocket::adopt(fd).is_err());
     }
+}
+
+#[test]
+fn datagrams_on_loopback_share_one_free_port() {
+    let sockets = bind(&[LOCALHOST], 0, SocketKind::Datagram).unwrap();
+    let ports: Vec<u16> = sockets.iter().map(|s| ip(s).port()).collect();
+    assert!(!ports.is_empty() && ports[0] != 0);
+    assert!(ports.iter().all(|port| *port == ports[0]), "{ports:?}");
+    assert!(sockopt::socket_type(&sockets[0].socket).unwrap() == SocketType::DGRAM);
+}
+
+#[test]
+fn a_port_in_use_for_datagrams_is_an_error_that_says_what_to_do() {
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let line = bind(&[v4()], port, SocketKind::Datagram).unwrap_err();
+    assert!(line.contains("in use") && line.contains("-p 0"), "{line}");
+}
+
+#[test]
+fn addresses_with_a_port_of_their_own_come_last() {
+    let own = BindAddress::Ip {
+        address: Ipv4Addr::LOCALHOST.into(),
+        port: Some(0),
+    };
+    let any = any_port(Ipv4Addr::UNSPECIFIED);
+    let all = listen(&[own, any], 0, false).unwrap();
+    let ips: Vec<IpAddr> = all.iter().map(|bound| ip(bound).ip()).collect();
+    assert_eq!(ips, [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST]);
+}
+
+#[test]
+fn ports_can_be_taken_off() {
+    let own = BindAddress::Localhost { port: Some(81) };
+    let unix = BindAddress::Unix {
+        path: "/run/idler.sock".into(),
+        mode: None,
+    };
+    assert_eq!(
+        without_ports(&[own, unix, LOCALHOST, v4()]),
+        [LOCALHOST, v4()]
+    );
+    assert_eq!(without_ports(&[]), []);
 }

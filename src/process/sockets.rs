@@ -1,0 +1,423 @@
+//! Sockets that listen, or receive datagrams: made, bound, named, and what to tell the user when
+//! that fails.
+//!
+//! Every address that was asked for is bound, or the start fails with one line that says what, why,
+//! and what to try. Another port is never taken instead.
+//!
+//! Socket options, and why: `SO_REUSEADDR`, or a restart within a minute would find its port taken
+//! by connections of the past; `IPV6_V6ONLY`, so that an address means the same on every machine,
+//! and `0.0.0.0` and `::` can be bound together; `TCP_NODELAY`, set here because accepted
+//! connections inherit it, which saves a call for each of them; `TCP_NOTSENT_LOWAT` likewise, or
+//! the kernel would hold megabytes for each reader that does not read; `SO_REUSEPORT` only when
+//! asked for.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+
+use crate::cli::BindAddress;
+use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX, UNSENT_BYTES_MIN};
+
+/// What sockets are for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SocketKind {
+    /// They listen. With `reuse_port`, other processes may listen at the same port.
+    Stream {
+        /// `SO_REUSEPORT`
+        reuse_port: bool,
+    },
+    /// They receive datagrams.
+    Datagram,
+}
+
+/// A socket in its place: non-blocking and close-on-exec.
+#[derive(Debug)]
+pub struct BoundSocket {
+    socket: OwnedFd,
+    address: Address,
+}
+
+/// Where a socket is bound: the kernel was asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Address {
+    /// Address and port.
+    Ip(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// Binds all of `addresses`, or `localhost` if there are none. Those without a port of their own
+/// share `port`, and come first. Port 0 is any port that is free on all that share it.
+///
+/// # Errors
+/// One line for the user about the first address that cannot be bound. What was opened before it is
+/// closed again.
+pub fn bind(
+    addresses: &[BindAddress],
+    port: u16,
+    kind: SocketKind,
+) -> Result<Vec<BoundSocket>, String> {
+    let default = [BindAddress::Localhost { port: None }];
+    let addresses = if addresses.is_empty() {
+        &default
+    } else {
+        addresses
+    };
+    let (own, sharing): (Vec<_>, Vec<_>) = addresses.iter().partition(|a| own_port(a).is_some());
+    let mut all = bind_group(&sharing, port, kind)?;
+    for address in own {
+        let port = own_port(address).unwrap_or(port);
+        all.extend(bind_group(&[address], port, kind)?);
+    }
+    Ok(all)
+}
+
+fn own_port(address: &BindAddress) -> Option<u16> {
+    match address {
+        BindAddress::Ip { port, .. } | BindAddress::Localhost { port } => *port,
+        BindAddress::Unix { .. } => None,
+    }
+}
+
+/// Binds all of `addresses` to one port. Bounded by [`PORT_ATTEMPTS_MAX`] where any port will do.
+fn bind_group(
+    addresses: &[&BindAddress],
+    port: u16,
+    kind: SocketKind,
+) -> Result<Vec<BoundSocket>, String> {
+    let mut attempts = 1;
+    loop {
+        let sockets = Vec::new();
+        let mut group = Group {
+            kind,
+            port,
+            sockets,
+        };
+        match addresses.iter().try_for_each(|address| group.bind(address)) {
+            Ok(()) => return Ok(group.sockets),
+            // The port that was free on the first address is taken on another: take a new one.
+            Err(failure)
+                if port == 0
+                    && group.port != 0
+                    && failure.why == Errno::ADDRINUSE
+                    && attempts < PORT_ATTEMPTS_MAX =>
+            {
+                attempts += 1;
+            }
+            Err(failure) => return Err(failure.explain(kind)),
+        }
+    }
+}
+
+/// The addresses without their ports, each once: where companions listen beside HTTP, each at a
+/// port of its own. A Unix socket has no other ports.
+pub fn without_ports(addresses: &[BindAddress]) -> Vec<BindAddress> {
+    let port = None;
+    let mut bare = Vec::new();
+    for address in addresses {
+        let address = match *address {
+            BindAddress::Ip { address, .. } => BindAddress::Ip { address, port },
+            BindAddress::Localhost { .. } => BindAddress::Localhost { port },
+            BindAddress::Unix { .. } => continue,
+        };
+        if !bare.contains(&address) {
+            bare.push(address);
+        }
+    }
+    bare
+}
+
+impl BoundSocket {
+    /// Takes over a socket that another process made, and makes it behave like our own.
+    ///
+    /// # Errors
+    /// If it is not a stream socket that listens.
+    pub fn adopt(socket: OwnedFd) -> Result<Self, Errno> {
+        let is_stream = sockopt::socket_type(&socket)? == SocketType::STREAM;
+        if !is_stream || !sockopt::socket_acceptconn(&socket)? {
+            return Err(Errno::INVAL);
+        }
+        let address = address_of(socket.as_fd())?;
+        if let Address::Ip(_) = address {
+            set_inherited_options(&socket)?;
+        }
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        Ok(Self { socket, address })
+    }
+
+    /// Where it is bound.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// The socket alone.
+    pub fn into_socket(self) -> OwnedFd {
+        self.socket
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Sockets that share a port.
+struct Group {
+    kind: SocketKind,
+    /// 0 until the kernel has handed out one.
+    port: u16,
+    sockets: Vec<BoundSocket>,
+}
+
+impl Group {
+    fn bind(&mut self, address: &BindAddress) -> Result<(), Failure> {
+        match address {
+            BindAddress::Ip { address, .. } => self.bind_ip(*address),
+            BindAddress::Localhost { .. } => {
+                // A machine may have only one of the two loopback addresses.
+                let v4 = self.bind_ip(Ipv4Addr::LOCALHOST.into());
+                let has_v4 = v4.is_ok();
+                v4.or_else(Failure::unless_absent)?;
+                let v6 = self.bind_ip(Ipv6Addr::LOCALHOST.into());
+                if has_v4 {
+                    v6.or_else(Failure::unless_absent)
+                } else {
+                    v6
+                }
+            }
+            // A client of a Unix socket for datagrams has no address to answer to; the command line
+            // refuses it.
+            BindAddress::Unix { .. } if self.kind == SocketKind::Datagram => Ok(()),
+            BindAddress::Unix { path, mode } => {
+                let address = Address::Unix(path.clone());
+                let what = address.clone();
+                let socket = unix_socket(path, *mode).map_err(|why| Failure { what, why })?;
+                self.sockets.push(BoundSocket { socket, address });
+                Ok(())
+            }
+        }
+    }
+
+    /// Binds one address, unless that was already done.
+    fn bind_ip(&mut self, ip: IpAddr) -> Result<(), Failure> {
+        let wanted = SocketAddr::new(ip, self.port);
+        let what = Address::Ip(wanted);
+        if self.port != 0 && self.sockets.iter().any(|bound| bound.address == what) {
+            return Ok(()); // the same address twice; the second could only fail
+        }
+        let bound = ip_socket(wanted, self.kind).and_then(|socket| {
+            let address = address_of(socket.as_fd())?;
+            Ok(BoundSocket { socket, address })
+        });
+        let bound = bound.map_err(|why| Failure { what, why })?;
+        if let Address::Ip(real) = bound.address {
+            self.port = real.port();
+        }
+        self.sockets.push(bound);
+        Ok(())
+    }
+}
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+
+fn ip_socket(address: SocketAddr, kind: SocketKind) -> Result<OwnedFd, Errno> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket_type = match kind {
+        SocketKind::Stream { .. } => SocketType::STREAM,
+        SocketKind::Datagram => SocketType::DGRAM,
+    };
+    let socket = rustix::net::socket_with(family, socket_type, FLAGS, None)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    if let SocketKind::Stream { reuse_port } = kind {
+        sockopt::set_socket_reuseaddr(&socket, true)?;
+        if reuse_port {
+            sockopt::set_socket_reuseport(&socket, true)?;
+        }
+        set_inherited_options(&socket)?;
+    }
+    rustix::net::bind(&socket, &address)?;
+    if socket_type == SocketType::STREAM {
+        rustix::net::listen(&socket, LISTEN_BACKLOG)?;
+    }
+    Ok(socket)
+}
+
+/// Sets what the connections accepted from a TCP socket inherit.
+fn set_inherited_options(socket: &OwnedFd) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, true)?;
+    // A kernel without this option holds more for readers that do not read; that is no reason not
+    // to serve.
+    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MIN);
+    Ok(())
+}
+
+/// Makes a Unix socket that listens at `path`. One at which no process listens any more is
+/// replaced.
+fn unix_socket(path: &Path, mode: Option<u32>) -> Result<OwnedFd, Errno> {
+    let address = SocketAddrUnix::new(path)?;
+    let make = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None);
+    let socket = make()?;
+    match bind_with_mode(&socket, &address, mode) {
+        Err(Errno::ADDRINUSE) => {
+            let there = std::fs::symlink_metadata(path);
+            if there.is_ok_and(|there| !there.file_type().is_socket()) {
+                return Err(Errno::EXIST);
+            }
+            // Refused means that no process holds the other end. Anything else (a full queue,
+            // another type of socket) means that one does.
+            match rustix::net::connect(&make()?, &address) {
+                Err(Errno::CONNREFUSED) => std::fs::remove_file(path)
+                    .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?,
+                Err(Errno::NOENT) => {} // gone in the meantime
+                Err(Errno::ACCESS) => return Err(Errno::ACCESS),
+                Ok(()) | Err(_) => return Err(Errno::ADDRINUSE),
+            }
+            bind_with_mode(&socket, &address, mode)?;
+        }
+        done => done?,
+    }
+    rustix::net::listen(&socket, LISTEN_BACKLOG)?;
+    Ok(socket)
+}
+
+/// Binds, so that the socket appears with its permissions: there is no moment in which it has
+/// others.
+fn bind_with_mode(
+    socket: &OwnedFd,
+    address: &SocketAddrUnix,
+    mode: Option<u32>,
+) -> Result<(), Errno> {
+    let Some(mode) = mode else {
+        return rustix::net::bind(socket, address);
+    };
+    let before = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
+    let bound = rustix::net::bind(socket, address);
+    rustix::process::umask(before);
+    bound
+}
+
+/// Asks the kernel where a socket is bound.
+fn address_of(socket: BorrowedFd<'_>) -> Result<Address, Errno> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let any = rustix::net::getsockname(socket)?;
+    if let Ok(ip) = SocketAddr::try_from(any.clone()) {
+        return Ok(Address::Ip(ip));
+    }
+    let unix = SocketAddrUnix::try_from(any)?;
+    // An abstract name is shown as the tools show it, with an at sign for its leading NUL.
+    let path = match (unix.path_bytes(), unix.abstract_name()) {
+        (Some(path), _) => std::ffi::OsStr::from_bytes(path).into(),
+        (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)).into(),
+        (None, None) => return Err(Errno::INVAL),
+    };
+    Ok(Address::Unix(path))
+}
+
+/// What could not be bound, and the kernel's reason.
+struct Failure {
+    what: Address,
+    why: Errno,
+}
+
+impl Failure {
+    /// It is none if the machine simply does not have this address, or its whole family.
+    fn unless_absent(self) -> Result<(), Self> {
+        match self.why {
+            Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT => Ok(()),
+            _ => Err(self),
+        }
+    }
+
+    /// One line for the user.
+    fn explain(self, kind: SocketKind) -> String {
+        let Self { what, why } = self;
+        match (&what, kind) {
+            (_, SocketKind::Datagram) => {
+                let why = explain_datagram(why);
+                format!("cannot receive datagrams on {what}: {why}")
+            }
+            (Address::Ip(ip), _) => format!("cannot listen on {what}: {}", explain_ip(*ip, why)),
+            (Address::Unix(_), _) => format!("cannot listen on {what}: {}", explain_unix(why)),
+        }
+    }
+}
+
+fn explain_datagram(why: Errno) -> String {
+    let text = match why {
+        Errno::ADDRINUSE => "the port is in use; -p chooses another, -p 0 any free one",
+        Errno::ACCESS => "ports below 1024 need privileges; -p chooses another port",
+        Errno::ADDRNOTAVAIL => "this machine does not have that address",
+        _ => return why.to_string(),
+    };
+    text.to_owned()
+}
+
+fn explain_ip(address: SocketAddr, why: Errno) -> String {
+    let link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
+    let text = match why {
+        Errno::ADDRINUSE => {
+            "the port is in use (another program listens there; try --port 0 for any free one)"
+        }
+        Errno::ACCESS if address.port() < 1024 => {
+            "permission denied (ports below 1024 need privileges; try --port 8080)"
+        }
+        Errno::ACCESS | Errno::PERM => {
+            "permission denied (something on this machine forbids it: a container's or a service's \
+             rules)"
+        }
+        Errno::ADDRNOTAVAIL => {
+            "this machine has no such address (try --bind 0.0.0.0 for all it has, or none for this \
+             machine only)"
+        }
+        Errno::AFNOSUPPORT if address.is_ipv6() => "this machine has no IPv6 (try --bind 0.0.0.0)",
+        Errno::AFNOSUPPORT => "this machine has no IPv4 (try --bind ::)",
+        Errno::INVAL if link_local => {
+            "a link-local address belongs to one interface, which --bind cannot name (try --bind ::)"
+        }
+        _ => return explain_other(why),
+    };
+    text.to_owned()
+}
+
+fn explain_unix(why: Errno) -> String {
+    let text = match why {
+        Errno::ADDRINUSE => {
+            "the socket is in use (another program listens there; stop it, or try another path)"
+        }
+        Errno::EXIST => "something that is no socket is there (remove it, or try another path)",
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => {
+            "permission denied (the directory must be writable; try another path)"
+        }
+        Errno::NOENT => "its directory does not exist (create it first)",
+        Errno::NAMETOOLONG => "the path is too long (107 bytes at most; try a shorter one)",
+        _ => return explain_other(why),
+    };
+    text.to_owned()
+}
+
+fn explain_other(why: Errno) -> String {
+    match why {
+        Errno::MFILE | Errno::NFILE => {
+            "no descriptor is left (raise the limit: `ulimit -n`)".to_owned()
+        }
+        _ => why.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
