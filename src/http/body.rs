@@ -1,202 +1,306 @@
-//! Bodies of requests: how long they are, and hearing them to their end (RFC 9112 §6, §7).
+//! The body of a message on its way in: with a length, in chunks, or until the connection closes (RFC 9112 §6,
+//! §7). Its data is handed through, never kept.
 //!
-//! What lives here: a file server has no use for a body, but must know where it ends, since the next request
-//! begins there. It may not know what is in it. Invariant: framing that two servers could read
-//! differently is an error, never a guess. Read next: `server.rs`.
+//! A server discards the bodies of requests, but must find their end, where the next request begins. So it is
+//! strict: it refuses, at the first wrong byte, what two servers could read differently. A client is lenient: it
+//! accepts bare line feeds and padded sizes, keeps the trailers, and can show a line that makes no sense.
 
+use crate::http::printable::printable;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, DRAINED_BODY_BYTES_MAX, TRAILER_BYTES_MAX};
 
-/// How the length of a request's body is told.
+/// How the length of a body is told (RFC 9112 §6.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyLength {
     /// There is none.
     None,
-    /// This many bytes, never 0.
+    /// This many bytes.
     Bytes(u64),
     /// In chunks, the last of which is empty.
     Chunked,
+    /// It ends with the connection; only replies can.
+    UntilClose,
 }
 
 impl BodyLength {
-    /// What to throw away before the next request; `None` if it is known to be more than
+    /// What discards the body of a request; `None` if the body is known to be longer than
     /// [`DRAINED_BODY_BYTES_MAX`], so that the connection is better closed.
-    pub fn drain(self) -> Option<Drain> {
-        match self {
-            Self::None => Some(Drain(Left::Bytes(0))),
-            Self::Bytes(n) if n <= DRAINED_BODY_BYTES_MAX => Some(Drain(Left::Bytes(n))),
-            Self::Bytes(_) => None,
-            Self::Chunked => Some(Drain(Left::Chunked(Chunked::default()))),
-        }
+    pub fn drain(self) -> Option<BodyDecoder> {
+        let is_too_long = matches!(self, Self::Bytes(n) if n > DRAINED_BODY_BYTES_MAX);
+        (!is_too_long).then(|| BodyDecoder::new(self, true))
     }
 }
 
-/// A body on its way out of sight.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Drain(Left);
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Left {
-    Bytes(u64),
-    Chunked(Chunked),
-}
-
-/// Why a body cannot be heard to its end.
+/// Why a body cannot be read to its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum BodyError {
     /// It breaks the framing rules.
     Malformed,
-    /// It is longer than idler throws away.
+    /// It, or a line of its framing, is longer than idler accepts.
     TooLong,
 }
 
-impl Drain {
-    /// Whether the end has been heard.
-    pub fn is_done(&self) -> bool {
-        match &self.0 {
-            Left::Bytes(left) => *left == 0,
-            Left::Chunked(chunked) => chunked.at == At::End,
+/// A body on its way in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BodyDecoder {
+    is_strict: bool,
+    place: Place,
+    /// Bytes that the body with a length, or the chunk, still has.
+    left: u64,
+    /// The size line, line end or trailer that is coming in.
+    line: Vec<u8>,
+    /// Bytes of all chunks so far, and of all trailers.
+    chunk_bytes: u64,
+    trailer_bytes: usize,
+    trailers: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// In a body with a length.
+    Counted,
+    UntilClose,
+    /// In the line with the size of the next chunk.
+    ChunkSize,
+    /// Behind a semicolon in that line.
+    ChunkExtension,
+    ChunkData,
+    /// In the line end behind the data.
+    ChunkEnd,
+    Trailers,
+    Done,
+}
+
+impl BodyDecoder {
+    /// A lenient decoder, for a client.
+    pub fn lenient(length: BodyLength) -> Self {
+        Self::new(length, false)
+    }
+
+    fn new(length: BodyLength, is_strict: bool) -> Self {
+        let (place, left) = match length {
+            BodyLength::None | BodyLength::Bytes(0) => (Place::Done, 0),
+            BodyLength::Bytes(n) => (Place::Counted, n),
+            BodyLength::Chunked => (Place::ChunkSize, 0),
+            BodyLength::UntilClose => (Place::UntilClose, 0),
+        };
+        Self {
+            is_strict,
+            place,
+            left,
+            line: Vec::new(),
+            chunk_bytes: 0,
+            trailer_bytes: 0,
+            trailers: Vec::new(),
         }
     }
 
-    /// Hears some bytes and returns how many of them belong to the body. Bounded by their number.
+    /// Whether the body is whole.
+    pub fn is_done(&self) -> bool {
+        self.place == Place::Done
+    }
+
+    /// The fields behind the last chunk (RFC 9112 §7.1.2), if the decoder is lenient.
+    pub fn trailers(&self) -> &[(String, String)] {
+        &self.trailers
+    }
+
+    /// Bytes of memory that it holds.
+    #[cfg(any(test, feature = "fuzz"))]
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.line.capacity()
+    }
+
+    /// Takes some bytes: returns how many belong to the body, and which of them are data (none, or one run).
     ///
     /// # Errors
     /// If the framing is broken or the body too long: the connection must be closed.
-    pub fn hear(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
-        match &mut self.0 {
-            Left::Bytes(left) => {
-                let n = usize::try_from(*left).map_or(bytes.len(), |left| left.min(bytes.len()));
-                *left -= n as u64;
-                Ok(n)
+    pub fn feed<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, &'a [u8]), BodyError> {
+        match self.place {
+            Place::Done => Ok((0, &[])),
+            Place::UntilClose => Ok((bytes.len(), bytes)),
+            Place::Counted | Place::ChunkData => {
+                let most = usize::try_from(self.left).unwrap_or(usize::MAX);
+                let data = bytes.get(..most).unwrap_or(bytes);
+                self.left -= data.len() as u64;
+                if self.left == 0 {
+                    self.place = if self.place == Place::Counted {
+                        Place::Done
+                    } else {
+                        Place::ChunkEnd
+                    };
+                }
+                Ok((data.len(), data))
             }
-            Left::Chunked(chunked) => chunked.hear(bytes),
+            Place::ChunkSize | Place::ChunkExtension | Place::ChunkEnd | Place::Trailers => {
+                Ok((self.feed_line(bytes)?, &[]))
+            }
         }
     }
-}
 
-/// Where in the grammar of RFC 9112 §7.1 a chunked body is.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-enum At {
-    /// In the first digits of a chunk's size.
-    #[default]
-    Size,
-    /// In white space behind them, with which some clients pad them.
-    Padding,
-    /// In an extension.
-    Extension,
-    /// Behind the CR of the size line.
-    SizeEnd,
-    /// In the data.
-    Data,
-    /// Behind the data: CR, then LF.
-    DataEnd,
-    DataEndLf,
-    /// At the start of a trailer line, or of the last, empty one.
-    Trailer,
-    /// Within a trailer line.
-    TrailerLine,
-    /// Behind the CR of a trailer line, or of the last one.
-    TrailerEnd,
-    LastLf,
-    /// Behind everything.
-    End,
-}
-
-#[derive(Clone, PartialEq, Eq, Default, Debug)]
-struct Chunked {
-    at: At,
-    /// Of the chunk: bytes that are left, or what the digits of its size say so far.
-    left: u64,
-    has_digits: bool,
-    /// Bytes of this line so far.
-    line: usize,
-    /// Bytes of all trailer lines so far.
-    trailers: usize,
-    /// Bytes of data so far.
-    heard: u64,
-}
-
-impl Chunked {
-    fn hear(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+    /// Discards what of `bytes` belongs to the body, and returns how many those are. Bounded by their number.
+    ///
+    /// # Errors
+    /// Like [`feed`](Self::feed).
+    pub fn skip(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
         let mut used = 0;
-        while self.at != At::End {
-            let Some(&byte) = bytes.get(used) else { break };
-            if self.at == At::Data {
-                let here = bytes.len() - used;
-                let n = usize::try_from(self.left).map_or(here, |left| left.min(here));
-                self.left -= n as u64;
-                used += n;
-                if self.left == 0 {
-                    self.at = At::DataEnd;
-                }
-                continue;
-            }
-            self.at = self.step(byte)?;
-            used += 1;
+        while used < bytes.len() && !self.is_done() {
+            used += self.feed(&bytes[used..])?.0;
         }
         Ok(used)
     }
 
-    fn step(&mut self, byte: u8) -> Result<At, BodyError> {
-        self.line += 1;
-        if self.line > CHUNK_LINE_BYTES_MAX {
-            return Err(BodyError::TooLong);
-        }
-        Ok(match (self.at, byte) {
-            (At::Size, _) if byte.is_ascii_hexdigit() => {
-                let digit = char::from(byte).to_digit(16).unwrap_or_default();
-                self.left =
-                    self.left.checked_mul(16).ok_or(BodyError::Malformed)? + u64::from(digit);
-                self.has_digits = true;
-                At::Size
+    /// Takes bytes up to the end of a line.
+    fn feed_line(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+        for (at, &byte) in bytes.iter().enumerate() {
+            if self.line.len() == CHUNK_LINE_BYTES_MAX {
+                return Err(BodyError::TooLong);
             }
-            (At::Size, b'\r') if self.has_digits => At::SizeEnd,
-            (At::Size, b' ' | b'\t') if self.has_digits => At::Padding,
-            (At::Size, b';') if self.has_digits => At::Extension,
-            // Another digit here would be part of the size for who skips white space.
-            (At::Padding, b' ' | b'\t') => At::Padding,
-            (At::Padding, b';') => At::Extension,
-            (At::Padding, b'\r') => At::SizeEnd,
-            // An extension may hold anything visible; a bare CR or LF in it is how requests are smuggled.
-            (At::Extension, b'\r') => At::SizeEnd,
-            (At::Extension, b'\t' | b' '..=b'~' | 0x80..) => At::Extension,
-            (At::SizeEnd, b'\n') => self.begin_chunk()?,
-            (At::DataEnd, b'\r') => At::DataEndLf,
-            (At::DataEndLf, b'\n') => {
-                self.line = 0;
-                self.has_digits = false;
-                At::Size
+            if self.is_strict && !self.may_follow(byte) {
+                return Err(BodyError::Malformed);
             }
-            (At::Trailer, b'\r') => At::LastLf,
-            (At::Trailer, b'!'..=b'~') | (At::TrailerLine, b'\t' | b' '..=b'~' | 0x80..) => {
-                self.trailers += 1;
-                if self.trailers > TRAILER_BYTES_MAX {
+            if self.place == Place::Trailers && !matches!(byte, b'\r' | b'\n') {
+                self.trailer_bytes += 1;
+                if self.trailer_bytes > TRAILER_BYTES_MAX {
                     return Err(BodyError::TooLong);
                 }
-                At::TrailerLine
             }
-            (At::TrailerLine, b'\r') => At::TrailerEnd,
-            (At::TrailerEnd, b'\n') => {
-                self.line = 0;
-                At::Trailer
+            self.line.push(byte);
+            if byte == b'\n' {
+                self.end_line()?;
+                return Ok(at + 1);
             }
-            (At::LastLf, b'\n') => At::End,
-            _ => return Err(BodyError::Malformed),
-        })
+        }
+        Ok(bytes.len())
     }
 
-    fn begin_chunk(&mut self) -> Result<At, BodyError> {
-        self.line = 0;
-        self.heard = self.heard.saturating_add(self.left);
-        if self.heard > DRAINED_BODY_BYTES_MAX {
-            return Err(BodyError::TooLong);
+    /// Whether strict rules (RFC 9112 §7.1) let `byte` follow what the line holds so far.
+    fn may_follow(&mut self, byte: u8) -> bool {
+        let last = self.line.last().copied();
+        // A bare CR or LF, in an extension above all, is how requests are smuggled.
+        if last == Some(b'\r') {
+            return byte == b'\n';
         }
-        Ok(if self.left == 0 {
-            At::Trailer
-        } else {
-            At::Data
-        })
+        if byte == b'\r' {
+            return last.is_some() || self.place != Place::ChunkSize;
+        }
+        let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
+        match self.place {
+            Place::ChunkExtension => is_text,
+            Place::Trailers if last.is_none() => byte.is_ascii_graphic(),
+            Place::Trailers => is_text,
+            Place::ChunkSize if byte.is_ascii_hexdigit() => {
+                // Another digit behind blanks would be part of the size for a server that skips blanks.
+                let is_digit = last.is_none_or(|last| last.is_ascii_hexdigit());
+                let fits = self.left >> 60 == 0;
+                let digit = char::from(byte).to_digit(16).unwrap_or_default();
+                self.left = self.left << 4 | u64::from(digit);
+                is_digit && fits
+            }
+            Place::ChunkSize if last.is_some() => {
+                if byte == b';' {
+                    self.place = Place::ChunkExtension;
+                }
+                // Some clients pad the size with blanks.
+                matches!(byte, b' ' | b'\t' | b';')
+            }
+            Place::ChunkSize
+            | Place::ChunkEnd
+            | Place::ChunkData
+            | Place::Counted
+            | Place::UntilClose
+            | Place::Done => false,
+        }
     }
+
+    /// Goes on to what a whole line says follows.
+    fn end_line(&mut self) -> Result<(), BodyError> {
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.place = match self.place {
+            Place::Trailers if line.is_empty() => Place::Done,
+            Place::Trailers => {
+                if !self.is_strict
+                    && let Some((name, value)) = String::from_utf8_lossy(line).split_once(':')
+                {
+                    let trailer = (name.trim().to_owned(), value.trim().to_owned());
+                    self.trailers.push(trailer);
+                }
+                Place::Trailers
+            }
+            Place::ChunkEnd if line.is_empty() => Place::ChunkSize,
+            Place::ChunkSize | Place::ChunkExtension => {
+                self.left = chunk_size(line).ok_or(BodyError::Malformed)?;
+                self.chunk_bytes = self.chunk_bytes.saturating_add(self.left);
+                if self.is_strict && self.chunk_bytes > DRAINED_BODY_BYTES_MAX {
+                    return Err(BodyError::TooLong);
+                }
+                if self.left > 0 {
+                    Place::ChunkData
+                } else {
+                    Place::Trailers
+                }
+            }
+            Place::ChunkEnd
+            | Place::ChunkData
+            | Place::Counted
+            | Place::UntilClose
+            | Place::Done => return Err(BodyError::Malformed),
+        };
+        self.line.clear();
+        Ok(())
+    }
+
+    /// What is wrong where an error was returned, in words for the client's user.
+    pub fn describe(&self, error: BodyError) -> String {
+        match (self.place, error) {
+            (Place::Trailers, _) => {
+                let bytes_max = if self.line.len() == CHUNK_LINE_BYTES_MAX {
+                    CHUNK_LINE_BYTES_MAX
+                } else {
+                    TRAILER_BYTES_MAX
+                };
+                format!("the reply's trailers are longer than {bytes_max} bytes")
+            }
+            (Place::ChunkSize | Place::ChunkExtension, BodyError::TooLong) => {
+                "the size of a chunk is none: the line is too long".to_owned()
+            }
+            (Place::ChunkSize | Place::ChunkExtension, BodyError::Malformed) => {
+                format!("the size of a chunk is none: {}", printable(&self.line))
+            }
+            _ => "a chunk is not as long as it said".to_owned(),
+        }
+    }
+
+    /// Told that the input has ended.
+    ///
+    /// # Errors
+    /// In words, what is missing.
+    pub fn end(&self) -> Result<(), String> {
+        let least = match self.place {
+            Place::Done | Place::UntilClose => return Ok(()),
+            Place::Counted => "",
+            // Other chunks may have followed.
+            Place::ChunkData => "at least ",
+            Place::ChunkSize | Place::ChunkExtension | Place::ChunkEnd | Place::Trailers => {
+                return Err("the body was cut short: its last chunk is missing".to_owned());
+            }
+        };
+        let left = self.left;
+        let are = if left == 1 { " is" } else { "s are" };
+        Err(format!(
+            "the body was cut short: {least}{left} byte{are} missing"
+        ))
+    }
+}
+
+/// The size at the start of a line; extensions behind a semicolon are ignored (RFC 9112 §7.1.1).
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    // An extension may be in any encoding.
+    let digits = line.split(|b| *b == b';').next()?.trim_ascii();
+    // A sign is none of the digits, but would be read.
+    let is_hex = digits.iter().all(u8::is_ascii_hexdigit);
+    let digits = str::from_utf8(digits).ok().filter(|_| is_hex)?;
+    u64::from_str_radix(digits, 16).ok()
 }
 
 #[cfg(test)]
@@ -209,12 +313,12 @@ mod tests {
     #[track_caller]
     fn check(length: BodyLength, bytes: &[u8], expected: Result<(usize, bool), BodyError>) {
         let mut whole = length.drain().expect("short enough to drain");
-        assert_eq!(whole.hear(bytes).map(|n| (n, whole.is_done())), expected);
+        assert_eq!(whole.skip(bytes).map(|n| (n, whole.is_done())), expected);
         let mut piecewise = length.drain().expect("short enough to drain");
         let mut used = 0;
         let mut outcome = Ok((0, piecewise.is_done()));
         for byte in bytes.chunks(1) {
-            outcome = piecewise.hear(byte).map(|n| {
+            outcome = piecewise.skip(byte).map(|n| {
                 used += n;
                 (used, piecewise.is_done())
             });

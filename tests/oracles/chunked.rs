@@ -3,8 +3,7 @@
 //! The input is what comes behind a head. Oracle: a slow decoder by recursive descent, which either half of idler must agree with; the same outcome
 //! however the bytes are cut; and an end that is never beyond what came.
 
-use idler::http::body::{BodyError, BodyLength};
-use idler::http::reply::{Body, Framing};
+use idler::http::body::{BodyDecoder, BodyError, BodyLength};
 use idler::limits::{CHUNK_LINE_BYTES_MAX, DRAINED_BODY_BYTES_MAX, TRAILER_BYTES_MAX};
 
 /// See the module.
@@ -20,7 +19,7 @@ pub fn check(bytes: &[u8]) {
         let mut used = 0;
         let mut found = Ok((0, false));
         for piece in bytes.chunks(step.min(bytes.len().max(1))) {
-            found = drain.hear(piece).map(|n| {
+            found = drain.skip(piece).map(|n| {
                 assert!(n == piece.len() || drain.is_done(), "bytes are left over");
                 used += n;
                 (used, drain.is_done())
@@ -44,11 +43,11 @@ pub(super) fn end(bytes: &[u8]) -> Option<usize> {
 /// The client's half reads the same out of what is well-formed.
 fn hold_client(bytes: &[u8], len: usize, data: &[u8]) {
     for step in [usize::MAX, 1, 5] {
-        let mut body = Body::new(Framing::Chunked);
+        let mut body = BodyDecoder::lenient(BodyLength::Chunked);
         let (mut at, mut found) = (0_usize, Vec::new());
         while !body.is_done() {
             let end = at.saturating_add(step).min(bytes.len());
-            let (used, piece) = body.hear(&bytes[at..end]).expect("it is well-formed");
+            let (used, piece) = body.feed(&bytes[at..end]).expect("it is well-formed");
             assert!(used > 0, "it does not go on");
             found.extend_from_slice(piece);
             at += used;

@@ -590,6 +590,7 @@ impl Bench {
                                 BodyLength::None => Some(0),
                                 BodyLength::Bytes(n) => usize::try_from(n).ok(),
                                 BodyLength::Chunked => chunked::end(&rest[len..]),
+                                BodyLength::UntilClose => None,
                             };
                             let next = body.map_or(usize::MAX, |body| body.saturating_add(len));
                             (request.method == Method::Head, Some(next))

@@ -4,10 +4,11 @@
 //! line is taken apart by hand. Invariant: a head is never longer than [`REPLY_HEAD_BYTES_MAX`],
 //! and the search for its end goes on where it stopped.
 
+use crate::http::body::BodyLength;
 use crate::http::printable::printable;
 use crate::limits::REPLY_HEAD_BYTES_MAX;
 
-use super::{Broken, Framing};
+use super::Broken;
 
 /// The head of a reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,7 +25,7 @@ pub struct Head {
     /// The head exactly as it came.
     pub raw: Vec<u8>,
     /// How the body that follows ends.
-    pub framing: Framing,
+    pub body: BodyLength,
 }
 
 /// The lines of a head while they come in.
@@ -94,7 +95,7 @@ impl HeadLines {
             fields: Vec::new(),
             odd: Vec::new(),
             raw: Vec::new(),
-            framing: Framing::None,
+            body: BodyLength::None,
         };
         let text = self.bytes.trim_ascii_start();
         if text.len() < self.bytes.len() {
@@ -113,7 +114,7 @@ impl HeadLines {
             }
         }
         head.raw = self.bytes;
-        head.framing = head.find_framing(to_head)?;
+        head.body = head.body_length(to_head)?;
         Ok(head)
     }
 }
@@ -135,7 +136,7 @@ impl Head {
         } else {
             !says("close")
         };
-        open && self.framing != Framing::UntilClose
+        open && self.body != BodyLength::UntilClose
     }
 
     fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
@@ -206,9 +207,9 @@ impl Head {
     }
 
     /// How the body ends (RFC 9112 §6.3).
-    fn find_framing(&mut self, to_head: bool) -> Result<Framing, Broken> {
+    fn body_length(&mut self, to_head: bool) -> Result<BodyLength, Broken> {
         if to_head || matches!(self.status, 100..200 | 204 | 304) {
-            return Ok(Framing::None);
+            return Ok(BodyLength::None);
         }
         let length = self.length()?;
         let codings = self.items("transfer-encoding").map(str::to_ascii_lowercase);
@@ -216,21 +217,21 @@ impl Head {
             .filter(|coding| !coding.is_empty() && coding != "identity")
             .collect();
         if codings.is_empty() {
-            return Ok(length.map_or(Framing::UntilClose, Framing::Length));
+            return Ok(length.map_or(BodyLength::UntilClose, BodyLength::Bytes));
         }
         if length.is_some() {
             self.note("Content-Length and Transfer-Encoding contradict each other");
         }
-        let framing = match codings.pop_if(|last| last == "chunked") {
-            Some(_) => Framing::Chunked,
-            None => Framing::UntilClose,
+        let body = match codings.pop_if(|last| last == "chunked") {
+            Some(_) => BodyLength::Chunked,
+            None => BodyLength::UntilClose,
         };
         // The body is given as it came.
         for coding in codings {
             let coding = printable(coding.as_bytes());
             self.note(format!("the transfer coding {coding} is not understood"));
         }
-        Ok(framing)
+        Ok(body)
     }
 
     /// `Content-Length`, which may be repeated if it is the same each time (RFC 9110 §8.6).

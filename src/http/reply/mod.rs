@@ -7,10 +7,9 @@
 //! Invariant: the same bytes give the same events, however they are cut, but for the cuts of the
 //! body.
 
-mod body;
 mod head;
 
-pub use crate::http::reply::body::{Body, Framing};
+use crate::http::body::{BodyDecoder, BodyLength};
 use crate::http::reply::head::HeadLines;
 pub use crate::http::reply::head::{ContentRange, Head, content_range};
 use crate::http::url::Url;
@@ -84,7 +83,7 @@ pub struct Reply {
 #[derive(Debug)]
 enum Part {
     Head(HeadLines),
-    Body(Body),
+    Body(BodyDecoder),
 }
 
 impl Reply {
@@ -113,11 +112,14 @@ impl Reply {
                 if (100..200).contains(&head.status) {
                     return Ok((used, Event::Interim(head)));
                 }
-                self.part = Part::Body(Body::new(head.framing));
+                self.part = Part::Body(BodyDecoder::lenient(head.body));
                 Ok((used, Event::Head(head)))
             }
             Part::Body(body) => {
-                let (used, data) = body.hear(bytes)?;
+                let (used, data) = match body.feed(bytes) {
+                    Ok(fed) => fed,
+                    Err(error) => return Err(body.describe(error)),
+                };
                 let event = match data {
                     [] if body.is_done() => Event::Done,
                     [] => Event::More,
@@ -157,8 +159,8 @@ impl Reply {
             Part::Head(lines) => {
                 let mut head = std::mem::take(lines).parse(self.to_head)?;
                 head.note("the connection was closed before the blank line that ends a head");
-                Body::new(head.framing).end()?;
-                self.part = Part::Body(Body::new(Framing::None));
+                BodyDecoder::lenient(head.body).end()?;
+                self.part = Part::Body(BodyDecoder::lenient(BodyLength::None));
                 Ok(Some(head))
             }
             Part::Body(body) => body.end().map(|()| None),

@@ -110,7 +110,7 @@ fn a_plain_reply_has_nothing_wrong() {
     assert_eq!(o.head.status, 200);
     assert!(o.head.odd.is_empty());
     assert_eq!(o.head.field("x-a"), Some("b"));
-    assert_eq!(o.head.framing, Framing::Length(5));
+    assert_eq!(o.head.body, BodyLength::Bytes(5));
     assert!(o.head.keeps_open());
     assert_eq!(o.body, b"hello");
 }
@@ -151,7 +151,7 @@ fn interim_replies_are_passed_over() {
 #[test]
 fn a_body_may_last_until_the_close() {
     let o = ok("HTTP/1.0 200 OK\r\n\r\nall of it");
-    assert_eq!(o.head.framing, Framing::UntilClose);
+    assert_eq!(o.head.body, BodyLength::UntilClose);
     assert!(!o.head.keeps_open());
     assert_eq!(o.body, b"all of it");
 }

@@ -5,7 +5,7 @@
 
 use core::net::IpAddr;
 
-use crate::http::body::{BodyError, Drain};
+use crate::http::body::{BodyDecoder, BodyError};
 use crate::http::head::{Found, Scan};
 use crate::http::proxy;
 use crate::http::request::{Fields, Request};
@@ -25,7 +25,7 @@ struct Kept {
     at: u32,
     scan: Scan,
     /// The rest of a request body, which is discarded first.
-    drain: Option<Box<Drain>>,
+    drain: Option<Box<BodyDecoder>>,
 }
 
 impl Kept {
@@ -118,7 +118,7 @@ impl Reading {
             kept.append(fresh);
         }
         if let Some(mut drain) = kept.drain.take() {
-            match drain.hear(kept.rest()) {
+            match drain.skip(kept.rest()) {
                 Ok(n) => kept.skip(n),
                 Err(e) => return HeadProgress::BadBody(e),
             }
@@ -174,7 +174,7 @@ impl Reading {
         self.kept.as_ref().map_or(0, |kept| {
             size_of::<Kept>()
                 + kept.bytes.capacity()
-                + kept.drain.as_ref().map_or(0, |_| size_of::<Drain>())
+                + kept.drain.as_ref().map_or(0, |drain| drain.memory())
         })
     }
 }
@@ -261,7 +261,7 @@ impl Head<'_> {
 
     /// Done with the head: what is left is the beginning of a body to `drain`, or of the next
     /// request.
-    pub fn into_rest(self, drain: Option<Drain>) -> Reading {
+    pub fn into_rest(self, drain: Option<BodyDecoder>) -> Reading {
         let drain = drain.filter(|d| !d.is_done()).map(Box::new);
         let kept = match self.source {
             Source::Fresh(bytes) if bytes.len() == self.len && drain.is_none() => None,

@@ -11,8 +11,9 @@ use std::rc::Rc;
 use crate::cli::{GetOptions, Output as Target, Requests};
 use crate::companions::client::{Failure, print};
 use crate::companions::progress::Progress;
+use crate::http::body::BodyLength;
 use crate::http::printable::printable;
-use crate::http::reply::{Event, Framing, Head, Reply};
+use crate::http::reply::{Event, Head, Reply};
 use crate::log::logger;
 
 use super::Answer;
@@ -116,9 +117,9 @@ impl Incoming {
         };
         if let Some(progress) = &mut self.progress {
             let before = output.before();
-            let total = match head.framing {
-                Framing::Length(n) => Some(before + n),
-                Framing::None | Framing::Chunked | Framing::UntilClose => None,
+            let total = match head.body {
+                BodyLength::Bytes(n) => Some(before + n),
+                BodyLength::None | BodyLength::Chunked | BodyLength::UntilClose => None,
             };
             progress.expect(total, before);
             self.body_bytes = before;
