@@ -13,12 +13,14 @@ use crate::companions::{Companion, Offer, welcome};
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
 use crate::http::status::{Refusal, Status};
-use crate::limits::{ACCEPT_PAUSE, RETRY_AFTER_SECONDS, STALL_TIMEOUT};
+use crate::limits::{ACCEPT_PAUSE, STALL_TIMEOUT};
 
 use crate::server::clients::{Client, Rejection, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
-use crate::server::handlers::Server;
+use crate::server::respond::busy;
+use crate::server::shared::Server;
+use crate::server::sites::give_up_descriptors;
 
 /// What is spoken on the connections of a listening socket.
 #[derive(Debug)]
@@ -192,7 +194,7 @@ impl Acceptor {
         no_room: bool,
         cx: &mut Context<'_, Server>,
     ) -> Next {
-        if cx.shared.http.give_up_descriptors() {
+        if give_up_descriptors(&mut cx.shared.http.sites) {
             return Next::Again(Deadline::Never);
         }
         // Only for our own limit: what the whole machine has run out of, others may take at once.
@@ -240,13 +242,8 @@ const ALL_SLOTS_TAKEN: Refusal = Refusal::new(
 /// has sent is read first: closing with unread input would destroy the reply. Whether the reply
 /// arrives is up to the client.
 fn send_busy(mut stream: TcpStream, scratch: &mut [u8]) {
-    let reply = format!(
-        "HTTP/1.1 503 Service Unavailable\r\nServer: idler\r\n\
-         Retry-After: {RETRY_AFTER_SECONDS}\r\nContent-Type: text/plain\r\n\
-         Content-Length: 5\r\nConnection: close\r\n\r\nbusy\n"
-    );
     let _ = stream.recv(scratch);
-    let _ = stream.send(reply.as_bytes(), false);
+    let _ = stream.send(busy().as_bytes(), false);
     let _ = stream.shut_down_write();
     let _ = stream.recv(scratch);
 }

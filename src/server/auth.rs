@@ -1,9 +1,10 @@
 //! Who may see the site: names and passwords of `--auth`.
 //!
 //! What lives here: the file of users, and the check of a password. It may not know replies.
-//! Invariant: a check blocks the one thread, so that each is short (the cost of a hash is bounded when the file is read), no turn has
-//! two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`]. What was right or wrong once is remembered under a hash whose
-//! keys nobody knows, never as itself. Read next: `gate.rs`.
+//! Invariant: a check blocks the one thread, so that each is short (the cost of a hash is bounded
+//! when the file is read), no turn has two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`].
+//! What was right or wrong once is remembered under a hash whose keys nobody knows, never as
+//! itself. Read next: `gate.rs`.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bcrypt::HashParts;
+use httparse::Header;
 
 use crate::event_loop::Now;
 use crate::http::basic::Credentials;
@@ -24,7 +26,8 @@ use crate::server::reloadable_file::ReloadableFile;
 #[derive(Debug, Default)]
 pub struct Users {
     users: Vec<User>,
-    /// What was wrong lately: who sends the same wrong password again and again costs nobody else a check.
+    /// What was wrong lately: who sends the same wrong password again and again costs nobody else a
+    /// check.
     wrong: VecDeque<Digest>,
 }
 
@@ -43,8 +46,8 @@ type Digest = (u64, u64);
 pub struct Auth {
     file: ReloadableFile<Users>,
     keys: [RandomState; 2],
-    /// Whether the request in hand was let in by its password.
-    pub(crate) let_in: bool,
+    /// Which user has sent the request that was resolved last, if its password was right.
+    pub(crate) user: Option<usize>,
     checked_turn: Option<u64>,
     /// When the second began in which checks are counted, and how many there were.
     second: Option<Instant>,
@@ -145,7 +148,7 @@ impl Auth {
         Ok(Self {
             file: ReloadableFile::open(path, USERS_BYTES_MAX, Users::parse)?,
             keys: [RandomState::new(), RandomState::new()],
-            let_in: false,
+            user: None,
             checked_turn: None,
             second: None,
             checks: 0,
@@ -162,12 +165,24 @@ impl Auth {
         self.file.again();
     }
 
+    /// Whether a request brings a right password.
+    pub fn check_request(&mut self, headers: &[Header<'_>], now: &Now) -> Verdict {
+        Credentials::read(headers).map_or(Verdict::Wrong, |given| self.check(&given, now))
+    }
+
+    /// The user who has sent the request that was resolved last.
+    pub fn user(&self) -> Option<&[u8]> {
+        let user = self.file.made.users.get(self.user?)?;
+        Some(&user.name)
+    }
+
     /// Whether the password is right. Bounded by one check of [`BCRYPT_COST_MAX`].
-    pub fn check(&mut self, credentials: &Credentials, now: &Now) -> Verdict {
+    fn check(&mut self, credentials: &Credentials, now: &Now) -> Verdict {
         let digest = self.digest(credentials);
         let users = &mut self.file.made;
         let user = users.users.iter().position(|u| u.name == credentials.user);
         if user.is_some_and(|at| users.users[at].right == Some(digest)) {
+            self.user = user;
             return Verdict::Right;
         }
         if users.wrong.contains(&digest) {
@@ -186,6 +201,7 @@ impl Auth {
         match user {
             Some(at) if is_right => {
                 users.users[at].right = Some(digest);
+                self.user = user;
                 Verdict::Right
             }
             _ => {

@@ -6,35 +6,19 @@
 //! Read next: `crate::http::accept`, which decides.
 
 use std::fmt;
-use std::rc::Rc;
 
 use crate::event_loop::Now;
 use crate::http::accept::{AcceptEncoding, Coding};
 use crate::http::path::SitePath;
 use crate::http::request::Request;
 use crate::site::Found;
-use crate::site::cache::{CHOICES, Kept};
+use crate::site::cache::CHOICES;
 use crate::site::open::{Identity, Opened};
-use crate::site::siblings::{is_compressible, is_current, suffix};
+use crate::site::siblings::{is_current, suffix};
 
-use crate::server::answer::Http;
-use crate::server::representation::{Content, Representation, is_settled};
-use crate::server::story::shown;
-
-/// Says that another client may be sent another variant (RFC 9110 §12.5.5).
-///
-/// It stands on every answer for a file of a compressible type, whether it has siblings or not: to find out would cost those who accept
-/// no coding three more questions to the file system; and siblings may come later, while a shared cache still holds the answer.
-pub const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
-
-/// In what form a file is sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Variant {
-    /// How it is coded.
-    pub coding: Coding,
-    /// Whether another client might be sent another variant.
-    pub varies: bool,
-}
+use crate::server::note::{NoteFn, display};
+use crate::server::representation::{CachedMeta, Representation, Variant, is_settled};
+use crate::server::sites::SiteState;
 
 /// The codings that there may be a sibling for, the smallest first, as a rule.
 const BY_SIZE: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
@@ -110,67 +94,52 @@ pub struct Selected {
     /// The file that is sent.
     pub opened: Opened,
     /// Its form.
-    pub form: Variant,
+    pub variant: Variant,
     /// Where it may be kept.
-    pub kept: Place,
+    pub key: CacheKey,
 }
 
 /// Under which class a choice may be kept, and what it depends on beside the file that is sent.
 #[derive(Debug)]
-pub struct Place {
+pub struct CacheKey {
     class: usize,
     /// The path of the file that is sent.
     path: SitePath,
     /// What else was looked at, and what it was. `None` if that cannot be told.
-    basis: Option<Vec<(SitePath, Identity)>>,
+    validity: Option<Vec<(SitePath, Identity)>>,
 }
 
-impl Http {
-    /// The class of the cache in which the answer to `request` may stand. A file that has no variants is kept in class 0 alone.
-    pub(crate) fn class(&self, request: &Request<'_>) -> usize {
-        let class = if request.has.accept_encoding {
-            Preference::of_request(request, |_| ()).class()
-        } else {
-            Preference::PLAIN.class()
-        };
-        if class > 0
-            && self
-                .cache
-                .meta(0, request.target.path)
-                .is_some_and(|known| !known.facts.varies)
-        {
+impl SiteState {
+    /// The class of the cache in which the answer to a request for `raw` may stand. A file that has no variants is kept in class 0
+    /// alone.
+    pub(crate) fn class(&self, request: &Request<'_>, raw: &[u8]) -> usize {
+        if !request.has.accept_encoding {
+            return Preference::PLAIN.class();
+        }
+        let class = Preference::of_request(request, |_| ()).class();
+        let is_one_for_all = |known: &CachedMeta| !known.meta.varies;
+        if class > 0 && self.cache.meta(0, raw).is_some_and(is_one_for_all) {
             0
         } else {
             class
         }
     }
 
-    /// Chooses between a file, just opened, and its siblings. Bounded by three attempts to open one.
+    /// Chooses between a file, just opened, and its siblings. `varies`: whether it may have any. Bounded by three attempts to
+    /// open one.
     pub(crate) fn choose(
         &mut self,
-        request: &Request<'_>,
+        preference: Preference,
         path: &SitePath,
-        name: &[u8],
         original: Opened,
-        now: &Now,
+        varies: bool,
+        turn: u64,
+        note: NoteFn<'_>,
     ) -> Selected {
-        // A site of one file has no siblings.
-        let varies = self.site.only().is_none() && is_compressible(&self.policy.types.of(name));
-        let story = &mut self.story;
-        let preference = if varies {
-            Preference::of_request(request, |words| {
-                story.tell("encoding", || words.to_string());
-            })
-        } else {
-            story.tell("encoding", || {
-                "files of this kind have no siblings".to_owned()
-            });
-            Preference::PLAIN
-        };
-        let mut place = Place {
+        let mut key = CacheKey {
             class: preference.class(),
             path: path.clone(),
-            basis: Some(Vec::new()),
+            validity: Some(Vec::new()),
         };
         // Asked before the siblings are: if it is the same later, those that were missing still are.
         let directory = path.parent();
@@ -182,88 +151,64 @@ impl Http {
         let mut missing = false;
         for &coding in preference.codings() {
             let sibling = path.with_suffix(suffix(coding));
-            let found = self.site.find(&sibling, now.turn);
-            self.tell_sibling(&sibling, &found, &original.identity);
+            let found = self.site.find(&sibling, turn);
+            let what = sibling_words(&found, &original.identity);
+            note("sibling", format_args!("{} {what}", display(&sibling)));
             match found {
                 Found::File(opened) if is_current(&opened.identity, &original.identity) => {
                     // Of a newer original this sibling is none.
-                    place.depends_on(path.clone(), Some(original.identity));
+                    key.depends_on(path.clone(), Some(original.identity));
                     if missing {
-                        place.depends_on(directory, names);
+                        key.depends_on(directory, names);
                     }
-                    place.path = sibling;
+                    key.path = sibling;
                     return Selected {
                         opened,
-                        form: Variant { coding, varies },
-                        kept: place,
+                        variant: Variant { coding, varies },
+                        key,
                     };
                 }
                 // It may become one: a sibling that is too old can be written again in place.
                 Found::File(opened) | Found::Directory(opened) => {
-                    place.depends_on(sibling, Some(opened.identity));
+                    key.depends_on(sibling, Some(opened.identity));
                 }
                 Found::Forbidden => {
                     let identity = self.site.identity(&sibling);
-                    place.depends_on(sibling, identity);
+                    key.depends_on(sibling, identity);
                 }
                 Found::Missing => missing = true,
-                Found::Later(_) | Found::Failed(_) => place.basis = None,
+                Found::Later(_) | Found::Failed(_) => key.validity = None,
             }
         }
         if missing {
-            place.depends_on(directory, names);
+            key.depends_on(directory, names);
         }
         Selected {
             opened: original,
-            form: Variant {
+            variant: Variant {
                 coding: Coding::Identity,
                 varies,
             },
-            kept: place,
+            key,
         }
     }
 
-    /// The file at `path`, just opened, for those who accept no coding.
-    pub(crate) fn plain(&self, path: &SitePath, opened: Opened) -> Selected {
-        let varies =
-            self.site.only().is_none() && is_compressible(&self.policy.types.of(path.as_bytes()));
-        Selected {
-            opened,
-            form: Variant {
-                coding: Coding::Identity,
-                varies,
-            },
-            kept: Place {
-                class: Preference::PLAIN.class(),
-                path: path.clone(),
-                basis: Some(Vec::new()),
-            },
-        }
-    }
-
-    fn tell_sibling(&mut self, path: &SitePath, found: &Found, original: &Identity) {
-        self.story.tell("sibling", || {
-            let what = match found {
-                Found::File(it) if it.identity.size == 0 => "is empty, which no coded file is",
-                Found::File(it) if is_current(&it.identity, original) => "is sent",
-                Found::File(_) => "is older than its original",
-                Found::Directory(_) => "is a directory",
-                Found::Missing => "is missing",
-                Found::Forbidden | Found::Later(_) | Found::Failed(_) => "cannot be read",
-            };
-            format!("{} {what}", shown(path))
-        });
-    }
-
-    /// Keeps it for next time, under the raw path of the request.
-    pub(crate) fn keep(&mut self, raw: &[u8], place: Place, found: &Representation, now: &Now) {
-        let (Some(identity), Some(mut basis)) = (found.settled(now.wall), place.basis) else {
+    /// Keeps it for next time, under the raw path of the request; `identity` is that of the file.
+    pub(crate) fn keep(
+        &mut self,
+        raw: &[u8],
+        key: CacheKey,
+        file: &Representation,
+        identity: Identity,
+        now: &Now,
+    ) {
+        let Some(mut validity) = key.validity else {
             return;
         };
-        basis.push((place.path, identity));
-        let mut conditions = Vec::with_capacity(basis.len());
+        validity.push((key.path, identity));
+        let mut conditions = Vec::with_capacity(validity.len());
         // The file that is sent is asked about first.
-        for (path, identity) in basis.iter().rev() {
+        for (path, identity) in validity.iter().rev() {
             if !is_settled(identity, now.wall) {
                 return;
             }
@@ -272,21 +217,29 @@ impl Http {
             };
             conditions.push(condition);
         }
-        let kept = match &found.content {
-            Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
-            Content::File(file) => Kept::File(Rc::clone(file)),
-        };
+        let (kept, meta) = file.to_keep();
         self.cache
-            .keep(place.class, raw, kept, found.known(), conditions, now.turn);
+            .keep(key.class, raw, kept, meta, conditions, now.turn);
     }
 }
 
-impl Place {
+impl CacheKey {
     fn depends_on(&mut self, path: SitePath, identity: Option<Identity>) {
-        match (&mut self.basis, identity) {
-            (Some(basis), Some(identity)) => basis.push((path, identity)),
-            (basis, _) => *basis = None,
+        match (&mut self.validity, identity) {
+            (Some(validity), Some(identity)) => validity.push((path, identity)),
+            (validity, _) => *validity = None,
         }
+    }
+}
+
+fn sibling_words(found: &Found, original: &Identity) -> &'static str {
+    match found {
+        Found::File(it) if it.identity.size == 0 => "is empty, which no coded file is",
+        Found::File(it) if is_current(&it.identity, original) => "is sent",
+        Found::File(_) => "is older than its original",
+        Found::Directory(_) => "is a directory",
+        Found::Missing => "is missing",
+        Found::Forbidden | Found::Later(_) | Found::Failed(_) => "cannot be read",
     }
 }
 

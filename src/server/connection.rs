@@ -24,12 +24,13 @@ use crate::http::state::{Head, HeadProgress, ProxyHeaderProgress, Reading, State
 use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
 
+use crate::server::auth::Auth;
 use crate::server::clients::{Client, Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
-use crate::server::handlers::Server;
 use crate::server::log_record::LogRecord;
-use crate::server::reply::{Reply, ResponseOptions};
+use crate::server::respond::{Response, ResponseOptions};
+use crate::server::shared::Server;
 
 /// One connection. While it is idle, this is all there is of it.
 #[derive(Debug)]
@@ -67,11 +68,6 @@ impl Step {
     }
 }
 
-const NOT_ALLOWED: Refusal = Refusal::new(
-    Status::FORBIDDEN,
-    "this site is not for the address that asks",
-);
-
 const TOO_MANY: Refusal = Refusal::new(
     Status::UNAVAILABLE,
     "this address has as many connections as it may",
@@ -94,7 +90,7 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// A connection for which there is no slot: it is sent `reply`, whatever it asks for.
-    pub fn refused(stream: Stream<T>, reply: Reply, now: Tick) -> Self {
+    pub fn refused(stream: Stream<T>, reply: Response, now: Tick) -> Self {
         let reply = ReplyProgress::new(reply, None, None, now);
         Self {
             counted: true,
@@ -469,7 +465,8 @@ impl<T: Transport> HttpConnection<T> {
             && !(reply.status == Status::OK && cx.shared.http.is_health_check(&request));
         let record = is_logged.then(|| {
             let address = address.unwrap_or_else(|| self.stream.get().peer().into());
-            let user = cx.shared.http.user(&request);
+            let auth = cx.shared.http.auth.as_ref();
+            let user = auth.and_then(Auth::user).map(<[u8]>::to_vec);
             LogRecord::of(address, user, &request, reply.status, &cx.now)
         });
         let keep = reply.keep;
@@ -487,18 +484,11 @@ impl<T: Transport> HttpConnection<T> {
         options: ResponseOptions,
         client: Option<&TrackedClient>,
         cx: &mut Context<'_, Server>,
-    ) -> (Reply, Option<Client>) {
+    ) -> (Response, Option<Client>) {
         let guests = &cx.shared.guests;
         let address = client.and_then(|client| client.of_request(request.headers, guests));
-        if address.is_some_and(|address| !guests.allows(address)) {
-            let reply = cx.shared.http.page(NOT_ALLOWED, options, &cx.now);
-            return (reply, address);
-        }
         let peer = || self.stream.get().peer().into();
-        let figures = cx
-            .shared
-            .figures_for(request, options, address, peer, &cx.now);
-        let reply = figures.unwrap_or_else(|| cx.shared.http.answer(request, options, &cx.now));
+        let reply = cx.shared.answer(request, options, address, &peer, &cx.now);
         (reply, address)
     }
 

@@ -12,7 +12,7 @@ use crate::pages::put;
 
 use crate::log::logger;
 use crate::server::counters::{Close, Phase, Refused};
-use crate::server::handlers::Server;
+use crate::server::shared::Server;
 use crate::server::status::Turns;
 
 /// A figure with its values.
@@ -87,10 +87,7 @@ impl Server {
         use Kind::{Counter, Gauge};
         use Number::{Count, Seconds};
         let counters = &self.counters;
-        let caches = || {
-            let others = self.http.hosts.others().map(|host| &host.cache);
-            others.chain([&self.http.cache])
-        };
+        let caches = || self.http.sites.iter().map(|state| &state.cache);
         let open = |phase: &&Phase| **phase != Phase::Closed;
         let started = self.started.duration_since(SystemTime::UNIX_EPOCH);
         let mut list = vec![

@@ -1,18 +1,19 @@
 //! How long a file may be kept by whoever got it: what `Cache-Control` says of it.
 //!
-//! What lives here: the value of that field, and which names contain a hash of the content. It may not know requests or files.
-//! Invariant: a name counts as hashed only if hardly anybody would choose it: a mistake would be kept for a year.
-//! Read next: `policy.rs`.
+//! What lives here: the value of that field, and which names contain a hash of the content. It may
+//! not know requests or files. Invariant: a name counts as hashed only if hardly anybody would
+//! choose it: a mistake would be kept for a year. Read next: `policy.rs`.
 
 use std::borrow::Cow;
 
 use crate::cli::CachePolicy;
 
-/// What of a name made by a build tool is the hash, at least, in characters. Vite, Rollup, esbuild and Parcel use eight.
+/// What of a name made by a build tool is the hash, at least, in characters. Vite, Rollup, esbuild
+/// and Parcel use eight.
 const HASH_CHARS_MIN: usize = 8;
 
-/// The value of `Cache-Control` (RFC 9111 §5.2.2, RFC 8246) for the file with this name. `private`: no cache that several people
-/// share may keep it.
+/// The value of `Cache-Control` (RFC 9111 §5.2.2, RFC 8246) for the file with this name. `private`:
+/// no cache that several people share may keep it.
 pub fn cache_control(policy: CachePolicy, private: bool, name: &[u8]) -> Cow<'static, str> {
     if policy.immutable && is_hashed(name) {
         return if private {
@@ -28,8 +29,8 @@ pub fn cache_control(policy: CachePolicy, private: bool, name: &[u8]) -> Cow<'st
     }
 }
 
-/// Whether a name has a hash of the content in it, as build tools make them: `app.3f9a1c2b.js`, `index-DhY7_x1a.css`,
-/// `chunk-OTV4XJ2F.js`, `4bd1b696100b9d70.js`. Bounded by its length.
+/// Whether a name has a hash of the content in it, as build tools make them: `app.3f9a1c2b.js`,
+/// `index-DhY7_x1a.css`, `chunk-OTV4XJ2F.js`, `4bd1b696100b9d70.js`. Bounded by its length.
 pub fn is_hashed(name: &[u8]) -> bool {
     let name = name.rsplit(|&b| b == b'/').next().unwrap_or_default();
     let Some(dot) = name.iter().rposition(|&b| b == b'.') else {

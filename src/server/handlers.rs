@@ -1,31 +1,20 @@
 //! What idler does: one file for each service, the only place where loop, protocol and files meet.
 //!
-//! What lives here: the enum of all handlers, what they share, and the way from a command to its exit code. It may
+//! What lives here: the enum of all handlers. It may
 //! not know how anything is waited for, parsed or opened. Invariant: a new service is one file, one variant of
 //! [`Service`], one row of the command line.
 //! Read next: `http_server.rs`.
 
-use std::time::SystemTime;
-
 use mio::event::Source;
 
-use crate::event_loop::clock::RateLimit;
-use crate::event_loop::{
-    Context, Dropped, Handler, Key, Newcomers, Next, Now, Shared, Tick, clock,
-};
-use crate::process::notify::Notify;
-use crate::process::usage::Usage;
+use crate::event_loop::{Context, Dropped, Handler, Key, Newcomers, Next, Now};
 
-use crate::companions::{Companion, Notices};
+use crate::companions::Companion;
 use crate::server::acceptor::Acceptor;
-use crate::server::access_log::AccessLog;
-use crate::server::answer::Http;
-use crate::server::clients::{ClientLimits, TrackedClient};
+use crate::server::clients::TrackedClient;
 use crate::server::connection::HttpConnection;
-use crate::server::counters::Counters;
-use crate::server::log_record::LogRecord;
+use crate::server::shared::Server;
 use crate::server::signals::Signals;
-use crate::server::status::Status;
 
 /// Every kind of handler there is. What is not idle by the hundred thousand is boxed.
 #[derive(Debug)]
@@ -69,93 +58,6 @@ impl From<Companion> for Service {
 // What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel. In debug builds the sockets of mio are larger.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<crate::event_loop::turn::Slot<Service>>() <= 32);
-
-/// What all handlers share.
-#[derive(Debug)]
-pub struct Server {
-    /// The HTTP server: site, cache, policy.
-    pub http: Http,
-    /// Who may connect.
-    pub guests: ClientLimits,
-    /// The access log.
-    pub access: AccessLog,
-    /// What has happened.
-    pub counters: Counters,
-    /// What the kernel knows of this process.
-    pub usage: Usage,
-    /// When idler was started.
-    pub started: SystemTime,
-    /// How many connections are held at most.
-    pub connections_max: usize,
-    /// Who is shown all that, and where; nobody if there is none.
-    pub status: Option<Box<Status>>,
-    /// The service manager, which is told how far we are.
-    pub notify: Notify,
-    /// Whether not everything ended as it should: the stop did not wait for everybody, or a listening socket broke.
-    pub failed: bool,
-    /// When to warn that newcomers cannot be accepted.
-    pub warnings: RateLimit,
-}
-
-impl Server {
-    /// Puts together what is shared.
-    pub fn new(
-        http: Http,
-        guests: ClientLimits,
-        access: AccessLog,
-        notify: Notify,
-        usage: Usage,
-        status: Option<Box<Status>>,
-    ) -> Self {
-        Self {
-            http,
-            guests,
-            access,
-            counters: Counters::default(),
-            usage,
-            started: SystemTime::UNIX_EPOCH,
-            connections_max: 0,
-            status,
-            notify,
-            failed: false,
-            warnings: RateLimit::default(),
-        }
-    }
-
-    /// Writes the log line of a reply, once.
-    pub fn log_line(&mut self, record: &mut Option<Box<LogRecord>>, now: Now, body_bytes: u64) {
-        if let Some(record) = record.take() {
-            self.access.add(&record, body_bytes, &now);
-        }
-    }
-
-    /// SIGHUP: the log is opened again, and the files that options name are read again.
-    pub fn reload(&mut self) {
-        self.notify.reloading(clock::monotonic_micros());
-        self.access.reopen();
-        self.http.reload();
-        self.notify.ready();
-    }
-}
-
-impl Notices for Server {
-    fn notice(&mut self, line: &str) {
-        // Standard output has the access log alone.
-        log::info!("{line}");
-    }
-}
-
-impl Shared for Server {
-    fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let again = [self.access.flush(now), crate::log::logger::flush()];
-        if let Some(status) = &mut self.status {
-            status
-                .turns
-                .add(clock::monotonic_now().saturating_duration_since(now.instant));
-        }
-        Some(now.tick.after(again.into_iter().flatten().min()?))
-    }
-}
 
 impl Handler for Service {
     type Shared = Server;

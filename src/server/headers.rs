@@ -1,8 +1,8 @@
 //! Header lines that options add, and to which replies.
 //!
-//! What lives here: the rules of `--header`, and which of them a path meets. It may not know requests or files.
-//! Invariant: of the lines with one name, those of the longest path are sent, and no others.
-//! Read next: `policy.rs`.
+//! What lives here: the rules of `--header`, and which of them a path meets. It may not know
+//! requests or files. Invariant: of the lines with one name, those of the longest path are sent,
+//! and no others. Read next: `policy.rs`.
 
 use crate::cli::HeaderRule;
 use crate::http::path::SitePath;
@@ -44,15 +44,16 @@ impl Headers {
                 line,
             });
         }
-        // Stable: lines of one path stay in the order they were given. An exact path is longer than a directory.
+        // Stable: lines of one path stay in the order they were given. An exact path is longer than
+        // a directory.
         headers
             .rules
             .sort_by_key(|rule| std::cmp::Reverse(rule.path.as_bytes().len()));
         Ok(headers)
     }
 
-    /// Appends the lines for the file at `path` within the site, and tells which names of `ours` are not among them.
-    /// Bounded by the square of the number of rules.
+    /// Appends the lines for the file at `path` within the site, and tells which names of `ours`
+    /// are not among them. Bounded by the square of the number of rules.
     pub fn write<'n>(&self, path: &[u8], ours: &[&'n str], out: &mut Vec<u8>) -> Vec<&'n str> {
         self.write_but(&[], path, ours, out)
     }
@@ -79,8 +80,9 @@ impl Headers {
             .collect()
     }
 
-    /// The same for what idler makes itself, but none that says for how long it may be kept: neither a list nor a page that says
-    /// that something is missing may be. For `path`, where it is a list; else what is for every reply.
+    /// The same for what idler makes itself, but none that says for how long it may be kept:
+    /// neither a list nor a page that says that something is missing may be. For `path`, where it
+    /// is a list; else what is for every reply.
     pub fn write_for_made<'n>(
         &self,
         path: &[u8],

@@ -23,14 +23,16 @@ pub struct Policy {
     pub indexes: Vec<Vec<u8>>,
     /// Whether a directory without any of them is listed.
     pub listing: bool,
-    /// Fields of every reply that idler makes itself, such as an error page: whole lines, each with its line end.
+    /// Fields of every reply that idler makes itself, such as an error page: whole lines, each with
+    /// its line end.
     pub extra_lines: Vec<u8>,
     /// Fields that were asked for.
     pub headers: Headers,
     /// For how long files are fresh.
     pub cache: CachePolicy,
-    /// Whether something comes before any file is looked for: see `gate.rs`.
-    pub has_gate: bool,
+    /// Whether any policy comes before files are looked for: status, health, hosts, `--allow`,
+    /// CORS, password or redirects.
+    pub precedes_files: bool,
     /// Whether missing pages are answered with the root's index.
     pub spa: bool,
     /// Whether `/page` means `page.html`.
@@ -84,7 +86,9 @@ impl Policy {
             extra_lines: Vec::new(),
             headers,
             cache: options.cache,
-            has_gate: options.clean_urls
+            precedes_files: options.clean_urls
+                || options.status.is_some()
+                || !options.allow.is_empty()
                 || options.cors
                 || options.auth.is_some()
                 || options.health.is_some()
@@ -102,8 +106,8 @@ impl Policy {
         Ok(policy)
     }
 
-    /// The fields of what idler makes itself: a list of the directory at `path` within the site, which ends in a slash; or, for
-    /// the empty path, any reply.
+    /// The fields of what idler makes itself: a list of the directory at `path` within the site,
+    /// which ends in a slash; or, for the empty path, any reply.
     pub fn made_lines(&self, path: &[u8]) -> Vec<u8> {
         let mut lines = b"Cache-Control: no-cache\r\n".to_vec();
         if self.spa {
@@ -120,6 +124,11 @@ impl Policy {
         lines
     }
 
+    /// Whether a path may lead elsewhere before it is looked for.
+    pub fn redirects_paths(&self) -> bool {
+        self.clean_urls || self.redirects.is_some()
+    }
+
     /// Reads again what may have changed.
     pub fn reload(&mut self) {
         if let Some(redirects) = &mut self.redirects {
@@ -132,7 +141,8 @@ impl Policy {
         self.redirects.iter().map(ReloadableFile::path)
     }
 
-    /// Appends the fields that options decide for the file at `path` within the site: of a 200, and of a 304 as well.
+    /// Appends the fields that options decide for the file at `path` within the site: of a 200, and
+    /// of a 304 as well.
     pub fn write_lines(&self, path: &[u8], out: &mut Vec<u8>) {
         let mut given = Vec::new();
         for name in self

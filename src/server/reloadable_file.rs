@@ -1,8 +1,8 @@
 //! Small files that options name: read at the start, and again on SIGHUP.
 //!
-//! What lives here: [`ReloadableFile`], which keeps what it made of a file until it can make something of a newer one. It may not know what
-//! that is. Invariant: a file that is wrong, slow or gone changes nothing but the log.
-//! Read next: `gate.rs`.
+//! What lives here: [`ReloadableFile`], which keeps what it made of a file until it can make
+//! something of a newer one. It may not know what that is. Invariant: a file that is wrong, slow or
+//! gone changes nothing but the log. Read next: `gate.rs`.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -44,8 +44,8 @@ impl<T> ReloadableFile<T> {
         &self.path
     }
 
-    /// Reads it again. If anything is wrong with it, one line of the log says so, and what was there before stays.
-    /// Bounded by its greatest length.
+    /// Reads it again. If anything is wrong with it, one line of the log says so, and what was
+    /// there before stays. Bounded by its greatest length.
     pub fn again(&mut self) {
         match read(&self.path, self.bytes_max, self.parse) {
             Ok(made) => {

@@ -1,8 +1,6 @@
-//! A file as it is sent: its fields, its validators, its bytes.
+//! A file ready for the wire: its fields, its validators, its bytes.
 //!
-//! What lives here: what is known of a file once it has been opened, made ready for the wire. It may not know
-//! connections, or how the file was found. Invariant: the length that is announced is that of the file that is sent.
-//! Read next: `answer.rs`.
+//! The length that is announced is always that of the file that is sent.
 
 use std::fs::File;
 use std::io;
@@ -22,9 +20,24 @@ use crate::site::cache::Kept;
 use crate::site::open::tests::faults;
 use crate::site::open::{Identity, Moment, Opened, look_at};
 
-use crate::server::compressed::{VARY, Variant};
 use crate::server::dates::unix_seconds;
 use crate::server::policy::Policy;
+
+/// Says that another client may be sent another variant (RFC 9110 §12.5.5).
+///
+/// It stands on every answer for a file of a compressible type, whether it has siblings or not: to
+/// find out would cost those who accept no coding three more questions to the file system; and
+/// siblings may come later, while a shared cache still holds the answer.
+pub const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
+
+/// In what form a file is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Variant {
+    /// How it is coded.
+    pub coding: Coding,
+    /// Whether another client might be sent another variant.
+    pub varies: bool,
+}
 
 /// What is said of a file.
 #[derive(Debug)]
@@ -50,7 +63,8 @@ pub struct FileMeta {
 /// The bytes of a representation.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// A whole reply with status 200, head and body, as a client of HTTP/1.1 gets it that keeps its connection.
+    /// A whole reply with status 200, head and body, as a client of HTTP/1.1 gets it that keeps its
+    /// connection.
     Whole(Rc<[u8]>),
     /// The file.
     File(Rc<File>),
@@ -60,49 +74,48 @@ pub enum Content {
 #[derive(Debug)]
 pub struct CachedMeta {
     /// What is said of it.
-    pub facts: Rc<FileMeta>,
+    pub meta: Rc<FileMeta>,
     /// [`FileMeta::head_len`], without following a pointer.
     pub head_len: usize,
 }
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Representation {
     /// What is said of it.
-    pub facts: Rc<FileMeta>,
+    pub meta: Rc<FileMeta>,
     /// Its bytes.
     pub content: Content,
-    /// What it was when it was opened; `None` if it comes from the cache, or is not to be kept.
-    identity: Option<Identity>,
 }
 
 impl FileMeta {
-    /// What is said of a file with this identity, sent in this form for the one at this path within the site.
+    /// What is said of a file with this identity, sent in this form for the one at this path within
+    /// the site.
     pub fn of(
         path: &[u8],
         identity: &Identity,
-        form: Variant,
+        variant: Variant,
         policy: &Policy,
         wall: SystemTime,
     ) -> Self {
         let now = unix_seconds(wall);
         // Reproducible builds set every date to 0 or 1: such a date says nothing.
         let constant = (0..=1).contains(&identity.modified.seconds);
-        let etag = entity_tag(identity, constant, form.coding, wall);
+        let etag = entity_tag(identity, constant, variant.coding, wall);
         // A future date must not be sent (RFC 9110 §8.8.2.1).
         let modified = Some(identity.modified.seconds).filter(|&s| s > 1 && s <= now);
         let mut validator_lines = Vec::new();
         line(&mut validator_lines, "ETag", &etag);
-        if form.varies {
+        if variant.varies {
             validator_lines.extend_from_slice(VARY);
         }
         policy.write_lines(path, &mut validator_lines);
         let mut lines = Vec::new();
-        if form.coding != Coding::Identity {
+        if variant.coding != Coding::Identity {
             line(
                 &mut lines,
                 "Content-Encoding",
-                form.coding.name().as_bytes(),
+                variant.coding.name().as_bytes(),
             );
         }
         line(&mut lines, "X-Content-Type-Options", b"nosniff");
@@ -119,11 +132,22 @@ impl FileMeta {
             modified,
             size: identity.size,
             head_len: 0,
-            varies: form.varies,
+            varies: variant.varies,
         }
     }
 
-    /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was chosen all the same.
+    /// The head of a reply with all of it. It is written here, not in `respond.rs`, since the cache
+    /// keeps it in front of the file's bytes.
+    pub fn head(&self, status: Status, date: &[u8; 29]) -> HeadWriter {
+        let mut head = HeadWriter::new(status, date);
+        head.field("Content-Type", self.content_type.as_bytes())
+            .lines(&self.lines)
+            .field_number("Content-Length", self.size);
+        head
+    }
+
+    /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was
+    /// chosen all the same.
     pub fn vary(&self) -> &'static [u8] {
         if self.varies { VARY } else { b"" }
     }
@@ -136,9 +160,10 @@ fn line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
     lines.extend_from_slice(b"\r\n");
 }
 
-/// From size and modification time, so that it is equal on every machine that holds the same copy. Where the
-/// time is a constant, from inode and change time as well. Weak while another change could leave it the same. A variant's ends in its
-/// coding: that of another one must never match it (RFC 9110 §8.8.3.3).
+/// From size and modification time, so that it is equal on every machine that holds the same copy.
+/// Where the time is a constant, from inode and change time as well. Weak while another change
+/// could leave it the same. A variant's ends in its coding: that of another one must never match it
+/// (RFC 9110 §8.8.3.3).
 fn entity_tag(identity: &Identity, constant: bool, coding: Coding, wall: SystemTime) -> Vec<u8> {
     let Identity {
         size,
@@ -168,8 +193,8 @@ fn entity_tag(identity: &Identity, constant: bool, coding: Coding, wall: SystemT
     tag.into_bytes()
 }
 
-/// Whether something may have changed again since without showing it in its times. What lies in the future (a clock that was
-/// set back) is no older than it looks.
+/// Whether something may have changed again since without showing it in its times. What lies in the
+/// future (a clock that was set back) is no older than it looks.
 fn is_recent(moment: Moment, wall: SystemTime) -> bool {
     let window = i64::try_from(RACY_WINDOW.as_secs()).unwrap_or(i64::MAX);
     moment.seconds >= unix_seconds(wall).saturating_sub(window)
@@ -180,19 +205,26 @@ pub(crate) fn is_settled(identity: &Identity, wall: SystemTime) -> bool {
     !is_recent(identity.changed, wall)
 }
 
+/// Under which identity a file may be kept: none while another change could go unnoticed.
+fn settled(identity: Identity, wall: SystemTime) -> Option<Identity> {
+    Some(identity).filter(|identity| is_settled(identity, wall))
+}
+
 impl Representation {
-    /// From what was just opened at `path` within the site. A small file is read, again if it changed meanwhile; a larger one will be sent from its descriptor.
+    /// From what was just opened at `path` within the site. A small file is read, again if it
+    /// changed meanwhile; a larger one will be sent from its descriptor. Also says under which
+    /// identity it may be kept, if at all.
     ///
     /// # Errors
     /// If it cannot be read.
     pub fn load(
         path: &[u8],
         opened: Opened,
-        form: Variant,
+        variant: Variant,
         policy: &Policy,
         date: &[u8; 29],
         wall: SystemTime,
-    ) -> io::Result<Self> {
+    ) -> io::Result<(Self, Option<Identity>)> {
         let Opened {
             file, mut identity, ..
         } = opened;
@@ -200,68 +232,60 @@ impl Representation {
             if identity.size > CACHED_FILE_BYTES_MAX {
                 break;
             }
-            let mut facts = FileMeta::of(path, &identity, form, policy, wall);
-            let mut head = HeadWriter::new(Status::OK, date);
-            head.field("Content-Type", facts.content_type.as_bytes())
-                .lines(&facts.lines)
-                .field_number("Content-Length", facts.size);
-            let mut whole = head.end();
-            facts.head_len = whole.len();
+            let mut meta = FileMeta::of(path, &identity, variant, policy, wall);
+            let mut whole = meta.head(Status::OK, date).end();
+            let head_len = whole.len();
             let size = usize::try_from(identity.size).unwrap_or_default();
-            whole.resize(facts.head_len + size, 0);
+            whole.resize(head_len + size, 0);
             #[cfg(test)]
             faults::next(faults::Call::Read)?;
-            let came = page_cache::read_whole(&file, &mut whole[facts.head_len..])?;
+            let came = page_cache::read_whole(&file, &mut whole[head_len..])?;
             if came == Came::Later {
-                // It is sent like a large one, which can wait for a disk. The next to ask finds it in memory.
-                facts.head_len = 0;
-                return Ok(Self {
-                    facts: Rc::new(facts),
-                    content: Content::File(Rc::new(file)),
-                    identity: None,
-                });
+                // It is sent like a large one, which can wait for a disk. The next request finds it
+                // in memory.
+                return Ok((Self::of(meta, Content::File(Rc::new(file))), None));
             }
             let (_, after) = look_at(file.as_fd())?;
             if came == Came::Whole && after == identity {
-                return Ok(Self {
-                    facts: Rc::new(facts),
-                    content: Content::Whole(whole.into()),
-                    identity: Some(identity),
-                });
+                meta.head_len = head_len;
+                let content = Content::Whole(whole.into());
+                return Ok((Self::of(meta, content), settled(identity, wall)));
             }
             identity = after;
         }
-        let facts = FileMeta::of(path, &identity, form, policy, wall);
-        Ok(Self {
-            facts: Rc::new(facts),
-            content: Content::File(Rc::new(file)),
-            identity: Some(identity),
-        })
+        let meta = FileMeta::of(path, &identity, variant, policy, wall);
+        let content = Content::File(Rc::new(file));
+        Ok((Self::of(meta, content), settled(identity, wall)))
+    }
+
+    fn of(meta: FileMeta, content: Content) -> Self {
+        Self {
+            meta: Rc::new(meta),
+            content,
+        }
     }
 
     /// From the cache.
-    pub fn kept(facts: Rc<FileMeta>, kept: &Kept) -> Self {
-        let content = match kept {
-            Kept::Bytes(bytes) => Content::Whole(Rc::clone(bytes)),
-            Kept::File(file) => Content::File(Rc::clone(file)),
-        };
+    pub fn kept(meta: &Rc<FileMeta>, kept: &Kept) -> Self {
         Self {
-            facts,
-            content,
-            identity: None,
+            meta: Rc::clone(meta),
+            content: match kept {
+                Kept::Bytes(bytes) => Content::Whole(Rc::clone(bytes)),
+                Kept::File(file) => Content::File(Rc::clone(file)),
+            },
         }
     }
 
-    /// What is kept with it.
-    pub fn known(&self) -> CachedMeta {
-        CachedMeta {
-            facts: Rc::clone(&self.facts),
-            head_len: self.facts.head_len,
-        }
-    }
-
-    /// Under which identity it may be kept: none while another change could go unnoticed.
-    pub fn settled(&self, wall: SystemTime) -> Option<Identity> {
-        self.identity.filter(|i| is_settled(i, wall))
+    /// For the cache.
+    pub fn to_keep(&self) -> (Kept, CachedMeta) {
+        let kept = match &self.content {
+            Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
+            Content::File(file) => Kept::File(Rc::clone(file)),
+        };
+        let meta = CachedMeta {
+            meta: Rc::clone(&self.meta),
+            head_len: self.meta.head_len,
+        };
+        (kept, meta)
     }
 }

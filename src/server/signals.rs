@@ -12,7 +12,7 @@ use crate::event_loop::signal::Signal;
 use crate::event_loop::{Context, Deadline, Next, Side, Stage};
 
 use crate::log::logger;
-use crate::server::handlers::Server;
+use crate::server::shared::Server;
 
 /// One signal that the server listens to.
 #[derive(Debug)]

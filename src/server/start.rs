@@ -1,10 +1,9 @@
 //! `idler serve`: from options to a running loop.
 //!
-//! What lives here: start-up, in the only order that is safe: descriptors, root, sockets, log, walls, then the loop, and
-//! only then the lines that say so. It may not know what is said on connections.
-//! Invariant: nothing is printed as done that is not. Read next: `door.rs`.
+//! What lives here: start-up, in the only order that is safe: descriptors, root, sockets, log,
+//! walls, then the loop, and only then the lines that say so. It may not know what is said on
+//! connections. Invariant: nothing is printed as done that is not. Read next: `door.rs`.
 
-use std::hash::RandomState;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,18 +33,16 @@ use crate::companions;
 use crate::log::logger;
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
-use crate::server::answer::Http;
 use crate::server::auth::Auth;
 use crate::server::clients::ClientLimits;
 use crate::server::dates::Dates;
-use crate::server::handlers::{Server, Service};
-use crate::server::hosts::{Host, Hosts};
+use crate::server::handlers::Service;
 use crate::server::listing::Listings;
 use crate::server::policy::{Policy, Timeouts};
-use crate::server::representation::CachedMeta;
+use crate::server::shared::{Boundaries, Http, Server};
 use crate::server::signals::Signals;
+use crate::server::sites::{self, DEFAULT_SITE, SiteState};
 use crate::server::status::Status;
-use crate::server::story::Story;
 
 /// Serves until a signal stops it.
 pub fn run(options: &ServeOptions) -> ExitCode {
@@ -61,7 +58,8 @@ pub fn run(options: &ServeOptions) -> ExitCode {
     }
 }
 
-/// `--check`: everything is validated that can be without taking a port, and the settings are printed.
+/// `--check`: everything is validated that can be without taking a port, and the settings are
+/// printed.
 fn check(options: &ServeOptions) -> ExitCode {
     let user = options.user.as_deref().map(User::find).transpose();
     let http = open_site(options).and_then(|site| http(options, site));
@@ -122,7 +120,8 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let access = AccessLog::open(&options.access_log, options.log_format)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
-    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left to connections.
+    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left
+    // to connections.
     let usage = match options.status {
         Some(_) => Usage::open(),
         None => Usage::default(),
@@ -142,16 +141,19 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     }
 
     let guests = ClientLimits::new(&options.allow, &options.proxy_from, options.max_per_address);
-    let house = Server::new(http, guests, access, notify, usage, Status::new(options));
+    let mut server = Server::new(http, guests, access);
+    server.notify = notify;
+    server.usage = usage;
+    server.status = Status::new(options);
+    server.connections_max = connections;
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
     let mut event_loop = EventLoop::<Service>::new(
         connections + listening.len() + companions.handlers.len() + stops.len(),
         REFUSALS_MAX,
-        house,
+        server,
     )
     .map_err(|e| format!("cannot start: {}", words_of(&e)))?;
     event_loop.shared.started = event_loop.now().wall;
-    event_loop.shared.connections_max = connections;
     for number in stops {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
@@ -235,8 +237,8 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
     })
 }
 
-/// From here on nothing but the site and the files of options can be read, nothing but the log written, and no other socket
-/// be opened.
+/// From here on nothing but the site and the files of options can be read, nothing but the log
+/// written, and no other socket be opened.
 fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
     let mut walls = Walls::new();
     if let Some(warning) = warning_for_root(user.as_ref()) {
@@ -245,9 +247,8 @@ fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Resul
     if let Some(user) = user {
         walls.become_user(user);
     }
-    walls.allow_reading(http.site.path());
-    for host in http.hosts.others() {
-        walls.allow_reading(host.site.path());
+    for state in &http.sites {
+        walls.allow_reading(state.site.path());
     }
     for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
         walls.allow_reading(file);
@@ -263,8 +264,7 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
     let Some(user) = &options.user else {
         return Ok(());
     };
-    let others = http.hosts.others().map(|host| &host.site);
-    for path in others.chain([&http.site]).map(Site::path) {
+    for path in http.sites.iter().map(|state| state.site.path()) {
         rustix::fs::access(path, Access::EXEC_OK).map_err(|e| {
             let (path, why) = (path.display(), words_of(&e.into()));
             format!(
@@ -275,7 +275,8 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
     Ok(())
 }
 
-/// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of `--user`.
+/// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of
+/// `--user`.
 fn can_log_again(options: &ServeOptions) {
     let (Some(user), LogDestination::File(path)) = (&options.user, &options.access_log) else {
         return;
@@ -293,46 +294,44 @@ fn can_log_again(options: &ServeOptions) {
     }
 }
 
-/// The sites of `--host`, each with its share of the cache.
-fn open_hosts(options: &ServeOptions) -> Result<Hosts, String> {
+/// The default site and those of `--host`, each with its share of the cache.
+fn open_sites(options: &ServeOptions, default: Site) -> Result<Vec<SiteState>, String> {
     if options.hosts.len() > HOSTS_MAX {
         return Err(format!("--host: more than {HOSTS_MAX} sites"));
     }
-    let open = |rule: &HostRule| {
-        Ok(Host {
-            name: rule.name.as_bytes().into(),
-            site: open_root(&rule.directory, options, None).map_err(|e| format!("--host: {e}"))?,
-            cache: open_cache(options),
-        })
+    let sites = options.hosts.len() + 1;
+    let state = |host: &str, site| SiteState {
+        host: host.as_bytes().into(),
+        site,
+        cache: Cache::new(
+            options.cache_bytes_max / sites,
+            (CACHE_DESCRIPTORS_MAX / sites).max(1),
+        ),
     };
-    let hosts: Result<Vec<Host>, String> = options.hosts.iter().map(open).collect();
-    Hosts::new(hosts?).map_err(|name| {
+    let open = |rule: &HostRule| {
+        let site = open_root(&rule.directory, options, None);
+        Ok(state(&rule.name, site.map_err(|e| format!("--host: {e}"))?))
+    };
+    let named: Result<Vec<SiteState>, String> = options.hosts.iter().map(open).collect();
+    sites::sorted(state("", default), named?).map_err(|host| {
         format!(
             "--host: {} has two sites (give each its own name)",
-            String::from_utf8_lossy(&name)
+            String::from_utf8_lossy(&host)
         )
     })
 }
 
-/// A cache for one site of several.
-fn open_cache(options: &ServeOptions) -> Cache<CachedMeta> {
-    let sites = options.hosts.len() + 1;
-    Cache::new(
-        options.cache_bytes_max / sites,
-        (CACHE_DESCRIPTORS_MAX / sites).max(1),
-    )
-}
-
 /// The file of users, which must not be one that is served.
-fn open_auth(options: &ServeOptions, site: &Site, hosts: &Hosts) -> Result<Option<Auth>, String> {
+fn open_auth(options: &ServeOptions, sites: &[SiteState]) -> Result<Option<Auth>, String> {
     let Some(path) = &options.auth else {
         return Ok(None);
     };
     let auth = Auth::open(path)?;
-    let sites = hosts.others().map(|host| &host.site).chain([site]);
-    let roots = sites.filter_map(|site| site.path().canonicalize().ok());
+    let mut roots = sites
+        .iter()
+        .filter_map(|state| state.site.path().canonicalize().ok());
     let real = path.canonicalize();
-    if real.is_ok_and(|real| roots.into_iter().any(|root| real.starts_with(root))) {
+    if real.is_ok_and(|real| roots.any(|root| real.starts_with(root))) {
         return Err(format!(
             "--auth {}: this file would be served; put it outside of the site",
             path.display()
@@ -342,28 +341,24 @@ fn open_auth(options: &ServeOptions, site: &Site, hosts: &Hosts) -> Result<Optio
 }
 
 pub(crate) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
-    let hosts = open_hosts(options)?;
-    let auth = open_auth(options, &site, &hosts)?;
+    let sites = open_sites(options, site)?;
     Ok(Http {
-        site,
-        cache: open_cache(options),
-        hosts,
+        auth: open_auth(options, &sites)?,
+        sites,
         policy: Policy::new(options)?,
         patience: Timeouts::new(options),
         head_bytes_max: options.head_bytes_max,
-        auth,
         stopping: false,
-        boundaries: RandomState::new(),
-        boundary_count: 0,
+        boundaries: Boundaries::default(),
         listings: Listings::default(),
         dates: Dates::default(),
         warnings: RateLimit::default(),
-        story: Story::default(),
     })
 }
 
 fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize) -> String {
-    let site = &http.site;
+    let (default, named) = http.sites.split_at(DEFAULT_SITE + 1);
+    let site = &default[DEFAULT_SITE].site;
     let opener = match site.opener() {
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
@@ -380,9 +375,9 @@ fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize)
         env!("CARGO_PKG_VERSION"),
         what.display()
     );
-    for host in http.hosts.others() {
-        let name = String::from_utf8_lossy(&host.name);
-        lines += &format!("  for {name}: {}\n", host.site.path().display());
+    for state in named {
+        let host = String::from_utf8_lossy(&state.host);
+        lines += &format!("  for {host}: {}\n", state.site.path().display());
     }
     for url in urls {
         lines += &format!("  {url}\n");

@@ -7,16 +7,14 @@
 use std::time::Duration;
 
 use crate::cli::{Cidr, ServeOptions};
-use crate::event_loop::Now;
-use crate::http::accept::prefers_json;
 use crate::http::forwarded::{Origin, is_forwarded, origin};
 use crate::http::request::{Method, Request};
-use crate::http::status::Status as Code;
-use crate::pages::ListingQuery;
 
 use crate::server::clients::Client;
-use crate::server::handlers::Server;
-use crate::server::reply::{Reply, ResponseOptions};
+
+/// What a client is told by `explain` that may not see the figures.
+pub(crate) const NOT_SHOWN: &str =
+    "this machine, Unix sockets and --status-from get idler's figures; everybody else what follows";
 
 /// See the module.
 #[derive(Debug)]
@@ -90,56 +88,27 @@ impl Status {
         asks && request.target.path == self.path
     }
 
-    fn shows_to(&self, who: Client) -> bool {
-        match who {
+    /// Whether its sender may see them: the `client` that a trusted proxy speaks for, else the `peer`. What a proxy sends on
+    /// without a trusted word about its client could be from anybody.
+    pub(crate) fn is_shown_to(
+        &self,
+        request: &Request<'_>,
+        client: Option<Client>,
+        peer: &dyn Fn() -> Client,
+    ) -> bool {
+        let peer = peer();
+        let sender = client.unwrap_or(peer);
+        let said = origin(request.headers, |_| false) != Origin::Unsaid;
+        let is_named = client.is_some() && (sender != peer || said);
+        if is_forwarded(request.headers) && !is_named {
+            return false;
+        }
+        match sender {
             Client::Address(address) => {
                 address.is_loopback() || self.from.iter().any(|range| range.contains(address))
             }
             Client::Unix => true,
             Client::Unknown => false,
         }
-    }
-}
-
-impl Server {
-    /// The figures, if this is a request for them by somebody who may see them: the `client` of a trusted proxy, or whoever is on
-    /// the other end. What a proxy sends on without a trusted word for whom could be anybody's.
-    pub(crate) fn figures_for(
-        &mut self,
-        request: &Request<'_>,
-        wish: ResponseOptions,
-        client: Option<Client>,
-        peer: impl FnOnce() -> Client,
-        now: &Now,
-    ) -> Option<Reply> {
-        let status = self.status.as_ref()?;
-        if !status.is_meant(request) {
-            return None;
-        }
-        let peer = peer();
-        let who = client.unwrap_or(peer);
-        let said = origin(request.headers, |_| false) != Origin::Unsaid;
-        let is_named = client.is_some() && (who != peer || said);
-        if is_forwarded(request.headers) && !is_named || !status.shows_to(who) {
-            return None;
-        }
-        if let Some(reply) = self.http.lock(request, wish, now) {
-            return Some(reply);
-        }
-        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
-        let (body, media_type) = if query.json || prefers_json(request.headers) {
-            (self.figures_as_json(now), &b"application/json"[..])
-        } else {
-            let text = &b"text/plain; version=0.0.4; charset=utf-8"[..];
-            (self.figures_as_text(now), text)
-        };
-        let mut reply = self.http.draft(Code::OK, now);
-        reply
-            .head
-            .field("Content-Type", media_type)
-            .field("X-Content-Type-Options", b"nosniff")
-            .field("Cache-Control", b"no-store")
-            .field_number("Content-Length", body.len() as u64);
-        Some(reply.finish(wish, Some(&body)))
     }
 }

@@ -1,38 +1,37 @@
 //! `idler explain`: why a request gets its answer.
 //!
-//! What lives here: from a URL to a request, through the server's own code, and its story and head onto standard output. It may
-//! not know any rule: all that is printed was told by the code that decided (`explain/story.rs`) or is what it would have
-//! sent. Invariant: there is no second copy of anything. Read next: `answer.rs`.
+//! From a URL to a request, through the server's own code, and the sentences of its rules and the
+//! head of its reply onto standard output. There is no second copy of any rule: all that is printed
+//! was handed to a `note` by the rule that decided, or is what would have been sent.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use crate::cli::ExplainOptions;
+use crate::cli::{ExplainOptions, LogDestination, ServeOptions};
 use crate::event_loop::Now;
 use crate::event_loop::clock::Clock;
 use crate::http::request::{Fields, Method};
 use crate::http::state::{Body, HeadProgress, Reading};
+use crate::http::status::Refusal;
 
-use crate::server::answer::Http;
-use crate::server::reply::{Reply, ResponseOptions};
+use crate::server::access_log::AccessLog;
+use crate::server::clients::Client;
+use crate::server::clients::ClientLimits;
+use crate::server::connection::HEAD_TOO_SLOW;
+use crate::server::note::NoteFn;
+use crate::server::respond::{Response, ResponseOptions};
+use crate::server::shared::Server;
 use crate::server::start;
 use crate::server::status::Status;
-use crate::server::story::Story;
-
-/// What `explain` cannot show, since no server runs.
-const FIGURES: &str =
-    "this machine, Unix sockets and --status-from get idler's figures; everybody else what follows";
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
 pub fn run(options: &ExplainOptions) -> ExitCode {
-    let server = &options.server;
-    match start::open_site(server).and_then(|site| start::http(server, site)) {
-        Ok(mut http) => {
-            let status = Status::new(server);
+    match server_for(&options.server) {
+        Ok(mut server) => {
             let now = Clock::new().read();
-            let text = explain(&mut http, status.as_deref(), &head_of(options), &now);
+            let text = explain(&mut server, &head_of(options), &now);
             match std::io::stdout().lock().write_all(text.as_bytes()) {
                 Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
                 _ => ExitCode::SUCCESS,
@@ -43,6 +42,15 @@ pub fn run(options: &ExplainOptions) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A server without sockets and without a log.
+fn server_for(options: &ServeOptions) -> Result<Server, String> {
+    let http = start::http(options, start::open_site(options)?)?;
+    let access = AccessLog::open(&LogDestination::Off, options.log_format)?;
+    let mut server = Server::new(http, ClientLimits::default(), access);
+    server.status = Status::new(options);
+    Ok(server)
 }
 
 /// The head of the request that is meant.
@@ -66,8 +74,8 @@ fn head_of(options: &ExplainOptions) -> Vec<u8> {
     head
 }
 
-/// The host and the target of a URL, or of a path without one. As in a browser: the fragment stays at home, what cannot stand in a target is
-/// encoded.
+/// The host and the target of a URL, or of a path without one. As in a browser: the fragment stays
+/// at home, what cannot stand in a target is encoded.
 fn split(given: &[u8]) -> (&[u8], Vec<u8>) {
     let given = given.split(|&b| b == b'#').next().unwrap_or_default();
     let lower = given.get(..8).unwrap_or(given).to_ascii_lowercase();
@@ -100,69 +108,65 @@ fn split(given: &[u8]) -> (&[u8], Vec<u8>) {
 }
 
 /// What the server would do with this head, in words, and the head of what it would send.
-fn explain(http: &mut Http, status: Option<&Status>, head: &[u8], now: &Now) -> String {
-    http.story = Story::heard();
+fn explain(server: &mut Server, head: &[u8], now: &Now) -> String {
     let mut text = String::new();
     let line = head.split(|&b| b == b'\r').next().unwrap_or_default();
     let _ = writeln!(text, "{}", line.escape_ascii());
-    let (reply, method) = answer(http, status, head, now);
-    for line in http.story.lines() {
-        let _ = writeln!(text, "  {:<11}{}", line.topic, line.words);
-    }
+    let (response, method) = answer(server, head, now, &mut |topic, words| {
+        let _ = writeln!(text, "  {topic:<11}{words}");
+    });
     let _ = writeln!(text);
-    let sent = reply.bytes.as_ref();
-    for line in sent[..reply.head_len].split(|&b| b == b'\n') {
+    let sent = response.bytes.as_ref();
+    for line in sent[..response.head_len].split(|&b| b == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if !line.is_empty() {
             let _ = writeln!(text, "{}", printable(line));
         }
     }
-    let _ = writeln!(text, "\n{}", body_of(&reply, method));
+    let _ = writeln!(text, "\n{}", body_of(&response, method));
     text
 }
 
-/// As a connection does it: the head is heard, read, and answered. It is that of somebody who may not see the figures.
+/// As a connection does it: the head is heard, read, resolved and answered. Its sender is one that
+/// may not see the figures.
 fn answer(
-    http: &mut Http,
-    status: Option<&Status>,
+    server: &mut Server,
     head: &[u8],
     now: &Now,
-) -> (Reply, Option<Method>) {
-    let heard = match Reading::default().feed(head, http.head_bytes_max) {
+    note: NoteFn<'_>,
+) -> (Response, Option<Method>) {
+    let head_bytes_max = server.http.head_bytes_max;
+    let mut refuse = |refusal: Refusal, head_only| {
+        note("answer", format_args!("{}", refusal.why));
+        (server.http.refuse(refusal, head_only, now), None)
+    };
+    let heard = match Reading::default().feed(head, head_bytes_max) {
         HeadProgress::Whole(heard) => heard,
-        HeadProgress::Refused(refusal) => return (http.refuse(refusal, false, now), None),
+        HeadProgress::Refused(refusal) => return refuse(refusal, false),
         // A head that ends in a blank line is neither unfinished nor followed by a body.
-        HeadProgress::Partial(_) | HeadProgress::BadBody(_) => {
-            let refusal = crate::server::connection::HEAD_TOO_SLOW;
-            return (http.refuse(refusal, false, now), None);
-        }
+        HeadProgress::Partial(_) | HeadProgress::BadBody(_) => return refuse(HEAD_TOO_SLOW, false),
     };
     let mut fields = Fields::new();
-    match heard.request(&mut fields) {
-        Ok(request) => {
-            let wish = ResponseOptions {
-                keep: request.keep_alive,
-                head_only: request.method == Method::Head,
-                minor: request.minor,
-            };
-            if status.is_some_and(|status| status.is_meant(&request)) {
-                http.story.tell("status", || FIGURES.to_owned());
-            }
-            (http.answer(&request, wish, now), Some(request.method))
-        }
-        Err(refusal) => {
-            let head_only = head.starts_with(b"HEAD ");
-            (http.refuse(refusal, head_only, now), None)
-        }
-    }
+    let request = match heard.request(&mut fields) {
+        Ok(request) => request,
+        Err(refusal) => return refuse(refusal, head.starts_with(b"HEAD ")),
+    };
+    let options = ResponseOptions {
+        keep: request.keep_alive,
+        head_only: request.method == Method::Head,
+        minor: request.minor,
+    };
+    let outcome = server.resolve(&request, None, &|| Client::Unknown, now, note);
+    let response = server.http.respond(outcome, options, now);
+    (response, Some(request.method))
 }
 
-fn body_of(reply: &Reply, method: Option<Method>) -> String {
+fn body_of(response: &Response, method: Option<Method>) -> String {
     if method == Some(Method::Head) {
         return "no body, since it was asked for with HEAD".to_owned();
     }
-    match &reply.body {
-        Body::Nothing => match reply.bytes.as_ref().len() - reply.head_len {
+    match &response.body {
+        Body::Nothing => match response.bytes.as_ref().len() - response.head_len {
             0 => "no body".to_owned(),
             bytes => format!("{bytes} bytes of body"),
         },

@@ -391,7 +391,7 @@ impl Bench {
     fn play(&mut self, script: &[u8], stream: &[u8]) -> Run {
         self.stand.now.tick = self.start.tick;
         // So that boundaries are the same.
-        self.stand.house.http.boundary_count = 0;
+        self.stand.house.http.boundaries.count = 0;
         let mut held = self.stand.accept(Wire::new(script, stream));
         let mut silences = 0;
         for turns in 0.. {

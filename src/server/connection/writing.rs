@@ -19,10 +19,10 @@ use crate::limits::{
     UNSENT_PART_OF_FILE,
 };
 use crate::server::counters::{Close, Phase};
-use crate::server::handlers::Server;
 use crate::server::listing::ListingBody;
 use crate::server::log_record::LogRecord;
-use crate::server::reply::Reply;
+use crate::server::respond::Response;
+use crate::server::shared::Server;
 
 use super::pace::Pace;
 use super::{HttpConnection, NO_INPUT, Step, since_change};
@@ -53,7 +53,7 @@ impl ReplyProgress {
     /// A reply of which nothing has gone out. `rest` is what to read afterwards if the connection
     /// is kept.
     pub(super) fn new(
-        reply: Reply,
+        reply: Response,
         rest: Option<Reading>,
         record: Option<Box<LogRecord>>,
         now: Tick,
@@ -198,7 +198,7 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Server>,
     ) -> Step {
         let made = match &mut reply.listing {
-            Some(listing) => cx.shared.http.produce(listing, &cx.now),
+            Some(listing) => cx.shared.http.next_piece(listing, &cx.now),
             None => Ok(Some((Vec::new(), true))),
         };
         match made {

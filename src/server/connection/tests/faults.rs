@@ -125,7 +125,7 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
         (Opener::Walk, Call::Statx),
         (Opener::Walk, Call::Open),
     ] {
-        stand.house.http.site.force(opener);
+        stand.house.http.sites[0].site.force(opener);
         for errno in all_errors() {
             for code in 0..1 << 6 {
                 let answers: Vec<Option<Errno>> = (0..6)
@@ -136,7 +136,7 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
                 let mut statuses = Vec::new();
                 while !are_over() || statuses.is_empty() {
                     assert!(statuses.len() < 7, "{call:?} {answers:?}: {statuses:?}");
-                    stand.house.http.cache.clear();
+                    stand.house.http.sites[0].cache.clear();
                     let played = stand.play(LAST, &[Many, Many]);
                     statuses.push(played.sent[9..12].to_owned());
                 }

@@ -22,13 +22,11 @@ use crate::event_loop::{
     Context, Control, Deadline, Key, Link, Next, Now, Side, Stage, Stream, Tick,
 };
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
-use crate::process::notify::Notify;
-use crate::process::usage::Usage;
 use crate::server::access_log::AccessLog;
 use crate::server::clients::{ClientLimits, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
-use crate::server::handlers::Server;
+use crate::server::shared::Server;
 use crate::server::start;
 
 use super::State;
@@ -137,14 +135,7 @@ impl Stand {
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
-            house: Server::new(
-                http,
-                ClientLimits::default(),
-                access,
-                Notify::default(),
-                Usage::default(),
-                None,
-            ),
+            house: Server::new(http, ClientLimits::default(), access),
             now,
             scratch: vec![0; SCRATCH_BYTES],
             temporary: None,

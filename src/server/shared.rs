@@ -1,0 +1,149 @@
+//! What all handlers of the server share.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::time::SystemTime;
+
+use crate::event_loop::clock::RateLimit;
+use crate::event_loop::{Now, Shared, Tick, clock};
+use crate::http::range::Boundary;
+use crate::process::notify::Notify;
+use crate::process::usage::Usage;
+
+use crate::companions::Notices;
+use crate::server::access_log::AccessLog;
+use crate::server::auth::Auth;
+use crate::server::clients::ClientLimits;
+use crate::server::counters::Counters;
+use crate::server::dates::Dates;
+use crate::server::listing::Listings;
+use crate::server::log_record::LogRecord;
+use crate::server::policy::{Policy, Timeouts};
+use crate::server::sites::SiteState;
+use crate::server::status::Status;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Server {
+    /// What answering needs.
+    pub http: Http,
+    /// Which clients may connect.
+    pub guests: ClientLimits,
+    /// The access log.
+    pub access: AccessLog,
+    /// What has happened.
+    pub counters: Counters,
+    /// What the kernel knows of this process.
+    pub usage: Usage,
+    /// When idler was started.
+    pub started: SystemTime,
+    /// How many connections are held at most.
+    pub connections_max: usize,
+    /// Where idler's own figures are shown, and to which clients; none without `--status`.
+    pub status: Option<Box<Status>>,
+    /// The service manager, which is told how far we are.
+    pub notify: Notify,
+    /// Whether not everything ended as it should: the stop did not wait for all connections, or a
+    /// listening socket broke.
+    pub failed: bool,
+    /// When to warn that newcomers cannot be accepted.
+    pub warnings: RateLimit,
+}
+
+/// What answering needs: the sites and the policies.
+#[derive(Debug)]
+pub struct Http {
+    /// The sites; [`DEFAULT_SITE`](crate::server::sites::DEFAULT_SITE) is always there.
+    pub sites: Vec<SiteState>,
+    /// What options switch on.
+    pub policy: Policy,
+    /// Names and passwords; none without `--auth`.
+    pub auth: Option<Auth>,
+    /// Whether the first signal to stop has come: for the health check.
+    pub stopping: bool,
+    /// How long a connection may take for what.
+    pub patience: Timeouts,
+    /// Longest head, in bytes.
+    pub head_bytes_max: usize,
+    /// Where boundaries between parts come from.
+    pub boundaries: Boundaries,
+    /// How listings share time and memory.
+    pub listings: Listings,
+    /// The `Date` of replies.
+    pub dates: Dates,
+    /// When to warn of what cannot be read.
+    pub warnings: RateLimit,
+}
+
+/// Makes boundaries between the parts of a multipart body that no client and no author of a file
+/// can guess.
+#[derive(Debug, Default)]
+pub struct Boundaries {
+    key: RandomState,
+    /// How many there were.
+    pub count: u64,
+}
+
+impl Boundaries {
+    /// The next one.
+    pub fn draw(&mut self) -> Boundary {
+        self.count += 1;
+        Boundary::from_bits(self.key.hash_one(self.count))
+    }
+}
+
+impl Server {
+    /// What is shared before anything is known beyond the sites and the policies: no log, no
+    /// counters, no status.
+    pub fn new(http: Http, guests: ClientLimits, access: AccessLog) -> Self {
+        Self {
+            http,
+            guests,
+            access,
+            counters: Counters::default(),
+            usage: Usage::default(),
+            started: SystemTime::UNIX_EPOCH,
+            connections_max: 0,
+            status: None,
+            notify: Notify::default(),
+            failed: false,
+            warnings: RateLimit::default(),
+        }
+    }
+
+    /// Writes the log line of a reply, once.
+    pub fn log_line(&mut self, record: &mut Option<Box<LogRecord>>, now: Now, body_bytes: u64) {
+        if let Some(record) = record.take() {
+            self.access.add(&record, body_bytes, &now);
+        }
+    }
+
+    /// SIGHUP: opens the log again, and reads the files again that options name.
+    pub fn reload(&mut self) {
+        self.notify.reloading(clock::monotonic_micros());
+        self.access.reopen();
+        self.http.policy.reload();
+        if let Some(auth) = &mut self.http.auth {
+            auth.reload();
+        }
+        self.notify.ready();
+    }
+}
+
+impl Notices for Server {
+    fn notice(&mut self, line: &str) {
+        // Standard output has the access log alone.
+        log::info!("{line}");
+    }
+}
+
+impl Shared for Server {
+    fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
+        let again = [self.access.flush(now), crate::log::logger::flush()];
+        if let Some(status) = &mut self.status {
+            status
+                .turns
+                .add(clock::monotonic_now().saturating_duration_since(now.instant));
+        }
+        Some(now.tick.after(again.into_iter().flatten().min()?))
+    }
+}
