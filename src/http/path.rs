@@ -208,12 +208,9 @@ impl SitePath {
         self.path.rsplit(|&b| b == b'/').next().unwrap_or_default()
     }
 
-    /// Whether a segment begins with a dot: not shown unless asked for. `.well-known` is meant to be seen
-    /// (RFC 8615).
+    /// Whether one of its names is [hidden](is_hidden).
     pub fn is_hidden(&self) -> bool {
-        self.path
-            .split(|&b| b == b'/')
-            .any(|s| s.first() == Some(&b'.') && s != b".well-known")
+        self.path.split(|&b| b == b'/').any(is_hidden)
     }
 
     /// The path of a name within this directory. `name` is one that we chose, not one from the network.
@@ -271,6 +268,12 @@ impl SitePath {
         }
         url
     }
+}
+
+/// Whether a name begins with a dot: it is not shown unless asked for. `.well-known` is meant to be
+/// seen (RFC 8615).
+pub fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".") && name != b".well-known"
 }
 
 const NUL: Refusal = Refusal::bad("the path has a NUL");

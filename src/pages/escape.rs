@@ -13,13 +13,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 /// which nobody sees, and those that turn the direction of writing, which make `gnp.exe` out of
 /// `exe.png`, are shown by their number.
 #[derive(Clone, Copy, Debug)]
-pub struct Html<'a>(pub &'a [u8]);
+pub(super) struct Html<'a>(pub(super) &'a [u8]);
 
 /// A name as one segment of a relative link: exactly its bytes, all but RFC 3986's unreserved ones
 /// as `%XX`. So no name can end the attribute, begin a query, look like a scheme or name another
 /// host.
 #[derive(Clone, Copy, Debug)]
-pub struct Href<'a>(pub &'a [u8]);
+pub(super) struct Href<'a>(pub(super) &'a [u8]);
 
 impl fmt::Display for Html<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,10 +3,10 @@
 //! They have no scripts and no pictures, and fetch nothing. Nothing that came from outside (a name,
 //! a path, a detail) reaches a page unescaped; `escape.rs` sees to that.
 
-pub mod error;
-pub mod escape;
-pub mod json;
-pub mod listing;
+mod error;
+mod escape;
+mod json;
+mod listing;
 
 use std::fmt::{self, Write as _};
 

@@ -16,6 +16,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, RawDir, RawDirEntry, statat};
 use rustix::io::Errno;
 
+use crate::http::path::is_hidden;
 use crate::limits::{
     LISTING_COUNTED_MAX, LISTING_ENTRIES_MAX, LISTING_NAME_BYTES_MAX, LISTING_READ_BYTES,
     LISTING_SORT_RUN, LISTING_SORTED_BY_VALUE_MAX,
@@ -109,7 +110,9 @@ impl DirectoryReader {
 
     fn add(&mut self, directory: &OwnedFd, entry: &RawDirEntry<'_>, resolve: ResolveLink<'_>) {
         let name = entry.file_name().to_bytes();
-        if !is_listed(name, self.show_hidden) || is_never_served(entry.file_type()) {
+        let is_itself_or_parent = matches!(name, b"." | b"..");
+        let is_left_out = is_itself_or_parent || is_hidden(name) && !self.show_hidden;
+        if is_left_out || is_never_served(entry.file_type()) {
             return;
         }
         if !self.listing.has_room_for(name) {
@@ -157,16 +160,6 @@ fn next_name<'a>(
         return Some(Err(e));
     }
     names.next()
-}
-
-/// Whether a name belongs in a listing at all.
-fn is_listed(name: &[u8], show_hidden: bool) -> bool {
-    match name {
-        b"." | b".." => false,
-        b".well-known" => true,
-        [b'.', ..] => show_hidden,
-        _ => true,
-    }
 }
 
 /// Whether the directory itself already says that an entry is neither file nor directory nor link.

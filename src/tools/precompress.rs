@@ -22,7 +22,7 @@ use rustix::io::Errno;
 
 use crate::cli::PrecompressOptions;
 use crate::http::accept::Coding;
-use crate::http::path::SitePath;
+use crate::http::path::is_hidden;
 use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX};
 use crate::site::media::MediaTypes;
 use crate::site::open::Identity;
@@ -261,7 +261,7 @@ fn names_of(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     for entry in rustix::fs::Dir::read_from(directory.as_fd())? {
         let name = entry?.file_name().to_owned();
         // `.` and `..` are hidden too.
-        if !SitePath::root().join(name.to_bytes()).is_hidden() {
+        if !is_hidden(name.to_bytes()) {
             names.push(name);
         }
     }
