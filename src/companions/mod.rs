@@ -25,8 +25,9 @@ use mio::net::TcpStream;
 use crate::cli::{Bind, Companion as Asked, DaytimeFormat, Listening, Weather};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::{Accepted, Listener};
+use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Now, Side, Stage, Stream};
-use crate::limits::{ACCEPT_PAUSE, LINGER_BYTES_MAX, LINGER_TIMEOUT, STALL_TIMEOUT};
+use crate::limits::{ACCEPT_PAUSE, LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::process::sockets::{self, SocketKind};
 
 /// What a companion needs of the state that the handlers of its loop share: a place to say who
@@ -289,7 +290,8 @@ pub struct Reply {
     pub(crate) stream: Stream,
     content: Box<dyn Content>,
     begun: bool,
-    linger: Option<Linger>,
+    /// Once everything has been sent: how many bytes have come that nothing reads.
+    discarded: Option<u64>,
 }
 
 impl Reply {
@@ -299,7 +301,7 @@ impl Reply {
             stream,
             content: Box::new(content),
             begun: false,
-            linger: None,
+            discarded: None,
         }
     }
 
@@ -312,8 +314,8 @@ impl Reply {
     /// Sends what fits, then waits for the client to hang up. Gives up on one that takes nothing
     /// for [`STALL_TIMEOUT`]. Bounded by the budget of a drive.
     pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        if let Some(linger) = &mut self.linger {
-            return linger.drive(&mut self.stream, Deadline::Keep, cx);
+        if self.discarded.is_some() {
+            return self.linger(false, cx);
         }
         let renewed = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
         let mut deadline = Deadline::Keep;
@@ -358,43 +360,17 @@ impl Reply {
         if self.stream.shut_down_write().is_err() {
             return Next::Leave;
         }
-        let linger = self.linger.insert(Linger {
-            bytes_left: LINGER_BYTES_MAX,
-        });
-        let deadline = Deadline::At(cx.now.tick.after(LINGER_TIMEOUT));
-        linger.drive(&mut self.stream, deadline, cx)
+        self.linger(true, cx)
     }
-}
 
-/// The end of a connection: everything was sent, and the peer is given time to read it. Closing
-/// with unread input would make the kernel send a reset, which may overtake the last bytes.
-#[derive(Debug)]
-struct Linger {
-    bytes_left: u64,
-}
-
-impl Linger {
-    /// Throws away what still comes, until the peer hangs up, or `deadline` has passed.
-    fn drive<S>(
-        &mut self,
-        stream: &mut Stream,
-        deadline: Deadline,
-        cx: &mut Context<'_, S>,
-    ) -> Next {
-        if cx.expired && deadline == Deadline::Keep {
-            return Next::Leave;
-        }
-        loop {
-            match stream.read(&mut cx.link, cx.scratch) {
-                Attempt::Done(0) | Attempt::Failed(_) => return Next::Leave,
-                Attempt::Done(n) => {
-                    self.bytes_left = self.bytes_left.saturating_sub(n as u64);
-                    if self.bytes_left == 0 {
-                        return Next::Leave;
-                    }
-                }
-                Attempt::Blocked => return Next::Park(Side::Read, deadline),
-                Attempt::Spent => return Next::Again(deadline),
+    /// Waits for the client to hang up.
+    fn linger<S>(&mut self, begins: bool, cx: &mut Context<'_, S>) -> Next {
+        let discarded = self.discarded.get_or_insert(0);
+        let lingering = self.stream.linger(discarded, begins, LINGER_TIMEOUT, cx);
+        match lingering {
+            Lingering::Wait(next) => next,
+            Lingering::HungUp | Lingering::TimedOut | Lingering::TooMuch | Lingering::Failed(_) => {
+                Next::Leave
             }
         }
     }

@@ -30,7 +30,6 @@ pub struct PingClient {
     /// Times since then.
     next_send: Duration,
     last_received: Duration,
-    sent: u32,
     refused: bool,
 }
 
@@ -49,7 +48,6 @@ impl PingClient {
             started: to.now.instant,
             next_send: Duration::ZERO,
             last_received: Duration::ZERO,
-            sent: 0,
             refused: false,
         };
         let (count, bytes) = (options.count, options.message_bytes_min);
@@ -80,14 +78,14 @@ impl PingClient {
         if cx.stage == Stage::Stopping {
             return self.finish(now);
         }
-        if self.sent < self.options.count && now >= self.next_send {
+        if self.is_sending() && now >= self.next_send {
             self.send(cx)?;
             // A client that was held up does not make up for it with a burst.
             let interval = self.options.interval;
             let next = self.next_send.saturating_add(interval);
             self.next_send = next.min(now + interval).max(now);
         }
-        let next_send = (self.sent < self.options.count).then_some(self.next_send);
+        let next_send = self.is_sending().then_some(self.next_send);
         let wake = match next_send.into_iter().chain(self.trips.deadline()).min() {
             Some(wake) => wake,
             None => {
@@ -104,6 +102,10 @@ impl PingClient {
         };
         let deadline = cx.now.tick.after(wake.saturating_sub(now));
         Ok(Some(Next::Park(Side::Read, Deadline::At(deadline))))
+    }
+
+    fn is_sending(&self) -> bool {
+        self.trips.statistics.transmitted < self.options.count.into()
     }
 
     /// Receives what has come. False if the budget was spent before.
@@ -130,8 +132,7 @@ impl PingClient {
         let stamp = wall.duration_since(SystemTime::UNIX_EPOCH);
         let at = instant.duration_since(self.started);
         let bytes = self.options.message_bytes_min.min(DATAGRAM_BYTES_MAX);
-        let (_, text) = self.trips.send(at, stamp.unwrap_or_default(), bytes);
-        self.sent += 1;
+        let text = self.trips.send(at, stamp.unwrap_or_default(), bytes);
         // The answer to the ping before (nothing listens) may be reported here; the next call is
         // for this one.
         for _ in 0..2 {

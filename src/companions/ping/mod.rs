@@ -17,17 +17,18 @@ use crate::limits::DATAGRAM_BYTES_MAX;
 
 /// The text of a ping: number, time since 1970, and as much padding as makes it `bytes` long.
 fn request(number: u32, stamp: Duration, bytes: usize) -> String {
-    let mut text = format!(
-        "Ping {number} {}.{:06}",
-        stamp.as_secs(),
-        stamp.subsec_micros()
-    );
+    let mut text = format!("Ping {number} {}", stamp_text(stamp));
     let missing = bytes.min(DATAGRAM_BYTES_MAX).saturating_sub(text.len());
     if missing > 0 {
         text.push(' ');
         text.extend(std::iter::repeat_n('x', missing - 1));
     }
     text
+}
+
+/// A stamp as it is written: seconds, with six decimals.
+fn stamp_text(stamp: Duration) -> String {
+    format!("{}.{:06}", stamp.as_secs(), stamp.subsec_micros())
 }
 
 /// What a reply says of the ping it answers: its number, and its stamp as written.

@@ -5,29 +5,29 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::limits::PING_WINDOW;
-
-use super::{reply, request};
 use crate::companions::ping::statistics::Statistics;
+use crate::companions::ping::{reply, request, stamp_text};
+use crate::limits::PING_WINDOW;
 
 /// The pings of one client.
 #[derive(Debug)]
 pub(super) struct RoundTrips {
     /// How long a reply may take.
     wait: Duration,
-    /// The latest pings, oldest first; the last one has number `transmitted`.
+    /// The latest pings, oldest first, at most [`PING_WINDOW`].
     pings: VecDeque<Ping>,
     /// Position in `pings` before which each has been answered or given up.
     judged: usize,
     /// The highest number that was answered.
     highest: u32,
-    transmitted: u32,
     /// What it amounts to.
     pub(super) statistics: Statistics,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Ping {
+    /// From 1, without a gap.
+    number: u32,
     at: Duration,
     stamp: Duration,
     state: PingState,
@@ -40,14 +40,12 @@ enum PingState {
     Answered,
 }
 
-/// What a datagram turned out to be.
+/// What a datagram turned out to be: the number of its ping, and how long it was on its way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Judged {
     /// The first reply to a ping.
     Reply {
-        /// Which ping.
         number: u32,
-        /// How long it was on its way.
         rtt: Duration,
         /// It came after its time.
         late: bool,
@@ -55,12 +53,7 @@ pub(super) enum Judged {
         reordered: bool,
     },
     /// Another reply to a ping that had been answered.
-    Duplicate {
-        /// Which ping.
-        number: u32,
-        /// How long it was on its way.
-        rtt: Duration,
-    },
+    Duplicate { number: u32, rtt: Duration },
     /// No reply to any ping that is remembered.
     Strange,
 }
@@ -73,38 +66,37 @@ impl RoundTrips {
             pings: VecDeque::new(),
             judged: 0,
             highest: 0,
-            transmitted: 0,
             statistics: Statistics::default(),
         }
     }
 
-    /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its number, from 1, and
-    /// its text of `bytes` bytes.
-    pub(super) fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> (u32, String) {
+    /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its text, of `bytes` bytes
+    /// at least.
+    pub(super) fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> String {
         if self.pings.len() == PING_WINDOW {
             self.pings.pop_front();
             self.judged = self.judged.saturating_sub(1);
         }
+        let last = self.pings.back().map_or(0, |ping| ping.number);
+        let number = last.saturating_add(1);
         self.pings.push_back(Ping {
+            number,
             at: now,
             stamp,
             state: PingState::Waiting,
         });
-        self.transmitted = self.transmitted.saturating_add(1);
         self.statistics.transmitted += 1;
-        (self.transmitted, request(self.transmitted, stamp, bytes))
+        request(number, stamp, bytes)
     }
 
     /// Judges a datagram that came at `now`.
     pub(super) fn judge(&mut self, datagram: &[u8], now: Duration) -> Judged {
-        let Some((number, index)) = self.find(datagram) else {
+        let index = self.find(datagram);
+        let Some(ping) = index.and_then(|index| self.pings.get_mut(index)) else {
             self.statistics.strange += 1;
             return Judged::Strange;
         };
-        let Some(ping) = self.pings.get_mut(index) else {
-            return Judged::Strange;
-        };
-        let rtt = now.saturating_sub(ping.at);
+        let (number, rtt) = (ping.number, now.saturating_sub(ping.at));
         if ping.state == PingState::Answered {
             self.statistics.duplicates += 1;
             return Judged::Duplicate { number, rtt };
@@ -124,48 +116,34 @@ impl RoundTrips {
         }
     }
 
+    /// The position of the ping that a datagram answers.
+    fn find(&self, datagram: &[u8]) -> Option<usize> {
+        let (number, stamp) = reply(datagram)?;
+        let oldest = self.pings.front()?.number;
+        let index = usize::try_from(number.checked_sub(oldest)?).ok()?;
+        (stamp_text(self.pings.get(index)?.stamp) == stamp).then_some(index)
+    }
+
     /// The next ping whose time is over at `now`, if there is one. Ask until there is none.
     pub(super) fn give_up(&mut self, now: Duration) -> Option<u32> {
-        let (number, wait) = (self.first_number(), self.wait);
-        let (index, ping) = self.first_waiting()?;
-        if now < ping.at.saturating_add(wait) {
+        if self.deadline()? > now {
             return None;
         }
+        let ping = self.pings.get_mut(self.judged)?;
         ping.state = PingState::GivenUp;
-        self.judged = index + 1;
-        Some(number.saturating_add(u32::try_from(index).unwrap_or(u32::MAX)))
+        Some(ping.number)
     }
 
-    /// When the next ping is to be given up; `None` if none is waited for.
+    /// When the next ping is to be given up; `None` if none is waited for. Passes over each judged
+    /// ping once.
     pub(super) fn deadline(&mut self) -> Option<Duration> {
-        let wait = self.wait;
-        let (_, ping) = self.first_waiting()?;
-        Some(ping.at.saturating_add(wait))
-    }
-
-    /// The oldest ping that is waited for. Walks over each judged ping once.
-    fn first_waiting(&mut self) -> Option<(usize, &mut Ping)> {
-        let waiting = |p: &Ping| p.state == PingState::Waiting;
-        let skipped = self.pings.iter().skip(self.judged).position(waiting);
-        self.judged = skipped.map_or(self.pings.len(), |n| self.judged + n);
-        let index = self.judged;
-        Some((index, self.pings.get_mut(index)?))
-    }
-
-    /// The number of the oldest ping that is remembered.
-    fn first_number(&self) -> u32 {
-        let remembered = u32::try_from(self.pings.len()).unwrap_or(u32::MAX);
-        self.transmitted
-            .saturating_sub(remembered)
-            .saturating_add(1)
-    }
-
-    fn find(&self, datagram: &[u8]) -> Option<(u32, usize)> {
-        let (number, stamp) = reply(datagram)?;
-        let index = usize::try_from(number.checked_sub(self.first_number())?).ok()?;
-        let ping = self.pings.get(index)?;
-        let text = request(number, ping.stamp, 0);
-        (text.rsplit(' ').next() == Some(stamp)).then_some((number, index))
+        loop {
+            let ping = self.pings.get(self.judged)?;
+            if ping.state == PingState::Waiting {
+                return Some(ping.at.saturating_add(self.wait));
+            }
+            self.judged += 1;
+        }
     }
 }
 
@@ -184,7 +162,7 @@ mod tests {
     fn pings(n: u64) -> (RoundTrips, Vec<Vec<u8>>) {
         let mut trips = RoundTrips::new(WAIT);
         let replies = (0..n)
-            .map(|i| trips.send(ms(100 * i), STAMP + ms(i), 0).1)
+            .map(|i| trips.send(ms(100 * i), STAMP + ms(i), 0))
             .map(|text| text.to_uppercase().into_bytes())
             .collect();
         (trips, replies)
@@ -294,7 +272,7 @@ mod tests {
         assert_eq!(trips.give_up(ms(100 * n + 2000)), Some(12));
         let given_up = std::iter::from_fn(|| trips.give_up(ms(100 * n + 2000))).count();
         assert_eq!(given_up, PING_WINDOW - 2);
-        let (_, text) = trips.send(ms(100 * n), STAMP, 0);
+        let text = trips.send(ms(100 * n), STAMP, 0);
         assert!(trips.deadline().is_some());
         assert!(matches!(
             trips.judge(text.as_bytes(), ms(100 * n)),

@@ -66,15 +66,6 @@ pub struct PingServer {
     done: bool,
 }
 
-/// What has come of receiving.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Received {
-    Nothing,
-    Spent,
-    /// The last ping that was to be answered.
-    Last,
-}
-
 impl PingServer {
     pub(in crate::companions) fn source(&mut self) -> &mut UdpSocket {
         self.socket.socket()
@@ -84,17 +75,13 @@ impl PingServer {
     pub(in crate::companions) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let millis = self.millis(cx);
         self.done |= cx.stage == Stage::Stopping;
-        let received = if self.done {
-            Received::Nothing
-        } else {
-            self.receive(millis, cx)
-        };
-        if received == Received::Last {
+        let all_received = self.done || self.receive(millis, cx);
+        if self.remaining.get() == 0 {
             self.done = true;
             // All other sockets of this server are told.
             cx.advance_to(Stage::Stopping);
         }
-        if !self.send_due(millis, cx) || received == Received::Spent {
+        if !self.send_due(millis, cx) || !all_received {
             return Next::Again(Deadline::Keep);
         }
         if self.done && self.network.is_empty() {
@@ -113,26 +100,24 @@ impl PingServer {
         }
     }
 
-    fn receive<S: Notices>(&mut self, millis: u64, cx: &mut Context<'_, S>) -> Received {
-        loop {
-            let left = self.remaining.get();
-            if left == 0 {
-                return Received::Last;
-            }
+    /// Answers what has come. False if the budget is spent before.
+    fn receive<S: Notices>(&mut self, millis: u64, cx: &mut Context<'_, S>) -> bool {
+        while self.remaining.get() > 0 {
             if cx.link.budget() < PING_COST_BYTES {
-                return Received::Spent;
+                return false;
             }
             match self.socket.receive(&mut cx.link, cx.scratch) {
                 Attempt::Done((n, from)) => {
                     self.answer(n, from, millis, cx);
-                    self.remaining.set(left - 1);
+                    self.remaining.update(|left| left - 1);
                 }
-                Attempt::Blocked => return Received::Nothing,
-                Attempt::Spent => return Received::Spent,
+                Attempt::Blocked => return true,
+                Attempt::Spent => return false,
                 // A client that is gone already, for example, does not concern the next.
                 Attempt::Failed(e) => debug!("{} {e}", cx.link.key),
             }
         }
+        true
     }
 
     fn answer<S: Notices>(

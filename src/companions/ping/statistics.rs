@@ -1,7 +1,6 @@
 //! What a series of pings amounts to: counts, round-trip times and jitter, in constant memory
 //! however many pings.
 
-use std::fmt;
 use std::time::Duration;
 
 /// Counts and times of a series of pings so far.
@@ -85,18 +84,23 @@ impl Statistics {
 
     /// The last lines of a ping, as text.
     pub(super) fn summary(&self, elapsed: Duration) -> String {
+        let Self {
+            transmitted,
+            received,
+            duplicates,
+            ..
+        } = self;
+        // Whole percents without decimals, others with one; never 100 for what is less.
+        let loss = (self.loss_percent() * 10.0).floor() / 10.0;
+        let ms = elapsed.as_millis();
         let mut text = format!(
-            "{} packets transmitted, {} received, +{} duplicates, {}% packet loss, time {} ms\n",
-            self.transmitted,
-            self.received,
-            self.duplicates,
-            Percent(self.loss_percent()),
-            elapsed.as_millis()
+            "{transmitted} packets transmitted, {received} received, +{duplicates} duplicates, \
+             {loss}% packet loss, time {ms} ms\n"
         );
-        if let Some(rtt) = self.rtt() {
+        if let Some(r) = self.rtt() {
             text += &format!(
                 "rtt min/avg/max/mdev = {:.3}/{:.3}/{:.3}/{:.3} ms, jitter {:.3} ms\n",
-                rtt.min, rtt.avg, rtt.max, rtt.mdev, rtt.jitter
+                r.min, r.avg, r.max, r.mdev, r.jitter
             );
         }
         let odd = [
@@ -105,14 +109,10 @@ impl Statistics {
             (self.strange, "from strangers"),
             (self.unsent, "not sent"),
         ];
-        let odd: Vec<String> = odd
-            .iter()
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, what)| format!("{n} {what}"))
-            .collect();
+        let odd = odd.iter().filter(|(n, _)| *n > 0);
+        let odd: Vec<String> = odd.map(|(n, what)| format!("{n} {what}")).collect();
         if !odd.is_empty() {
-            text += &odd.join(", ");
-            text.push('\n');
+            text += &format!("{}\n", odd.join(", "));
         }
         text
     }
@@ -120,32 +120,30 @@ impl Statistics {
     /// The same as one JSON object. Times are in milliseconds; `rtt` and `jitter_ms` are null if
     /// nothing was answered.
     pub(super) fn json(&self, elapsed: Duration) -> String {
-        let null = || "null".to_owned();
-        let (rtt, jitter) = self.rtt().map_or_else(
-            || (null(), null()),
-            |r| {
-                let (min, avg, max, mdev) = (r.min, r.avg, r.max, r.mdev);
-                let rtt = format!(
-                    "{{\"min_ms\": {min:.6}, \"avg_ms\": {avg:.6}, \"max_ms\": {max:.6}, \
-                     \"mdev_ms\": {mdev:.6}}}"
-                );
-                (rtt, format!("{:.6}", r.jitter))
-            },
-        );
+        let Self {
+            transmitted,
+            received,
+            duplicates,
+            reordered,
+            late,
+            strange,
+            unsent,
+            ..
+        } = self;
+        let (lost, loss, ms) = (self.lost(), self.loss_percent(), elapsed.as_millis());
+        let (mut rtt, mut jitter) = ("null".to_owned(), "null".to_owned());
+        if let Some(r) = self.rtt() {
+            rtt = format!(
+                "{{\"min_ms\": {:.6}, \"avg_ms\": {:.6}, \"max_ms\": {:.6}, \"mdev_ms\": {:.6}}}",
+                r.min, r.avg, r.max, r.mdev
+            );
+            jitter = format!("{:.6}", r.jitter);
+        }
         format!(
-            "{{\"transmitted\": {}, \"received\": {}, \"lost\": {}, \"loss_percent\": {:.3}, \
-             \"duplicates\": {}, \"reordered\": {}, \"late\": {}, \"strange\": {}, \
-             \"unsent\": {}, \"time_ms\": {}, \"rtt\": {rtt}, \"jitter_ms\": {jitter}}}\n",
-            self.transmitted,
-            self.received,
-            self.lost(),
-            self.loss_percent(),
-            self.duplicates,
-            self.reordered,
-            self.late,
-            self.strange,
-            self.unsent,
-            elapsed.as_millis(),
+            "{{\"transmitted\": {transmitted}, \"received\": {received}, \"lost\": {lost}, \
+             \"loss_percent\": {loss:.3}, \"duplicates\": {duplicates}, \
+             \"reordered\": {reordered}, \"late\": {late}, \"strange\": {strange}, \
+             \"unsent\": {unsent}, \"time_ms\": {ms}, \"rtt\": {rtt}, \"jitter_ms\": {jitter}}}\n"
         )
     }
 }
@@ -163,17 +161,6 @@ pub(super) struct Rtt {
     pub(super) mdev: f64,
     /// Interarrival jitter (RFC 3550 §6.4.1).
     pub(super) jitter: f64,
-}
-
-/// Whole percents without decimals, others with one, as `ping` writes them; never 100 for what is
-/// less.
-struct Percent(f64);
-
-impl fmt::Display for Percent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = (self.0 * 10.0).floor() / 10.0;
-        write!(f, "{tenths}")
-    }
 }
 
 fn nanos_f64(n: u128) -> f64 {
