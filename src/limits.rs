@@ -5,6 +5,7 @@
 //! Invariant: a name says its unit, or its type does.
 //! Read next: whatever module cites the number you came for.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 // ---- the loop ---------------------------------------------------------------------------------
@@ -500,17 +501,19 @@ pub const DRAIN_DELAY: Duration = Duration::ZERO;
 
 /// The range of `--max-head`, in bytes. Below the least, plain browsers are refused; above the most, a
 /// thousand slow heads would hold a gigabyte.
-pub const HEAD_BYTES_OPTION: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
+pub const HEAD_BYTES_OPTION: RangeInclusive<u64> = 1024..=1024 * 1024;
 
 /// The range of `--cache-memory`, in bytes. 0 switches the cache off.
-pub const CACHE_BYTES_OPTION: std::ops::RangeInclusive<u64> = 0..=1024 * 1024 * 1024 * 1024;
+pub const CACHE_BYTES_OPTION: RangeInclusive<u64> = 0..=1024 * 1024 * 1024 * 1024;
 
-/// The longest duration an option takes. The wheel reaches 12 days; whoever asks for more than one
-/// has more likely mistyped the unit.
-pub const DURATION_OPTION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The times that an option takes after which something is given up: from the wheel's tick to a day. The
+/// wheel reaches 12 days, but a user who asks for more than one has more likely mistyped the unit.
+pub const TIMEOUT_OPTION: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 
-/// The shortest timeout an option takes: the wheel's tick.
-pub const TIMEOUT_OPTION_MIN: Duration = Duration::from_millis(1);
+/// The times that an option takes that something may last.
+pub const WAIT_OPTION: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
 
 /// Bytes of all header lines given by `--header` together. Proxies hold a whole reply head in one
 /// buffer, commonly of 4 or 8 KiB, and idler's own lines must fit beside these.

@@ -16,10 +16,8 @@ use std::{env, process::ExitCode};
 
 fn main() -> ExitCode {
     match cli::parse(env::args_os().skip(1), |name| env::var_os(name)) {
-        Ok(command) => match command.text() {
-            Some(text) => tools::print_page(&text),
-            None => run(command),
-        },
+        Ok(Command::Page(text)) => tools::print_page(&text),
+        Ok(command) => run(command),
         Err(error) => {
             logger::say(&error.to_string());
             logger::finish();
@@ -34,11 +32,9 @@ fn run(command: Command) -> ExitCode {
     // one by a mistyped 2.
     signal::tolerate(&[SIGUSR1, SIGUSR2]);
     match command {
-        Command::Help(_) | Command::Version | Command::Man | Command::Completions(_) => {
-            ExitCode::SUCCESS
-        }
+        Command::Page(_) => ExitCode::SUCCESS,
         Command::Serve(o) => start::run(&o),
-        Command::Get(o) => get::run(&o),
+        Command::Get(url, o) => get::run(url, &o),
         Command::MessageServer(o) => tools::serve("message-server", o.voice, || message::serve(&o)),
         Command::DaytimeServer(o) => tools::serve("daytime-server", o.voice, || daytime::serve(&o)),
         Command::TransferServer(o) => {
@@ -52,9 +48,9 @@ fn run(command: Command) -> ExitCode {
         Command::DaytimeClient(o) => tools::run(&o.peer, o.voice, |to| daytime::ask(&o, to)),
         Command::TransferClient(o) => tools::run(&o.peer, o.voice, |to| transfer::ask(&o, to)),
         Command::PingClient(o) => tools::run(&o.peer, o.voice, |to| PingClient::start(&o, to)),
-        Command::Explain(o) => explain::run(&o),
+        Command::Explain(target, o) => explain::run(&target, &o),
         Command::Precompress(o) => precompress::run(&o),
-        Command::Password(o) => password::run(&o),
+        Command::Password(user) => password::run(&user),
         Command::Crowd(o) => crowd::run(&o),
     }
 }

@@ -1,283 +1,335 @@
-//! The meaning of what was typed after the companions' verbs.
-//!
-//! What lives here: the options of message, daytime, transfer and ping. It may not know their
-//! protocols. Invariant: every number is within its bound in `limits.rs`.
-//! Read next: `tools.rs`.
+//! The companions and their options: message, daytime, transfer, ping.
 
-use super::{UsageError, common, values};
-use crate::cli::common::{Listening, Peer, Voice};
-use crate::cli::parse::Typed;
-use crate::cli::serve::Bind;
-use crate::cli::table::Id;
-use crate::cli::values::{BindAddress, Jitter, Share};
+use super::get::{DOES, NO_PROGRESS_BAR, TIMEOUT};
+use super::serve::{COLOR, PORT, VERBOSE, WHERE};
+use super::table::{Form, Row, Verb, choice, file, switch, value};
+use super::values::{
+    bind_address, host, jitter, number, one_of, path, peer_port, push, put, share, timeout, yes_no,
+};
+use super::{BindAddress, Command, DaytimeFormat, Options};
 use crate::limits;
-use std::{os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
+use std::os::unix::ffi::OsStrExt;
 
-/// Everything `idler message-server` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageServerOptions {
-    /// Where it listens.
-    pub listening: Listening,
-    /// What it answers.
-    pub answer: Vec<u8>,
-    /// How much it says.
-    pub voice: Voice,
-}
+const WEATHER: &str = "Bad weather";
+pub(super) const SAYS: &str = "What it says";
 
-/// Everything `idler message-client` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageClientOptions {
-    /// Whom it asks.
-    pub peer: Peer,
-    /// What it says.
-    pub text: Vec<u8>,
-    /// How long nothing may happen.
-    pub timeout: Duration,
-    /// How much it says.
-    pub voice: Voice,
-}
+const BIND: Row = value(
+    "-b, --bind ADDR",
+    "Listen on this address; 0.0.0.0 and :: share. An IPv4 or IPv6 address, with :PORT or without; or \
+     localhost for both loopback addresses.",
+    |o, v| push(&mut o.listening.bind, bind_address(v)),
+)
+.default("localhost")
+.each();
 
-/// Everything `idler daytime-server` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DaytimeServerOptions {
-    /// Where it listens.
-    pub listening: Listening,
-    /// Answer datagrams as well.
-    pub udp: bool,
-    /// The form of date and time.
-    pub format: DaytimeFormat,
-    /// How much it says.
-    pub voice: Voice,
-}
-
-/// A form of date and time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DaytimeFormat {
-    /// `2023-04-19 17:04:30.293444`.
-    Datetime,
-    /// What RFC 867 suggests.
-    Rfc867,
-    /// ISO 8601, with the zone.
-    Iso,
-    /// Seconds since 1970.
-    Unix,
-}
-
-/// Everything `idler daytime-client` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DaytimeClientOptions {
-    /// Whom it asks.
-    pub peer: Peer,
-    /// With a datagram.
-    pub udp: bool,
-    /// How long nothing may happen.
-    pub timeout: Duration,
-    /// How much it says.
-    pub voice: Voice,
-}
-
-/// Everything `idler transfer-server` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferServerOptions {
-    /// Where it listens.
-    pub listening: Listening,
-    /// What it sends, each in turn; never empty.
-    pub files: Vec<PathBuf>,
-    /// How much it says.
-    pub voice: Voice,
-}
-
-/// Everything `idler transfer-client` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferClientOptions {
-    /// Whom it asks.
-    pub peer: Peer,
-    /// Where the file goes.
-    pub directory: PathBuf,
-    /// Replace a file of the same name.
-    pub force: bool,
-    /// How long nothing may happen.
-    pub timeout: Duration,
-    /// How much it says.
-    pub voice: Voice,
-}
-
-/// Everything `idler ping-server` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PingServerOptions {
-    /// Where it listens; no Unix sockets among the addresses.
-    pub listening: Listening,
-    /// Stop after so many messages.
-    pub count: Option<u64>,
-    /// What happens to replies.
-    pub weather: Weather,
-    /// How much it says.
-    pub voice: Voice,
-}
-
-/// What happens to replies on a bad line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Weather {
-    /// Not sent.
-    pub loss: Share,
-    /// Sent later.
-    pub delay: Jitter,
-    /// Sent twice.
-    pub dup: Share,
-    /// Sent after the next one.
-    pub reorder: Share,
-    /// The same weather each time; without it, another each time.
-    pub seed: Option<u64>,
-}
-
-/// Everything `idler ping-client` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PingClientOptions {
-    /// Whom it pings.
-    pub peer: Peer,
-    /// How often, at least once.
-    pub count: u32,
-    /// From one ping to the next.
-    pub interval: Duration,
-    /// How long each waits for its reply.
-    pub wait: Duration,
-    /// Messages are filled up to so many bytes.
-    pub message_bytes_min: usize,
-    /// The figures as JSON.
-    pub json: bool,
-    /// How much it says.
-    pub voice: Voice,
-}
-
-impl MessageServerOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let answer = typed.last(Id::Answer, |text| Ok(text.as_bytes().to_vec()))?;
-        Ok(Self {
-            listening: Listening::read(typed, limits::MESSAGE_PORT)?,
-            answer: answer.unwrap_or_else(|| b"Yes".to_vec()),
-            voice: Voice::read(typed)?,
-        })
-    }
-}
-
-impl MessageClientOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let text = typed.words.get(2).map(|text| text.as_bytes().to_vec());
-        Ok(Self {
-            peer: Peer::read(typed, limits::MESSAGE_PORT)?,
-            text: text.unwrap_or_else(|| b"can you hear me?".to_vec()),
-            timeout: common::timeout(typed, Id::Timeout, limits::CLIENT_TIMEOUT)?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
-
-/// The words of `--format`.
-const FORMATS: &[(&str, DaytimeFormat)] = &[
-    ("datetime", DaytimeFormat::Datetime),
-    ("rfc867", DaytimeFormat::Rfc867),
-    ("iso", DaytimeFormat::Iso),
-    ("unix", DaytimeFormat::Unix),
+const SERVER_SAYS: &[Row] = &[
+    switch("-q, --quiet", "Say nothing of who connects", |o, v| {
+        put(&mut o.voice.quiet, yes_no(v))
+    }),
+    VERBOSE,
+    COLOR,
 ];
 
-impl DaytimeServerOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let format = typed.last(Id::Format, |text| values::word(text, FORMATS))?;
-        let listening = Listening::read(typed, limits::DAYTIME_PORT)?;
-        let udp = typed.switch(Id::Udp)?;
-        if udp {
-            without_unix(&listening.bind)?;
+const CLIENT_SAYS: &[Row] = &[VERBOSE, COLOR];
+
+pub(super) static MESSAGE_SERVER: Verb = Verb {
+    name: "message-server",
+    usage: &["message-server [OPTIONS]"],
+    words: Form::Switch,
+    summary: "A message and its answer over TCP",
+    about: &["Prints each peer and the message it sent, answers, and closes."],
+    examples: &[("idler message-server --answer No", "answer something else")],
+    options: &[
+        (WHERE, &[PORT.default("8000"), BIND]),
+        (
+            DOES,
+            &[value("--answer TEXT", "What to answer", |o, v| {
+                put(&mut o.answer, Ok(v.as_bytes().to_vec()))
+            })
+            .default("Yes")],
+        ),
+        (SAYS, SERVER_SAYS),
+    ],
+    finish: |options| Ok(Command::MessageServer(options)),
+};
+
+pub(super) static MESSAGE_CLIENT: Verb = Verb {
+    name: "message-client",
+    usage: &["message-client [OPTIONS] HOST PORT [TEXT]"],
+    words: Form::Text,
+    summary: "Send a message and print the answer",
+    about: &["Sends TEXT, or \"can you hear me?\", and prints the answer."],
+    examples: &[("idler message-client localhost 8000 hello", "say hello")],
+    options: &[(DOES, &[TIMEOUT]), (SAYS, CLIENT_SAYS)],
+    finish: |mut options| {
+        set_peer(&mut options, limits::MESSAGE_PORT)?;
+        let text = options.words.get(2).map(|text| text.as_bytes());
+        options.text = text.unwrap_or(b"can you hear me?").to_vec();
+        Ok(Command::MessageClient(options))
+    },
+};
+
+pub(super) static DAYTIME_SERVER: Verb = Verb {
+    name: "daytime-server",
+    usage: &["daytime-server [OPTIONS]"],
+    words: Form::Switch,
+    summary: "Date and time (RFC 867)",
+    about: &["Sends date and time, in this machine's zone, to whoever connects, and closes."],
+    examples: &[("idler daytime-server --format iso", "a standard form")],
+    options: &[
+        (
+            WHERE,
+            &[
+                value(
+                    "-p, --port N",
+                    "Listen on this port; 0 takes any free one. Many courses use 9999; RFC 867 has 13.",
+                    PORT.set,
+                )
+                .default("1313"),
+                BIND,
+            ],
+        ),
+        (
+            DOES,
+            &[
+                switch(
+                    "--udp",
+                    "Answer datagrams on the same UDP port as well",
+                    |o, v| put(&mut o.udp, yes_no(v)),
+                ),
+                choice(
+                    "--format",
+                    "datetime|rfc867|iso|unix",
+                    "The form of date and time. datetime is 2023-04-19 17:04:30.293444; unix counts \
+                     seconds since 1970.",
+                    |o, v| {
+                        let formats = &[
+                            ("datetime", DaytimeFormat::Datetime),
+                            ("rfc867", DaytimeFormat::Rfc867),
+                            ("iso", DaytimeFormat::Iso),
+                            ("unix", DaytimeFormat::Unix),
+                        ];
+                        put(&mut o.format, one_of(v, formats))
+                    },
+                )
+                .default("datetime"),
+            ],
+        ),
+        (SAYS, SERVER_SAYS),
+    ],
+    finish: |options| {
+        if options.udp {
+            refuse_unix(&options)?;
         }
-        Ok(Self {
-            listening,
-            udp,
-            format: format.unwrap_or(DaytimeFormat::Datetime),
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+        Ok(Command::DaytimeServer(options))
+    },
+};
 
-impl DaytimeClientOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        Ok(Self {
-            peer: Peer::read(typed, limits::DAYTIME_PORT)?,
-            udp: typed.switch(Id::Udp)?,
-            timeout: common::timeout(typed, Id::Timeout, limits::CLIENT_TIMEOUT)?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+pub(super) static DAYTIME_CLIENT: Verb = Verb {
+    name: "daytime-client",
+    usage: &["daytime-client [OPTIONS] HOST [PORT]"],
+    words: Form::Text,
+    summary: "Print another machine's date and time",
+    about: &["Prints the date and time that HOST sends; PORT is 1313 unless given."],
+    examples: &[("idler daytime-client localhost", "on this machine")],
+    options: &[
+        (
+            DOES,
+            &[
+                switch("--udp", "Ask over UDP", |o, v| put(&mut o.udp, yes_no(v))),
+                TIMEOUT,
+            ],
+        ),
+        (SAYS, CLIENT_SAYS),
+    ],
+    finish: |mut options| {
+        set_peer(&mut options, limits::DAYTIME_PORT)?;
+        Ok(Command::DaytimeClient(options))
+    },
+};
 
-impl TransferServerOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let files = typed.words.iter().map(|word| values::path(word));
-        let files: Result<Vec<PathBuf>, String> = files.collect();
-        Ok(Self {
-            listening: Listening::read(typed, limits::TRANSFER_PORT)?,
-            files: files.map_err(|reason| UsageError::new(format!("FILE: {reason}")))?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+pub(super) static TRANSFER_SERVER: Verb = Verb {
+    name: "transfer-server",
+    usage: &["transfer-server [OPTIONS] FILE…"],
+    words: Form::File,
+    summary: "Files as JSON and base64",
+    about: &[
+        "Sends to each client that connects one JSON object with the name of FILE and its contents \
+         in base64, and closes. Of several files, clients get each in turn.",
+    ],
+    examples: &[(
+        "idler transfer-server song.mp3",
+        "to whoever connects to port 5566",
+    )],
+    options: &[(WHERE, &[PORT.default("5566"), BIND]), (SAYS, SERVER_SAYS)],
+    finish: |mut options| {
+        let files: Result<_, String> = options.words.iter().map(|word| path(word)).collect();
+        options.files = files.map_err(|reason| format!("FILE: {reason}"))?;
+        Ok(Command::TransferServer(options))
+    },
+};
 
-impl TransferClientOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let directory = typed.last(Id::Output, values::path)?;
-        Ok(Self {
-            peer: Peer::read(typed, limits::TRANSFER_PORT)?,
-            directory: directory.unwrap_or_else(|| PathBuf::from(".")),
-            force: typed.switch(Id::Force)?,
-            timeout: common::timeout(typed, Id::Timeout, limits::CLIENT_TIMEOUT)?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+pub(super) static TRANSFER_CLIENT: Verb = Verb {
+    name: "transfer-client",
+    usage: &["transfer-client [OPTIONS] HOST [PORT]"],
+    words: Form::Text,
+    summary: "Receive a file as JSON and base64",
+    about: &[
+        "Receives a file and writes it under the last component of its name; PORT is 5566 unless \
+         given. Nothing is left behind unless all of it came.",
+    ],
+    examples: &[(
+        "idler transfer-client localhost -o Downloads",
+        "into another directory",
+    )],
+    options: &[
+        (
+            DOES,
+            &[
+                file(
+                    "-o, --output DIR",
+                    "Write the file into this directory",
+                    |o, v| put(&mut o.directory, path(v)),
+                )
+                .default("."),
+                switch("--force", "Replace a file of the same name", |o, v| {
+                    put(&mut o.force, yes_no(v))
+                }),
+                TIMEOUT,
+            ],
+        ),
+        (SAYS, &[NO_PROGRESS_BAR, VERBOSE, COLOR]),
+    ],
+    finish: |mut options| {
+        set_peer(&mut options, limits::TRANSFER_PORT)?;
+        Ok(Command::TransferClient(options))
+    },
+};
 
-impl PingServerOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let listening = Listening::read(typed, limits::PING_PORT)?;
-        without_unix(&listening.bind)?;
-        let share = |id| Ok(typed.last(id, values::share)?.unwrap_or_default());
-        Ok(Self {
-            listening,
-            count: typed.last(Id::Count, |text| values::number(text, 1..=u64::MAX))?,
-            weather: Weather {
-                loss: share(Id::Loss)?,
-                delay: typed.last(Id::Delay, values::jitter)?.unwrap_or_default(),
-                dup: share(Id::Dup)?,
-                reorder: share(Id::Reorder)?,
-                seed: typed.last(Id::Seed, |text| values::number(text, 0..=u64::MAX))?,
-            },
-            voice: Voice::read(typed)?,
-        })
-    }
+pub(super) static PING_SERVER: Verb = Verb {
+    name: "ping-server",
+    usage: &["ping-server [OPTIONS]"],
+    words: Form::Switch,
+    summary: "UDP ping, with bad weather if asked for",
+    about: &["Answers each datagram with its text in capitals."],
+    examples: &[(
+        "idler ping-server --loss 30% --delay 100ms+-50ms --seed 1",
+        "a bad line, the same each time",
+    )],
+    options: &[
+        (WHERE, &[PORT.default("12000"), BIND]),
+        (
+            DOES,
+            &[value("-c, --count N", "Stop after N messages", |o, v| {
+                put(&mut o.answers_max, number(v, 1..=u64::MAX).map(Some))
+            })],
+        ),
+        (WEATHER, IMPAIRMENTS),
+        (SAYS, SERVER_SAYS),
+    ],
+    finish: |options| {
+        refuse_unix(&options)?;
+        Ok(Command::PingServer(options))
+    },
+};
+
+const IMPAIRMENTS: &[Row] = &[
+    value(
+        "--loss SHARE",
+        "Do not answer this share of the messages",
+        |o, v| put(&mut o.weather.loss, share(v)),
+    )
+    .default("0%"),
+    value(
+        "--delay TIME[+-TIME]",
+        "Answer so much later. 100ms+-50ms: between 50 and 150 ms later.",
+        |o, v| put(&mut o.weather.delay, jitter(v)),
+    )
+    .default("0s"),
+    value("--dup SHARE", "Answer this share twice", |o, v| {
+        put(&mut o.weather.dup, share(v))
+    })
+    .default("0%"),
+    value(
+        "--reorder SHARE",
+        "Answer this share after the one that follows",
+        |o, v| put(&mut o.weather.reorder, share(v)),
+    )
+    .default("0%"),
+    value("--seed N", "The same weather each time", |o, v| {
+        put(&mut o.weather.seed, number(v, 0..=u64::MAX).map(Some))
+    }),
+];
+
+pub(super) static PING_CLIENT: Verb = Verb {
+    name: "ping-client",
+    usage: &["ping-client [OPTIONS] HOST [PORT]"],
+    words: Form::Text,
+    summary: "Measure round trips over UDP",
+    about: &[
+        "Sends pings and prints a line for each, and at the end losses, round trip times and jitter; \
+         PORT is 12000 unless given. Ctrl-C prints the figures so far. The exit code is 1 if no \
+         reply came.",
+    ],
+    examples: &[(
+        "idler ping-client -c 100 -i 0.2 localhost",
+        "five a second, for 20 seconds",
+    )],
+    options: &[(DOES, PINGS), (SAYS, FIGURES), (SAYS, CLIENT_SAYS)],
+    finish: |mut options| {
+        set_peer(&mut options, limits::PING_PORT)?;
+        Ok(Command::PingClient(options))
+    },
+};
+
+const PINGS: &[Row] = &[
+    value("-c, --count N", "Send N pings", |o, v| {
+        put(&mut o.count, number(v, 1..=u32::MAX))
+    })
+    .default("10"),
+    value(
+        "-i, --interval TIME",
+        "From one ping to the next",
+        |o, v| put(&mut o.interval, timeout(v)),
+    )
+    .default("1s"),
+    value(
+        "-W, --wait TIME",
+        "Wait so long for each reply. A later one is counted as late.",
+        |o, v| put(&mut o.wait, timeout(v)),
+    )
+    .default("1s"),
+    value("-s, --size N", "Fill each message up to N bytes", |o, v| {
+        put(
+            &mut o.message_bytes_min,
+            number(v, 0..=limits::DATAGRAM_BYTES_MAX),
+        )
+    })
+    .default("0"),
+];
+
+const FIGURES: &[Row] = &[switch(
+    "--json",
+    "Print the figures as one JSON object",
+    |o, v| put(&mut o.json, yes_no(v)),
+)];
+
+/// HOST and PORT, the first words; `default` is the port if there is none.
+pub(super) fn set_peer(options: &mut Options, default: u16) -> Result<(), String> {
+    let port = options
+        .words
+        .get(1)
+        .map_or(Ok(default), |word| peer_port(word));
+    options.peer.port = port.map_err(|reason| format!("PORT: {reason}"))?;
+    options.peer.host = host(&options.words[0]).map_err(|reason| format!("HOST: {reason}"))?;
+    Ok(())
 }
 
 /// Datagrams are answered to an address, which clients of a Unix socket need not have.
-fn without_unix(bind: &Bind) -> Result<(), UsageError> {
+fn refuse_unix(options: &Options) -> Result<(), String> {
     let is_unix = |address: &BindAddress| matches!(address, BindAddress::Unix { .. });
-    match bind {
-        Bind::Given(addresses) if addresses.iter().any(is_unix) => Err(UsageError::new(
-            "--bind: datagrams need an IPv4 or IPv6 address, not a Unix socket".to_owned(),
-        )),
-        Bind::Given(_) | Bind::Default => Ok(()),
-    }
-}
-
-impl PingClientOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let count = typed.last(Id::Count, |text| values::number(text, 1..=u32::MAX))?;
-        let size = typed.last(Id::Size, |text| {
-            values::number(text, 0..=limits::DATAGRAM_BYTES_MAX)
-        })?;
-        Ok(Self {
-            peer: Peer::read(typed, limits::PING_PORT)?,
-            count: count.unwrap_or(limits::PING_COUNT),
-            interval: common::timeout(typed, Id::Interval, limits::PING_INTERVAL)?,
-            wait: common::timeout(typed, Id::Wait, limits::PING_WAIT)?,
-            message_bytes_min: size.unwrap_or(0),
-            json: typed.switch(Id::Json)?,
-            voice: Voice::read(typed)?,
-        })
+    match options.listening.bind.iter().any(is_unix) {
+        true => Err("--bind: datagrams need an IPv4 or IPv6 address, not a Unix socket".to_owned()),
+        false => Ok(()),
     }
 }

@@ -1,11 +1,18 @@
 //! Completions for bash, zsh and fish.
 //!
-//! What lives here: three scripts made from the table. It may not know any option by name.
-//! Invariant: text from the table is quoted for the shell that reads it.
-//! Read next: `mod.rs`, if you came from there.
+//! Invariant: what the rows say is quoted for the shell that reads it.
 
-use super::{Shell, table};
-use table::{Repeat, Row, Value, VerbRow};
+use super::VERBS;
+use super::table::{Form, Repeat, Row, Verb};
+
+/// A shell that completions are made for.
+#[derive(Clone, Copy)]
+pub(crate) enum Shell {
+    /// 4.4 or later.
+    Bash,
+    Zsh,
+    Fish,
+}
 
 /// The script of `idler completions SHELL`.
 pub(crate) fn script(shell: Shell) -> String {
@@ -18,20 +25,19 @@ pub(crate) fn script(shell: Shell) -> String {
 
 /// The names of all verbs, separated.
 fn verbs(separator: &str) -> String {
-    let names: Vec<&str> = table::every_verb().map(|row| row.name).collect();
-    names.join(separator)
+    VERBS.map(|verb| verb.name).join(separator)
 }
 
 fn bash() -> String {
     let mut of_values = String::new();
     let mut of_verbs = String::new();
-    for verb in table::every_verb() {
+    for verb in VERBS {
         let name = verb.name;
         let mut spellings = Vec::new();
-        for row in table::options(verb.verb) {
-            let mut own = vec![format!("--{}", row.long)];
-            own.extend(row.short.map(|short| format!("-{short}")));
-            if let Some(action) = bash_values(row.value) {
+        for row in verb.rows() {
+            let mut own = vec![format!("--{}", row.long())];
+            own.extend(row.short().map(|short| format!("-{short}")));
+            if let Some(action) = bash_values(row.form) {
                 let patterns: Vec<String> = own.iter().map(|own| format!("{name}:{own}")).collect();
                 of_values.push_str(&format!(
                     "        {}) {action}; return ;;\n",
@@ -40,7 +46,7 @@ fn bash() -> String {
             }
             spellings.append(&mut own);
         }
-        let words = bash_values(verb.words.value).unwrap_or_else(|| ":".to_owned());
+        let words = bash_values(verb.words).unwrap_or_else(|| ":".to_owned());
         of_verbs.push_str(&format!(
             "        {name}:-*) _idler_words '{}' ;;\n        {name}:*) {words} ;;\n",
             spellings.join(" ")
@@ -79,34 +85,32 @@ _idler() {{
 }}
 complete -F _idler idler
 "#,
-        default = table::verb(table::DEFAULT_VERB).name,
+        default = VERBS[0].name,
         any_verb = verbs("|"),
         all_verbs = verbs(" "),
     )
 }
 
 /// The command that completes a value; none for a switch.
-fn bash_values(value: Value) -> Option<String> {
+fn bash_values(value: Form) -> Option<String> {
     match value {
-        Value::Nothing => None,
-        Value::Text(_) => Some(":".to_owned()),
-        Value::File(_) => Some("_idler_files".to_owned()),
-        Value::OneOf(words) => Some(format!("_idler_words '{}'", words.join(" "))),
+        Form::Switch => None,
+        Form::Text => Some(":".to_owned()),
+        Form::File => Some("_idler_files".to_owned()),
+        Form::OneOf(words) => Some(format!("_idler_words '{}'", words.replace('|', " "))),
     }
 }
 
 fn zsh() -> String {
     let mut of_verbs = String::new();
-    for verb in table::every_verb() {
+    for verb in VERBS {
         of_verbs.push_str(&format!("    {})\n      _arguments -s -S \\\n", verb.name));
-        for row in table::options(verb.verb) {
+        for row in verb.rows() {
             of_verbs.push_str(&format!("        {} \\\n", zsh_option(row)));
         }
         of_verbs.push_str(&format!("        {} ;;\n", zsh_words(verb)));
     }
-    let listed: Vec<String> = table::every_verb()
-        .map(|row| quoted(&format!("{}:{}", row.name, row.summary)))
-        .collect();
+    let listed = VERBS.map(|verb| quoted(&format!("{}:{}", verb.name, verb.summary)));
     format!(
         r#"#compdef idler
 # idler: completions for zsh. Written by 'idler completions zsh'.
@@ -139,23 +143,23 @@ else
 fi
 "#,
         listed = listed.join(" "),
-        default = table::verb(table::DEFAULT_VERB).name,
+        default = VERBS[0].name,
         any_verb = verbs("|"),
     )
 }
 
 fn zsh_option(row: &Row) -> String {
     let repeat = if row.repeat == Repeat::Last { "" } else { "*" };
-    let value = match row.value {
-        Value::Nothing => String::new(),
-        Value::Text(name) => format!(":{}: ", zsh_text(name)),
-        Value::File(name) => format!(":{}:_files", zsh_text(name)),
-        Value::OneOf(words) => format!(":value:({})", words.join(" ")),
+    let value = match row.form {
+        Form::Switch => String::new(),
+        Form::Text => format!(":{}: ", zsh_text(row.placeholder())),
+        Form::File => format!(":{}:_files", zsh_text(row.placeholder())),
+        Form::OneOf(words) => format!(":value:({})", words.replace('|', " ")),
     };
-    let help = zsh_text(row.help);
+    let help = zsh_text(row.help());
     let takes = if value.is_empty() { "" } else { "=" };
-    let long = format!("{repeat}--{}{takes}[{help}]{value}", row.long);
-    match row.short {
+    let long = format!("{repeat}--{}{takes}[{help}]{value}", row.long());
+    match row.short() {
         None => quoted(&long),
         Some(short) => {
             let takes = if value.is_empty() { "" } else { "+" };
@@ -165,14 +169,14 @@ fn zsh_option(row: &Row) -> String {
     }
 }
 
-fn zsh_words(verb: &VerbRow) -> String {
-    let action = match verb.words.value {
-        Value::Nothing => return "&& return".to_owned(),
-        Value::Text(_) => " ".to_owned(),
-        Value::File(_) => "_idler_first".to_owned(),
-        Value::OneOf(words) => format!("({})", words.join(" ")),
+fn zsh_words(verb: &Verb) -> String {
+    let action = match verb.words {
+        Form::Switch => return "&& return".to_owned(),
+        Form::Text => " ".to_owned(),
+        Form::File => "_idler_first".to_owned(),
+        Form::OneOf(words) => format!("({})", words.replace('|', " ")),
     };
-    quoted(&format!("*:{}:{action}", zsh_text(verb.words.names)))
+    quoted(&format!("*:{}:{action}", zsh_text(&verb.word_names())))
 }
 
 /// Text inside a specification of `_arguments`, where brackets and colons have a meaning.
@@ -209,36 +213,39 @@ end
 complete -c idler -f
 ",
         all_verbs = verbs(" "),
-        default = table::verb(table::DEFAULT_VERB).name,
+        default = VERBS[0].name,
     );
-    for verb in table::every_verb() {
+    for verb in VERBS {
         let summary = fish_quoted(verb.summary);
         out.push_str(&format!(
             "complete -c idler -n __idler_no_verb -a {} -d {summary}\n",
             verb.name
         ));
         let when = format!("complete -c idler -n '__idler_verb {}'", verb.name);
-        match verb.words.value {
-            Value::Nothing | Value::Text(_) => {}
-            Value::File(_) => out.push_str(&format!("{when} -F\n")),
-            Value::OneOf(words) => {
-                out.push_str(&format!("{when} -a {}\n", fish_quoted(&words.join(" "))));
+        match verb.words {
+            Form::Switch | Form::Text => {}
+            Form::File => out.push_str(&format!("{when} -F\n")),
+            Form::OneOf(words) => {
+                out.push_str(&format!(
+                    "{when} -a {}\n",
+                    fish_quoted(&words.replace('|', " "))
+                ));
             }
         }
-        for row in table::options(verb.verb) {
-            out.push_str(&format!("{when} -l {}", row.long));
-            if let Some(short) = row.short {
+        for row in verb.rows() {
+            out.push_str(&format!("{when} -l {}", row.long()));
+            if let Some(short) = row.short() {
                 out.push_str(&format!(" -s {short}"));
             }
-            match row.value {
-                Value::Nothing => {}
-                Value::Text(_) => out.push_str(" -x"),
-                Value::File(_) => out.push_str(" -r -F"),
-                Value::OneOf(words) => {
-                    out.push_str(&format!(" -x -a {}", fish_quoted(&words.join(" "))));
+            match row.form {
+                Form::Switch => {}
+                Form::Text => out.push_str(" -x"),
+                Form::File => out.push_str(" -r -F"),
+                Form::OneOf(words) => {
+                    out.push_str(&format!(" -x -a {}", fish_quoted(&words.replace('|', " "))));
                 }
             }
-            out.push_str(&format!(" -d {}\n", fish_quoted(row.help)));
+            out.push_str(&format!(" -d {}\n", fish_quoted(row.help())));
         }
     }
     out

@@ -1,182 +1,205 @@
-//! The meaning of what was typed after `idler get`.
-//!
-//! What lives here: [`GetOptions`]. It may not know how a request is made. Invariant: what contradicts
-//! itself (two outputs, a resumed download without a file) is refused here, before anything is sent.
-//! Read next: `companions.rs`.
+//! `get` and its options. Letters are those of curl where it has the option, since hands know them.
 
-use super::{UsageError, common, values};
-use crate::cli::common::Voice;
-use crate::cli::parse::Typed;
-use crate::cli::table::Id;
-use crate::cli::values::HeaderLine;
+use super::Command;
+use super::serve::COLOR;
+use super::table::{Form, Row, Verb, counted, file, switch, value};
+use super::values::{
+    delay, file_name_of, number, path, push, put, request_header_line, timeout, url, url_of_words,
+    within_header_limit, yes_no,
+};
 use crate::http::url::Url;
 use crate::limits;
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
-/// Everything `idler get` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GetOptions {
-    /// What to fetch.
-    pub url: Url,
-    /// Where the body goes.
-    pub output: Output,
-    /// Keep what has come if it breaks off, and go on there the next time; the output is a file then.
-    pub resume: bool,
-    /// HEAD instead of GET.
-    pub head_only: bool,
-    /// Header lines of the request.
-    pub headers: Vec<HeaderLine>,
-    /// Follow redirects.
-    pub follow: bool,
-    /// How long nothing may happen.
-    pub timeout: Duration,
-    /// The reply's head goes to the output too.
-    pub include_head: bool,
-    /// Say what took how long and how many steps.
-    pub timing: bool,
-    /// Requests on the connection, and in which manner.
-    pub requests: Requests,
-    /// How the request is sent.
-    pub pace: Pace,
-    /// How much is said.
-    pub voice: Voice,
-}
-
-/// Where a body goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// Standard output.
-    Stdout,
-    /// This file.
-    File(PathBuf),
-}
-
-/// How many requests one connection carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Requests {
-    /// One.
-    One,
-    /// So many, each after the reply to the one before.
-    Kept(u32),
-    /// So many, without waiting.
-    Pipelined(u32),
-}
-
-/// How a request is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// As fast as the socket takes it.
-    AtOnce,
-    /// In pieces.
-    Pieces {
-        /// Bytes of one piece, at least 1.
-        bytes: usize,
-        /// From one piece to the next.
-        delay: Duration,
+pub(super) static GET: Verb = Verb {
+    name: "get",
+    usage: &["get [OPTIONS] URL", "get [OPTIONS] HOST PORT FILE"],
+    words: Form::Text,
+    summary: "Fetch a file over HTTP, and see how",
+    about: &[
+        "Fetches URL and writes its body to standard output. HOST PORT FILE is the form of the \
+         textbooks; FILE gets its leading slash. http:// may be left out.",
+        "The exit code is 0 for 2xx, 3 for 3xx, 4 for 4xx, 5 for 5xx, and 1 for any failure, a body \
+         cut short included.",
+    ],
+    examples: &[
+        ("idler get localhost 8080 index.html", "the textbook's form"),
+        (
+            "idler get -v -o /dev/null http://localhost:8080/",
+            "both heads, byte by byte",
+        ),
+        (
+            "idler get -c -O http://localhost:8080/big.iso",
+            "resume a download",
+        ),
+        (
+            "idler get --chunk 1 --delay 200 http://localhost:8080/",
+            "a slow client, five bytes a second",
+        ),
+    ],
+    options: &[
+        (DOES, OUTPUT),
+        (DOES, REQUEST),
+        (DOES, WAYS),
+        ("What it shows and teaches", LESSONS),
+        ("What it says", SAYS),
+    ],
+    finish: |mut options| {
+        let url = match options.words.as_slice() {
+            [word] => url(word)?,
+            [host, port, file] => url_of_words(host, port, file)?,
+            _ => {
+                let form = "get takes a URL, or HOST PORT FILE";
+                return Err(format!("{form}; try idler get http://HOST:PORT/FILE"));
+            }
+        };
+        options.output = output(options.output.take(), options.remote_name, &url)?;
+        if options.keep > 1 && options.pipeline > 1 {
+            return Err(
+                "--keep waits for each reply and --pipeline does not; choose one".to_owned(),
+            );
+        }
+        if options.resume && options.output.is_none() {
+            return Err("--continue needs a file to continue; add -O or -o FILE".to_owned());
+        }
+        if options.resume && options.requests() > 1 {
+            return Err("--continue asks once; leave out --keep and --pipeline".to_owned());
+        }
+        within_header_limit(&options.headers)?;
+        for line in &options.headers {
+            // The server would wait for the body.
+            let name = line.name.as_str();
+            if ["content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str())
+            {
+                return Err(format!(
+                    "--header: {name} announces a body, and get sends none"
+                ));
+            }
+        }
+        if options.chunk.is_none() && !options.delay.is_zero() {
+            options.chunk = Some(1);
+        }
+        Ok(Command::Get(url, options))
     },
-}
+};
 
-impl GetOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let url = url(typed)?;
-        let output = output(typed, &url)?;
-        let resume = typed.switch(Id::Resume)?;
-        let requests = requests(typed)?;
-        if resume && output == Output::Stdout {
-            return Err(UsageError::new(
-                "--continue needs a file to continue; add -O or -o FILE".to_owned(),
-            ));
-        }
-        if resume && requests != Requests::One {
-            return Err(UsageError::new(
-                "--continue asks once; leave out --keep and --pipeline".to_owned(),
-            ));
-        }
-        Ok(Self {
-            url,
-            output,
-            resume,
-            head_only: typed.switch(Id::HeadOnly)?,
-            headers: headers(typed)?,
-            follow: typed.switch(Id::Follow)?,
-            timeout: common::timeout(typed, Id::Timeout, limits::CLIENT_TIMEOUT)?,
-            include_head: typed.switch(Id::Include)?,
-            timing: typed.switch(Id::Timing)?,
-            requests,
-            pace: pace(typed)?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+pub(super) const DOES: &str = "What it does";
 
-fn url(typed: &Typed) -> Result<Url, UsageError> {
-    match typed.words.as_slice() {
-        [url] => values::url(url).map_err(UsageError::new),
-        [host, port, file] => values::url_of_words(host, port, file).map_err(UsageError::new),
-        _ => Err(UsageError::new(
-            "get takes a URL, or HOST PORT FILE; try idler get http://HOST:PORT/FILE".to_owned(),
-        )),
-    }
-}
+const OUTPUT: &[Row] = &[
+    file("-o, --output FILE", "Write the body to FILE", |o, v| {
+        put(&mut o.output, path(v).map(Some))
+    }),
+    switch(
+        "-O, --remote-name",
+        "Write the body to a file named as in the URL",
+        |o, v| put(&mut o.remote_name, yes_no(v)),
+    ),
+    switch(
+        "-c, --continue",
+        "Go on where a fetch with -c broke off (with -o or -O). What has come stands in FILE.part, and \
+         becomes FILE once it is whole. Of another version that the server has by now, the whole is \
+         fetched.",
+        |o, v| put(&mut o.resume, yes_no(v)),
+    ),
+];
 
-fn output(typed: &Typed, url: &Url) -> Result<Output, UsageError> {
-    let file = typed.last(Id::Output, values::path)?;
-    match (file, typed.switch(Id::RemoteName)?) {
-        (None, false) => Ok(Output::Stdout),
-        (Some(file), false) if file.as_os_str() == "-" => Ok(Output::Stdout),
-        (Some(file), false) => Ok(Output::File(file)),
-        (Some(_), true) => Err(UsageError::new(
-            "--output and --remote-name name two files; choose one".to_owned(),
-        )),
-        (None, true) => match values::file_name_of(url) {
-            Some(name) => Ok(Output::File(PathBuf::from(name))),
-            None => Err(UsageError::new(
-                "--remote-name: the URL names no file; try -o FILE".to_owned(),
-            )),
+/// What `explain` takes as well.
+pub(super) const REQUEST: &[Row] = &[
+    switch(
+        "-I, --head",
+        "Ask with HEAD: for the head alone",
+        |o, v| put(&mut o.head_only, yes_no(v)),
+    ),
+    // What a server is told in IDLER_HEADER must not leave with a client.
+    value(
+        "-H, --header 'NAME: VALUE'",
+        "Send this header line with the request. It replaces what would be sent under that name. Not \
+         taken from the environment, where IDLER_HEADER is for replies.",
+        |o, v| push(&mut o.headers, request_header_line(v)),
+    )
+    .each_line()
+    .typed_only(),
+];
+
+const WAYS: &[Row] = &[
+    switch(
+        "-L, --location",
+        "Follow redirects, a bounded number of them",
+        |o, v| put(&mut o.follow, yes_no(v)),
+    ),
+    TIMEOUT,
+];
+
+pub(super) const TIMEOUT: Row = value(
+    "--timeout TIME",
+    "Give up when nothing happens for so long",
+    |o, v| put(&mut o.timeout, timeout(v)),
+)
+.default("30s");
+
+const LESSONS: &[Row] = &[
+    switch(
+        "-i, --include",
+        "Write the reply's head before its body",
+        |o, v| put(&mut o.include_head, yes_no(v)),
+    ),
+    switch(
+        "-t, --timing",
+        "Say what took how long, and how many steps. Time to resolve, to connect, to the first byte, and \
+         in all; reads, would-blocks and readiness events.",
+        |o, v| put(&mut o.timing, yes_no(v)),
+    ),
+    value(
+        "--keep N",
+        "Ask N times on one connection, one after the other",
+        |o, v| put(&mut o.keep, number(v, 1..=limits::REPEATED_REQUESTS_MAX)),
+    )
+    .default("1"),
+    value(
+        "--pipeline N",
+        "Ask N times on one connection, without waiting",
+        |o, v| put(&mut o.pipeline, number(v, 1..=limits::REPEATED_REQUESTS_MAX)),
+    )
+    .default("1"),
+    value(
+        "--chunk N",
+        "Send the request N bytes at a time",
+        |o, v| put(&mut o.chunk, number(v, 1..=limits::HEAD_BYTES_MAX).map(Some)),
+    ),
+    value(
+        "--delay MS",
+        "Wait so many milliseconds between the pieces. Durations such as 1s are understood as well. \
+         Without --chunk, pieces are single bytes.",
+        |o, v| put(&mut o.delay, delay(v)),
+    )
+    .default("0"),
+];
+
+const SAYS: &[Row] = &[
+    NO_PROGRESS_BAR,
+    counted(
+        "-v, --verbose",
+        "Show both heads; twice: every step. Heads are shown exactly as sent and received, and what was \
+         wrong with a reply is said.",
+        super::serve::VERBOSE.set,
+    ),
+    COLOR,
+];
+
+pub(super) const NO_PROGRESS_BAR: Row = switch(
+    "-q, --quiet",
+    "No progress bar. There is none anyway unless standard error is a terminal.",
+    |o, v| put(&mut o.voice.quiet, yes_no(v)),
+);
+
+/// The file that a body goes to; standard output if there is none.
+fn output(file: Option<PathBuf>, remote_name: bool, url: &Url) -> Result<Option<PathBuf>, String> {
+    match (file, remote_name) {
+        (Some(_), true) => Err("--output and --remote-name name two files; choose one".to_owned()),
+        (None, true) => match file_name_of(url) {
+            Some(name) => Ok(Some(PathBuf::from(name))),
+            None => Err("--remote-name: the URL names no file; try -o FILE".to_owned()),
         },
+        (file, false) => Ok(file.filter(|file| file.as_os_str() != "-")),
     }
-}
-
-/// The client sends no body, so a line that announces one would leave the server waiting for it.
-fn headers(typed: &Typed) -> Result<Vec<HeaderLine>, UsageError> {
-    let headers = common::request_headers(typed)?;
-    let announces = |line: &&HeaderLine| {
-        ["Content-Length", "Transfer-Encoding"]
-            .iter()
-            .any(|name| line.name.eq_ignore_ascii_case(name))
-    };
-    match headers.iter().find(announces) {
-        Some(line) => Err(UsageError::new(format!(
-            "--header: {} announces a body, and get sends none",
-            line.name
-        ))),
-        None => Ok(headers),
-    }
-}
-
-fn requests(typed: &Typed) -> Result<Requests, UsageError> {
-    let read = |id| {
-        let number = |text: &_| values::number(text, 1..=limits::REPEATED_REQUESTS_MAX);
-        Ok(typed.last(id, number)?.filter(|&number| number > 1))
-    };
-    match (read(Id::Keep)?, read(Id::Pipeline)?) {
-        (None, None) => Ok(Requests::One),
-        (Some(number), None) => Ok(Requests::Kept(number)),
-        (None, Some(number)) => Ok(Requests::Pipelined(number)),
-        (Some(_), Some(_)) => Err(UsageError::new(
-            "--keep waits for each reply and --pipeline does not; choose one".to_owned(),
-        )),
-    }
-}
-
-fn pace(typed: &Typed) -> Result<Pace, UsageError> {
-    let bytes = typed.last(Id::Chunk, |text| {
-        values::number(text, 1..=limits::HEAD_BYTES_MAX)
-    })?;
-    let delay = typed.last(Id::Delay, values::delay)?.unwrap_or_default();
-    Ok(match bytes {
-        None if delay.is_zero() => Pace::AtOnce,
-        None => Pace::Pieces { bytes: 1, delay },
-        Some(bytes) => Pace::Pieces { bytes, delay },
-    })
 }

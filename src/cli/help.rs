@@ -1,12 +1,10 @@
 //! The pages that `--help` prints.
 //!
-//! What lives here: the overview, which fits a screen of 24 lines, and the page of a verb, which is
-//! complete. It may not know any option by name: all comes from the table.
-//! Invariant: no line is longer than [`WIDTH`] (a test holds it).
-//! Read next: `man.rs`, the same as roff.
+//! The overview fits a screen of 24 lines; the page of a verb is complete. Invariant: no line is longer
+//! than [`WIDTH`] (a test holds it).
 
-use super::{VERSION, table};
-use table::{Row, Value, Verb, VerbRow};
+use super::table::{Form, Row, Verb};
+use super::{VERBS, VERSION};
 
 /// Characters of the longest line.
 const WIDTH: usize = 79;
@@ -19,59 +17,56 @@ pub(crate) fn overview() -> String {
     let mut out = format!("{VERSION}: {TITLE}\n\n");
     out.push_str("Usage: idler [OPTIONS] [PATH]        Serve PATH, or this directory\n");
     out.push_str("       idler VERB [OPTIONS] …\n\nVerbs:\n");
-    for row in table::every_verb() {
-        if let Some(name) = listed(row) {
-            out.push_str(&format!("  {name:<28} {}\n", row.summary));
-        }
+    // A server and its client share a line.
+    for verb in VERBS.iter().filter(|verb| !verb.name.ends_with("-client")) {
+        let client = if verb.name.ends_with("-server") {
+            ", -client"
+        } else {
+            ""
+        };
+        let name = format!("{}{client}", verb.name);
+        out.push_str(&format!("  {name:<28} {}\n", verb.summary));
     }
     out.push_str("\nOptions (idler serve --help lists all):\n");
-    for row in table::every_option().filter(|row| row.common) {
-        let spelling = row.spelling();
-        out.push_str(&format!("  {spelling:<28} {}\n", row.help));
+    for row in VERBS[0].rows().filter(|row| row.in_overview) {
+        out.push_str(&format!("  {:<28} {}\n", row.shown(), row.help()));
     }
     out
 }
 
-/// The verb's name in the overview, where a server and its client share a line.
-fn listed(row: &VerbRow) -> Option<String> {
-    if row.name.ends_with("-client") {
-        return None;
-    }
-    match row.name.strip_suffix("-server") {
-        Some(_) => Some(format!("{}, -client", row.name)),
-        None => Some(row.name.to_owned()),
-    }
-}
-
 /// The page of `idler VERB --help`.
-pub(crate) fn of(verb: Verb) -> String {
-    let row = table::verb(verb);
+pub(crate) fn of(verb: &Verb) -> String {
     let mut out = String::new();
-    for (number, usage) in row.usage.iter().enumerate() {
+    for (number, usage) in verb.usage.iter().enumerate() {
         let label = if number == 0 { "Usage:" } else { "" };
         out.push_str(&format!("{label:<6} idler {usage}\n"));
     }
-    for paragraph in row.about {
+    for paragraph in verb.about {
         out.push('\n');
         wrap(&mut out, paragraph, 0);
     }
-    for (group, rows) in groups(verb) {
-        out.push_str(&format!("\n{group}:\n"));
+    for (heading, rows) in verb.groups() {
+        out.push_str(&format!("\n{heading}:\n"));
         for row in rows {
-            option(&mut out, row);
+            out.push_str(&format!("  {}\n", row.shown()));
+            wrap(&mut out, &row.paragraph(), 10);
         }
     }
     out.push_str("\nExamples:\n");
-    for (command, purpose) in row.examples {
+    for (command, purpose) in verb.examples {
         out.push_str(&format!("  {command}\n"));
         wrap(&mut out, purpose, 6);
     }
-    if table::options(verb).any(|row| row.environment().is_some()) {
+    let has_variable = |row: &Row| row.variable().is_some();
+    let is_measured = |row: &Row| {
+        let unit = row.placeholder();
+        row.form == Form::Text && (unit.starts_with("TIME") || unit == "SIZE")
+    };
+    if verb.rows().any(has_variable) {
         out.push('\n');
         wrap(&mut out, ENVIRONMENT, 0);
     }
-    let measured = |row: &Row| matches!(row.value, Value::Text(name) if name.starts_with("TIME") || name == "SIZE");
-    if table::options(verb).any(measured) {
+    if verb.rows().any(is_measured) {
         out.push('\n');
         wrap(&mut out, VALUES, 0);
     }
@@ -100,40 +95,6 @@ pub(crate) const EXIT: &[(&str, &str)] = &[
         "The command line was not understood; one line on standard error says why.",
     ),
 ];
-
-/// The options of a verb under their headings, in the table's order.
-pub(crate) fn groups(verb: Verb) -> Vec<(&'static str, Vec<&'static Row>)> {
-    let mut groups: Vec<(&'static str, Vec<&'static Row>)> = Vec::new();
-    for row in table::options(verb) {
-        match groups.iter_mut().find(|(group, _)| *group == row.group) {
-            Some((_, rows)) => rows.push(row),
-            None => groups.push((row.group, vec![row])),
-        }
-    }
-    groups
-}
-
-fn option(out: &mut String, row: &Row) {
-    out.push_str(&format!("  {}\n", row.spelling()));
-    wrap(out, &described(row), 10);
-}
-
-/// All that the table says of an option, as one paragraph.
-pub(crate) fn described(row: &Row) -> String {
-    let mut text = row.help.to_owned();
-    if !row.default.is_empty() {
-        text.push_str(&format!(" (default: {})", row.default));
-    }
-    text.push('.');
-    if !row.more.is_empty() {
-        text.push(' ');
-        text.push_str(row.more);
-    }
-    if matches!(row.repeat, table::Repeat::Each | table::Repeat::EachLine) {
-        text.push_str(" May be given several times.");
-    }
-    text
-}
 
 /// Appends a paragraph, indented and broken at blanks.
 fn wrap(out: &mut String, paragraph: &str, indent: usize) {

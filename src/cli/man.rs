@@ -1,11 +1,9 @@
 //! The manual page, as roff for man(7).
 //!
-//! What lives here: one page for all verbs, made from the table. It may not know any option by name.
-//! Invariant: whatever the table says is text, never a request to roff (`text` escapes it).
-//! Read next: `completions.rs`.
+//! One page for all verbs. Invariant: what the rows say is text, never a request to roff (`text` escapes it).
 
-use super::{VERSION, help, table};
-use table::VerbRow;
+use super::table::{Form, Verb};
+use super::{VERBS, VERSION, help};
 
 /// The page of `idler man`.
 pub(crate) fn page() -> String {
@@ -13,13 +11,13 @@ pub(crate) fn page() -> String {
     out.push_str(".SH NAME\n");
     out.push_str(&format!("idler \\- {}\n", text(help::TITLE)));
     out.push_str(".SH SYNOPSIS\n");
-    for row in table::every_verb() {
-        for usage in row.usage {
+    for verb in VERBS {
+        for usage in verb.usage {
             out.push_str(&format!(".B idler\n{}\n.br\n", text(usage)));
         }
     }
-    for row in table::every_verb() {
-        verb(&mut out, row);
+    for verb in VERBS {
+        section(&mut out, verb);
     }
     out.push_str(".SH VALUES\n");
     out.push_str(&format!("{}\n", text(help::VALUES)));
@@ -64,28 +62,27 @@ const SIGNALS: &[(&str, &str)] = &[
     ),
 ];
 
-fn verb(out: &mut String, row: &VerbRow) {
-    out.push_str(&format!(".SH IDLER {}\n", text(&row.name.to_uppercase())));
-    for paragraph in row.about {
+fn section(out: &mut String, verb: &Verb) {
+    out.push_str(&format!(".SH IDLER {}\n", text(&verb.name.to_uppercase())));
+    for paragraph in verb.about {
         out.push_str(&format!("{}\n.PP\n", text(paragraph)));
     }
-    for (group, rows) in help::groups(row.verb) {
-        out.push_str(&format!(".SS {}\n", text(group)));
+    for (heading, rows) in verb.groups() {
+        out.push_str(&format!(".SS {}\n", text(heading)));
         for row in rows {
-            let mut tag = match row.short {
+            let mut tag = match row.short() {
                 Some(short) => format!("\\fB\\-{short}\\fR, "),
                 None => String::new(),
             };
-            tag.push_str(&format!("\\fB\\-\\-{}\\fR", text(row.long)));
-            let placeholder = row.value.placeholder();
-            if !placeholder.is_empty() {
-                tag.push_str(&format!(" \\fI{}\\fR", text(&placeholder)));
+            tag.push_str(&format!("\\fB\\-\\-{}\\fR", text(row.long())));
+            if row.form != Form::Switch {
+                tag.push_str(&format!(" \\fI{}\\fR", text(row.placeholder())));
             }
-            tagged(out, &tag, &help::described(row));
+            tagged(out, &tag, &row.paragraph());
         }
     }
     out.push_str(".SS Examples\n");
-    for (command, purpose) in row.examples {
+    for (command, purpose) in verb.examples {
         tagged(out, &format!("\\fB{}\\fR", text(command)), purpose);
     }
 }

@@ -1,13 +1,10 @@
-//! What was typed: arguments and environment, split by the table, not yet understood.
+//! From arguments and environment to a command, by the rows of the verb that is meant.
 //!
-//! What lives here: which verb, which options with which values and from where, which words; and
-//! what to say when a spelling is in no table. It may not know what any option means.
 //! Invariant: every string from outside is kept as it came (a path need not be UTF-8), and an option
 //! beats its variable in the environment, which beats the default.
-//! Read next: `serve.rs`, where it gets its meaning.
 
-use super::{UsageError, table, values};
-use crate::cli::table::{DEFAULT_VERB, Id, Repeat, Row, Value, Verb};
+use super::table::{Form, Repeat, Row, Verb};
+use super::{Command, Options, VERBS, VERSION, help, values};
 use lexopt::{Arg, Parser};
 use std::{
     ffi::{OsStr, OsString},
@@ -15,66 +12,26 @@ use std::{
     os::unix::ffi::{OsStrExt, OsStringExt},
 };
 
-/// What was typed, as far as its form goes.
-pub(crate) enum Request {
-    /// Help of a verb, or the overview.
-    Help(Option<Verb>),
-    Version,
-    Run(Typed),
-}
-
-/// A verb with all that was given to it.
-pub(crate) struct Typed {
-    pub(crate) verb: Verb,
-    /// What is not an option, in order.
-    pub(crate) words: Vec<OsString>,
-    given: Vec<Given>,
-}
-
+/// One value of an option. Its `Display` is a line of `--check`.
 struct Given {
     row: &'static Row,
     value: OsString,
-    source: Source,
+    /// As messages name it: the option, a variable, or `default`.
+    source: String,
 }
 
-/// Where the value of a setting comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// The command line.
-    Option,
-    /// The environment, under this name.
-    Environment(String),
-    /// Neither.
-    Default,
-}
-
-/// One line of `--check`: an option and the value in force. Its `Display` is that line.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting {
-    /// The option's long name, without dashes.
-    pub name: &'static str,
-    /// The value as it would be typed.
-    pub value: String,
-    /// Where it comes from.
-    pub source: Source,
-}
-
-impl fmt::Display for Setting {
+impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<16} {:<24} ", self.name, self.value)?;
-        match &self.source {
-            Source::Option => write!(f, "(--{})", self.name),
-            Source::Environment(name) => write!(f, "({name})"),
-            Source::Default => f.write_str("(default)"),
-        }
+        let (name, value) = (self.row.long(), values::printable(&self.value));
+        write!(f, "{name:<16} {value:<24} ({})", self.source)
     }
 }
 
-/// Splits arguments (without the program's name). Bounded by their number and the table's.
-pub(crate) fn split(
+/// Understands arguments (without the program's name). Bounded by their number and the verb's rows.
+pub(crate) fn command(
     args: impl Iterator<Item = OsString>,
     env: &impl Fn(&str) -> Option<OsString>,
-) -> Result<Request, UsageError> {
+) -> Result<Command, String> {
     let mut parser = Parser::from_args(args);
     let mut named = None;
     let mut words = Vec::new();
@@ -83,271 +40,221 @@ pub(crate) fn split(
     loop {
         let rest = parser.try_raw_args();
         options_ended |= rest.is_some_and(|rest| rest.peek() == Some(OsStr::new("--")));
-        let verb = named.unwrap_or(DEFAULT_VERB);
-        let (row, is_long) = match parser.next().map_err(|error| unexpected_value(&error))? {
+        let verb = named.unwrap_or(VERBS[0]);
+        let unexpected_value = |error| format!("{error}; it takes no value");
+        let (row, is_long) = match parser.next().map_err(unexpected_value)? {
             None => break,
             Some(Arg::Long(long)) => (find_long(verb, long)?, true),
             Some(Arg::Short(short)) => (find_short(verb, short)?, false),
             Some(Arg::Value(word)) => {
                 let may_be_verb = words.is_empty() && named.is_none() && !options_ended;
-                match verb_named(&word).filter(|_| may_be_verb) {
-                    Some(verb) if given.is_empty() || verb == DEFAULT_VERB => named = Some(verb),
-                    Some(verb) => return Err(options_too_early(verb, &given)),
+                match VERBS
+                    .into_iter()
+                    .find(|verb| may_be_verb && word == verb.name)
+                {
+                    Some(verb) if !given.is_empty() && verb.name != VERBS[0].name => {
+                        return Err(options_too_early(verb, &given));
+                    }
+                    Some(verb) => named = Some(verb),
                     None => words.push(word),
                 }
                 continue;
             }
         };
-        if row.id == Id::Help {
-            return Ok(Request::Help(named));
+        match row.long() {
+            "help" => return Ok(Command::Page(named.map_or_else(help::overview, help::of))),
+            "version" => return Ok(Command::Page(format!("{VERSION}\n"))),
+            _ => {}
         }
-        if row.id == Id::Version {
-            return Ok(Request::Version);
-        }
-        let value = match row.value {
+        let value = match row.form {
             // `--switch=no` takes back what the environment says.
-            Value::Nothing => {
+            Form::Switch => {
                 let attached = is_long.then(|| parser.optional_value()).flatten();
-                attached.unwrap_or_else(|| switched_on(row).into())
+                let on = if row.repeat == Repeat::Count {
+                    "1"
+                } else {
+                    "yes"
+                };
+                attached.unwrap_or_else(|| on.into())
             }
-            Value::Text(_) | Value::File(_) | Value::OneOf(_) => {
-                parser.value().map_err(|_| needs_value(row))?
-            }
+            Form::Text | Form::File | Form::OneOf(_) => parser.value().map_err(|_| {
+                let (long, placeholder) = (row.long(), row.placeholder());
+                format!("--{long} needs a value: --{long} {placeholder}")
+            })?,
         };
-        given.push(Given {
-            row,
-            value,
-            source: Source::Option,
-        });
+        let source = format!("--{}", row.long());
+        given.push(Given { row, value, source });
     }
-    let verb = named.unwrap_or(DEFAULT_VERB);
-    count_words(table::verb(verb), &words)?;
-    let mut typed = Typed { verb, words, given };
-    typed.add_environment(env);
-    Ok(Request::Run(typed))
+    let verb = named.unwrap_or(VERBS[0]);
+    count_words(verb, &words)?;
+    let mut options = Box::new(Options {
+        words,
+        ..Options::default()
+    });
+    options.settings = set(&mut options, verb, given, env)?;
+    (verb.finish)(options)
 }
 
-/// What a switch without a value stands for.
-fn switched_on(row: &Row) -> &'static str {
-    if row.repeat == Repeat::Count {
-        "1"
-    } else {
-        "yes"
-    }
-}
-
-impl Typed {
-    /// Adds what the environment says about options that were not typed. An empty variable says nothing.
-    fn add_environment(&mut self, env: &impl Fn(&str) -> Option<OsString>) {
-        for row in table::options(self.verb) {
-            if self.given.iter().any(|given| given.row.id == row.id) {
-                continue;
-            }
-            let said = |name: &str| env(name).filter(|value| !value.is_empty());
-            let found = row
-                .environment()
-                .and_then(|name| Some((said(&name)?, name)));
-            let (value, name) = match found {
-                Some(found) => found,
-                // The customs of https://no-color.org and https://bixense.com/clicolors.
-                None if row.id == Id::Color && said("NO_COLOR").is_some() => {
-                    ("never".into(), "NO_COLOR".to_owned())
-                }
-                None if row.id == Id::Color
-                    && said("CLICOLOR_FORCE").is_some_and(|value| value != "0") =>
-                {
-                    ("always".into(), "CLICOLOR_FORCE".to_owned())
-                }
-                None => continue,
+/// Sets every option of the verb: to what was typed, else to what the environment says, else to its default.
+/// Returns the lines of `--check`.
+fn set(
+    options: &mut Options,
+    verb: &Verb,
+    mut typed: Vec<Given>,
+    env: &impl Fn(&str) -> Option<OsString>,
+) -> Result<Vec<String>, String> {
+    let mut settings = Vec::new();
+    for row in verb.rows() {
+        let of_row = |given: &mut Given| given.row.long() == row.long();
+        let mut given: Vec<Given> = typed.extract_if(.., of_row).collect();
+        if given.is_empty() {
+            given = from_environment(row, env);
+        }
+        let applies = !given.is_empty() || !(row.default.is_empty() || row.takes_several());
+        if given.is_empty() {
+            let value = if row.default.is_empty() {
+                "(none)"
+            } else {
+                row.default
             };
-            let bytes = value.as_bytes();
-            let parts: Vec<&[u8]> = match row.repeat {
-                Repeat::Last | Repeat::Count => vec![bytes],
-                Repeat::Each => bytes.split(u8::is_ascii_whitespace).collect(),
-                Repeat::EachLine => bytes.split(|&byte| byte == b'\n').collect(),
+            let (value, source) = (value.into(), "default".to_owned());
+            given.push(Given { row, value, source });
+        }
+        for given in given.iter().filter(|_| applies) {
+            // Of several values that override one another, the earlier must be well-formed too.
+            (row.set)(options, &given.value)
+                .map_err(|reason| format!("{}: {reason}", given.source))?;
+        }
+        if row.variable().is_some() {
+            let first = if row.takes_several() {
+                0
+            } else {
+                given.len() - 1
             };
-            for part in parts.into_iter().filter(|part| !part.is_empty()) {
-                self.given.push(Given {
-                    row,
-                    value: OsString::from_vec(part.to_vec()),
-                    source: Source::Environment(name.clone()),
-                });
-            }
+            settings.extend(given[first..].iter().map(Given::to_string));
         }
     }
-
-    /// Every value of an option, understood by `read`, in the order given.
-    pub(crate) fn all<T>(
-        &self,
-        id: Id,
-        read: impl Fn(&OsStr) -> Result<T, String>,
-    ) -> Result<Vec<T>, UsageError> {
-        let given = self.given.iter().filter(|given| given.row.id == id);
-        given
-            .map(|given| {
-                read(&given.value).map_err(|reason| match &given.source {
-                    Source::Environment(name) => UsageError::new(format!("{name}: {reason}")),
-                    Source::Option | Source::Default => {
-                        UsageError::new(format!("--{}: {reason}", given.row.long))
-                    }
-                })
-            })
-            .collect()
-    }
-
-    /// The last value of an option; earlier ones must be well-formed too.
-    pub(crate) fn last<T>(
-        &self,
-        id: Id,
-        read: impl Fn(&OsStr) -> Result<T, String>,
-    ) -> Result<Option<T>, UsageError> {
-        Ok(self.all(id, read)?.pop())
-    }
-
-    /// Whether a switch is on.
-    pub(crate) fn switch(&self, id: Id) -> Result<bool, UsageError> {
-        Ok(self.last(id, values::yes_no)?.unwrap_or(false))
-    }
-
-    /// How often a switch was given.
-    pub(crate) fn count(&self, id: Id) -> Result<u8, UsageError> {
-        let each = self.all(id, |value| values::number(value, 0..=u8::MAX))?;
-        Ok(each.into_iter().fold(0, u8::saturating_add))
-    }
-
-    /// Every setting of the verb, in the table's order, for `--check`.
-    pub(crate) fn settings(&self) -> Vec<Setting> {
-        let rows = table::options(self.verb).filter(|row| row.environment().is_some());
-        rows.flat_map(|row| {
-            let mut settings = Vec::new();
-            for given in self.given.iter().filter(|given| given.row.id == row.id) {
-                if matches!(row.repeat, Repeat::Last | Repeat::Count) {
-                    settings.clear();
-                }
-                settings.push(Setting {
-                    name: row.long,
-                    value: values::printable(&given.value),
-                    source: given.source.clone(),
-                });
-            }
-            if settings.is_empty() {
-                let value = match (row.value, row.default) {
-                    (Value::Nothing, _) if row.repeat == Repeat::Count => "0",
-                    (Value::Nothing, _) => "no",
-                    (_, "") => "(none)",
-                    (_, default) => default,
-                };
-                settings.push(Setting {
-                    name: row.long,
-                    value: value.to_owned(),
-                    source: Source::Default,
-                });
-            }
-            settings
-        })
-        .collect()
-    }
+    Ok(settings)
 }
 
-fn verb_named(word: &OsStr) -> Option<Verb> {
-    let found = table::every_verb().find(|row| word == row.name);
-    found.map(|row| row.verb)
+/// What the environment says about an option. An empty variable says nothing.
+fn from_environment(row: &'static Row, env: &impl Fn(&str) -> Option<OsString>) -> Vec<Given> {
+    let said = |name: &str| env(name).filter(|value| !value.is_empty());
+    let own = row.variable().and_then(|name| Some((said(&name)?, name)));
+    // The customs of https://no-color.org and https://bixense.com/clicolors.
+    let custom = || {
+        if row.long() != "color" {
+            return None;
+        }
+        if said("NO_COLOR").is_some() {
+            return Some(("never".into(), "NO_COLOR".to_owned()));
+        }
+        let force = said("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+        force.then(|| ("always".into(), "CLICOLOR_FORCE".to_owned()))
+    };
+    let Some((value, source)) = own.or_else(custom) else {
+        return Vec::new();
+    };
+    let is_separator = |byte: &u8| match row.repeat {
+        Repeat::Last | Repeat::Count => false,
+        Repeat::Each => byte.is_ascii_whitespace(),
+        Repeat::EachLine => *byte == b'\n',
+    };
+    let parts = value.as_bytes().split(is_separator);
+    let given = |part: &[u8]| Given {
+        row,
+        value: OsString::from_vec(part.to_vec()),
+        source: source.clone(),
+    };
+    parts.filter(|part| !part.is_empty()).map(given).collect()
 }
 
-fn find_long(verb: Verb, long: &str) -> Result<&'static Row, UsageError> {
-    let found = table::options(verb).find(|row| row.long == long);
+fn find_long(verb: &'static Verb, long: &str) -> Result<&'static Row, String> {
+    let found = verb.rows().find(|row| row.long() == long);
     found.ok_or_else(|| {
-        let known = table::options(verb).map(|row| row.long);
-        let near = nearest(long, known).map(|near| format!("--{near}"));
-        let elsewhere = table::every_option().find(|row| row.long == long);
-        no_such_option(verb, &format!("--{long}"), near, elsewhere)
+        let near = nearest(long, verb.rows().map(Row::long)).map(|near| format!("--{near}"));
+        no_such_option(verb, &format!("--{long}"), near, |row| row.long() == long)
     })
 }
 
-fn find_short(verb: Verb, short: char) -> Result<&'static Row, UsageError> {
-    let found = table::options(verb).find(|row| row.short == Some(short));
+fn find_short(verb: &'static Verb, short: char) -> Result<&'static Row, String> {
+    let found = verb.rows().find(|row| row.short() == Some(short));
     found.ok_or_else(|| {
         // A letter has no neighbours but its other case.
-        let other_case = |row: &&Row| row.short.is_some_and(|s| s.eq_ignore_ascii_case(&short));
-        let near = table::options(verb).find(other_case);
-        let near = near.and_then(|row| row.short.map(|s| format!("-{s} (--{})", row.long)));
-        let elsewhere = table::every_option().find(|row| row.short == Some(short));
-        no_such_option(verb, &format!("-{short}"), near, elsewhere)
+        let near = verb.rows().find_map(|row| {
+            let near = row
+                .short()
+                .filter(|other| other.eq_ignore_ascii_case(&short))?;
+            Some(format!("-{near} (--{})", row.long()))
+        });
+        no_such_option(verb, &format!("-{short}"), near, |row| {
+            row.short() == Some(short)
+        })
     })
 }
 
 fn no_such_option(
-    verb: Verb,
+    verb: &Verb,
     spelled: &str,
     near: Option<String>,
-    elsewhere: Option<&Row>,
-) -> UsageError {
-    let name = table::verb(verb).name;
+    is_meant: impl Fn(&Row) -> bool,
+) -> String {
+    let name = verb.name;
     let spelled = values::shown(OsStr::new(spelled));
-    let elsewhere = elsewhere.and_then(|row| row.verbs.first());
+    let elsewhere = VERBS.iter().find(|verb| verb.rows().any(&is_meant));
     let hint = match (elsewhere, near) {
-        (Some(&other), _) => format!("it belongs to idler {}", table::verb(other).name),
+        (Some(other), _) => format!("it belongs to idler {}", other.name),
         (None, Some(near)) => format!("did you mean {near}?"),
         (None, None) => format!("idler {name} --help lists all"),
     };
-    UsageError::new(format!("{spelled} is no option of idler {name}; {hint}"))
-}
-
-fn unexpected_value(error: &lexopt::Error) -> UsageError {
-    UsageError::new(format!("{error}; it takes no value"))
-}
-
-fn needs_value(row: &Row) -> UsageError {
-    let placeholder = row.value.placeholder();
-    UsageError::new(format!(
-        "--{} needs a value: --{} {placeholder}",
-        row.long, row.long
-    ))
+    format!("{spelled} is no option of idler {name}; {hint}")
 }
 
 /// Options before a verb are read as those of `serve`, which is meant when no verb is named.
-fn options_too_early(verb: Verb, given: &[Given]) -> UsageError {
-    let name = table::verb(verb).name;
-    let first = given.first().map_or("", |given| given.row.long);
-    UsageError::new(format!(
+fn options_too_early(verb: &Verb, given: &[Given]) -> String {
+    let name = verb.name;
+    let first = given.first().map_or("", |given| given.row.long());
+    format!(
         "--{first} stands before the verb; try idler {name} --{first} …, or ./{name} for the path"
-    ))
+    )
 }
 
-fn count_words(row: &table::VerbRow, words: &[OsString]) -> Result<(), UsageError> {
-    if words.len() < row.words.least {
-        return Err(UsageError::new(format!(
-            "{} needs more words; try idler {}",
-            row.name, row.usage[0]
-        )));
+fn count_words(verb: &Verb, words: &[OsString]) -> Result<(), String> {
+    let (least, most) = verb.word_count();
+    let name = verb.name;
+    if words.len() < least {
+        return Err(format!(
+            "{name} needs more words; try idler {}",
+            verb.usage[0]
+        ));
     }
-    let Some(extra) = words.get(row.words.most) else {
+    let Some(extra) = words.get(most) else {
         return Ok(());
     };
     let hint = match words.first().and_then(|word| verb_like(word)) {
-        Some(verb) if row.verb == DEFAULT_VERB => format!("did you mean idler {verb}?"),
-        Some(_) | None => format!("idler {} --help says what is", row.name),
+        Some(verb) if name == VERBS[0].name => format!("did you mean idler {verb}?"),
+        Some(_) | None => format!("idler {name} --help says what is"),
     };
-    Err(UsageError::new(format!(
-        "{} is one argument too many; {hint}",
-        values::shown(extra)
-    )))
+    let extra = values::shown(extra);
+    Err(format!("{extra} is one argument too many; {hint}"))
 }
 
 /// The verb that a word may have been meant for, though it is none.
 pub(crate) fn verb_like(word: &OsStr) -> Option<&'static str> {
-    nearest(word.to_str()?, table::every_verb().map(|row| row.name))
+    nearest(word.to_str()?, VERBS.iter().map(|verb| verb.name))
 }
 
-/// What to say of variables that are none of ours and resemble one, as `IDLER_CACH` does. Others are let be: orchestrators make
-/// such as `IDLER_SERVICE_HOST` for a service of this name, and `IDLER_LOG` is the logger's.
+/// What to say of variables that are none of ours and resemble one, as `IDLER_CACH` does. Others are let
+/// be: orchestrators make such as `IDLER_SERVICE_HOST` for a service of this name, and `IDLER_LOG` is the
+/// logger's.
 pub fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
-    let known = || table::every_option().filter(|row| row.environment().is_some());
+    let rows = || VERBS.iter().flat_map(|verb| verb.rows());
+    let known = || rows().filter(|row| row.variable().is_some());
     let resembled = |name: &OsString| {
         let name = name.to_str().filter(|name| *name != "IDLER_LOG")?;
         let word = name.strip_prefix("IDLER_")?.replace('_', "-");
-        let near = nearest(&word.to_ascii_lowercase(), known().map(|row| row.long))?;
-        let meant = known().find(|row| row.long == near)?.environment()?;
+        let near = nearest(&word.to_ascii_lowercase(), known().map(Row::long))?;
+        let meant = known().find(|row| row.long() == near)?.variable()?;
         let shown = values::shown(OsStr::new(name));
         (name != meant).then(|| format!("{shown} is no variable of idler; did you mean {meant}?"))
     };

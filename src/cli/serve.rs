@@ -1,271 +1,414 @@
-//! The meaning of what was typed after `idler serve`, or after `idler` alone.
-//!
-//! What lives here: [`ServeOptions`], and which option takes which value. It may not know
-//! spellings (the table has them) or look at the machine: whether the path exists, whether the port is free, is
-//! for the service to find out.
-//! Invariant: every field is valid in itself; what it leaves out is in `limits.rs`.
-//! Read next: `values.rs`.
+//! `serve` and its options, most of which `explain` takes as well.
 
-use super::{UsageError, common, parse, values};
-use crate::cli::parse::{Setting, Typed};
-use crate::cli::table::Id;
-use crate::cli::values::{
-    BindAddress, CachePolicy, Cidr, Companion, HeaderRule, HostRule, LogDestination, Proxies,
-    TypeRule,
+use super::parse::verb_like;
+use super::table::{Form, OTHER, Row, Verb, choice, counted, file, switch, value};
+use super::values::{
+    access_log, bind_address, cache_policy, cidr, companions, file_name, header_rule, host_rule,
+    memory, number, number_or, one_of, own_path, path, proxies, push, put, timeout, type_rule,
+    user, wait, within_header_limit, yes_no,
 };
+use super::{Command, LogFormat, ServeOptions};
 use crate::limits;
 use crate::log::logger::Color;
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-    time::Duration,
+use std::{ffi::OsString, path::PathBuf};
+
+pub(super) static SERVE: Verb = Verb {
+    name: "serve",
+    usage: &["[OPTIONS] [PATH]", "serve [OPTIONS] [PATH]"],
+    words: Form::File,
+    summary: "Serve a directory or a file over HTTP",
+    about: &[
+        "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
+         the current directory. One thread does everything.",
+        "The URLs are printed on standard error once idler really listens; standard output has \
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens \
+         the log file and reads the files of --redirects and --auth again, SIGUSR1 writes idler's \
+         figures to standard error.",
+    ],
+    examples: &[
+        ("idler", "this directory, for this machine alone"),
+        ("idler -b 0.0.0.0 -b :: site", "share with the network"),
+        (
+            "idler serve -p 0 get",
+            "a directory named like a verb, any free port",
+        ),
+        (
+            "idler -H 'Cache-Control: max-age=60' site",
+            "a header on every reply",
+        ),
+        ("idler --access-log off -v site", "only why connections end"),
+    ],
+    options: &[
+        (WHERE, LISTENS),
+        (WHAT, FILES),
+        (WHAT, HEADER),
+        (WHAT, ANSWERS),
+        (WHO, CLIENTS),
+        (LIMITS, BOUNDS),
+        (LOGS, SAYS),
+        (OPERATION, OWN_PATHS),
+        (OPERATION, OPERATES),
+        (OTHER, CHECK),
+    ],
+    finish: |mut options| {
+        let server = &mut options.server;
+        server.path = served_path(&options.words)?;
+        server.path_resembles_verb = options.words.first().and_then(|word| verb_like(word));
+        complete(server)?;
+        if server.status.is_none() && !server.status_from.is_empty() {
+            return Err(
+                "--status-from needs the path of the figures; add --status /PATH".to_owned(),
+            );
+        }
+        Ok(Command::Serve(options))
+    },
 };
 
-/// Everything `idler serve` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServeOptions {
-    /// The directory or file to serve, `.` by default. Whether it exists is not known here.
-    pub path: PathBuf,
-    /// If the path looks like a misspelled verb, that verb: worth saying when the path is missing.
-    pub path_resembles_verb: Option<&'static str>,
-    /// The TCP port; 0 asks for any free one.
-    pub port: u16,
-    /// The addresses to listen on.
-    pub bind: Bind,
-    /// Names that stand for their directory, best first; never empty.
-    pub index: Vec<OsString>,
-    /// Directories without an index are not listed.
-    pub no_listing: bool,
-    /// Names that begin with a dot are served.
-    pub hidden: bool,
-    /// Header lines for replies; [`limits::GIVEN_HEADER_BYTES_MAX`] together.
-    pub headers: Vec<HeaderRule>,
-    /// Media types that win over the built-in ones; of equal extensions the last counts.
-    pub types: Vec<TypeRule>,
-    /// Missing pages are answered with the root's index.
-    pub spa: bool,
-    /// `/page` means `page.html`.
-    pub clean_urls: bool,
-    /// What `Cache-Control` says.
-    pub cache: CachePolicy,
-    /// Scripts of other sites may read replies.
-    pub cors: bool,
-    /// Sites for names of their own; everybody else gets `path`.
-    pub hosts: Vec<HostRule>,
-    /// A file of redirects.
-    pub redirects: Option<PathBuf>,
-    /// A file of users.
-    pub auth: Option<PathBuf>,
-    /// Who may connect; empty: everybody.
-    pub allow: Vec<Cidr>,
-    /// Connections from one address at most.
-    pub max_per_address: Option<u32>,
-    /// Proxies that are believed whom they speak for; empty: none.
-    pub proxy_from: Vec<Proxies>,
-    /// Share the port with other processes.
-    pub reuse_port: bool,
-    /// Where health is answered; a plain path.
-    pub health: Option<String>,
-    /// Where figures are answered; a plain path.
-    pub status: Option<String>,
-    /// Who may see the figures besides this machine.
-    pub status_from: Vec<Cidr>,
-    /// The user to become, with `:group` or without.
-    pub user: Option<String>,
-    /// Companions on the same loop.
-    pub with: Vec<Companion>,
-    /// Connections at most; `None`: as many as descriptors allow.
-    pub max_connections: Option<usize>,
-    /// Bytes of a request head at most.
-    pub head_bytes_max: usize,
-    /// From a head's first byte to its last.
-    pub head_timeout: Duration,
-    /// Between requests, and before the first.
-    pub idle_timeout: Duration,
-    /// How long a reply may make no progress.
-    pub stall_timeout: Duration,
-    /// How long the busy may finish after the first signal to stop; may be zero.
-    pub grace: Duration,
-    /// How long listeners stay open after the first signal to stop; may be zero.
-    pub drain_delay: Duration,
-    /// Bytes of small files kept in memory at most; 0: none.
-    pub cache_bytes_max: usize,
-    /// Where the access log goes.
-    pub access_log: LogDestination,
-    /// The form of its lines.
-    pub log_format: LogFormat,
-    /// No start-up lines.
-    pub quiet: bool,
-    /// How often `-v` was given: 1 asks for the log level debug, 2 for trace.
-    pub verbose: u8,
-    /// Colours on standard error; `NO_COLOR` and `CLICOLOR_FORCE` are already heeded.
-    pub color: Color,
-    /// Validate, print [`ServeOptions::settings`], and leave.
-    pub check: bool,
-    /// Every setting and where it comes from, in the order of the help.
-    pub settings: Vec<Setting>,
-}
+pub(super) const WHERE: &str = "Where it listens";
+pub(super) const WHAT: &str = "What it serves";
+pub(super) const OPERATION: &str = "Operation";
+const WHO: &str = "Who may connect";
+const LIMITS: &str = "Limits and time";
+const LOGS: &str = "What it says";
 
-/// Where to listen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bind {
-    /// Nothing was said: both loopback addresses, or the one that this machine has.
-    Default,
-    /// These, all of them; never empty.
-    Given(Vec<BindAddress>),
-}
+pub(super) const PORT: Row = value(
+    "-p, --port N",
+    "Listen on this port; 0 takes any free one",
+    |o, v| put(&mut o.listening.port, number(v, 0..=u16::MAX)),
+);
 
-impl Bind {
-    /// The addresses; none stand for the default.
-    pub fn addresses(&self) -> &[BindAddress] {
-        match self {
-            Self::Default => &[],
-            Self::Given(addresses) => addresses,
-        }
-    }
-}
-
-/// The form of access log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// The Combined Log Format.
-    Combined,
-    /// One JSON object a line.
-    Json,
-    /// Only what a developer looks for.
-    Short,
-}
-
-/// The words of `--log-format`.
-const LOG_FORMATS: &[(&str, LogFormat)] = &[
-    ("combined", LogFormat::Combined),
-    ("json", LogFormat::Json),
-    ("short", LogFormat::Short),
+const LISTENS: &[Row] = &[
+    value(
+        "-p, --port N",
+        "Listen on this port; 0 takes any free one. The start-up lines say which one it is. A port \
+         that is in use or needs privileges is an error, never another port.",
+        PORT.set,
+    )
+    .default("8080")
+    .in_overview(),
+    value(
+        "-b, --bind ADDR",
+        "Listen on this address; 0.0.0.0 and :: share. An IPv4 or IPv6 address, with :PORT or without \
+         ([::1]:8081); localhost for both loopback addresses; or unix:/path, with permissions or \
+         without (unix:/run/idler.sock,0660).",
+        |o, v| push(&mut o.listening.bind, bind_address(v)),
+    )
+    .default("localhost")
+    .each()
+    .in_overview(),
+    switch(
+        "--reuse-port",
+        "Share the port with other idlers. The kernel spreads connections over them: one process for \
+         each core.",
+        |o, v| put(&mut o.server.reuse_port, yes_no(v)),
+    ),
 ];
 
-/// What is served if nothing is named.
-pub(super) const DEFAULT_PATH: &str = ".";
+pub(super) const FILES: &[Row] = &[
+    value(
+        "-i, --index NAME",
+        "The file that stands for its directory. Of several, the first one that exists is served.",
+        |o, v| push(&mut o.server.index, file_name(v)),
+    )
+    .default("index.html")
+    .each(),
+    switch(
+        "--no-listing",
+        "Do not list directories that have no index. They are answered with 404.",
+        |o, v| put(&mut o.server.no_listing, yes_no(v)),
+    ),
+    switch(
+        "--hidden",
+        "Serve and list names that begin with a dot. Without it they are answered with 404, all but \
+         .well-known.",
+        |o, v| put(&mut o.server.hidden, yes_no(v)),
+    ),
+];
 
-impl ServeOptions {
-    /// Understands what was typed.
-    pub(crate) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let path = typed.words.first();
-        let (health, status) = own_paths(typed)?;
-        let status_from = typed.all(Id::StatusFrom, values::cidr)?;
-        if status.is_none() && !status_from.is_empty() {
-            return Err(UsageError::new(
-                "--status-from needs the path of the figures; add --status /PATH".to_owned(),
-            ));
+const HEADER: &[Row] = &[value(
+    "-H, --header '[/PATH ]NAME: VALUE'",
+    "Send this header line with every reply. Or with the file at /PATH alone, or, with a slash at its \
+     end, with what lies beneath ('/assets/ Cache-Control: max-age=60'). Of lines with one name the \
+     longest path wins. Lines that idler alone can get right, such as Content-Length, Connection or \
+     Date, are refused.",
+    |o, v| push(&mut o.server.headers, header_rule(v)),
+)
+.each_line()];
+
+pub(super) const ANSWERS: &[Row] = &[
+    value(
+        "--type .EXT=TYPE",
+        "The media type of files with this extension. For instance .wasm=application/wasm. It wins over \
+         idler's own table.",
+        |o, v| push(&mut o.server.types, type_rule(v)),
+    )
+    .each_line(),
+    switch(
+        "--spa",
+        "Answer missing pages with the root's index. For single-page apps: with 200, to requests that \
+         accept HTML by name, as browsers do for a page. Missing assets stay 404.",
+        |o, v| put(&mut o.server.spa, yes_no(v)),
+    ),
+    switch(
+        "--clean-urls",
+        "Serve page.html as /page. /page.html and /index.html are redirected to their shorter names. A \
+         page goes before a directory of the same name.",
+        |o, v| put(&mut o.server.clean_urls, yes_no(v)),
+    ),
+    value(
+        "--cache POLICY",
+        "What Cache-Control says. Of files. no-cache: ask each time, which costs a 304. Or a number of \
+         seconds, or a TIME. With ,immutable (no-cache,immutable) names that contain a content hash, \
+         such as app.3f9a1c2b.js, are fresh for ever.",
+        |o, v| put(&mut o.server.cache, cache_policy(v)),
+    )
+    .default("no-cache"),
+    switch(
+        "--cors",
+        "Let scripts of other sites read the replies. With Access-Control-Allow-Origin: *, and an answer \
+         to what browsers ask beforehand.",
+        |o, v| put(&mut o.server.cors, yes_no(v)),
+    ),
+    value(
+        "--host NAME=DIR",
+        "Serve DIR to those who ask for host NAME. Everybody else gets PATH. All other settings are the \
+         same; each site has its share of --cache-memory.",
+        |o, v| push(&mut o.server.hosts, host_rule(v)),
+    )
+    .each_line(),
+    file(
+        "--redirects FILE",
+        "Redirect as FILE says: from, to and status a line. /old.html /new.html 301, or /blog/* \
+         https://blog.example/* 308; the status is 301, 302, 303, 307 or 308. Read again on SIGHUP; a bad \
+         file is refused and the old one kept.",
+        |o, v| put(&mut o.server.redirects, path(v).map(Some)),
+    ),
+];
+
+const CLIENTS: &[Row] = &[
+    file(
+        "--auth FILE",
+        "Ask for a name and password of FILE. Its lines are made by idler password, or by htpasswd -B \
+         -C 5. Names and passwords travel in the clear: put idler behind something that speaks TLS. Read \
+         again on SIGHUP; a bad file is refused and the old one kept.",
+        |o, v| put(&mut o.server.auth, path(v).map(Some)),
+    ),
+    value(
+        "--allow CIDR",
+        "Only these addresses may connect. An address or a range, such as 192.168.0.0/16; all others are \
+         hung up on. Unix sockets have permissions instead.",
+        |o, v| push(&mut o.server.allow, cidr(v)),
+    )
+    .each(),
+    value(
+        "--max-per-address N",
+        "At most N connections from one address. Further ones get 503. An IPv6 network of 64 bits counts \
+         as one address.",
+        |o, v| {
+            let number = number_or("off", v, 1..=limits::PER_ADDRESS_OPTION_MAX);
+            put(&mut o.server.max_per_address, number)
+        },
+    )
+    .default("off"),
+    value(
+        "--proxy-from CIDR|unix",
+        "Believe these proxies whom they speak for. By the PROXY protocol, versions 1 and 2, where a \
+         connection begins with it, and by X-Forwarded-For or Forwarded: the log, --allow and \
+         --status-from then mean the client, and so does --max-per-address after a PROXY header. unix: \
+         whoever comes through a Unix socket.",
+        |o, v| push(&mut o.server.proxy_from, proxies(v)),
+    )
+    .each(),
+];
+
+pub(super) const BOUNDS: &[Row] = &[
+    value(
+        "--max-connections N",
+        "Hold at most this many connections. auto: as many as the descriptor limit allows. When all are \
+         taken, an idle one makes room; if none is idle, the newcomer gets 503.",
+        |o, v| {
+            let number = number_or("auto", v, 1..=limits::SLOTS_MAX);
+            put(&mut o.server.max_connections, number)
+        },
+    )
+    .default("auto"),
+    value(
+        "--max-head SIZE",
+        "The longest request head; a longer one gets 431. From 1K to 1M.",
+        |o, v| put(&mut o.server.head_bytes_max, memory(v, limits::HEAD_BYTES_OPTION)),
+    )
+    .default("16K"),
+    value(
+        "--head-timeout TIME",
+        "How long a request head may take to arrive. Counted from its first byte and never extended; \
+         then 408.",
+        |o, v| put(&mut o.server.head_timeout, timeout(v)),
+    )
+    .default("10s"),
+    value(
+        "--idle-timeout TIME",
+        "How long a connection may be idle. Between requests, and before the first.",
+        |o, v| put(&mut o.server.idle_timeout, timeout(v)),
+    )
+    .default("60s"),
+    value(
+        "--stall-timeout TIME",
+        "How long a reply may make no progress. A reader that takes nothing, or next to nothing, for so \
+         long is given up.",
+        |o, v| put(&mut o.server.stall_timeout, timeout(v)),
+    )
+    .default("60s"),
+    value(
+        "--grace TIME",
+        "How long the busy may finish after a signal to stop. A second signal ends the wait.",
+        |o, v| put(&mut o.server.grace, wait(v)),
+    )
+    .default("10s"),
+    value(
+        "--drain-delay TIME",
+        "How long to go on accepting after a signal to stop. For load balancers, which need time to \
+         notice. Every reply says Connection: close meanwhile.",
+        |o, v| put(&mut o.server.drain_delay, wait(v)),
+    )
+    .default("0s"),
+    value(
+        "--cache-memory SIZE",
+        "Keep at most this much of small files in memory. What is kept is never older than the files. 0 \
+         keeps nothing.",
+        |o, v| put(&mut o.server.cache_bytes_max, memory(v, limits::CACHE_BYTES_OPTION)),
+    )
+    .default("64M"),
+];
+
+const SAYS: &[Row] = &[
+    file(
+        "--access-log FILE|-|off",
+        "Where each reply leaves a line; - is stdout. A file is appended to, and opened again on SIGHUP. \
+         Lines that its reader does not take in time are dropped and counted.",
+        |o, v| put(&mut o.server.access_log, access_log(v)),
+    )
+    .default("-"),
+    choice(
+        "--log-format",
+        "combined|json|short",
+        "The form of its lines",
+        |o, v| {
+            let formats = &[
+                ("combined", LogFormat::Combined),
+                ("json", LogFormat::Json),
+                ("short", LogFormat::Short),
+            ];
+            put(&mut o.server.log_format, one_of(v, formats))
+        },
+    )
+    .default("combined"),
+    switch(
+        "-q, --quiet",
+        "Say nothing on standard error but errors",
+        |o, v| put(&mut o.voice.quiet, yes_no(v)),
+    ),
+    counted(
+        "-v, --verbose",
+        "Say why connections end; twice: every step. RUST_LOG or IDLER_LOG choose more finely: \
+         RUST_LOG=idler=trace is the teaching view, each line beginning with the key of its connection.",
+        VERBOSE.set,
+    ),
+    COLOR,
+];
+
+pub(super) const VERBOSE: Row = counted(
+    "-v, --verbose",
+    "Say why connections end; twice: every step",
+    |o, v| {
+        let times = number(v, 0..=u8::MAX)?;
+        o.voice.verbose = o.voice.verbose.saturating_add(times);
+        Ok(())
+    },
+);
+
+pub(super) const COLOR: Row = choice(
+    "--color",
+    "auto|always|never",
+    "Colours on standard error. auto: on a terminal, unless NO_COLOR is set; and everywhere if \
+     CLICOLOR_FORCE is.",
+    |o, v| {
+        let colors = &[
+            ("auto", Color::Auto),
+            ("always", Color::Always),
+            ("never", Color::Never),
+        ];
+        put(&mut o.voice.color, one_of(v, colors))
+    },
+)
+.default("auto");
+
+pub(super) const OWN_PATHS: &[Row] = &[
+    value(
+        "--health /PATH",
+        "Answer 200 at this path, 503 while stopping. To everybody who may connect, for any host, and \
+         without a password. A 200 leaves no line in the access log. Give load balancers time with \
+         --drain-delay.",
+        |o, v| put(&mut o.server.health, own_path(v).map(Some)),
+    ),
+    value(
+        "--status /PATH",
+        "Answer with idler's own figures at this path. For Prometheus, or as JSON with ?json and for \
+         those who accept that; to this machine alone, unless --status-from says otherwise. To everybody \
+         else it is a path like any other.",
+        |o, v| put(&mut o.server.status, own_path(v).map(Some)),
+    ),
+];
+
+const OPERATES: &[Row] = &[
+    value(
+        "--status-from CIDR",
+        "Who may see the figures, besides this machine",
+        |o, v| push(&mut o.server.status_from, cidr(v)),
+    )
+    .each(),
+    value(
+        "--user NAME",
+        "Become this user once it listens (as root only). A name or a number, with :GROUP or without.",
+        |o, v| put(&mut o.server.user, user(v).map(Some)),
+    ),
+    value(
+        "--with NAME=PORT,…",
+        "Companions on the same loop. message=8000, daytime=1313, ping=12000, transfer=5566:FILE, on the \
+         addresses of --bind.",
+        |o, v| {
+            o.server.with.append(&mut companions(v)?);
+            Ok(())
+        },
+    )
+    .each_line(),
+];
+
+const CHECK: &[Row] = &[switch(
+    "--check",
+    "Check the settings, print them, and do not serve. Each is printed with where it comes from: an \
+     option, the environment, or the default.",
+    |o, v| put(&mut o.server.check, yes_no(v)),
+)];
+
+/// The path that the first word names, or this directory.
+pub(super) fn served_path(words: &[OsString]) -> Result<PathBuf, String> {
+    match words.first() {
+        None => Ok(PathBuf::from(".")),
+        Some(word) if word.is_empty() => {
+            Err("PATH is empty; leave it out for the current directory".to_owned())
         }
-        Ok(Self {
-            path: served_path(path.map(OsString::as_os_str))?,
-            path_resembles_verb: path.and_then(|path| parse::verb_like(path)),
-            port: typed
-                .last(Id::Port, |text| values::number(text, 0..=u16::MAX))?
-                .unwrap_or(limits::PORT),
-            bind: common::bind(typed)?,
-            index: match typed.all(Id::Index, values::file_name)? {
-                given if given.is_empty() => vec!["index.html".into()],
-                given => given,
-            },
-            no_listing: typed.switch(Id::NoListing)?,
-            hidden: typed.switch(Id::Hidden)?,
-            headers: headers(typed)?,
-            types: typed.all(Id::Type, values::type_rule)?,
-            spa: typed.switch(Id::Spa)?,
-            clean_urls: typed.switch(Id::CleanUrls)?,
-            cache: typed
-                .last(Id::Cache, values::cache_policy)?
-                .unwrap_or(CachePolicy {
-                    max_age: None,
-                    immutable: false,
-                }),
-            cors: typed.switch(Id::Cors)?,
-            hosts: typed.all(Id::Host, values::host_rule)?,
-            redirects: typed.last(Id::Redirects, values::path)?,
-            auth: typed.last(Id::Auth, values::path)?,
-            allow: typed.all(Id::Allow, values::cidr)?,
-            max_per_address: typed
-                .last(Id::MaxPerAddress, |text| {
-                    values::number_or("off", text, 1..=limits::PER_ADDRESS_OPTION_MAX)
-                })?
-                .flatten(),
-            proxy_from: typed.all(Id::ProxyFrom, values::proxies)?,
-            reuse_port: typed.switch(Id::ReusePort)?,
-            health,
-            status,
-            status_from,
-            user: typed.last(Id::User, values::user)?,
-            with: typed.all(Id::With, values::companions)?.concat(),
-            max_connections: typed
-                .last(Id::MaxConnections, |text| {
-                    values::number_or("auto", text, 1..=limits::SLOTS_MAX)
-                })?
-                .flatten(),
-            head_bytes_max: memory(typed, Id::MaxHead, limits::HEAD_BYTES_OPTION)?
-                .unwrap_or(limits::HEAD_BYTES_MAX),
-            head_timeout: common::timeout(typed, Id::HeadTimeout, limits::HEAD_TIMEOUT)?,
-            idle_timeout: common::timeout(typed, Id::IdleTimeout, limits::IDLE_TIMEOUT)?,
-            stall_timeout: common::timeout(typed, Id::StallTimeout, limits::STALL_TIMEOUT)?,
-            grace: common::wait(typed, Id::Grace, limits::GRACE)?,
-            drain_delay: common::wait(typed, Id::DrainDelay, limits::DRAIN_DELAY)?,
-            cache_bytes_max: memory(typed, Id::CacheMemory, limits::CACHE_BYTES_OPTION)?
-                .unwrap_or(limits::CACHE_BYTES_MAX),
-            access_log: typed
-                .last(Id::AccessLog, values::access_log)?
-                .unwrap_or(LogDestination::Stdout),
-            log_format: typed
-                .last(Id::LogFormat, |text| values::word(text, LOG_FORMATS))?
-                .unwrap_or(LogFormat::Combined),
-            quiet: typed.switch(Id::Quiet)?,
-            verbose: typed.count(Id::Verbose)?,
-            color: common::color(typed)?,
-            check: typed.switch(Id::Check)?,
-            settings: typed.settings(),
-        })
-    }
-}
-
-pub(super) fn served_path(word: Option<&OsStr>) -> Result<PathBuf, UsageError> {
-    match word {
-        None => Ok(PathBuf::from(DEFAULT_PATH)),
-        Some(word) if word.is_empty() => Err(UsageError::new(
-            "PATH is empty; leave it out for the current directory".to_owned(),
-        )),
         Some(word) => Ok(PathBuf::from(word)),
     }
 }
 
-fn headers(typed: &Typed) -> Result<Vec<HeaderRule>, UsageError> {
-    let headers = typed.all(Id::Header, values::header_rule)?;
-    common::within_limit(headers.iter().map(|rule| &rule.line))?;
-    Ok(headers)
-}
-
-/// The paths of health and status, which must differ.
-fn own_paths(typed: &Typed) -> Result<(Option<String>, Option<String>), UsageError> {
-    let health = typed.last(Id::Health, values::own_path)?;
-    let status = typed.last(Id::Status, values::own_path)?;
-    if health.is_some() && health == status {
-        return Err(UsageError::new(
-            "--health and --status have one path; give each its own".to_owned(),
-        ));
+/// Supplies the default index, and refuses what contradicts itself.
+pub(super) fn complete(server: &mut ServeOptions) -> Result<(), String> {
+    if server.index.is_empty() {
+        server.index.push("index.html".into());
     }
-    Ok((health, status))
-}
-
-fn memory(
-    typed: &Typed,
-    id: Id,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<Option<usize>, UsageError> {
-    typed.last(id, |text| {
-        let bytes = values::size(text, range.clone())?;
-        usize::try_from(bytes).map_err(|_| {
-            format!(
-                "{} is more than this machine can address",
-                values::shown(text)
-            )
-        })
-    })
+    within_header_limit(server.headers.iter().map(|rule| &rule.line))?;
+    if server.health.is_some() && server.health == server.status {
+        return Err("--health and --status have one path; give each its own".to_owned());
+    }
+    Ok(())
 }

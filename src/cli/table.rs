@@ -1,106 +1,41 @@
-//! The one table of verbs and options.
+//! The form in which a verb and its options are described.
 //!
-//! What lives here: each verb and each option, defined once; by subject in `table/`.
-//! The parser, the help, the manual page and the completions are all read from it. It may not know
-//! what an option does: `Id` is a name.
-//! Invariant: no verb has two options of one spelling, every default shown is the one in force, and
-//! every option does something (tests hold all three).
-//! Read next: `parse.rs`.
+//! An option is one [`Row`]: spelling, help, default, and what it sets. Invariant: no verb has two options of
+//! one spelling, and every option does something (tests hold both).
 
-mod companions;
-mod get;
-mod serve;
-mod tools;
+use super::{Command, Options};
+use std::ffi::OsStr;
 
-/// What idler can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
-    Serve,
-    Get,
-    MessageServer,
-    MessageClient,
-    DaytimeServer,
-    DaytimeClient,
-    TransferServer,
-    TransferClient,
-    PingServer,
-    PingClient,
-    Crowd,
-    Explain,
-    Precompress,
-    Password,
-    Completions,
-    Man,
-}
-
-impl Verb {
-    const ALL: &[Self] = &[
-        Self::Serve,
-        Self::Get,
-        Self::MessageServer,
-        Self::MessageClient,
-        Self::DaytimeServer,
-        Self::DaytimeClient,
-        Self::TransferServer,
-        Self::TransferClient,
-        Self::PingServer,
-        Self::PingClient,
-        Self::Crowd,
-        Self::Explain,
-        Self::Precompress,
-        Self::Password,
-        Self::Completions,
-        Self::Man,
-    ];
-}
-
-/// One verb, and how it is described.
-pub(crate) struct VerbRow {
-    pub(crate) verb: Verb,
+/// One verb.
+pub(crate) struct Verb {
     pub(crate) name: &'static str,
-    /// What may follow the program's name, one form a line.
+    /// What may follow the program's name, one form a line. A word that is not in brackets is needed.
     pub(crate) usage: &'static [&'static str],
-    /// The words that are not options.
-    pub(crate) words: Words,
+    /// What completes its words.
+    pub(crate) words: Form,
     /// One line for the list of verbs, at most 48 characters.
     pub(crate) summary: &'static str,
     /// Paragraphs.
     pub(crate) about: &'static [&'static str],
     /// A command and what it is for.
     pub(crate) examples: &'static [(&'static str, &'static str)],
-}
-
-/// The words of a verb that are not options: how many, and what completes them.
-pub(crate) struct Words {
-    pub(crate) least: usize,
-    pub(crate) most: usize,
-    /// As in the usage line, for messages.
-    pub(crate) names: &'static str,
-    pub(crate) value: Value,
+    /// Options under their headings; a heading may come again.
+    pub(crate) options: &'static [(&'static str, &'static [Row])],
+    /// What to do, once all options are set: reads the words, and refuses options that contradict one another.
+    pub(crate) finish: fn(Box<Options>) -> Result<Command, String>,
 }
 
 /// What an option or a word takes.
-#[derive(Clone, Copy)]
-pub(crate) enum Value {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
     /// Nothing: a switch.
-    Nothing,
-    /// Text that no shell can complete, under this placeholder.
-    Text(&'static str),
+    Switch,
+    /// Text that no shell can complete.
+    Text,
     /// The name of a file, or what else the placeholder says.
-    File(&'static str),
-    /// One of a few words.
-    OneOf(&'static [&'static str]),
-}
-
-impl Value {
-    /// As help shows it after the option; nothing for a switch.
-    pub(crate) fn placeholder(self) -> String {
-        match self {
-            Self::Nothing => String::new(),
-            Self::Text(name) | Self::File(name) => name.to_owned(),
-            Self::OneOf(words) => words.join("|"),
-        }
-    }
+    File,
+    /// One of these words, with `|` between them.
+    OneOf(&'static str),
 }
 
 /// How often an option may be given.
@@ -116,253 +51,241 @@ pub(crate) enum Repeat {
     EachLine,
 }
 
-/// Names an option, whatever verb it belongs to. Different verbs may have different rows of one name;
-/// one verb has one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Id {
-    Port,
-    Bind,
-    Index,
-    NoListing,
-    Hidden,
-    Header,
-    Type,
-    MaxConnections,
-    MaxHead,
-    HeadTimeout,
-    IdleTimeout,
-    StallTimeout,
-    Grace,
-    DrainDelay,
-    CacheMemory,
-    AccessLog,
-    LogFormat,
-    Quiet,
-    Verbose,
-    Color,
-    Check,
-    Spa,
-    CleanUrls,
-    Cache,
-    Cors,
-    Host,
-    Redirects,
-    Auth,
-    Allow,
-    MaxPerAddress,
-    ProxyFrom,
-    ReusePort,
-    Health,
-    Status,
-    StatusFrom,
-    User,
-    With,
-    Output,
-    RemoteName,
-    Resume,
-    HeadOnly,
-    RequestHeader,
-    Follow,
-    Timeout,
-    Include,
-    Timing,
-    Keep,
-    Pipeline,
-    Chunk,
-    Delay,
-    Answer,
-    Udp,
-    Format,
-    Force,
-    Count,
-    Loss,
-    Dup,
-    Reorder,
-    Seed,
-    Interval,
-    Wait,
-    Size,
-    Json,
-    Clients,
-    Mode,
-    Drip,
-    Duration,
-    Rate,
-    Path,
-    Probe,
-    OwnTarget,
-    Root,
-    Help,
-    Version,
-}
+/// What a value of an option sets, or why it is refused.
+pub(crate) type Effect = fn(&mut Options, &OsStr) -> Result<(), String>;
 
-/// One option, and how it is described.
+/// One option.
+#[derive(Clone, Copy)]
 pub(crate) struct Row {
-    pub(crate) id: Id,
-    pub(crate) verbs: &'static [Verb],
-    /// The heading it stands under in help.
-    pub(crate) group: &'static str,
-    /// Without its dashes.
-    pub(crate) long: &'static str,
-    pub(crate) short: Option<char>,
-    pub(crate) value: Value,
-    /// The default as it could be typed; empty where there is none.
+    /// As help shows it, `-p, --port N`, but without the words of [`Form::OneOf`].
+    spelling: &'static str,
+    pub(crate) form: Form,
+    /// One sentence of at most 60 characters, and what it leaves open.
+    text: &'static str,
+    /// As it could be typed; empty where there is none.
     pub(crate) default: &'static str,
     pub(crate) repeat: Repeat,
-    /// Whether it is shown by `idler --help` as well.
-    pub(crate) common: bool,
-    /// One line, at most 60 characters.
-    pub(crate) help: &'static str,
-    /// What the one line leaves open; may be empty.
-    pub(crate) more: &'static str,
+    /// Whether `idler --help` shows it as well.
+    pub(crate) in_overview: bool,
+    has_variable: bool,
+    pub(crate) set: Effect,
+}
+
+/// An option without a value.
+pub(crate) const fn switch(spelling: &'static str, text: &'static str, set: Effect) -> Row {
+    Row {
+        spelling,
+        form: Form::Switch,
+        text,
+        default: "no",
+        repeat: Repeat::Last,
+        in_overview: false,
+        has_variable: true,
+        set,
+    }
+}
+
+/// A switch that counts for more when it is repeated.
+pub(crate) const fn counted(spelling: &'static str, text: &'static str, set: Effect) -> Row {
+    Row {
+        default: "0",
+        repeat: Repeat::Count,
+        ..switch(spelling, text, set)
+    }
+}
+
+/// An option with a value that no shell can complete.
+pub(crate) const fn value(spelling: &'static str, text: &'static str, set: Effect) -> Row {
+    Row {
+        form: Form::Text,
+        default: "",
+        ..switch(spelling, text, set)
+    }
+}
+
+/// An option that takes the name of a file.
+pub(crate) const fn file(spelling: &'static str, text: &'static str, set: Effect) -> Row {
+    Row {
+        form: Form::File,
+        ..value(spelling, text, set)
+    }
+}
+
+/// An option that takes one of `words`.
+pub(crate) const fn choice(
+    spelling: &'static str,
+    words: &'static str,
+    text: &'static str,
+    set: Effect,
+) -> Row {
+    Row {
+        form: Form::OneOf(words),
+        ..value(spelling, text, set)
+    }
 }
 
 impl Row {
-    /// A switch of no verb, for rows to say only in what they differ.
-    const PLAIN: Self = Self {
-        id: Id::Help,
-        verbs: &[],
-        group: OTHER,
-        long: "",
-        short: None,
-        value: Value::Nothing,
-        default: "",
-        repeat: Repeat::Last,
-        common: false,
-        help: "",
-        more: "",
-    };
+    /// What is in force if nothing is said. For options with several values it is only shown: there, an
+    /// empty list has to mean it.
+    pub(crate) const fn default(self, default: &'static str) -> Self {
+        Self { default, ..self }
+    }
 
-    /// `IDLER_MAX_HEAD` for `--max-head`. None for the options that only ask for a page, for header
-    /// lines of requests (what a server is told in `IDLER_HEADER` must not leave with a client), and for
-    /// what has to be confirmed each time.
-    pub(crate) fn environment(&self) -> Option<String> {
-        let never = matches!(
-            self.id,
-            Id::Help | Id::Version | Id::RequestHeader | Id::OwnTarget
-        );
-        if never {
-            return None;
+    /// May be given several times, with values that contain no blanks.
+    pub(crate) const fn each(self) -> Self {
+        let repeat = Repeat::Each;
+        Self { repeat, ..self }
+    }
+
+    /// May be given several times, with values that may contain blanks.
+    pub(crate) const fn each_line(self) -> Self {
+        let repeat = Repeat::EachLine;
+        Self { repeat, ..self }
+    }
+
+    pub(crate) const fn in_overview(self) -> Self {
+        Self {
+            in_overview: true,
+            ..self
         }
-        let name = self.long.replace('-', "_").to_ascii_uppercase();
-        Some(format!("IDLER_{name}"))
+    }
+
+    /// Not taken from the environment.
+    pub(crate) const fn typed_only(self) -> Self {
+        Self {
+            has_variable: false,
+            ..self
+        }
+    }
+
+    /// `port` of `-p, --port N`.
+    pub(crate) fn long(&self) -> &'static str {
+        let (_, long) = self.spelling.split_once("--").unwrap_or_default();
+        long.split(' ').next().unwrap_or(long)
+    }
+
+    /// `p` of `-p, --port N`.
+    pub(crate) fn short(&self) -> Option<char> {
+        self.spelling.chars().nth(1).filter(|&short| short != '-')
+    }
+
+    /// `N` of `-p, --port N`.
+    pub(crate) fn placeholder(&self) -> &'static str {
+        if let Form::OneOf(words) = self.form {
+            return words;
+        }
+        let (_, long) = self.spelling.split_once("--").unwrap_or_default();
+        long.split_once(' ')
+            .map_or("", |(_, placeholder)| placeholder)
     }
 
     /// `-p, --port N`, as help shows it.
-    pub(crate) fn spelling(&self) -> String {
-        let mut out = match self.short {
-            Some(short) => format!("-{short}, --{}", self.long),
-            None => format!("    --{}", self.long),
+    pub(crate) fn shown(&self) -> String {
+        let indent = if self.short().is_some() { "" } else { "    " };
+        let words = match self.form {
+            Form::OneOf(words) => format!(" {words}"),
+            Form::Switch | Form::Text | Form::File => String::new(),
         };
-        let placeholder = self.value.placeholder();
-        if !placeholder.is_empty() {
-            out.push(' ');
-            out.push_str(&placeholder);
+        format!("{indent}{}{words}", self.spelling)
+    }
+
+    /// One line of help, without its full stop.
+    pub(crate) fn help(&self) -> &'static str {
+        let first = self.text.split_once(". ");
+        first.map_or(self.text, |(first, _)| first)
+    }
+
+    /// All that is said of it, as one paragraph.
+    pub(crate) fn paragraph(&self) -> String {
+        let more = self.text.split_once(". ").map_or("", |(_, more)| more);
+        let mut text = self.help().to_owned();
+        if self.form != Form::Switch && !self.default.is_empty() {
+            text.push_str(&format!(" (default: {})", self.default));
         }
-        out
+        text.push('.');
+        if !more.is_empty() {
+            text.push(' ');
+            text.push_str(more);
+        }
+        if self.takes_several() {
+            text.push_str(" May be given several times.");
+        }
+        text
+    }
+
+    pub(crate) fn takes_several(&self) -> bool {
+        matches!(self.repeat, Repeat::Each | Repeat::EachLine)
+    }
+
+    /// `IDLER_MAX_HEAD` for `--max-head`.
+    pub(crate) fn variable(&self) -> Option<String> {
+        let name = self.long().replace('-', "_").to_ascii_uppercase();
+        self.has_variable.then(|| format!("IDLER_{name}"))
     }
 }
 
-/// The options of a verb, in the order of the table.
-pub(crate) fn options(verb: Verb) -> impl Iterator<Item = &'static Row> {
-    every_option().filter(move |row| row.verbs.contains(&verb))
-}
+impl Verb {
+    /// Its options under their headings, each heading once.
+    pub(crate) fn groups(&self) -> Vec<(&'static str, Vec<&'static Row>)> {
+        let mut groups: Vec<(&'static str, Vec<&'static Row>)> = Vec::new();
+        for (heading, rows) in self.options.iter().chain(&[PAGES]) {
+            match groups.iter_mut().find(|(known, _)| known == heading) {
+                Some((_, group)) => group.extend(*rows),
+                None => groups.push((heading, rows.iter().collect())),
+            }
+        }
+        groups
+    }
 
-/// Every option of every verb.
-pub(crate) fn every_option() -> impl Iterator<Item = &'static Row> {
-    let by_subject = [
-        serve::OPTIONS,
-        get::OPTIONS,
-        companions::OPTIONS,
-        tools::OPTIONS,
-        PAGES,
-    ];
-    by_subject.into_iter().flatten()
-}
+    /// Its options, in the order of help.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
+        self.options
+            .iter()
+            .chain(&[PAGES])
+            .flat_map(|(_, rows)| *rows)
+    }
 
-/// The row of a verb.
-pub(crate) fn verb(verb: Verb) -> &'static VerbRow {
-    let found = every_verb().find(|row| row.verb == verb);
-    // A test finds a row for every verb; another is better than a panic.
-    found.unwrap_or(&serve::VERB)
-}
+    /// The words of a usage line that are no options.
+    fn words_of(&self, usage: &'static str) -> impl Iterator<Item = &'static str> {
+        let words = usage.split(' ');
+        words.filter(|&word| word != self.name && word != "[OPTIONS]")
+    }
 
-/// Every verb, the most wanted first.
-pub(crate) fn every_verb() -> impl Iterator<Item = &'static VerbRow> {
-    let by_subject = [
-        &[serve::VERB, get::VERB],
-        companions::VERBS,
-        tools::VERBS,
-        PRINTERS,
-    ];
-    by_subject.into_iter().flatten()
-}
+    /// What its words are called.
+    pub(crate) fn word_names(&self) -> String {
+        let names: Vec<&str> = self.words_of(self.usage[0]).collect();
+        names.join(" ")
+    }
 
-/// The verb that is meant when none is named.
-pub(crate) const DEFAULT_VERB: Verb = Verb::Serve;
+    /// How many words it takes, at least and at most.
+    pub(crate) fn word_count(&self) -> (usize, usize) {
+        let needed = |word: &&str| !word.starts_with('[');
+        let least = self
+            .usage
+            .iter()
+            .map(|usage| self.words_of(usage).filter(needed).count());
+        let most = self.usage.iter().map(|usage| match usage.ends_with('…') {
+            true => usize::MAX,
+            false => self.words_of(usage).count(),
+        });
+        (least.min().unwrap_or(0), most.max().unwrap_or(0))
+    }
+}
 
 /// The heading for what fits nowhere else.
-const OTHER: &str = "Other";
+pub(crate) const OTHER: &str = "Other";
 
-/// The verbs that print a page.
-const PRINTERS: &[VerbRow] = &[
-    VerbRow {
-        verb: Verb::Completions,
-        name: "completions",
-        usage: &["completions SHELL"],
-        words: Words {
-            least: 1,
-            most: 1,
-            names: "SHELL",
-            value: Value::OneOf(&["bash", "zsh", "fish"]),
-        },
-        summary: "Print completions for bash, zsh or fish",
-        about: &["Prints a script that completes idler's verbs and options in SHELL."],
-        examples: &[
-            (
-                "idler completions bash > ~/.local/share/bash-completion/completions/idler",
-                "bash",
-            ),
-            ("idler completions zsh > \"${fpath[1]}/_idler\"", "zsh"),
-            (
-                "idler completions fish > ~/.config/fish/completions/idler.fish",
-                "fish",
-            ),
-        ],
-    },
-    VerbRow {
-        verb: Verb::Man,
-        name: "man",
-        usage: &["man"],
-        words: Words {
-            least: 0,
-            most: 0,
-            names: "",
-            value: Value::Nothing,
-        },
-        summary: "Print the manual page",
-        about: &["Prints the manual page, as roff."],
-        examples: &[("idler man > idler.1 && man ./idler.1", "read it")],
-    },
-];
-
-/// The options that every verb has: they ask for a page.
-const PAGES: &[Row] = &[
-    Row {
-        id: Id::Help,
-        verbs: Verb::ALL,
-        long: "help",
-        short: Some('h'),
-        common: true,
-        help: "Print help; idler VERB --help says all of a verb",
-        ..Row::PLAIN
-    },
-    Row {
-        id: Id::Version,
-        verbs: Verb::ALL,
-        long: "version",
-        short: Some('V'),
-        help: "Print the version",
-        ..Row::PLAIN
-    },
-];
+/// The options that every verb has. They ask for a page, which the parser gives.
+const PAGES: (&str, &[Row]) = (
+    OTHER,
+    &[
+        switch(
+            "-h, --help",
+            "Print help; idler VERB --help says all of a verb",
+            |_, _| Ok(()),
+        )
+        .typed_only()
+        .in_overview(),
+        switch("-V, --version", "Print the version", |_, _| Ok(())).typed_only(),
+    ],
+);

@@ -8,7 +8,7 @@
 )]
 
 use super::*;
-use crate::cli::table::Value;
+use crate::cli::table::Form;
 use crate::http::url::Url;
 use crate::log::logger::Color;
 use std::{
@@ -33,20 +33,21 @@ fn parsed(line: &str, env: Env<'_>) -> Result<Command, UsageError> {
     })
 }
 
-fn served_with(line: &str, env: Env<'_>) -> ServeOptions {
+fn served_with(line: &str, env: Env<'_>) -> Options {
     match parsed(line, env) {
         Ok(Command::Serve(options)) => *options,
         other => panic!("{line}: {other:?}"),
     }
 }
 
-fn served(line: &str) -> ServeOptions {
+fn served(line: &str) -> Options {
     served_with(line, &[])
 }
 
 /// What is in force, without where it comes from.
-fn in_force(line: &str) -> ServeOptions {
-    ServeOptions {
+fn in_force(line: &str) -> Options {
+    Options {
+        words: Vec::new(),
         settings: Vec::new(),
         ..served(line)
     }
@@ -55,21 +56,22 @@ fn in_force(line: &str) -> ServeOptions {
 #[test]
 fn a_command_line_without_options_serves_this_directory_with_the_defaults() {
     let options = served("");
-    assert_eq!(options.path, PathBuf::from("."));
-    assert_eq!(options.port, 8080);
-    assert_eq!(options.bind, Bind::Default);
-    assert_eq!(options.index, ["index.html"]);
-    assert!(!options.no_listing && !options.hidden && !options.quiet && !options.check);
-    assert_eq!(options.max_connections, None);
-    assert_eq!(options.head_bytes_max, 16 * 1024);
-    assert_eq!(options.head_timeout, Duration::from_secs(10));
-    assert_eq!(options.idle_timeout, Duration::from_secs(60));
-    assert_eq!(options.stall_timeout, Duration::from_secs(60));
-    assert_eq!(options.grace, Duration::from_secs(10));
-    assert_eq!(options.drain_delay, Duration::ZERO);
-    assert_eq!(options.access_log, LogDestination::Stdout);
-    assert_eq!(options.log_format, LogFormat::Combined);
-    assert_eq!((options.verbose, options.color), (0, Color::Auto));
+    let (server, voice) = (&options.server, options.voice);
+    assert_eq!(server.path, PathBuf::from("."));
+    assert_eq!(options.listening.port, 8080);
+    assert_eq!(options.listening.bind, []);
+    assert_eq!(server.index, ["index.html"]);
+    assert!(!server.no_listing && !server.hidden && !voice.quiet && !server.check);
+    assert_eq!(server.max_connections, None);
+    assert_eq!(server.head_bytes_max, 16 * 1024);
+    assert_eq!(server.head_timeout, Duration::from_secs(10));
+    assert_eq!(server.idle_timeout, Duration::from_secs(60));
+    assert_eq!(server.stall_timeout, Duration::from_secs(60));
+    assert_eq!(server.grace, Duration::from_secs(10));
+    assert_eq!(server.drain_delay, Duration::ZERO);
+    assert_eq!(server.access_log, LogDestination::Stdout);
+    assert_eq!(server.log_format, LogFormat::Combined);
+    assert_eq!((voice.verbose, voice.color), (0, Color::Auto));
     assert_eq!(options, served("serve"));
 }
 
@@ -93,18 +95,18 @@ fn every_order_and_spelling_means_the_same() {
 
 #[test]
 fn a_directory_named_like_a_verb_can_be_served() {
-    assert_eq!(served("./man").path, PathBuf::from("./man"));
-    assert_eq!(served("serve man").path, PathBuf::from("man"));
-    assert_eq!(served("serve serve").path, PathBuf::from("serve"));
-    assert_eq!(served("-- man").path, PathBuf::from("man"));
-    assert_eq!(parsed("man", &[]), Ok(Command::Man));
+    assert_eq!(served("./man").server.path, PathBuf::from("./man"));
+    assert_eq!(served("serve man").server.path, PathBuf::from("man"));
+    assert_eq!(served("serve serve").server.path, PathBuf::from("serve"));
+    assert_eq!(served("-- man").server.path, PathBuf::from("man"));
+    assert_eq!(parsed("man", &[]), Ok(Command::Page(man::page())));
 }
 
 #[test]
 fn after_two_dashes_everything_is_a_path() {
-    assert_eq!(served("-- --port").path, PathBuf::from("--port"));
-    assert_eq!(served("serve -- --").path, PathBuf::from("--"));
-    assert_eq!(served("-p 1 -- -h").path, PathBuf::from("-h"));
+    assert_eq!(served("-- --port").server.path, PathBuf::from("--port"));
+    assert_eq!(served("serve -- --").server.path, PathBuf::from("--"));
+    assert_eq!(served("-p 1 -- -h").server.path, PathBuf::from("-h"));
 }
 
 #[test]
@@ -115,8 +117,8 @@ fn a_path_is_kept_byte_by_byte() {
     let Command::Serve(options) = command else {
         panic!("{command:?}")
     };
-    assert_eq!(options.path.as_os_str(), raw);
-    let LogDestination::File(log) = options.access_log else {
+    assert_eq!(options.server.path.as_os_str(), raw);
+    let LogDestination::File(log) = options.server.access_log else {
         panic!("not a file")
     };
     assert_eq!(log.as_os_str().as_bytes(), b"l\xFFg");
@@ -136,8 +138,8 @@ fn a_misspelled_verb_is_a_path_with_a_remark() {
         ("explian", Some("explain")),
     ] {
         let options = served(line);
-        assert_eq!(options.path, PathBuf::from(line));
-        assert_eq!(options.path_resembles_verb, verb, "{line}");
+        assert_eq!(options.server.path, PathBuf::from(line));
+        assert_eq!(options.server.path_resembles_verb, verb, "{line}");
     }
 }
 
@@ -153,8 +155,8 @@ fn values_reach_their_fields() {
         address: address.parse().unwrap(),
         port: None,
     };
-    assert_eq!(options.bind, Bind::Given(vec![any("0.0.0.0"), any("::")]));
-    assert_eq!(options.index, ["a.html", "b.htm"]);
+    assert_eq!(options.listening.bind, [any("0.0.0.0"), any("::")]);
+    assert_eq!(options.server.index, ["a.html", "b.htm"]);
     let header = |name: &str, value: &str| HeaderRule {
         path: Vec::new(),
         line: HeaderLine {
@@ -162,19 +164,25 @@ fn values_reach_their_fields() {
             value: value.into(),
         },
     };
-    assert_eq!(options.headers, [header("X-A", "1"), header("X-B", "2")]);
-    assert_eq!(options.types[0].media_type, "a/b");
-    assert_eq!(options.max_connections, Some(10));
-    assert_eq!(options.head_bytes_max, 8192);
-    assert_eq!(options.head_timeout, Duration::from_millis(500));
-    assert_eq!(options.idle_timeout, Duration::from_secs(3600));
-    assert_eq!(options.stall_timeout, Duration::from_secs(300));
-    assert_eq!(options.grace, Duration::ZERO);
-    assert_eq!(options.drain_delay, Duration::from_millis(1500));
-    assert_eq!(options.cache_bytes_max, 0);
-    assert_eq!(options.log_format, LogFormat::Json);
-    assert_eq!((options.verbose, options.color), (3, Color::Never));
-    assert!(options.hidden && options.no_listing && options.check);
+    assert_eq!(
+        options.server.headers,
+        [header("X-A", "1"), header("X-B", "2")]
+    );
+    assert_eq!(options.server.types[0].media_type, "a/b");
+    assert_eq!(options.server.max_connections, Some(10));
+    assert_eq!(options.server.head_bytes_max, 8192);
+    assert_eq!(options.server.head_timeout, Duration::from_millis(500));
+    assert_eq!(options.server.idle_timeout, Duration::from_secs(3600));
+    assert_eq!(options.server.stall_timeout, Duration::from_secs(300));
+    assert_eq!(options.server.grace, Duration::ZERO);
+    assert_eq!(options.server.drain_delay, Duration::from_millis(1500));
+    assert_eq!(options.server.cache_bytes_max, 0);
+    assert_eq!(options.server.log_format, LogFormat::Json);
+    assert_eq!(
+        (options.voice.verbose, options.voice.color),
+        (3, Color::Never)
+    );
+    assert!(options.server.hidden && options.server.no_listing && options.server.check);
 }
 
 #[test]
@@ -189,32 +197,35 @@ fn an_option_beats_the_environment_which_beats_the_default() {
         ("IDLER_MAX_HEAD", "32K"),
     ];
     let options = served_with("", env);
-    assert_eq!(options.port, 7000);
-    assert!(options.hidden);
-    assert_eq!(options.verbose, 2);
-    assert!(matches!(&options.bind, Bind::Given(given) if given.len() == 2));
-    assert_eq!(options.headers.len(), 2);
-    assert_eq!(options.headers[0].line.value, b"1 2");
-    assert_eq!(options.grace, Duration::from_secs(10));
-    assert_eq!(options.head_bytes_max, 32 * 1024);
+    assert_eq!(options.listening.port, 7000);
+    assert!(options.server.hidden);
+    assert_eq!(options.voice.verbose, 2);
+    assert!(options.listening.bind.len() == 2);
+    assert_eq!(options.server.headers.len(), 2);
+    assert_eq!(options.server.headers[0].line.value, b"1 2");
+    assert_eq!(options.server.grace, Duration::from_secs(10));
+    assert_eq!(options.server.head_bytes_max, 32 * 1024);
 
     let options = served_with("-p 1 --hidden=no -b localhost -H C:4 --verbose=0", env);
-    assert_eq!(options.port, 1);
-    assert!(!options.hidden);
-    assert_eq!(options.verbose, 0);
+    assert_eq!(options.listening.port, 1);
+    assert!(!options.server.hidden);
+    assert_eq!(options.voice.verbose, 0);
     assert_eq!(
-        options.bind,
-        Bind::Given(vec![BindAddress::Localhost { port: None }])
+        options.listening.bind,
+        [BindAddress::Localhost { port: None }]
     );
-    assert_eq!(options.headers.len(), 1);
-    assert_eq!(served_with("-v", env).verbose, 1);
+    assert_eq!(options.server.headers.len(), 1);
+    assert_eq!(served_with("-v", env).voice.verbose, 1);
     // A variable that an option beats is not looked at.
-    assert_eq!(served_with("-p 1", &[("IDLER_PORT", "x")]).port, 1);
+    assert_eq!(
+        served_with("-p 1", &[("IDLER_PORT", "x")]).listening.port,
+        1
+    );
 }
 
 #[test]
 fn no_color_is_heeded_unless_a_colour_was_asked_for() {
-    let with = |line, env| served_with(line, env).color;
+    let with = |line, env| served_with(line, env).voice.color;
     assert_eq!(with("", &[("NO_COLOR", "1")]), Color::Never);
     assert_eq!(with("", &[("NO_COLOR", "")]), Color::Auto);
     assert_eq!(with("--color always", &[("NO_COLOR", "1")]), Color::Always);
@@ -232,7 +243,7 @@ fn no_color_is_heeded_unless_a_colour_was_asked_for() {
 fn check_says_where_each_setting_comes_from() {
     let env: Env<'_> = &[("IDLER_GRACE", "5s"), ("NO_COLOR", "1")];
     let options = served_with("--check -p 1 -p 2 -i a -i b", env);
-    let lines: Vec<String> = options.settings.iter().map(Setting::to_string).collect();
+    let lines = options.settings;
     for (name, value, source) in [
         ("port", "2", "(--port)"),
         ("bind", "localhost", "(default)"),
@@ -462,28 +473,28 @@ fn too_many_header_lines_are_refused() {
 
 #[test]
 fn help_and_version_are_pages_wherever_they_stand() {
-    let Ok(Command::Help(overview)) = parsed("--help", &[]) else {
+    let Ok(Command::Page(overview)) = parsed("--help", &[]) else {
         panic!("no overview")
     };
     for line in ["-h", "-p 80 -h", "-p abc --help", "site -h", "-qh"] {
         assert_eq!(
             parsed(line, &[]),
-            Ok(Command::Help(overview.clone())),
+            Ok(Command::Page(overview.clone())),
             "{line}"
         );
     }
-    let Ok(Command::Help(page)) = parsed("serve --help", &[]) else {
+    let Ok(Command::Page(page)) = parsed("serve --help", &[]) else {
         panic!("no page")
     };
     assert_eq!(
         parsed("serve site -h", &[]),
-        Ok(Command::Help(page.clone()))
+        Ok(Command::Page(page.clone()))
     );
     assert_ne!(page, overview);
+    let version = Command::Page("idler 0.1.0\n".to_owned());
     for line in ["-V", "--version", "serve -V", "man --version"] {
-        assert_eq!(parsed(line, &[]), Ok(Command::Version), "{line}");
+        assert_eq!(parsed(line, &[]), Ok(version.clone()), "{line}");
     }
-    assert_eq!(Command::Version.text().unwrap(), "idler 0.1.0\n");
 }
 
 #[test]
@@ -491,7 +502,7 @@ fn the_overview_fits_a_screen_and_no_page_is_wider() {
     let overview = help::overview();
     // One line of 24 is the prompt's.
     assert!(overview.lines().count() <= 23, "{overview}");
-    let pages = table::every_verb().map(|row| help::of(row.verb));
+    let pages = VERBS.into_iter().map(help::of);
     for page in pages.chain([overview]) {
         for line in page.lines() {
             assert!(line.chars().count() <= 79, "{line}");
@@ -503,31 +514,23 @@ fn the_overview_fits_a_screen_and_no_page_is_wider() {
 #[test]
 fn every_verb_has_one_row_and_every_spelling_one_option() {
     let mut names = HashSet::new();
-    for row in table::every_verb() {
-        assert!(names.insert(row.name), "{} twice", row.name);
-        assert!(row.summary.len() <= 48, "{}", row.name);
-        assert_eq!(table::verb(row.verb).name, row.name);
+    for verb in VERBS {
+        assert!(names.insert(verb.name), "{} twice", verb.name);
+        assert!(verb.summary.len() <= 48, "{}", verb.name);
         let mut spellings = HashSet::new();
-        let mut ids = Vec::new();
-        for option in table::options(row.verb) {
-            assert!(spellings.insert(option.long.to_owned()), "{}", option.long);
-            assert!(!ids.contains(&option.id), "{}: {:?}", row.name, option.id);
-            ids.push(option.id);
-            if let Some(short) = option.short {
+        for row in verb.rows() {
+            let long = row.long();
+            assert!(spellings.insert(long.to_owned()), "{long}");
+            if let Some(short) = row.short() {
                 assert!(spellings.insert(short.to_string()), "-{short}");
             }
+            assert!(
+                row.help().len() <= 60 && !row.help().ends_with('.'),
+                "{long}"
+            );
+            // The logger has that variable.
+            assert_ne!(row.variable().as_deref(), Some("IDLER_LOG"));
         }
-    }
-    for row in table::every_option() {
-        assert!(!row.verbs.is_empty(), "{}", row.long);
-        assert_eq!(row.id == table::Id::Version, row.long == "version");
-        assert!(
-            row.help.len() <= 60 && !row.help.ends_with('.'),
-            "{}",
-            row.long
-        );
-        // The logger has that variable.
-        assert_ne!(row.environment().as_deref(), Some("IDLER_LOG"));
     }
 }
 
@@ -539,8 +542,8 @@ fn every_option_is_in_help_manual_page_and_completions() {
         completions::script(Shell::Zsh),
         completions::script(Shell::Fish),
     ];
-    for verb in table::every_verb() {
-        let page = help::of(verb.verb);
+    for verb in VERBS {
+        let page = help::of(verb);
         let heading = format!(
             ".SH IDLER {}\n",
             verb.name.to_uppercase().replace('-', "\\-")
@@ -550,10 +553,10 @@ fn every_option_is_in_help_manual_page_and_completions() {
         for script in &scripts {
             assert!(script.contains(verb.name), "{}", verb.name);
         }
-        for row in table::options(verb.verb) {
-            let line = format!("  {}\n", row.spelling());
+        for row in verb.rows() {
+            let line = format!("  {}\n", row.shown());
             assert!(page.contains(&line), "{line:?} is not in\n{page}");
-            let escaped = row.long.replace('-', "\\-");
+            let escaped = row.long().replace('-', "\\-");
             assert!(
                 section.contains(&format!("\\fB\\-\\-{escaped}\\fR")),
                 "{escaped}"
@@ -562,17 +565,17 @@ fn every_option_is_in_help_manual_page_and_completions() {
             let listed = bash
                 .lines()
                 .find(|l| l.trim().starts_with(&format!("{}:-*)", verb.name)));
-            let spelled = listed
-                .expect(verb.name)
-                .split(['\'', ' '])
-                .any(|word| word.strip_prefix("--").is_some_and(|word| word == row.long));
-            assert!(spelled, "bash: {}", row.long);
+            let spelled = listed.expect(verb.name).split(['\'', ' ']).any(|word| {
+                word.strip_prefix("--")
+                    .is_some_and(|word| word == row.long())
+            });
+            assert!(spelled, "bash: {}", row.long());
             assert!(
-                zsh.contains(&format!("--{}", row.long)),
+                zsh.contains(&format!("--{}", row.long())),
                 "zsh: {}",
-                row.long
+                row.long()
             );
-            let fish_line = format!("'__idler_verb {}' -l {}", verb.name, row.long);
+            let fish_line = format!("'__idler_verb {}' -l {}", verb.name, row.long());
             assert!(fish.contains(&fish_line), "{fish_line}");
         }
     }
@@ -580,7 +583,7 @@ fn every_option_is_in_help_manual_page_and_completions() {
 
 #[test]
 fn the_examples_are_understood() {
-    for verb in table::every_verb() {
+    for verb in VERBS {
         assert!(!verb.examples.is_empty(), "{}", verb.name);
         for (example, _) in verb.examples {
             // What follows is for the shell.
@@ -658,75 +661,81 @@ const SAMPLES: &[(&str, &str)] = &[
 ];
 
 /// The words that a verb needs.
-fn needed(verb: Verb) -> &'static str {
+fn needed(verb: &str) -> &'static str {
     match verb {
-        Verb::Serve
-        | Verb::MessageServer
-        | Verb::DaytimeServer
-        | Verb::PingServer
-        | Verb::Precompress
-        | Verb::Man => "",
-        Verb::Get => "http://localhost/file",
-        Verb::MessageClient | Verb::Crowd => "localhost 1",
-        Verb::DaytimeClient | Verb::TransferClient | Verb::PingClient => "localhost",
-        Verb::TransferServer => "file",
-        Verb::Explain => "/",
-        Verb::Password => "alice",
-        Verb::Completions => "bash",
+        "get" => "http://localhost/file",
+        "message-client" | "crowd" => "localhost 1",
+        "daytime-client" | "transfer-client" | "ping-client" => "localhost",
+        "transfer-server" => "file",
+        "explain" => "/",
+        "password" => "alice",
+        "completions" => "bash",
+        _ => "",
     }
 }
 
 /// What is in force for any verb, without where it comes from.
-fn in_force_for(verb: Verb, options: &str, env: Env<'_>) -> Command {
-    let line = format!("{} {} {options}", table::verb(verb).name, needed(verb));
+fn in_force_for(verb: &Verb, options: &str, env: Env<'_>) -> Command {
+    let line = format!("{} {} {options}", verb.name, needed(verb.name));
     let mut command = parsed(&line, env).unwrap_or_else(|error| panic!("{line}: {error}"));
-    if let Command::Serve(options) = &mut command {
-        options.settings.clear();
-    }
-    if let Command::Explain(options) = &mut command {
-        options.server.settings.clear();
+    match &mut command {
+        Command::Page(_) | Command::Password(_) => {}
+        Command::Serve(options)
+        | Command::Get(_, options)
+        | Command::MessageServer(options)
+        | Command::MessageClient(options)
+        | Command::DaytimeServer(options)
+        | Command::DaytimeClient(options)
+        | Command::TransferServer(options)
+        | Command::TransferClient(options)
+        | Command::PingServer(options)
+        | Command::PingClient(options)
+        | Command::Crowd(options)
+        | Command::Explain(_, options)
+        | Command::Precompress(options) => options.settings.clear(),
     }
     command
 }
 
 #[test]
 fn every_option_does_something_from_both_sides() {
-    for verb in table::every_verb() {
-        let by_default = in_force_for(verb.verb, "", &[]);
-        for row in table::options(verb.verb) {
-            if matches!(row.id, table::Id::Help | table::Id::Version) {
+    for verb in VERBS {
+        let by_default = in_force_for(verb, "", &[]);
+        for row in verb.rows() {
+            let long = row.long();
+            if matches!(long, "help" | "version") {
                 continue;
             }
             // Some options make sense with another only.
-            let also = match row.long {
+            let also = match long {
                 "continue" => "-o file",
                 "status-from" => "--status /status",
                 _ => "",
             };
             let by_default = match also {
                 "" => by_default.clone(),
-                also => in_force_for(verb.verb, also, &[]),
+                also => in_force_for(verb, also, &[]),
             };
-            let sample = SAMPLES.iter().find(|(long, _)| *long == row.long);
-            let value = match (row.value, sample) {
-                (Value::Nothing, _) => "",
+            let sample = SAMPLES.iter().find(|(known, _)| *known == long);
+            let value = match (row.form, sample) {
+                (Form::Switch, _) => "",
                 (_, Some((_, value))) => value,
-                (_, None) => panic!("no sample for {}", row.long),
+                (_, None) => panic!("no sample for {long}"),
             };
-            let typed = format!("--{} {value} {also}", row.long);
-            let given = in_force_for(verb.verb, &typed, &[]);
+            let typed = format!("--{long} {value} {also}");
+            let given = in_force_for(verb, &typed, &[]);
             assert_ne!(given, by_default, "{}: {typed} changes nothing", verb.name);
-            if let Some(variable) = row.environment() {
+            if let Some(variable) = row.variable() {
                 let value = match value {
                     "" => "1".to_owned(),
                     value => value.replace('_', " "),
                 };
-                let from_environment = in_force_for(verb.verb, also, &[(&variable, &value)]);
+                let from_environment = in_force_for(verb, also, &[(&variable, &value)]);
                 assert_eq!(from_environment, given, "{}: {variable}", verb.name);
             }
-            if let Some(short) = row.short {
+            if let Some(short) = row.short() {
                 let typed = format!("-{short} {value} {also}");
-                assert_eq!(in_force_for(verb.verb, &typed, &[]), given, "{typed}");
+                assert_eq!(in_force_for(verb, &typed, &[]), given, "{typed}");
             }
         }
     }
@@ -735,19 +744,32 @@ fn every_option_does_something_from_both_sides() {
 #[test]
 fn the_defaults_shown_are_those_in_force() {
     let mut seen = 0;
-    for verb in table::every_verb() {
-        let by_default = in_force_for(verb.verb, "", &[]);
-        for row in table::options(verb.verb) {
+    for verb in VERBS {
+        let by_default = in_force_for(verb, "", &[]);
+        for row in verb.rows() {
             // To say "localhost" is not the same as the default, which makes do with one of the two.
-            if row.default.is_empty() || row.id == table::Id::Bind {
+            if row.form == Form::Switch || row.default.is_empty() || row.long() == "bind" {
                 continue;
             }
-            let typed = format!("--{} {}", row.long, row.default);
-            assert_eq!(in_force_for(verb.verb, &typed, &[]), by_default, "{typed}");
+            let typed = format!("--{} {}", row.long(), row.default);
+            assert_eq!(in_force_for(verb, &typed, &[]), by_default, "{typed}");
             seen += 1;
         }
     }
     assert!(seen > 30);
+}
+
+#[test]
+fn every_word_of_a_choice_is_understood() {
+    for verb in VERBS {
+        for row in verb.rows() {
+            if let Form::OneOf(words) = row.form {
+                for word in words.split('|') {
+                    in_force_for(verb, &format!("--{} {word}", row.long()), &[]);
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -780,10 +802,12 @@ fn companions_and_tools_know_their_words() {
         panic!("no crowd")
     };
     assert_eq!((options.peer, options.clients), (peer("localhost", 80), 5));
-    let Ok(Command::Explain(options)) = parsed("explain /a_b --root site --spa -H A:b", &[]) else {
+    let Ok(Command::Explain(target, options)) =
+        parsed("explain /a_b --root site --spa -H A:b", &[])
+    else {
         panic!("no explain")
     };
-    assert_eq!(options.target, "/a b");
+    assert_eq!(target, "/a b");
     assert_eq!(options.server.path, PathBuf::from("site"));
     assert!(options.server.spa && options.server.headers.is_empty());
     assert_eq!(options.headers.len(), 1);
@@ -792,7 +816,7 @@ fn companions_and_tools_know_their_words() {
 #[test]
 fn get_takes_a_url_or_the_textbook_s_three_words() {
     let get = |line: &str| match parsed(&format!("get {line}"), &[]) {
-        Ok(Command::Get(options)) => *options,
+        Ok(Command::Get(url, options)) => (url, *options),
         other => panic!("{line}: {other:?}"),
     };
     let url = Url {
@@ -800,23 +824,23 @@ fn get_takes_a_url_or_the_textbook_s_three_words() {
         port: 8080,
         target: "/hello.txt".to_owned(),
     };
-    assert_eq!(get("localhost 8080 hello.txt").url, url);
-    assert_eq!(get("localhost 8080 /hello.txt").url, url);
-    assert_eq!(get("http://localhost:8080/hello.txt").url, url);
-    assert_eq!(get("u/a%20b.txt -O").output, Output::File("a b.txt".into()));
-    assert_eq!(get("u -o -").output, Output::Stdout);
-    assert_eq!(get("u --keep 3").requests, Requests::Kept(3));
-    assert_eq!(get("u --pipeline 3").requests, Requests::Pipelined(3));
-    let slow = |bytes, millis| Pace::Pieces {
-        bytes,
-        delay: Duration::from_millis(millis),
-    };
-    assert_eq!(get("u --chunk 5").pace, slow(5, 0));
-    assert_eq!(get("u --chunk 5 --delay 50").pace, slow(5, 50));
-    assert_eq!(get("u --delay 1s").pace, slow(1, 1000));
+    assert_eq!(get("localhost 8080 hello.txt").0, url);
+    assert_eq!(get("localhost 8080 /hello.txt").0, url);
+    assert_eq!(get("http://localhost:8080/hello.txt").0, url);
+    assert_eq!(get("u/a%20b.txt -O").1.output, Some("a b.txt".into()));
+    assert_eq!(get("u -o -").1.output, None);
+    let repeated = |line| (get(line).1.keep, get(line).1.pipeline);
+    assert_eq!(repeated("u --keep 3"), (3, 1));
+    assert_eq!(repeated("u --pipeline 3"), (1, 3));
+    let pieces = |line| (get(line).1.chunk, get(line).1.delay);
+    let slow = |bytes, millis| (Some(bytes), Duration::from_millis(millis));
+    assert_eq!(pieces("u --chunk 5"), slow(5, 0));
+    assert_eq!(pieces("u --chunk 5 --delay 50"), slow(5, 50));
+    assert_eq!(pieces("u --delay 1s"), slow(1, 1000));
+    assert_eq!(pieces("u"), (None, Duration::ZERO));
     // What a server is told must not leave with a client.
     let env: Env<'_> = &[("IDLER_HEADER", "X: y")];
-    assert!(matches!(parsed("get u", env), Ok(Command::Get(get)) if get.headers.is_empty()));
+    assert!(matches!(parsed("get u", env), Ok(Command::Get(_, get)) if get.headers.is_empty()));
 }
 
 #[test]

@@ -1,197 +1,194 @@
-//! The meaning of what was typed after `crowd`, `explain`, `precompress` and `password`.
-//!
-//! What lives here: their options. It may not know how they work. Invariant: every number is within its
-//! bound in `limits.rs`.
-//! Read next: `values.rs`.
+//! The tools and their options: crowd, explain, precompress, password.
 
-use super::{UsageError, common, serve, values};
-use crate::cli::common::{Peer, Voice};
-use crate::cli::parse::Typed;
-use crate::cli::serve::ServeOptions;
-use crate::cli::table::Id;
-use crate::cli::values::HeaderLine;
-use crate::http::url::Url;
+use super::companions::{SAYS, set_peer};
+use super::get::{DOES, REQUEST};
+use super::serve::{ANSWERS, BOUNDS, FILES, OPERATION, OWN_PATHS, VERBOSE, WHAT};
+use super::table::{Form, Row, Verb, choice, file, switch, value};
+use super::values::{
+    login, number, one_of, path, put, target_of_path, timeout, url, wait, within_header_limit,
+    yes_no,
+};
+use super::{Command, CrowdMode, serve};
 use crate::limits;
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-    time::Duration,
+
+pub(super) static CROWD: Verb = Verb {
+    name: "crowd",
+    usage: &["crowd [OPTIONS] HOST PORT"],
+    words: Form::Text,
+    summary: "Hold many idle or slow clients",
+    about: &[
+        "Opens many connections to any HTTP server, holds them as --mode says, and tells what became \
+         of them: how many were refused, how many closed and after how long. Exit code 0: all stayed.",
+        "A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), unless \
+         --i-own-this-target says that the other one is yours.",
+    ],
+    examples: &[
+        (
+            "idler crowd -n 10000 localhost 8080",
+            "ten thousand that say nothing",
+        ),
+        (
+            "idler crowd --mode half-head --probe http://localhost:8080/ localhost 8080",
+            "slow heads, and what an honest client feels meanwhile",
+        ),
+        (
+            "idler crowd --mode slow-read --path /big.iso --drip 1s localhost 8080",
+            "readers of 16 bytes a second",
+        ),
+    ],
+    options: &[("The crowd", CLIENTS), (SAYS, VERDICT)],
+    finish: |mut options| {
+        set_peer(&mut options, 0)?;
+        Ok(Command::Crowd(options))
+    },
 };
 
-/// Everything `idler crowd` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CrowdOptions {
-    /// Whom they connect to.
-    pub peer: Peer,
-    /// How many, at least one.
-    pub clients: u32,
-    /// What each of them does.
-    pub mode: CrowdMode,
-    /// Between two bytes of a slow head or reader.
-    pub drip: Duration,
-    /// How long they are held.
-    pub duration: Duration,
-    /// Opened in a second, at least one.
-    pub rate: u32,
-    /// What those ask for who ask; begins with `/`. Who only comes and goes asks for nothing unless it is given.
-    pub target: Option<String>,
-    /// What an honest client asks for.
-    pub probe: Option<Url>,
-    /// Whether the user says that the target is his own, so that it may be another machine.
-    pub own_target: bool,
-    /// The verdict as JSON.
-    pub json: bool,
-    /// How much is said.
-    pub voice: Voice,
-}
-
-/// What each client of a crowd does.
-#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
-pub enum CrowdMode {
-    /// Nothing.
-    #[default]
-    Silent,
-    /// One request, then nothing.
-    KeepAlive,
-    /// A head that never ends.
-    HalfHead,
-    /// Asks, and hardly reads.
-    SlowRead,
-    /// Connects and leaves.
-    Churn,
-}
-
-/// Everything `idler explain` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExplainOptions {
-    /// The URL or path, as it was given; never empty.
-    pub target: OsString,
-    /// HEAD instead of GET.
-    pub head_only: bool,
-    /// Header lines of the request.
-    pub headers: Vec<HeaderLine>,
-    /// The server that is asked: its path is `--root`; what `explain` does not take has its default.
-    pub server: Box<ServeOptions>,
-    /// How much is said.
-    pub voice: Voice,
-}
-
-/// Everything `idler precompress` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrecompressOptions {
-    /// The directory.
-    pub path: PathBuf,
-    /// How much is said.
-    pub voice: Voice,
-}
-
-/// Everything `idler password` was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordOptions {
-    /// The user: neither empty nor with a colon or control character (RFC 7617 §2).
-    pub user: String,
-}
-
-/// The words of `--mode`.
-const MODES: &[(&str, CrowdMode)] = &[
-    ("silent", CrowdMode::Silent),
-    ("keep-alive", CrowdMode::KeepAlive),
-    ("half-head", CrowdMode::HalfHead),
-    ("slow-read", CrowdMode::SlowRead),
-    ("churn", CrowdMode::Churn),
+const CLIENTS: &[Row] = &[
+    value(
+        "-n, --clients N",
+        "How many connections; for churn, at most at once",
+        |o, v| put(&mut o.clients, number(v, 1..=limits::CROWD_CLIENTS_MAX)),
+    )
+    .default("1000"),
+    choice(
+        "--mode",
+        "silent|keep-alive|half-head|slow-read|churn",
+        "What each of them does. silent: nothing. keep-alive: one request, then nothing. half-head: a \
+         head that never ends. slow-read: asks, and reads 16 bytes now and then. churn: connects and \
+         leaves, again and again.",
+        |o, v| put(&mut o.mode, one_of(v, CrowdMode::WORDS)),
+    )
+    .default("silent"),
+    value(
+        "--drip TIME",
+        "Time between two bytes of a slow head or reader",
+        |o, v| put(&mut o.drip, timeout(v)),
+    )
+    .default("10s"),
+    value(
+        "--duration TIME",
+        "How long to hold them, once all are open",
+        |o, v| put(&mut o.duration, wait(v)),
+    )
+    .default("30s"),
+    value("--rate N", "How many to open in a second", |o, v| {
+        put(&mut o.rate, number(v, 1..=limits::CROWD_CLIENTS_MAX))
+    })
+    .default("1000"),
+    value(
+        "--path /PATH",
+        "What those ask for who ask. Else they ask for /; churn asks for nothing. For slow-read, name a \
+         file of some megabytes: what fits into the kernel's buffers is out of the server's hands at once.",
+        |o, v| put(&mut o.target, target_of_path(v).map(Some)),
+    ),
+    value(
+        "--probe URL",
+        "Measure an honest client before and meanwhile",
+        |o, v| put(&mut o.probe, url(v).map(Some)),
+    ),
+    switch(
+        "--i-own-this-target",
+        "The target may be another machine, since it is yours. Has to be typed each time: no variable \
+         sets it.",
+        |o, v| put(&mut o.own_target, yes_no(v)),
+    )
+    .typed_only(),
 ];
 
-impl CrowdMode {
-    /// As it is typed.
-    pub fn word(self) -> &'static str {
-        let found = MODES.iter().find(|(_, mode)| *mode == self);
-        found.map_or("", |(word, _)| word)
-    }
+const VERDICT: &[Row] = &[
+    switch("--json", "Print the verdict as one JSON object", |o, v| {
+        put(&mut o.json, yes_no(v))
+    }),
+    VERBOSE,
+    switch(
+        "-q, --quiet",
+        "No progress. Otherwise a terminal has a line that is redrawn, anything else a line every five \
+         seconds.",
+        |o, v| put(&mut o.voice.quiet, yes_no(v)),
+    ),
+    choice(
+        "--color",
+        "auto|always|never",
+        "Colours on a terminal. auto: unless NO_COLOR is set.",
+        serve::COLOR.set,
+    )
+    .default("auto"),
+];
 
-    /// Whether a client leaves when it is done, and another takes its place; all others stay.
-    pub fn comes_and_goes(self) -> bool {
-        match self {
-            Self::Churn => true,
-            Self::Silent | Self::KeepAlive | Self::HalfHead | Self::SlowRead => false,
+pub(super) static EXPLAIN: Verb = Verb {
+    name: "explain",
+    usage: &["explain [OPTIONS] URL"],
+    words: Form::Text,
+    summary: "Say why a request gets its answer",
+    about: &[
+        "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
+         conditions, range, headers. Nothing is sent.",
+    ],
+    examples: &[(
+        "idler explain --root site -H 'Range: bytes=0-99' /video.mp4",
+        "a range, step by step",
+    )],
+    options: &[
+        (WHAT, FILES),
+        (WHAT, ANSWERS),
+        (WHAT, ROOT),
+        (OPERATION, OWN_PATHS),
+        (DOES, REQUEST),
+    ],
+    finish: |mut options| {
+        let target = options.words.swap_remove(0);
+        for row in BOUNDS {
+            (row.set)(&mut options, row.default.as_ref())?;
         }
-    }
-}
-
-impl CrowdOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let clients = typed.last(Id::Clients, |text| {
-            values::number(text, 1..=limits::CROWD_CLIENTS_MAX)
-        })?;
-        let mode = typed.last(Id::Mode, |text| values::word(text, MODES))?;
-        let rate = typed.last(Id::Rate, |text| {
-            values::number(text, 1..=limits::CROWD_CLIENTS_MAX)
-        })?;
-        Ok(Self {
-            peer: Peer::read(typed, 0)?,
-            clients: clients.unwrap_or(limits::CROWD_CLIENTS),
-            mode: mode.unwrap_or(CrowdMode::Silent),
-            drip: common::timeout(typed, Id::Drip, limits::CROWD_DRIP)?,
-            duration: common::wait(typed, Id::Duration, limits::CROWD_DURATION)?,
-            rate: rate.unwrap_or(limits::CROWD_RATE),
-            target: typed.last(Id::Path, values::target_of_path)?,
-            probe: typed.last(Id::Probe, values::url)?,
-            own_target: typed.switch(Id::OwnTarget)?,
-            json: typed.switch(Id::Json)?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
-
-impl ExplainOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let mut server = ServeOptions::read(typed)?;
-        // The word is not what is served, but what is asked for.
-        server.path_resembles_verb = None;
-        server.path = typed
-            .last(Id::Root, values::path)?
-            .unwrap_or_else(|| serve::DEFAULT_PATH.into());
-        let target = typed.words.first().cloned().unwrap_or_default();
-        if target.is_empty() {
-            return Err(UsageError::new(
-                "URL is empty; try / for the root".to_owned(),
-            ));
+        serve::complete(&mut options.server)?;
+        within_header_limit(&options.headers)?;
+        match target.is_empty() {
+            true => Err("URL is empty; try / for the root".to_owned()),
+            false => Ok(Command::Explain(target, options)),
         }
-        Ok(Self {
-            target,
-            head_only: typed.switch(Id::HeadOnly)?,
-            headers: common::request_headers(typed)?,
-            server: Box::new(server),
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+    },
+};
 
-impl PrecompressOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        Ok(Self {
-            path: serve::served_path(typed.words.first().map(OsString::as_os_str))?,
-            voice: Voice::read(typed)?,
-        })
-    }
-}
+const ROOT: &[Row] = &[file("--root DIR", "The directory that is served", |o, v| {
+    put(&mut o.server.path, path(v))
+})
+.default(".")];
 
-impl PasswordOptions {
-    pub(super) fn read(typed: &Typed) -> Result<Self, UsageError> {
-        let user = common::word(typed, 0, "USER", login)?;
-        Ok(Self {
-            user: user.unwrap_or_default(),
-        })
-    }
-}
+pub(super) static PRECOMPRESS: Verb = Verb {
+    name: "precompress",
+    usage: &["precompress [OPTIONS] [PATH]"],
+    words: Form::File,
+    summary: "Write .br, .zst and .gz siblings",
+    about: &[
+        "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
+         sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.",
+        "An idler built without its cargo feature precompress writes .gz alone. It serves all three.",
+    ],
+    examples: &[("idler precompress site", "after each build")],
+    options: &[(
+        SAYS,
+        &[switch(
+            "-q, --quiet",
+            "No progress. There is none anyway unless standard error is a terminal.",
+            |o, v| put(&mut o.voice.quiet, yes_no(v)),
+        )],
+    )],
+    finish: |mut options| {
+        options.server.path = serve::served_path(&options.words)?;
+        Ok(Command::Precompress(options))
+    },
+};
 
-/// A name that Basic authentication can carry (RFC 7617 §2).
-fn login(given: &OsStr) -> Result<String, String> {
-    let odd = |char: char| char == ':' || char.is_control();
-    match given.to_str() {
-        Some(name) if !name.is_empty() && !name.contains(odd) => Ok(name.to_owned()),
-        Some(_) | None => Err(format!(
-            "{} is not a name without ':' and control characters",
-            values::shown(given)
-        )),
-    }
-}
+pub(super) static PASSWORD: Verb = Verb {
+    name: "password",
+    usage: &["password USER"],
+    words: Form::Text,
+    summary: "Make a line for serve --auth FILE",
+    about: &["Reads a password from standard input and prints USER and its hash."],
+    examples: &[("idler password alice >> users", "one more user")],
+    options: &[],
+    finish: |options| {
+        let user = login(&options.words[0]).map_err(|reason| format!("USER: {reason}"))?;
+        Ok(Command::Password(user))
+    },
+};

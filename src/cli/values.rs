@@ -1,30 +1,23 @@
 //! The values that options take: text to meaning, one function each.
 //!
-//! What lives here: numbers, durations, sizes, names; addresses in `address.rs`, header lines and
-//! media types in `header.rs`, hosts and URLs in `network.rs`, single settings in `policy.rs`. It may not know
-//! which option asks, and does no I/O: a path is only a path here.
-//! Invariant: whatever is refused says what was given and what is accepted, on one line, since that
-//! is what the user reads after the option's name.
-//! Read next: `serve.rs`, which says which option takes which value.
+//! Numbers, times, sizes and names are here; `network.rs` has addresses, `policy.rs` what a site is told. Invariant:
+//! what is refused says what was given and what is accepted, on one line, since that is what the user
+//! reads after the option's name.
 
-mod address;
-mod header;
 mod network;
 mod policy;
 
-pub use crate::cli::values::address::BindAddress;
-pub(crate) use crate::cli::values::address::bind_address;
-#[cfg(test)]
-pub(crate) use crate::cli::values::header::header_line;
-pub use crate::cli::values::header::{HeaderLine, HeaderRule, TypeRule};
-pub(crate) use crate::cli::values::header::{header_rule, request_header_line, type_rule};
-pub use crate::cli::values::network::{Cidr, Companion, Proxies};
+pub use crate::cli::values::network::{BindAddress, Cidr, Companion, Proxies};
 pub(crate) use crate::cli::values::network::{
-    cidr, companions, file_name_of, host, peer_port, proxies, target_of_path, url, url_of_words,
+    bind_address, cidr, companions, file_name_of, host, peer_port, proxies, target_of_path, url,
+    url_of_words,
 };
-pub use crate::cli::values::policy::{CachePolicy, HostRule, Jitter, Share};
+pub use crate::cli::values::policy::{
+    CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
+};
 pub(crate) use crate::cli::values::policy::{
-    cache_policy, delay, host_rule, jitter, own_path, share, user,
+    access_log, cache_policy, delay, header_rule, host_rule, jitter, login, own_path,
+    request_header_line, share, type_rule, user, within_header_limit,
 };
 
 use crate::limits;
@@ -38,15 +31,16 @@ use std::{
     time::Duration,
 };
 
-/// Where the access log goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum LogDestination {
-    /// `-`.
-    Stdout,
-    /// A file, appended to, and opened again on SIGHUP.
-    File(PathBuf),
-    /// `off`.
-    Off,
+/// Sets a field to a value, if that was understood.
+pub(crate) fn put<T>(field: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *field = value?;
+    Ok(())
+}
+
+/// Adds a value to a list, if it was understood.
+pub(crate) fn push<T>(list: &mut Vec<T>, value: Result<T, String>) -> Result<(), String> {
+    list.push(value?);
+    Ok(())
 }
 
 /// `'like this'`: an argument as an error line repeats it. Cut to
@@ -114,8 +108,8 @@ where
     }
 }
 
-/// One of `words`, spelled exactly; the answer is its place among them.
-pub(crate) fn word<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, String> {
+/// What one of `words` means, spelled exactly.
+pub(crate) fn one_of<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| given == *word);
     found.map(|&(_, meaning)| meaning).ok_or_else(|| {
         let all: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
@@ -141,6 +135,16 @@ pub(crate) fn file_name(given: &OsStr) -> Result<OsString, String> {
         ));
     }
     Ok(given.to_owned())
+}
+
+/// A time after which something is given up; never zero.
+pub(crate) fn timeout(given: &OsStr) -> Result<Duration, String> {
+    duration(given, limits::TIMEOUT_OPTION)
+}
+
+/// How long something may last; may be zero.
+pub(crate) fn wait(given: &OsStr) -> Result<Duration, String> {
+    duration(given, limits::WAIT_OPTION)
 }
 
 /// `500ms`, `10s`, `5m`, `1h`, `1.5s`; a bare number counts seconds. Exact to the millisecond.
@@ -249,13 +253,11 @@ fn digits(text: &str) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
 }
 
-/// `-`, `off` or a file.
-pub(crate) fn access_log(given: &OsStr) -> Result<LogDestination, String> {
-    Ok(match given.as_bytes() {
-        b"-" => LogDestination::Stdout,
-        b"off" => LogDestination::Off,
-        _ => LogDestination::File(path(given)?),
-    })
+/// A size of memory.
+pub(crate) fn memory(given: &OsStr, range: RangeInclusive<u64>) -> Result<usize, String> {
+    let bytes = size(given, range)?;
+    let given = shown(given);
+    usize::try_from(bytes).map_err(|_| format!("{given} is more than this machine can address"))
 }
 
 #[cfg(test)]

@@ -10,9 +10,7 @@ use jiff::{Timestamp, Zoned};
 use log::debug;
 use mio::net::UdpSocket;
 
-use crate::cli::{
-    BindAddress, DaytimeClientOptions, DaytimeFormat, DaytimeServerOptions, Listening,
-};
+use crate::cli::{BindAddress, DaytimeFormat, Listening, Options};
 use crate::companions::client::{
     Destination, Driven, Exchange, Failure, connected_datagrams, print,
 };
@@ -47,7 +45,7 @@ fn line(moment: &Zoned, format: DaytimeFormat) -> String {
 ///
 /// # Errors
 /// One line for the user.
-pub fn serve(options: &DaytimeServerOptions) -> Result<Opened, String> {
+pub fn serve(options: &Options) -> Result<Opened, String> {
     open(&options.listening, options.format, options.udp)
 }
 
@@ -148,7 +146,7 @@ impl Datagrams {
 ///
 /// # Errors
 /// If the kernel refuses to connect at once.
-pub fn ask(options: &DaytimeClientOptions, to: &Destination<'_>) -> Result<Exchange, Failure> {
+pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
     let time = ShortText::new(
         "",
         "the server closed the connection without telling the time",

@@ -11,7 +11,7 @@ use std::rc::Rc;
 use log::debug;
 use mio::net::TcpStream;
 
-use crate::cli::{Listening, MessageClientOptions, MessageServerOptions};
+use crate::cli::{Listening, Options};
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
 use crate::companions::{Companion, Notices, Offer, Opened, Reply, listen};
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
@@ -58,7 +58,7 @@ impl Message {
 ///
 /// # Errors
 /// One line for the user.
-pub fn serve(options: &MessageServerOptions) -> Result<Opened, String> {
+pub fn serve(options: &Options) -> Result<Opened, String> {
     open(&options.listening, &options.answer)
 }
 
@@ -161,7 +161,7 @@ fn read<S>(
 ///
 /// # Errors
 /// If the kernel refuses to connect at once.
-pub fn ask(options: &MessageClientOptions, to: &Destination<'_>) -> Result<Exchange, Failure> {
+pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
     let answer = ShortText::new(
         "reply is: ",
         "the server closed the connection without an answer",

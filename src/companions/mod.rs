@@ -22,7 +22,7 @@ use log::{debug, error, warn};
 use mio::event::Source;
 use mio::net::TcpStream;
 
-use crate::cli::{Bind, Companion as Asked, DaytimeFormat, Listening, Weather};
+use crate::cli::{BindAddress, Companion as Asked, DaytimeFormat, Listening, Weather};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::tcp::Lingering;
@@ -102,7 +102,7 @@ pub struct Opened {
 pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String> {
     let mut opened = Opened::default();
     for socket in sockets::bind(
-        listening.bind.addresses(),
+        &listening.bind,
         listening.port,
         SocketKind::Stream { reuse_port: false },
     )? {
@@ -123,10 +123,10 @@ pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Ope
 ///
 /// # Errors
 /// One line for the user.
-pub fn beside(asked: &[Asked], bind: &Bind) -> Result<Opened, String> {
+pub fn beside(asked: &[Asked], bind: &[BindAddress]) -> Result<Opened, String> {
     let mut all = Opened::default();
     let at = |port: u16| Listening {
-        bind: Bind::Given(sockets::without_ports(bind.addresses())),
+        bind: sockets::without_ports(bind),
         port,
     };
     for companion in asked {

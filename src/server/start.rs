@@ -12,7 +12,7 @@ use log::LevelFilter;
 use rustix::fs::Access;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{Bind as Asked, HostRule, LogDestination, ServeOptions, misspelt};
+use crate::cli::{HostRule, LogDestination, Options, ServeOptions, Voice, misspelt};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
@@ -45,8 +45,8 @@ use crate::server::sites::{self, DEFAULT_SITE, SiteState};
 use crate::server::status::Status;
 
 /// Serves until a signal stops it.
-pub fn run(options: &ServeOptions) -> ExitCode {
-    if options.check {
+pub fn run(options: &Options) -> ExitCode {
+    if options.server.check {
         return check(options);
     }
     match start(options).and_then(|mut server| serve(&mut server)) {
@@ -60,9 +60,10 @@ pub fn run(options: &ServeOptions) -> ExitCode {
 
 /// `--check`: everything is validated that can be without taking a port, and the settings are
 /// printed.
-fn check(options: &ServeOptions) -> ExitCode {
-    let user = options.user.as_deref().map(User::find).transpose();
-    let http = open_site(options).and_then(|site| http(options, site));
+fn check(options: &Options) -> ExitCode {
+    let server = &options.server;
+    let user = server.user.as_deref().map(User::find).transpose();
+    let http = open_site(server).and_then(|site| http(server, site));
     if let Err(line) = user.and(http) {
         let _ = writeln!(std::io::stderr(), "idler: {line}");
         return ExitCode::FAILURE;
@@ -82,10 +83,11 @@ fn check(options: &ServeOptions) -> ExitCode {
 }
 
 /// Everything is in place; the loop has not turned yet.
-fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
+fn start(all: &Options) -> Result<EventLoop<Service>, String> {
+    let (options, asked, voice) = (&all.server, &all.listening, all.voice);
     // Before anything else is opened: they are known by their numbers only.
     let inherited = inherited::take()?;
-    start_logger(options);
+    start_logger(voice);
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         log::warn!("{line}");
     }
@@ -93,13 +95,13 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
     let site = open_site(options)?;
-    let only_inherited = !inherited.is_empty() && options.bind == Asked::Default;
+    let only_inherited = !inherited.is_empty() && asked.bind.is_empty();
     let lent = inherited.len();
     let mut listening = inherited;
     if !only_inherited {
         listening.extend(sockets::bind(
-            options.bind.addresses(),
-            options.port,
+            &asked.bind,
+            asked.port,
             SocketKind::Stream {
                 reuse_port: options.reuse_port,
             },
@@ -116,7 +118,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     }
     let urls = addresses::urls(&listening);
     let companions =
-        companions::beside(&options.with, &options.bind).map_err(|e| format!("--with: {e}"))?;
+        companions::beside(&options.with, &asked.bind).map_err(|e| format!("--with: {e}"))?;
     let access = AccessLog::open(&options.access_log, options.log_format)?;
     let notify = Notify::from_env();
     let http = http(options, site)?;
@@ -133,7 +135,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     for place in &companions.places {
         start_up += &format!("  {place}\n");
     }
-    if options.bind == Asked::Default && !only_inherited {
+    if asked.bind.is_empty() && !only_inherited {
         start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
     }
     if std::io::stderr().is_terminal() {
@@ -169,7 +171,7 @@ fn start(options: &ServeOptions) -> Result<EventLoop<Service>, String> {
     for companion in companions.handlers {
         add(&mut event_loop, companion.into())?;
     }
-    if !options.quiet {
+    if !voice.quiet {
         logger::say(start_up.trim_end());
     }
     event_loop.shared.notify.ready();
@@ -204,14 +206,14 @@ fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
     })
 }
 
-fn start_logger(options: &ServeOptions) {
-    let level = match (options.quiet, options.verbose) {
+fn start_logger(voice: Voice) {
+    let level = match (voice.quiet, voice.verbose) {
         (true, _) => LevelFilter::Error,
         (false, 0) => LevelFilter::Info,
         (false, 1) => LevelFilter::Debug,
         (false, _) => LevelFilter::Trace,
     };
-    logger::init(level, options.color);
+    logger::init(level, voice.color);
 }
 
 pub(crate) fn open_site(options: &ServeOptions) -> Result<Site, String> {

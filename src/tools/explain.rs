@@ -4,12 +4,13 @@
 //! head of its reply onto standard output. There is no second copy of any rule: all that is printed
 //! was handed to a `note` by the rule that decided, or is what would have been sent.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use crate::cli::{ExplainOptions, LogDestination, ServeOptions};
+use crate::cli::{LogDestination, Options, ServeOptions};
 use crate::event_loop::Now;
 use crate::event_loop::clock::Clock;
 use crate::http::request::{Fields, Method};
@@ -27,11 +28,11 @@ use crate::server::start;
 use crate::server::status::Status;
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
-pub fn run(options: &ExplainOptions) -> ExitCode {
+pub fn run(target: &OsStr, options: &Options) -> ExitCode {
     match server_for(&options.server) {
         Ok(mut server) => {
             let now = Clock::new().read();
-            let text = explain(&mut server, &head_of(options), &now);
+            let text = explain(&mut server, &head_of(target, options), &now);
             match std::io::stdout().lock().write_all(text.as_bytes()) {
                 Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
                 _ => ExitCode::SUCCESS,
@@ -54,8 +55,8 @@ fn server_for(options: &ServeOptions) -> Result<Server, String> {
 }
 
 /// The head of the request that is meant.
-fn head_of(options: &ExplainOptions) -> Vec<u8> {
-    let (host, target) = split(options.target.as_bytes());
+fn head_of(target: &OsStr, options: &Options) -> Vec<u8> {
+    let (host, target) = split(target.as_bytes());
     let method: &[u8] = if options.head_only { b"HEAD " } else { b"GET " };
     let mut head = [method, &target, b" HTTP/1.1\r\n"].concat();
     let given = |name: &str| {
@@ -180,7 +181,7 @@ fn body_of(response: &Response, method: Option<Method>) -> String {
 }
 
 fn printable(line: &[u8]) -> String {
-    crate::cli::printable(std::ffi::OsStr::from_bytes(line))
+    crate::cli::printable(OsStr::from_bytes(line))
 }
 
 #[cfg(test)]

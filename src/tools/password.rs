@@ -8,12 +8,11 @@ use std::process::ExitCode;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::cli::PasswordOptions;
 use crate::limits::{BCRYPT_COST_MAX, PASSWORD_BYTES_MAX};
 
 /// Reads a password from standard input and prints the line.
-pub fn run(options: &PasswordOptions) -> ExitCode {
-    match read(&options.user).and_then(|password| line(&options.user, &password)) {
+pub fn run(user: &str) -> ExitCode {
+    match read(user).and_then(|password| line(user, &password)) {
         Ok(line) => match writeln!(io::stdout(), "{line}") {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(&format!("cannot print the line: {e}")),

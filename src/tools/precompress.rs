@@ -20,7 +20,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::cli::PrecompressOptions;
+use crate::cli::Options;
 use crate::http::accept::Coding;
 use crate::http::path::is_hidden;
 use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX};
@@ -37,13 +37,13 @@ const DIRECTORY: OFlags = OFlags::RDONLY
 
 /// Writes the siblings of all files beneath a path. 0: all that were due; 1: something failed,
 /// which was said.
-pub fn run(options: &PrecompressOptions) -> ExitCode {
+pub fn run(options: &Options) -> ExitCode {
     let mut walk = Walk {
         types: MediaTypes::default(),
         report: Report::new(options.voice.quiet),
     };
-    if let Err(e) = walk.begin(&options.path) {
-        walk.report.failed(&options.path, &e);
+    if let Err(e) = walk.begin(&options.server.path) {
+        walk.report.failed(&options.server.path, &e);
     }
     walk.report.finish()
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+use super::policy::reply_header_line;
 use super::*;
 use crate::http::url::Url;
 
@@ -207,10 +208,12 @@ fn header_lines() {
             name: name.to_owned(),
             value: value.into(),
         };
-        assert_eq!(header_line(os(text)), Ok(expected), "{text:?}");
+        assert_eq!(reply_header_line(os(text)), Ok(expected), "{text:?}");
     }
     assert_eq!(
-        header_line(OsStr::from_bytes(b"A: \xFF")).unwrap().value,
+        reply_header_line(OsStr::from_bytes(b"A: \xFF"))
+            .unwrap()
+            .value,
         b"\xFF"
     );
     for text in [
@@ -237,15 +240,15 @@ fn header_lines() {
         "Keep-Alive: 5",
         "ETag: \"a\"",
     ] {
-        assert!(header_line(os(text)).is_err(), "{text:?}");
+        assert!(reply_header_line(os(text)).is_err(), "{text:?}");
     }
-    assert!(header_line(OsStr::from_bytes(b"\xFF: a")).is_err());
+    assert!(reply_header_line(OsStr::from_bytes(b"\xFF: a")).is_err());
     assert_eq!(
-        header_line(os("Content-Length: 5")).unwrap_err(),
+        reply_header_line(os("Content-Length: 5")).unwrap_err(),
         "'Content-Length: 5': says where the reply ends, which idler alone knows"
     );
     assert_eq!(
-        header_line(os("Content-Type: a/b")).unwrap_err(),
+        reply_header_line(os("Content-Type: a/b")).unwrap_err(),
         "'Content-Type: a/b': depends on the file; try --type .ext=media/type"
     );
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use mio::net::UdpSocket;
 use rustix::io::Errno;
 
-use crate::cli::PingClientOptions;
+use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Failure, connected_datagrams, print};
 use crate::companions::ping::round_trips::{Judged, RoundTrips};
 use crate::event_loop::clock::monotonic_now;
@@ -22,7 +22,7 @@ use crate::log::logger;
 pub struct PingClient {
     socket: Datagram,
     to: SocketAddr,
-    options: PingClientOptions,
+    options: Options,
     trips: RoundTrips,
     /// Whether no other address is tried if nothing listens at this one.
     is_last: bool,
@@ -38,7 +38,7 @@ impl PingClient {
     ///
     /// # Errors
     /// If no socket can be had, no route leads there, or nothing can be printed.
-    pub fn start(options: &PingClientOptions, to: &Destination<'_>) -> Result<Self, Failure> {
+    pub fn start(options: &Options, to: &Destination<'_>) -> Result<Self, Failure> {
         let client = Self {
             socket: connected_datagrams(to.address)?,
             to: to.address,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 use mio::net::UdpSocket;
 
-use crate::cli::{Listening, PingServerOptions, Weather};
+use crate::cli::{Listening, Options, Weather};
 use crate::companions::ping::impairments::{Fate, Impairments};
 use crate::companions::{Companion, Notices, Opened, name_of};
 use crate::event_loop::udp::Datagram;
@@ -21,8 +21,8 @@ use crate::process::sockets::{self, SocketKind};
 ///
 /// # Errors
 /// One line for the user.
-pub fn serve(options: &PingServerOptions) -> Result<Opened, String> {
-    open(&options.listening, &options.weather, options.count)
+pub fn serve(options: &Options) -> Result<Opened, String> {
+    open(&options.listening, &options.weather, options.answers_max)
 }
 
 /// Opens a server on each of the sockets; `count` pings are answered by all of them together, or
@@ -34,7 +34,7 @@ pub(in crate::companions) fn open(
 ) -> Result<Opened, String> {
     let remaining = Rc::new(Cell::new(count.unwrap_or(u64::MAX)));
     let mut opened = Opened::default();
-    let addresses = listening.bind.addresses();
+    let addresses = &listening.bind;
     for socket in sockets::bind(addresses, listening.port, SocketKind::Datagram)? {
         opened.places.push(format!("udp {}", socket.address()));
         opened.handlers.push(Companion::Ping(PingServer {

@@ -21,7 +21,7 @@ use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::cli::{Listening, TransferClientOptions, TransferServerOptions};
+use crate::cli::{Listening, Options};
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
 use crate::companions::temporary::Temporary;
 use crate::companions::transfer::decoder::Decoder;
@@ -36,7 +36,7 @@ use crate::process::words_of;
 ///
 /// # Errors
 /// One line for the user.
-pub fn serve(options: &TransferServerOptions) -> Result<Opened, String> {
+pub fn serve(options: &Options) -> Result<Opened, String> {
     open(&options.listening, &options.files)
 }
 
@@ -156,7 +156,7 @@ impl Content for Document {
 ///
 /// # Errors
 /// If no file can be made in the directory, or the kernel refuses to connect at once.
-pub fn ask(options: &TransferClientOptions, to: &Destination<'_>) -> Result<Exchange, Failure> {
+pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
     let receiving = Receiving {
         decoder: Some(Decoder::new(TRANSFER_FILE_BYTES_MAX)),
         piece: Vec::new(),

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::cli::CrowdOptions;
+use crate::cli::Options;
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Stage};
 use crate::http::url::Url;
 use crate::limits::{
@@ -53,7 +53,7 @@ pub struct Leader {
 impl Leader {
     /// A leader to the server at `to`; `stayed` is told whether all stayed.
     pub(super) fn new(
-        options: &CrowdOptions,
+        options: &Options,
         to: SocketAddr,
         probe: Option<(Url, SocketAddr)>,
         stayed: Rc<Cell<bool>>,

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::cli::{CrowdMode, CrowdOptions};
+use crate::cli::{CrowdMode, Options};
 use crate::http::amount::Count;
 use crate::http::reply::Request;
 use crate::http::url::Url;
@@ -77,7 +77,7 @@ struct Probed {
 }
 
 /// Runs `idler crowd`, and returns its exit code: 0 if all stayed as asked, 1 if not, 2 if it must not.
-pub fn run(options: &CrowdOptions) -> ExitCode {
+pub fn run(options: &Options) -> ExitCode {
     solo::start_logger(options.voice);
     let stayed = Rc::new(Cell::new(false));
     match plan(options) {
@@ -124,7 +124,7 @@ impl From<Failure> for Refused {
     }
 }
 
-fn plan(options: &CrowdOptions) -> Result<Plan, Refused> {
+fn plan(options: &Options) -> Result<Plan, Refused> {
     let (wanted, limit) = (options.clients as usize, descriptors::raise_limit());
     let room = descriptors::connections_for(limit, None);
     if wanted > room {
@@ -154,7 +154,7 @@ fn plan(options: &CrowdOptions) -> Result<Plan, Refused> {
 }
 
 /// What each member says once it is connected.
-fn words(options: &CrowdOptions) -> Vec<u8> {
+fn words(options: &Options) -> Vec<u8> {
     let target = options.target.as_deref();
     let target = match (options.mode, target) {
         (CrowdMode::Silent, _) | (CrowdMode::Churn, None) => return Vec::new(),

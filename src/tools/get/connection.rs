@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
 
-use crate::cli::{GetOptions, Pace, Requests};
+use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Failure, connecting};
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick, connect};
@@ -21,14 +21,14 @@ use crate::log::logger;
 
 use super::Answer;
 use super::output::{Half, half};
-use super::replies::{Incoming, is_verbose, requests, show, target};
+use super::replies::{Incoming, is_verbose, show};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Client {
     stream: Stream,
     to: SocketAddr,
-    options: Rc<GetOptions>,
+    options: Rc<Options>,
     connected: bool,
     requests: Outgoing,
     replies: Incoming,
@@ -46,7 +46,7 @@ impl Client {
     /// If the kernel refuses at once.
     pub(super) fn start(
         to: &Destination<'_>,
-        options: &Rc<GetOptions>,
+        options: &Rc<Options>,
         url: &Url,
         record: Record,
         answer: Rc<RefCell<Answer>>,
@@ -56,7 +56,11 @@ impl Client {
             logger::say(&format!("* connecting to {to}"));
         }
         let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
-        let half = target(options).filter(|_| options.resume).and_then(half);
+        let half = options
+            .output
+            .as_deref()
+            .filter(|_| options.resume)
+            .and_then(half);
         Ok(Self {
             stream: Stream::new(socket),
             to,
@@ -104,7 +108,7 @@ impl Client {
             self.connected = true;
             self.record.connected = Some(self.record.passed());
             self.moved = cx.now.tick;
-            let all_at_once = matches!(self.options.requests, Requests::Pipelined(_));
+            let all_at_once = self.options.pipeline > 1;
             let first = if all_at_once { self.requests.left } else { 1 };
             self.requests.queue(first, &self.options);
         }
@@ -151,7 +155,7 @@ impl Client {
                         self.replies.feed(cx.scratch.get(..n).unwrap_or_default())?;
                     }
                     let goes_on = self.replies.left > 0 && self.replies.left < before;
-                    if goes_on && matches!(self.options.requests, Requests::Kept(_)) {
+                    if goes_on && self.options.keep > 1 {
                         self.requests.queue(1, &self.options);
                         self.send(cx);
                     }
@@ -213,13 +217,16 @@ struct Outgoing {
     left: u32,
     bytes: Vec<u8>,
     sent: usize,
-    pace: Pace,
+    /// Bytes of one piece; without it, everything is sent at once.
+    chunk: Option<usize>,
+    /// From one piece to the next.
+    delay: Duration,
     /// When the next piece may go out.
     not_before: Option<Tick>,
 }
 
 impl Outgoing {
-    fn new(options: &GetOptions, url: &Url, half: Option<&Half>) -> Self {
+    fn new(options: &Options, url: &Url, half: Option<&Half>) -> Self {
         let given = options.headers.iter();
         let given = given.map(|line| (line.name.clone(), line.value.clone()));
         let mut fields: Vec<(String, Vec<u8>)> = given.collect();
@@ -237,16 +244,17 @@ impl Outgoing {
         Self {
             request: request(false).to_bytes(),
             last_request: request(true).to_bytes(),
-            left: requests(options),
+            left: options.requests(),
             bytes: Vec::new(),
             sent: 0,
-            pace: options.pace,
+            chunk: options.chunk,
+            delay: options.delay,
             not_before: None,
         }
     }
 
     /// Adds the next requests to what is to be sent.
-    fn queue(&mut self, requests: u32, options: &GetOptions) {
+    fn queue(&mut self, requests: u32, options: &Options) {
         for _ in 0..requests.min(self.left) {
             self.left -= 1;
             let is_last = self.left == 0;
@@ -269,10 +277,8 @@ impl Outgoing {
         }
         let rest = self.bytes.get(self.sent..);
         let rest = rest.filter(|rest| !rest.is_empty())?;
-        match self.pace {
-            Pace::AtOnce => Some(rest),
-            Pace::Pieces { bytes, .. } => Some(rest.get(..bytes).unwrap_or(rest)),
-        }
+        let piece = self.chunk.and_then(|bytes| rest.get(..bytes));
+        Some(piece.unwrap_or(rest))
     }
 
     fn sent(&mut self, bytes: usize, now: Tick) {
@@ -280,8 +286,8 @@ impl Outgoing {
         self.not_before = None;
         if self.sent == self.bytes.len() {
             self.give_up();
-        } else if let Pace::Pieces { delay, .. } = self.pace {
-            self.not_before = Some(now.after(delay));
+        } else if self.chunk.is_some() {
+            self.not_before = Some(now.after(self.delay));
         }
     }
 

@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use crate::cli::{GetOptions, HeaderLine, Voice};
+use crate::cli::{HeaderLine, Options, Voice};
 use crate::companions::client::{Failure, resolve};
 use crate::event_loop::clock::monotonic_now;
 use crate::http::printable::printable;
@@ -34,14 +34,14 @@ struct Answer {
 }
 
 /// Gets it, and returns the exit code: 0; 3, 4, 5 for such a status; 1 for a failure.
-pub fn run(options: &GetOptions) -> ExitCode {
+pub fn run(url: Url, options: &Options) -> ExitCode {
     // The first `-v` is for the heads.
     let verbose = options.voice.verbose.saturating_sub(1);
     tools::start_logger(Voice {
         verbose: if verbose > 0 { 2 } else { 0 },
         ..options.voice
     });
-    match follow(&Rc::new(options.clone())) {
+    match follow(url, &Rc::new(options.clone())) {
         Ok(status) => {
             logger::finish();
             ExitCode::from(match status {
@@ -56,8 +56,7 @@ pub fn run(options: &GetOptions) -> ExitCode {
 }
 
 /// Gets it, after [`FOLLOWED_REDIRECTS_MAX`] redirects at most. Returns the status.
-fn follow(options: &Rc<GetOptions>) -> Result<u16, Failure> {
-    let mut url = options.url.clone();
+fn follow(mut url: Url, options: &Rc<Options>) -> Result<u16, Failure> {
     for _ in 0..=FOLLOWED_REDIRECTS_MAX {
         let answer = get(options, &url)?;
         let Some(location) = answer.location.filter(|_| options.follow) else {
@@ -70,7 +69,7 @@ fn follow(options: &Rc<GetOptions>) -> Result<u16, Failure> {
 }
 
 /// One hop.
-fn get(options: &Rc<GetOptions>, url: &Url) -> Result<Answer, Failure> {
+fn get(options: &Rc<Options>, url: &Url) -> Result<Answer, Failure> {
     let started = monotonic_now();
     let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
@@ -83,7 +82,7 @@ fn get(options: &Rc<GetOptions>, url: &Url) -> Result<Answer, Failure> {
     Ok(answer.take())
 }
 
-fn redirect(options: &GetOptions, from: &Url, location: &str) -> Result<Url, String> {
+fn redirect(options: &Options, from: &Url, location: &str) -> Result<Url, String> {
     let to = from.follow(location).map_err(|e| {
         let location = printable(location.as_bytes());
         format!("{from} redirects to {location}: {e}")

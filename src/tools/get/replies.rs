@@ -5,10 +5,9 @@
 
 use std::cell::RefCell;
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::rc::Rc;
 
-use crate::cli::{GetOptions, Output as Target, Requests};
+use crate::cli::Options;
 use crate::companions::client::{Failure, print};
 use crate::companions::progress::Progress;
 use crate::http::body::BodyLength;
@@ -22,7 +21,7 @@ use super::output::{Half, Output};
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    options: Rc<GetOptions>,
+    options: Rc<Options>,
     reply: Reply,
     /// Replies that are still to come, the present one counted in.
     pub(super) left: u32,
@@ -39,16 +38,16 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn new(
-        options: &Rc<GetOptions>,
+        options: &Rc<Options>,
         half: Option<Half>,
         answer: Rc<RefCell<Answer>>,
     ) -> Self {
-        let on_terminal = target(options).is_none() && std::io::stdout().is_terminal();
+        let on_terminal = options.output.as_deref().is_none() && std::io::stdout().is_terminal();
         let draws = !(options.voice.quiet || is_verbose(options) || on_terminal);
         Self {
             options: Rc::clone(options),
             reply: Reply::new(options.head_only),
-            left: requests(options),
+            left: options.requests(),
             keeps_open: true,
             output: None,
             half,
@@ -86,7 +85,7 @@ impl Incoming {
 
     /// The server has ended its side.
     pub(super) fn end(&mut self) -> Result<(), Failure> {
-        let all = requests(&self.options);
+        let all = self.options.requests();
         // Between two replies that is no reply cut short.
         if self.left == all || !self.reply.is_fresh() {
             if let Some(head) = self.reply.end().map_err(Failure::new)? {
@@ -113,7 +112,7 @@ impl Incoming {
         let output = if options.head_only || (options.follow && location.is_some()) {
             Output::Nowhere
         } else {
-            Output::choose(target(options), options.resume, half, head)?
+            Output::choose(options.output.as_deref(), options.resume, half, head)?
         };
         if let Some(progress) = &mut self.progress {
             let before = output.before();
@@ -152,7 +151,7 @@ impl Incoming {
         self.left -= 1;
         if self.left > 0 {
             if !self.keeps_open {
-                let all = requests(&self.options);
+                let all = self.options.requests();
                 let done = all - self.left;
                 return Err(Failure::new(format!(
                     "the server ends the connection with reply {done} of {all}"
@@ -174,23 +173,8 @@ impl Incoming {
     }
 }
 
-pub(super) fn is_verbose(options: &GetOptions) -> bool {
+pub(super) fn is_verbose(options: &Options) -> bool {
     options.voice.verbose > 0
-}
-
-/// The file that the body goes to, if it is one.
-pub(super) fn target(options: &GetOptions) -> Option<&Path> {
-    match &options.output {
-        Target::Stdout => None,
-        Target::File(path) => Some(path),
-    }
-}
-
-pub(super) fn requests(options: &GetOptions) -> u32 {
-    match options.requests {
-        Requests::One => 1,
-        Requests::Kept(n) | Requests::Pipelined(n) => n,
-    }
 }
 
 /// Shows a head, line by line, as it was sent or received, but for what could disturb the terminal.

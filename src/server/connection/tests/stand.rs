@@ -127,8 +127,8 @@ impl Stand {
         let Ok(Command::Serve(options)) = cli::parse(words, |_| None) else {
             panic!("serving a directory is a command");
         };
-        let http = start::open_site(&options)
-            .and_then(|site| start::http(&options, site))
+        let http = start::open_site(&options.server)
+            .and_then(|site| start::http(&options.server, site))
             .unwrap();
         let access = AccessLog::open(&LogDestination::Off, LogFormat::Combined).unwrap();
         let mut now = Clock::new().read();
