@@ -1,14 +1,11 @@
-//! How idler waits: one loop, many handlers.
+//! How idler waits: one loop, many handlers. Nothing here knows a protocol or a file format.
 //!
-//! What lives here: what the loop and its handlers promise each other, and the parts of the loop.
-//! Nothing here knows a protocol, a path or a file format.
-//!
-//! Invariant, the one everything follows from: *a cleared bit means the kernel owes us an edge; a set
-//! bit means nobody owes us anything, so the work is ours to remember.* Hence at every moment each
-//! live slot is in exactly one of three places: **parked** on a cleared bit (usually with a deadline
-//! on the wheel), **asleep** (until a time, or until its peer is gone), or **queued**.
-//!
-//! Read next: `readiness.rs`, then `event_loop.rs`.
+//! The kernel reports edges: a socket's readiness is reported once, when it begins (`EPOLLET`). The
+//! invariant that everything follows from: *a cleared readiness bit means that the kernel owes us an
+//! edge; a set bit means that nothing will remind us, so the work is ours to remember.* Hence at
+//! every moment each live slot is in exactly one of three places: **parked** on a cleared bit
+//! (usually with a deadline on the timer wheel), **asleep** (until a time, or until its peer is
+//! gone), or **queued**.
 
 pub mod clock;
 pub mod connect;
@@ -47,24 +44,25 @@ impl fmt::Display for Key {
     }
 }
 
-/// Anything that lives in a slot of the loop: a connection, a listener, a timer, the signals.
+/// Anything that lives in a slot of the loop: a connection, a listener, a timer, a signal.
 ///
 /// A program has one type of handler, usually an enum of all its kinds.
 pub trait Handler: Sized {
     /// What all handlers of a loop share; lent to each drive.
     type Shared: Shared;
 
-    /// The socket to be registered, once, for both directions; `None` if the handler lives on time alone.
+    /// The socket to be registered, once, for both directions; `None` if the handler lives on time
+    /// alone.
     fn source(&mut self) -> Option<&mut dyn mio::event::Source>;
 
     /// Moves on as far as readiness and budget allow, and says what to wait for next.
     ///
-    /// Called when an edge came on the side it parked on, when its peer was gone while it slept, when its deadline
-    /// passed ([`Context::expired`]), when its turn in the queue came, and once whenever the [`Stage`] of the loop
-    /// changes. Only what brings newcomers looks at `new`.
+    /// Called when an edge came on the side it parked on, when its peer was gone while it slept,
+    /// when its deadline passed ([`Context::expired`]), when its turn in the queue came, and once
+    /// whenever the [`Stage`] of the loop changes. Only what brings newcomers looks at `new`.
     fn drive(&mut self, cx: &mut Context<'_, Self::Shared>, new: &mut Newcomers<'_, Self>) -> Next;
 
-    /// Whether the loop may end while this handler is still there (the signals, for example).
+    /// Whether the loop may end while this handler is still there (a signal, for example).
     fn is_background(&self) -> bool {
         false
     }
@@ -74,7 +72,7 @@ pub trait Handler: Sized {
         false
     }
 
-    /// Told just before it is dropped without having said so: a place to count and to log.
+    /// Called just before it is dropped without having asked for it: a place to count and to log.
     fn dropped(&mut self, why: Dropped, key: Key, now: &Now, shared: &mut Self::Shared) {
         let _ = (why, key, now, shared);
     }
@@ -85,7 +83,8 @@ pub trait Handler: Sized {
 pub enum Dropped {
     /// To make room for a newcomer.
     ForRoom,
-    /// It is a newcomer, and the kernel does not watch its socket (`fs.epoll.max_user_watches`, memory).
+    /// It is a newcomer, and the kernel does not watch its socket (`fs.epoll.max_user_watches`,
+    /// memory).
     Unwatched,
     /// The loop ends before it has finished.
     Unfinished,
@@ -93,8 +92,8 @@ pub enum Dropped {
 
 /// What the handlers of one loop share.
 pub trait Shared {
-    /// Called once at the end of each turn; the tick returned is when it wants to be called again even
-    /// if nothing else happens.
+    /// Called once at the end of each turn. Returns when it is to be called again even if nothing
+    /// else happens.
     fn turn_ends(&mut self, now: &Now) -> Option<Tick>;
 }
 
@@ -108,10 +107,10 @@ pub enum Next {
     Sleep(Tick),
     /// Another turn: the budget is spent, the work is not.
     Again(Deadline),
-    /// A free slot (listeners at the connection limit). Answered by a drive in which either
+    /// A free slot (listeners, when all are taken). Answered by a drive in which either
     /// [`Newcomers::room`] is not 0 or [`Newcomers::no_room`] is true.
     Room,
-    /// Nothing: drop the handler at the end of the turn.
+    /// Nothing: the handler is dropped at the end of the turn.
     Leave,
 }
 
@@ -133,7 +132,7 @@ pub enum Stage {
     Running,
     /// Still accepting and answering, but no connection is kept (for load balancers to notice).
     Draining,
-    /// Listeners close, the idle leave, the busy finish.
+    /// Listeners close, idle connections close, busy ones finish.
     Stopping,
 }
 
@@ -156,14 +155,56 @@ pub struct Context<'a, S> {
     pub(crate) control: &'a mut Control,
 }
 
-/// What a drive may add to the loop. Apart from [`Context`], so that a handler that adds none does not name
-/// the type of all handlers.
+/// What handlers can ask of the loop.
+#[derive(Debug)]
+pub(crate) struct Control {
+    pub(crate) stage: Stage,
+    pub(crate) announce: bool,
+    pub(crate) evict: bool,
+    pub(crate) quit: bool,
+}
+
+impl Control {
+    /// Nothing was asked for at this stage.
+    pub(crate) fn at(stage: Stage) -> Self {
+        Self {
+            stage,
+            announce: false,
+            evict: false,
+            quit: false,
+        }
+    }
+}
+
+impl<S> Context<'_, S> {
+    /// Moves the loop to a later stage; every handler is driven once to learn of it.
+    pub fn advance_to(&mut self, stage: Stage) {
+        if stage > self.control.stage {
+            self.control.stage = stage;
+            self.control.announce = true;
+        }
+    }
+
+    /// Says that something else than slots has run out (descriptors, memory): [`Next::Room`] is then
+    /// answered only after an idle handler was dropped, or none was found, even if slots are free.
+    pub fn require_eviction(&mut self) {
+        self.control.evict = true;
+    }
+
+    /// Ends the loop after this turn, whatever handlers are still there.
+    pub fn quit(&mut self) {
+        self.control.quit = true;
+    }
+}
+
+/// What a drive may add to the loop. Apart from [`Context`], so that a handler that adds none does
+/// not name the type of all handlers.
 pub struct Newcomers<'a, H> {
     /// Slots that are still free, newcomers of this turn counted in.
     pub room: usize,
     /// Slots beyond those, for handlers that tell newcomers that there is no room.
     pub spare: usize,
-    /// True if this drive answers [`Next::Room`] and nobody could be asked to leave.
+    /// True if this drive answers [`Next::Room`] and no idle handler was found.
     pub no_room: bool,
     /// The handlers that come at the end of this turn, and whether each takes a slot in reserve.
     pub(crate) admitted: &'a mut Vec<(H, Next, bool)>,
@@ -173,42 +214,12 @@ impl<H> Newcomers<'_, H> {
     /// Adds a handler to the loop at the end of this turn. `next` is its first place; for a socket
     /// that is `Park`, since registering it makes the kernel report what is ready.
     pub fn admit(&mut self, handler: H, next: Next) {
-        let seated = self.room == 0;
-        if seated {
+        let in_reserve = self.room == 0;
+        if in_reserve {
             self.spare = self.spare.saturating_sub(1);
         } else {
             self.room -= 1;
         }
-        self.admitted.push((handler, next, seated));
+        self.admitted.push((handler, next, in_reserve));
     }
-}
-
-impl<S> Context<'_, S> {
-    /// Moves the loop to a later stage; every handler is driven once to hear of it.
-    pub fn advance_to(&mut self, stage: Stage) {
-        if stage > self.control.stage {
-            self.control.stage = stage;
-            self.control.announce = true;
-        }
-    }
-
-    /// Says that something else than slots has run out (descriptors, memory): [`Next::Room`] is then answered only after
-    /// somebody idle was asked to leave, or nobody could be, even if slots are free.
-    pub fn is_crowded(&mut self) {
-        self.control.crowded = true;
-    }
-
-    /// Ends the loop after this turn, whoever is still there.
-    pub fn quit(&mut self) {
-        self.control.quit = true;
-    }
-}
-
-/// What handlers can ask of the loop.
-#[derive(Debug)]
-pub(crate) struct Control {
-    pub(crate) stage: Stage,
-    pub(crate) announce: bool,
-    pub(crate) crowded: bool,
-    pub(crate) quit: bool,
 }

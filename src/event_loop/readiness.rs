@@ -1,12 +1,10 @@
 //! The edge-triggered contract, whole.
 //!
-//! The kernel reports an *edge*: once, when a socket becomes readable or writable. From then on the
-//! readiness is ours to remember, until a call answers "would block"; only then does the kernel owe us
-//! another edge. What lives here: the bits that remember, and [`Link::attempt`], the only place where one is cleared.
-//! It may not know what is read or written.
-//!
-//! Invariant: a bit is cleared only after the kernel has said that there is nothing more.
-//! Read next: `stream.rs`.
+//! The kernel reports an *edge* (epoll(7), `EPOLLET`): once, when a socket becomes readable or
+//! writable. From then on the readiness is ours to remember, until a call answers "would block"
+//! (`EAGAIN`); only then does the kernel owe us another edge. Here are the bits that remember, and
+//! [`Link::attempt`], the only place that makes an I/O call. A bit is cleared only after the kernel
+//! has said that there is nothing more.
 
 use std::fmt;
 use std::io;
@@ -40,15 +38,24 @@ impl Readiness {
     /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
     pub const NONE: Self = Self(0);
 
-    /// Takes over what an event says. A hang-up or an error makes its side ready: the next call finds out what it is.
+    const fn bits_of(side: Side) -> u8 {
+        match side {
+            Side::Read => Self::READ,
+            Side::Write => Self::WRITE,
+            Side::Either => Self::READ | Self::WRITE,
+        }
+    }
+
+    /// Takes over what an event says. A hang-up or an error makes its side ready: the next call
+    /// finds out what it is.
     pub fn note(&mut self, event: &mio::event::Event) {
         let broken = event.is_error();
         let ended = event.is_read_closed() | broken;
         let readable = event.is_readable() | ended;
-        // Who takes nothing more sends nothing more either: mio says the one only with the other.
+        // mio reports write-closed only together with read-closed.
         let gone = event.is_write_closed() | broken;
         let writable = event.is_writable() | gone;
-        // Without branches: each request comes by here.
+        // Without branches: each request passes here.
         let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
         self.0 |= bit(readable, Self::READ)
             | bit(writable, Self::WRITE)
@@ -57,13 +64,30 @@ impl Readiness {
             | bit(event.is_priority(), Self::URGENT);
     }
 
+    /// Whether a call on this side is worth making.
+    pub fn is(self, side: Side) -> bool {
+        self.0 & Self::bits_of(side) != 0
+    }
+
     /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).
     pub fn set(&mut self, side: Side) {
-        self.0 |= match side {
-            Side::Read => Self::READ,
-            Side::Write => Self::WRITE,
-            Side::Either => Self::READ | Self::WRITE,
-        };
+        self.0 |= Self::bits_of(side);
+    }
+
+    fn clear(&mut self, side: Side) {
+        self.0 &= !Self::bits_of(side);
+    }
+
+    /// Whether nothing can be sent any more: the peer has reset the connection, or closed its Unix
+    /// socket.
+    pub fn is_gone(self) -> bool {
+        self.0 & Self::GONE != 0
+    }
+
+    /// Whether a read that comes short of its buffer may leave something behind: the end of input,
+    /// once the peer has hung up; or what lies behind urgent data, since each read stops at these.
+    fn may_read_short(self) -> bool {
+        self.0 & (Self::ENDED | Self::URGENT) != 0
     }
 
     /// Records that the peer has ended its side, as an event would (for tests).
@@ -77,34 +101,6 @@ impl Readiness {
         self.set_ended();
         self.0 |= Self::WRITE | Self::GONE;
     }
-
-    /// Whether a call on this side is worth making.
-    pub fn is(self, side: Side) -> bool {
-        match side {
-            Side::Read => self.0 & Self::READ != 0,
-            Side::Write => self.0 & Self::WRITE != 0,
-            Side::Either => self.0 & (Self::READ | Self::WRITE) != 0,
-        }
-    }
-
-    /// Whether a read that comes short of its buffer may leave something behind: the end of input, once the peer has hung up;
-    /// or what lies behind urgent data, since each read stops at these.
-    fn may_read_short(self) -> bool {
-        self.0 & (Self::ENDED | Self::URGENT) != 0
-    }
-
-    /// Whether nothing can be sent any more: the peer has reset the connection, or closed its Unix socket.
-    pub fn is_gone(self) -> bool {
-        self.0 & Self::GONE != 0
-    }
-
-    fn clear(&mut self, side: Side) {
-        self.0 &= !match side {
-            Side::Read => Self::READ,
-            Side::Write => Self::WRITE,
-            Side::Either => Self::READ | Self::WRITE,
-        };
-    }
 }
 
 impl fmt::Debug for Readiness {
@@ -116,11 +112,8 @@ impl fmt::Debug for Readiness {
             (Self::URGENT, "urgent"),
             (Self::GONE, "gone"),
         ];
-        let set = bits
-            .iter()
-            .filter(|(bit, _)| self.0 & bit != 0)
-            .map(|(_, name)| *name);
-        f.write_str(&set.collect::<Vec<_>>().join("+"))
+        let set = bits.iter().filter(|(bit, _)| self.0 & bit != 0);
+        f.write_str(&set.map(|(_, name)| *name).collect::<Vec<_>>().join("+"))
     }
 }
 
@@ -137,7 +130,7 @@ pub enum Attempt<T> {
     Failed(io::Error),
 }
 
-/// What every I/O call of a drive needs: whose it is, what is ready, and how much it may still move.
+/// What every I/O call of a drive needs: the slot's key, what is ready, and the budget.
 #[derive(Clone, Copy, Debug)]
 pub struct Link {
     /// The slot's key, for the log.
@@ -165,8 +158,8 @@ impl Link {
 
     /// Makes one call on a socket, if its side is ready and the budget is not spent.
     ///
-    /// Clears the side's bit on would-block: the kernel will tell when it is ready again. Bounded by
-    /// [`INTERRUPTED_RETRIES_MAX`] calls.
+    /// Clears the side's bit on would-block: the kernel will report when it is ready again. Bounded
+    /// by [`INTERRUPTED_RETRIES_MAX`] calls.
     pub fn attempt<T>(
         &mut self,
         side: Side,
@@ -194,16 +187,17 @@ impl Link {
         Attempt::Spent
     }
 
-    /// Told that readiness was only a hint (mio: events may be spurious), and the kernel still owes an edge.
+    /// Notes that readiness was only a hint (mio: events may be spurious), and the kernel still owes
+    /// an edge.
     pub(super) fn wait_for_edge(&mut self, side: Side) {
         self.ready.clear(side);
     }
 
-    /// Told how many bytes a read brought and how many it had room for.
+    /// Notes how many bytes a read brought, and how many it had room for.
     ///
-    /// A short read of a stream proves its queue empty (epoll(7), question 9), so the read that would only meet
-    /// would-block is saved. Not so once the peer has hung up or sent urgent data: what is still to be read then was
-    /// reported already, and no edge will come for it.
+    /// A short read of a stream proves its queue empty (epoll(7), question 9), which saves the read
+    /// that would only meet would-block. Not so once the peer has hung up or sent urgent data: what
+    /// is still to be read then was reported already, and no edge will come for it.
     pub(super) fn came(&mut self, bytes: usize, room: usize) {
         self.charge(bytes);
         if bytes < room && !self.ready.may_read_short() {

@@ -1,8 +1,7 @@
-//! A stream socket together with what is known of its readiness: the only file that moves stream bytes.
+//! A stream socket with its readiness: the only file that moves stream bytes.
 //!
-//! What lives here: reading, writing and sending files without ever waiting. It may not know what the
-//! bytes mean. Invariant: every call goes through [`Link::attempt`], so readiness and budget are always
-//! accounted for. Read next: `listener.rs`.
+//! It reads, writes, sends files and closes without ever waiting. Every call goes through
+//! [`Link::attempt`], so that readiness and budget are always accounted for.
 
 use std::fs::File;
 use std::io;
@@ -23,24 +22,26 @@ use crate::event_loop::page_cache::Before;
 use crate::event_loop::readiness::{Attempt, Link, Side};
 use crate::event_loop::unacknowledged::unacknowledged;
 
-/// The system calls of a stream. The kernel's are implemented for [`TcpStream`]; tests script their own.
+/// The system calls of a stream. Those of the kernel are implemented for [`TcpStream`]; tests script
+/// their own.
 pub trait Transport {
     /// Reads what is there. 0 is the end of input.
     ///
     /// # Errors
-    /// Whatever recv(2) reports, would-block included.
+    /// As recv(2) reports them, would-block included.
     fn recv(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
-    /// Sends some of `bytes`; `more` says that more follows at once, so that the kernel fills its segments.
+    /// Sends some of `bytes`; `more` says that more follows at once, so that the kernel fills its
+    /// segments.
     ///
     /// # Errors
-    /// Whatever send(2) reports, would-block included.
+    /// As send(2) reports them, would-block included.
     fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize>;
 
     /// Sends up to `count` bytes of `file` from offset `at`. 0: the file ends there.
     ///
     /// # Errors
-    /// Whatever sendfile(2) reports, would-block included.
+    /// As sendfile(2) reports them, would-block included.
     fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize>;
 
     /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk: see
@@ -56,37 +57,39 @@ pub trait Transport {
         page_cache::is_in_memory(file, at, count, left, before)
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent (a half-close).
     ///
     /// # Errors
-    /// Whatever shutdown(2) reports.
+    /// As shutdown(2) reports them.
     fn shut_down_write(&mut self) -> io::Result<()>;
 
-    /// While held back, no segment is sent that is not full (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE` does less: between
-    /// two calls each acknowledgement that comes sends what lies there.
-    fn set_cork(&mut self, _held: bool) {}
+    /// While corked, only full segments are sent (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE`
+    /// does less: an acknowledgement between two calls has the kernel send what lies there.
+    fn set_cork(&mut self, _on: bool) {}
 
-    /// How many bytes the kernel may take beyond what it may send at once; see [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
+    /// How many bytes the kernel may take beyond what it may send at once (`TCP_NOTSENT_LOWAT`); see
+    /// [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
     fn set_notsent_lowat(&mut self, _bytes: u32) {}
 
-    /// From now on closing throws away what the peer has not taken, instead of leaving it to the kernel for minutes.
+    /// From now on closing discards what the peer has not taken, instead of leaving it to the kernel
+    /// for minutes.
     fn abort_on_close(&mut self) {}
 
-    /// Who is at the other end. The kernel is asked each time: a slot has no room for what only a log line needs.
+    /// Asks the kernel what is at the other end: a slot has no room for what only log lines need.
     fn peer(&self) -> Peer;
 
     /// Bytes that were sent and that the peer has not acknowledged, if the kernel says so.
     fn unacknowledged(&self) -> Option<u32>;
 }
 
-/// Who is at the other end of a stream.
+/// What is at the other end of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Peer {
-    /// Somebody with an address.
+    /// A socket with an address.
     Address(SocketAddr),
-    /// Somebody on this machine, through a Unix socket.
+    /// A Unix socket of this machine.
     Unix,
-    /// Nobody any more.
+    /// Nothing any more.
     Gone,
 }
 
@@ -114,9 +117,9 @@ impl Transport for TcpStream {
         Ok(rustix::net::shutdown(&*self, Shutdown::Write)?)
     }
 
-    fn set_cork(&mut self, held: bool) {
+    fn set_cork(&mut self, on: bool) {
         // A Unix socket has no segments.
-        let _ = sockopt::set_tcp_cork(self, held);
+        let _ = sockopt::set_tcp_cork(self, on);
     }
 
     fn set_notsent_lowat(&mut self, bytes: u32) {
@@ -161,13 +164,28 @@ fn send_file(socket: &TcpStream, file: &File, at: u64, count: usize) -> io::Resu
 #[derive(Debug)]
 pub struct Stream<T = TcpStream>(T);
 
+/// How a lingering close goes on.
+#[derive(Debug)]
+pub enum Lingering {
+    /// It is not over.
+    Wait(Next),
+    /// The peer has closed its side as well.
+    HungUp,
+    /// The peer did not close in time.
+    TimedOut,
+    /// The peer sent more than [`LINGER_BYTES_MAX`].
+    TooMuch,
+    /// The connection is broken.
+    Failed(io::Error),
+}
+
 impl<T: Transport> Stream<T> {
     /// Wraps a connected (or connecting) socket.
     pub fn new(transport: T) -> Self {
         Self(transport)
     }
 
-    /// The socket itself: for registering it, and for asking the kernel about it.
+    /// The socket itself: for registering it, and for setting its options.
     pub fn transport(&mut self) -> &mut T {
         &mut self.0
     }
@@ -190,7 +208,8 @@ impl<T: Transport> Stream<T> {
         came
     }
 
-    /// Sends some of `bytes`. The budget is charged for what goes out, and may be overdrawn by this one call.
+    /// Sends some of `bytes`. The budget is charged for what goes out, and may be overdrawn by this
+    /// one call.
     pub fn write(&mut self, link: &mut Link, bytes: &[u8], more: bool) -> Attempt<usize> {
         let sent = link.attempt(Side::Write, || self.0.send(bytes, more));
         if let Attempt::Done(n) = sent {
@@ -200,31 +219,30 @@ impl<T: Transport> Stream<T> {
         sent
     }
 
-    /// Sends some of `file` from offset `at`, at most what the budget allows. `Done(0)`: the file ended early. `None`: the bytes
-    /// are on a disk, which has been asked for them; `before` says whether those before them were.
+    /// Sends some of the `left` bytes of `file` from offset `at` on, at most what the budget allows.
+    /// `Done(0)`: the file ended early. `None`: the bytes are on a disk, which has been asked for
+    /// them; `before` says whether those before them were.
     ///
-    /// A short count promises nothing (a signal causes it too), so only would-block parks.
+    /// A short count promises nothing (a signal causes it, too), so only would-block parks.
     pub fn send_file(
         &mut self,
         link: &mut Link,
         file: &File,
         at: u64,
-        count: u64,
+        left: u64,
         before: Before,
     ) -> Option<Attempt<usize>> {
-        let left = usize::try_from(count).unwrap_or(usize::MAX);
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
         let count = left.min(SENDFILE_BYTES_MAX);
-        // What is left of a budget is no size for a piece: the next turn has a whole one.
+        // The rest of a budget is too small a piece: the next turn has a whole one.
         if link.budget() < count.min(SENDFILE_BYTES_MAX / 2) {
             return Some(Attempt::Spent);
         }
         let count = count.min(link.budget());
-        // Who cannot write anyway need not ask.
+        // Skip the page-cache check while the socket is not writable.
         if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, left, before) {
-            log::trace!(
-                "{} {count} bytes of a file from {at} are not in memory",
-                link.key
-            );
+            let key = link.key;
+            log::trace!("{key} {count} bytes of a file from {at} are not in memory");
             return None;
         }
         let sent = link.attempt(Side::Write, || self.0.send_file(file, at, count));
@@ -235,7 +253,7 @@ impl<T: Transport> Stream<T> {
         Some(sent)
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent (a half-close).
     ///
     /// # Errors
     /// If the peer is already gone.
@@ -279,21 +297,6 @@ impl<T: Transport> Stream<T> {
             }
         }
     }
-}
-
-/// How a lingering close goes on.
-#[derive(Debug)]
-pub enum Lingering {
-    /// It does.
-    Wait(Next),
-    /// The peer has closed its side as well.
-    HungUp,
-    /// The peer did not close in time.
-    TimedOut,
-    /// The peer sent more than [`LINGER_BYTES_MAX`].
-    TooMuch,
-    /// The connection is broken.
-    Failed(io::Error),
 }
 
 #[cfg(test)]

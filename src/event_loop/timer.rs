@@ -1,50 +1,45 @@
-//! A lazy timing wheel: which slots want to be woken, and when.
+//! A hierarchical timing wheel: which slots want to be woken, and when. Ticks go in, keys come out.
 //!
-//! What lives here: five levels of 64 buckets, each 64 times as wide as the one below, so that the next
-//! 12 days are covered to the millisecond. It is pure: ticks in, keys out. It may not know
-//! what a key stands for or what time it is.
+//! Five levels of 64 buckets, each 64 times as wide as one of the level below, cover the next 12
+//! days to the millisecond. No key comes up before its tick, and none is lost.
 //!
-//! It is lazy: a slot whose deadline moved later stays filed where it is; when it comes up, its owner
-//! says the new deadline and it is filed again. So a busy connection never touches the wheel.
-//!
-//! Buckets are lists through one array of links, made at its full size and untouched (so not
-//! resident) until used: 12 bytes a slot, no allocation, each key filed at most once.
-//!
-//! Invariant: no key comes out before its tick, and none is lost. Read next: `event_loop.rs`.
+//! It is lazy: a key whose deadline moved later stays filed where it is; when it comes up, its owner
+//! files it again. So a busy connection never touches the wheel. Buckets are linked lists through
+//! one array, made at its full size and untouched (so not resident) until used: 12 bytes a slot, no
+//! allocation later, each key filed at most once.
 
 use crate::event_loop::clock::Tick;
 
-const LEVELS: usize = 5;
+const LEVELS: u32 = 5;
 const BITS: u32 = 6;
 const BUCKETS: u32 = 1 << BITS;
 
-/// A place in the array of links, kept as one more than the key so that 0, what fresh memory holds,
-/// means "none".
-type Place = u32;
+/// A key plus one, so that 0, what fresh memory holds, means "none".
+type Numbered = u32;
 
-/// What the wheel knows of one key. An array and not a struct, and all of them in one allocation: that is how the standard
-/// library asks the allocator for zeros, which it hands out as untouched pages.
-type Links = [u32; 3];
+/// What the wheel knows of one key. An array and not a struct, and all of them in one allocation:
+/// for such the standard library asks the allocator for zeros, which come as untouched pages.
+type Entry = [u32; 3];
 /// When it is to come up.
 const TICK: usize = 0;
-/// The [`Place`] of the next in the same bucket.
+/// The next in the same bucket, [`Numbered`].
 const NEXT: usize = 1;
-/// The [`Place`] of the one before; for the first, the bucket itself, counted down from the top. 0: not filed.
+/// The one before, [`Numbered`]; for the first, the bucket (see [`mark_of`]). 0: not filed.
 const PREV: usize = 2;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Wheel {
     now: Tick,
-    heads: [[Place; BUCKETS as usize]; LEVELS],
-    occupied: [u64; LEVELS],
-    links: Vec<Links>,
+    heads: [[Numbered; BUCKETS as usize]; LEVELS as usize],
+    /// For each level a bit for each bucket that is not empty.
+    occupied: [u64; LEVELS as usize],
+    entries: Vec<Entry>,
 }
 
-/// Names a bucket where an entry would name the one before it. Slots number a million at most, so the top of the range is free.
-fn bucket_mark(level: usize, bucket: u32) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "five levels")]
-    let level = level as u32;
+/// Names a bucket where an entry would name the one before it, counted down from the top: slots
+/// number a million at most, so the top of the range is free.
+fn mark_of(level: u32, bucket: u32) -> u32 {
     u32::MAX - (level << BITS | bucket)
 }
 
@@ -53,25 +48,25 @@ impl Wheel {
     pub fn new(keys: usize, now: Tick) -> Self {
         Self {
             now,
-            heads: [[0; BUCKETS as usize]; LEVELS],
-            occupied: [0; LEVELS],
-            links: vec![[0; 3]; keys],
+            heads: [[0; BUCKETS as usize]; LEVELS as usize],
+            occupied: [0; LEVELS as usize],
+            entries: vec![[0; 3]; keys],
         }
     }
 
     /// Files `key` so that it comes up at `tick` or before. Does nothing if it already will.
     pub fn file(&mut self, key: u32, tick: Tick) {
-        let Some(&[_, _, prev]) = self.links.get(key as usize) else {
+        let Some(&[filed, _, prev]) = self.entries.get(key as usize) else {
             debug_assert!(false, "the wheel was made for fewer keys");
             return;
         };
         if prev != 0 {
-            if Tick(self.links[key as usize][TICK]).is_due(tick) {
+            if Tick(filed).is_due(tick) {
                 return;
             }
             self.remove(key);
         }
-        // What is already due comes up at the next millisecond: the present bucket has been emptied.
+        // What is already due comes up at the next millisecond: the present bucket was emptied.
         let tick = if tick.is_due(self.now) {
             Tick(self.now.0.wrapping_add(1))
         } else {
@@ -82,27 +77,26 @@ impl Wheel {
 
     /// Forgets `key`.
     pub fn remove(&mut self, key: u32) {
-        let Some(&[_, _, prev]) = self.links.get(key as usize) else {
+        let Some(&[_, next, prev]) = self.entries.get(key as usize) else {
             return;
         };
         if prev == 0 {
             return;
         }
-        let next = self.links[key as usize][NEXT];
         if next != 0 {
-            self.links[next as usize - 1][PREV] = prev;
+            self.entries[next as usize - 1][PREV] = prev;
         }
-        if prev > bucket_mark(LEVELS, 0) {
+        if prev > mark_of(LEVELS, 0) {
             let mark = u32::MAX - prev;
-            let (level, bucket) = ((mark >> BITS) as usize, mark & (BUCKETS - 1));
+            let (level, bucket) = ((mark >> BITS) as usize, mark % BUCKETS);
             self.heads[level][bucket as usize] = next;
             if next == 0 {
                 self.occupied[level] &= !(1 << bucket);
             }
         } else {
-            self.links[prev as usize - 1][NEXT] = next;
+            self.entries[prev as usize - 1][NEXT] = next;
         }
-        self.links[key as usize][PREV] = 0;
+        self.entries[key as usize][PREV] = 0;
     }
 
     /// When something may next come up: at that tick [`advance`](Self::advance) has work to do.
@@ -112,23 +106,21 @@ impl Wheel {
             .min_by_key(|t| t.0.wrapping_sub(self.now.0))
     }
 
-    fn next_of(&self, level: usize) -> Option<Tick> {
-        if self.occupied[level] == 0 {
+    fn next_of(&self, level: u32) -> Option<Tick> {
+        let occupied = self.occupied[level as usize];
+        if occupied == 0 {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "five levels")]
-        let shift = BITS * level as u32;
+        let shift = BITS * level;
         let here = self.now.0 >> shift;
-        // The bucket we stand in was emptied when we entered it, so what it holds is a whole round away.
-        let ahead = self.occupied[level]
-            .rotate_right(here.wrapping_add(1) % BUCKETS)
-            .trailing_zeros()
-            + 1;
+        // The present bucket was emptied when its time began: what it holds is a whole round away.
+        let ahead = occupied.rotate_right(here.wrapping_add(1) % BUCKETS);
+        let ahead = ahead.trailing_zeros() + 1;
         Some(Tick(here.wrapping_add(ahead) << shift))
     }
 
-    /// Moves the time to `now` and hands out each key that has come up. A key that comes up is no longer
-    /// filed. Bounded by the number of keys filed.
+    /// Moves the time to `now`, and hands out each key that has come up: it is no longer filed.
+    /// Bounded by the number of keys filed.
     pub fn advance(&mut self, now: Tick, mut comes_up: impl FnMut(u32)) {
         while let Some(next) = self.next() {
             if !next.is_due(now) {
@@ -136,8 +128,7 @@ impl Wheel {
             }
             self.now = next;
             for level in (0..LEVELS).rev() {
-                #[expect(clippy::cast_possible_truncation, reason = "five levels")]
-                let shift = BITS * level as u32;
+                let shift = BITS * level;
                 if next.0 & ((1 << shift) - 1) == 0 {
                     self.empty(level, (next.0 >> shift) % BUCKETS, &mut comes_up);
                 }
@@ -149,33 +140,16 @@ impl Wheel {
         }
     }
 
-    /// Keys in about the order in which they come up, at most `most` of them.
-    pub fn earliest(&self, most: usize) -> impl Iterator<Item = u32> + '_ {
-        (0..LEVELS)
-            .flat_map(move |level| {
-                #[expect(clippy::cast_possible_truncation, reason = "five levels")]
-                let here = self.now.0 >> (BITS * level as u32);
-                (1..=BUCKETS).map(move |ahead| (level, here.wrapping_add(ahead) % BUCKETS))
-            })
-            .filter(move |&(level, bucket)| self.occupied[level] & 1 << bucket != 0)
-            .flat_map(move |(level, bucket)| {
-                let mut place = self.heads[level][bucket as usize];
-                std::iter::from_fn(move || {
-                    let key = place.checked_sub(1)?;
-                    place = self.links[key as usize][NEXT];
-                    Some(key)
-                })
-            })
-            .take(most)
-    }
-
-    fn empty(&mut self, level: usize, bucket: u32, comes_up: &mut impl FnMut(u32)) {
+    /// Hands out the keys of a bucket that are due, and files the others again, on a lower level.
+    fn empty(&mut self, level: u32, bucket: u32, comes_up: &mut impl FnMut(u32)) {
+        let level = level as usize;
         self.occupied[level] &= !(1 << bucket);
-        let mut place = std::mem::take(&mut self.heads[level][bucket as usize]);
-        while let Some(key) = place.checked_sub(1) {
-            place = self.links[key as usize][NEXT];
-            self.links[key as usize][PREV] = 0;
-            let tick = Tick(self.links[key as usize][TICK]);
+        let mut head = std::mem::take(&mut self.heads[level][bucket as usize]);
+        while let Some(key) = head.checked_sub(1) {
+            let entry = &mut self.entries[key as usize];
+            head = entry[NEXT];
+            entry[PREV] = 0;
+            let tick = Tick(entry[TICK]);
             if tick.is_due(self.now) {
                 comes_up(key);
             } else {
@@ -186,15 +160,34 @@ impl Wheel {
 
     fn link(&mut self, key: u32, tick: Tick) {
         let distance = tick.0.wrapping_sub(self.now.0).max(1);
-        let level = ((distance.ilog2() / BITS) as usize).min(LEVELS - 1);
-        #[expect(clippy::cast_possible_truncation, reason = "five levels")]
-        let bucket = (tick.0 >> (BITS * level as u32)) % BUCKETS;
-        let next = std::mem::replace(&mut self.heads[level][bucket as usize], key + 1);
-        self.occupied[level] |= 1 << bucket;
+        let level = (distance.ilog2() / BITS).min(LEVELS - 1);
+        let bucket = (tick.0 >> (BITS * level)) % BUCKETS;
+        self.occupied[level as usize] |= 1 << bucket;
+        let head = &mut self.heads[level as usize][bucket as usize];
+        let next = std::mem::replace(head, key + 1);
         if next != 0 {
-            self.links[next as usize - 1][PREV] = key + 1;
+            self.entries[next as usize - 1][PREV] = key + 1;
         }
-        self.links[key as usize] = [tick.0, next, bucket_mark(level, bucket)];
+        self.entries[key as usize] = [tick.0, next, mark_of(level, bucket)];
+    }
+
+    /// Keys in about the order in which they come up, at most `most` of them.
+    pub fn earliest(&self, most: usize) -> impl Iterator<Item = u32> + '_ {
+        (0..LEVELS)
+            .flat_map(move |level| {
+                let here = self.now.0 >> (BITS * level);
+                (1..=BUCKETS).map(move |ahead| (level as usize, here.wrapping_add(ahead) % BUCKETS))
+            })
+            .filter(move |&(level, bucket)| self.occupied[level] & 1 << bucket != 0)
+            .flat_map(move |(level, bucket)| {
+                let mut head = self.heads[level][bucket as usize];
+                std::iter::from_fn(move || {
+                    let key = head.checked_sub(1)?;
+                    head = self.entries[key as usize][NEXT];
+                    Some(key)
+                })
+            })
+            .take(most)
     }
 }
 

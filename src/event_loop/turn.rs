@@ -1,29 +1,61 @@
-//! The loop: one poll, one slab of slots, one queue, one wheel.
+//! The loop: one poll, one slab of slots, one queue, one timer wheel.
 //!
-//! What lives here: one turn, in six named steps. It may not know any concrete handler.
-//! Invariant: slots are filled and freed only at the end of a turn, so a key cannot change
-//! its owner while a batch of events refers to it. Read next: `timer.rs`, `stream.rs`.
-
-mod make_room;
-mod slot;
+//! One turn is six named steps. Slots are filled and freed only in the last two, so a key cannot
+//! change its owner while a batch of events refers to it (a slab reuses a freed key at once).
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::take;
 use std::time::Duration;
 
 use log::{Level, log_enabled, trace};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, SCRATCH_BYTES};
+use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYTES};
 
 use super::{Context, Control, Deadline, Dropped, Handler, Key, Newcomers, Next, Shared, Stage};
 use crate::event_loop::clock::{Clock, Now, RateLimit, Tick};
 use crate::event_loop::readiness::{Link, Readiness, Side};
 use crate::event_loop::timer::Wheel;
 
-pub use crate::event_loop::turn::slot::Slot;
-use crate::event_loop::turn::slot::{Due, Place};
+/// One slot of the slab. What an idle connection costs is this, and its 12 bytes of the wheel.
+#[derive(Debug)]
+pub struct Slot<H> {
+    handler: H,
+    deadline: Tick,
+    due: Due,
+    ready: Readiness,
+    place: Place,
+    /// It is one of the slots in reserve, and takes no room from others.
+    in_reserve: bool,
+}
+
+/// Where a slot is. It is always in exactly one of these places.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    /// The bit of this side is cleared, and its edge wakes it; mostly under a deadline.
+    Parked(Side),
+    /// Its deadline wakes it, or that its peer is gone.
+    Asleep,
+    /// Step 6 of this turn wakes it.
+    WaitingForRoom,
+    /// It is in the queue, once.
+    Queued,
+    /// Step 6 of this turn drops it.
+    Leaving,
+}
+
+/// Whether the deadline of a slot stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    /// There is none.
+    Never,
+    /// It is still to come.
+    At,
+    /// It has passed, and the handler is yet to be told so.
+    Passed,
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -42,9 +74,11 @@ pub struct EventLoop<H: Handler> {
     leaving: Vec<u32>,
     waiting_for_room: Vec<u32>,
     no_room: bool,
-    seats_taken: usize,
-    /// Where the next look for an idle handler begins.
-    hand: usize,
+    /// Slots that are taken of those in reserve.
+    reserve_taken: usize,
+    /// Where the next search for an idle handler begins.
+    search_from: usize,
+    /// Handlers that are not in the background: the loop runs until there are none.
     foreground: usize,
     shared_deadline: Option<Tick>,
     /// When to warn that newcomers cannot be registered.
@@ -55,8 +89,8 @@ pub struct EventLoop<H: Handler> {
 }
 
 impl<H: Handler> EventLoop<H> {
-    /// A loop with room for `capacity` handlers, and `reserve` more for those who are told that there is no
-    /// room. The memory for them is reserved now and touched when used.
+    /// A loop with room for `capacity` handlers, and `reserve` more for those that tell newcomers
+    /// that there is no room. The memory for them is reserved now, and touched when used.
     ///
     /// # Errors
     /// If the kernel refuses an epoll instance.
@@ -78,17 +112,12 @@ impl<H: Handler> EventLoop<H> {
             leaving: Vec::new(),
             waiting_for_room: Vec::new(),
             no_room: false,
-            seats_taken: 0,
-            hand: 0,
+            reserve_taken: 0,
+            search_from: 0,
             foreground: 0,
             shared_deadline: None,
             warnings: RateLimit::default(),
-            control: Control {
-                stage: Stage::Running,
-                announce: false,
-                crowded: false,
-                quit: false,
-            },
+            control: Control::at(Stage::Running),
             shared,
         })
     }
@@ -98,7 +127,7 @@ impl<H: Handler> EventLoop<H> {
         &self.now
     }
 
-    /// Adds a handler before the loop runs (later ones come by [`Context::admit`]).
+    /// Adds a handler before the loop runs (later ones come by [`Newcomers::admit`]).
     ///
     /// # Errors
     /// If its socket cannot be registered, or there is no slot left.
@@ -115,7 +144,10 @@ impl<H: Handler> EventLoop<H> {
         while self.foreground > 0 && !self.control.quit {
             self.turn()?;
         }
-        self.drop_the_rest();
+        for (index, slot) in &mut self.slots {
+            let (why, key) = (Dropped::Unfinished, Key(key_of(index)));
+            slot.handler.dropped(why, key, &self.now, &mut self.shared);
+        }
         Ok(self.foreground)
     }
 
@@ -134,7 +166,8 @@ impl<H: Handler> EventLoop<H> {
         Ok(())
     }
 
-    /// Step 1: waits for events. Not at all while work is queued; until the next deadline; or for ever.
+    /// Step 1: waits for events. Not at all while work is queued; until the next deadline; or for
+    /// ever.
     fn wait(&mut self) -> io::Result<()> {
         let timeout = if self.queue.is_empty() {
             let next = [self.wheel.next(), self.shared_deadline];
@@ -166,31 +199,27 @@ impl<H: Handler> EventLoop<H> {
             );
         }
         for event in &self.events {
-            let key = event.token().0;
-            let Some(slot) = self.slots.get_mut(key) else {
+            let key = key_of(event.token().0);
+            let Some(slot) = self.slots.get_mut(key as usize) else {
                 continue;
             };
             slot.ready.note(event);
-            #[expect(
-                clippy::cast_possible_truncation,
-                reason = "slots are numbered below SLOTS_MAX"
-            )]
-            let key = key as u32;
             trace!("{} event; ready now: {:?}", Key(key), slot.ready);
-            let wakes = match slot.place.parked_on() {
-                Some(side) => slot.ready.is(side),
-                None => slot.place == Place::Asleep && slot.ready.is_gone(),
+            let wakes = match slot.place {
+                Place::Parked(side) => slot.ready.is(side),
+                Place::Asleep => slot.ready.is_gone(),
+                Place::WaitingForRoom | Place::Queued | Place::Leaving => false,
             };
             if wakes {
-                slot.place = Place::Queued;
-                self.queue.push_back(key);
+                slot.enqueue(key, &mut self.queue);
             }
         }
     }
 
     /// Step 3: drives the slots that were queued when the step began, once each, in order.
     fn run_queue(&mut self) {
-        let (mut room, mut spare) = (self.room(), self.reserve.saturating_sub(self.seats_taken));
+        let mut room = self.room();
+        let mut spare = self.reserve.saturating_sub(self.reserve_taken);
         for _ in 0..self.queue.len() {
             let Some(key) = self.queue.pop_front() else {
                 break;
@@ -226,7 +255,7 @@ impl<H: Handler> EventLoop<H> {
     /// Step 4: queues those whose deadline has passed; a deadline that has moved is filed again.
     fn expire(&mut self) {
         let (slots, queue) = (&mut self.slots, &mut self.queue);
-        let mut refile = Vec::new();
+        let mut moved = Vec::new();
         self.wheel.advance(self.now.tick, |key| {
             let Some(slot) = slots.get_mut(key as usize) else {
                 return;
@@ -235,128 +264,154 @@ impl<H: Handler> EventLoop<H> {
                 return;
             }
             if !slot.deadline.is_due(self.now.tick) {
-                refile.push((key, slot.deadline));
+                moved.push((key, slot.deadline));
                 return;
             }
             slot.due = Due::Passed;
-            match slot.place {
-                Place::ParkedRead | Place::ParkedWrite | Place::ParkedEither | Place::Asleep => {
-                    trace!("{} its deadline has passed", Key(key));
-                    slot.place = Place::Queued;
-                    queue.push_back(key);
-                }
-                Place::Queued | Place::WaitingForRoom | Place::Leaving => {}
+            if matches!(slot.place, Place::Parked(_) | Place::Asleep) {
+                trace!("{} its deadline has passed", Key(key));
+                slot.enqueue(key, queue);
             }
         });
-        for (key, deadline) in refile {
+        for (key, deadline) in moved {
             self.wheel.file(key, deadline);
         }
     }
 
     /// Step 5: registers newcomers; announces a change of stage.
     fn admit(&mut self) {
-        let mut newcomers = std::mem::take(&mut self.newcomers);
-        for (handler, next, seated) in newcomers.drain(..) {
-            match self.install(handler, next, seated) {
-                Ok(key) if self.control.stage != Stage::Running => self.hear_of_stage(key),
+        let mut newcomers = take(&mut self.newcomers);
+        for (handler, next, in_reserve) in newcomers.drain(..) {
+            match self.install(handler, next, in_reserve) {
+                // A stage that was announced before it came is news to it all the same: parked, it
+                // would not learn of the end of the loop before its own deadline.
+                Ok(key) if self.control.stage != Stage::Running => {
+                    if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+                        slot.announce(key.0, &mut self.queue);
+                    }
+                }
                 Ok(_) => {}
                 // No client can mend it, and each newcomer is lost: the operator should act.
                 Err(e) if self.warnings.is_due(&self.now) => log::warn!(
-                    "newcomers are lost, since the kernel does not watch their sockets: {e} (raise fs.epoll.max_user_watches)"
+                    "newcomers are lost, since the kernel does not watch their sockets: {e} \
+                     (raise fs.epoll.max_user_watches)"
                 ),
                 Err(e) => log::debug!("a newcomer could not be registered: {e}"),
             }
         }
         self.newcomers = newcomers;
-        if std::mem::take(&mut self.control.announce) {
-            for (key, slot) in &mut self.slots {
-                if !matches!(slot.place, Place::Queued | Place::Leaving) {
-                    slot.place = Place::Queued;
-                    #[expect(
-                        clippy::cast_possible_truncation,
-                        reason = "slots are numbered below SLOTS_MAX"
-                    )]
-                    self.queue.push_back(key as u32);
-                }
+        if take(&mut self.control.announce) {
+            for (index, slot) in &mut self.slots {
+                slot.announce(key_of(index), &mut self.queue);
             }
             self.waiting_for_room.clear();
         }
     }
 
-    /// A stage that was announced before a newcomer came is news to it all the same: parked, it would not learn of the
-    /// end of the loop before its own deadline.
-    fn hear_of_stage(&mut self, key: Key) {
-        if let Some(slot) = self.slots.get_mut(key.0 as usize)
-            && !matches!(slot.place, Place::Queued | Place::Leaving)
-        {
-            slot.place = Place::Queued;
-            self.queue.push_back(key.0);
-        }
-    }
-
-    /// Step 6: frees the slots that are done, and makes room for who waits for it.
+    /// Step 6: frees the slots that are done, and makes room for handlers that wait for it.
     fn release(&mut self) {
         self.free_the_leaving();
         self.no_room = false;
-        if !self.waiting_for_room.is_empty() {
-            let crowded = std::mem::take(&mut self.control.crowded);
-            if crowded || self.room() == 0 {
-                self.make_room();
-                self.no_room = self.leaving.is_empty();
-                self.free_the_leaving();
-            }
-            for key in self.waiting_for_room.drain(..) {
-                if let Some(slot) = self.slots.get_mut(key as usize) {
-                    slot.place = Place::Queued;
-                    self.queue.push_back(key);
-                }
+        if self.waiting_for_room.is_empty() {
+            return;
+        }
+        if take(&mut self.control.evict) || self.room() == 0 {
+            self.evict_idle();
+            self.no_room = self.leaving.is_empty();
+            self.free_the_leaving();
+        }
+        for key in self.waiting_for_room.drain(..) {
+            if let Some(slot) = self.slots.get_mut(key as usize) {
+                slot.enqueue(key, &mut self.queue);
             }
         }
     }
 
+    /// Frees the slots of the handlers that leave, whether they asked to or not.
+    fn free_the_leaving(&mut self) {
+        for key in self.leaving.drain(..) {
+            self.wheel.remove(key);
+            // Dropping the handler closes its socket, which also takes it out of the poll.
+            if let Some(slot) = self.slots.try_remove(key as usize) {
+                trace!("{} released", Key(key));
+                self.foreground -= usize::from(!slot.handler.is_background());
+                self.reserve_taken -= usize::from(slot.in_reserve);
+            }
+        }
+    }
+
+    /// Drops the idle handlers nearest to their deadline, one for each that waits for room. If the
+    /// earliest on the wheel are all busy (slow heads have earlier deadlines than idle connections),
+    /// the slots are searched in order. Bounded by twice [`ROOM_LOOK_MAX`] for each.
+    fn evict_idle(&mut self) {
+        for _ in 0..self.waiting_for_room.len() {
+            let slots = &self.slots;
+            let is_idle = |&key: &u32| {
+                slots.get(key as usize).is_some_and(|slot| {
+                    matches!(slot.place, Place::Parked(_)) && slot.handler.may_be_dropped()
+                })
+            };
+            let left = |&key: &u32| {
+                let slot = slots.get(key as usize);
+                slot.map(|slot| slot.deadline.millis_from(self.now.tick))
+            };
+            // Of those with the same deadline the last: a bucket begins with the one filed last.
+            let nearer = |a, b| if left(&b) <= left(&a) { b } else { a };
+            let earliest = self.wheel.earliest(ROOM_LOOK_MAX);
+            let found = earliest.filter(is_idle).reduce(nearer).or_else(|| {
+                let (from, all) = (self.search_from, slots.capacity().max(1));
+                self.search_from = (from + ROOM_LOOK_MAX) % all;
+                let searched = (from..from + ROOM_LOOK_MAX.min(all)).map(|i| key_of(i % all));
+                searched.filter(is_idle).reduce(nearer)
+            });
+            let Some(key) = found else {
+                break;
+            };
+            if let Some(slot) = self.slots.get_mut(key as usize) {
+                let (why, now) = (Dropped::ForRoom, &self.now);
+                slot.handler.dropped(why, Key(key), now, &mut self.shared);
+                slot.place = Place::Leaving;
+                self.leaving.push(key);
+            }
+        }
+    }
+
+    /// Slots that are free, those in reserve left out.
     fn room(&self) -> usize {
         self.capacity
-            .saturating_sub(self.slots.len() - self.seats_taken)
+            .saturating_sub(self.slots.len() - self.reserve_taken)
     }
 
-    fn install(&mut self, mut handler: H, next: Next, seated: bool) -> io::Result<Key> {
-        if self.slots.len() >= self.capacity + self.reserve {
-            handler.dropped(
-                Dropped::Unwatched,
-                Key(u32::MAX),
-                &self.now,
-                &mut self.shared,
-            );
-            return Err(io::Error::other("no slot left"));
-        }
+    fn install(&mut self, mut handler: H, next: Next, in_reserve: bool) -> io::Result<Key> {
         let entry = self.slots.vacant_entry();
-        let token = Token(entry.key());
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "slots are numbered below SLOTS_MAX"
-        )]
-        let key = token.0 as u32;
-        if let Some(source) = handler.source() {
+        let key = Key(key_of(entry.key()));
+        let registered = if entry.key() >= self.capacity + self.reserve {
+            Err(io::Error::other("no slot left"))
+        } else if let Some(source) = handler.source() {
             // Urgent data are asked about because reads stop at them: see `Link::came`.
             let all = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
-            if let Err(e) = self.poll.registry().register(source, token, all) {
-                handler.dropped(Dropped::Unwatched, Key(key), &self.now, &mut self.shared);
-                return Err(e);
-            }
+            let token = Token(entry.key());
+            self.poll.registry().register(source, token, all)
+        } else {
+            Ok(())
+        };
+        if let Err(e) = registered {
+            handler.dropped(Dropped::Unwatched, key, &self.now, &mut self.shared);
+            return Err(e);
         }
         self.foreground += usize::from(!handler.is_background());
-        self.seats_taken += usize::from(seated);
+        self.reserve_taken += usize::from(in_reserve);
         entry.insert(Slot {
             handler,
             deadline: Tick::default(),
             due: Due::Never,
             ready: Readiness::NONE,
             place: Place::Queued,
-            seated,
+            in_reserve,
         });
-        trace!("{} registered: {next:?}", Key(key));
-        self.place(key, next);
-        Ok(Key(key))
+        trace!("{key} registered: {next:?}");
+        self.place(key.0, next);
+        Ok(key)
     }
 
     /// Puts a slot where its handler wants to be: the only place where that is decided.
@@ -366,19 +421,14 @@ impl<H: Handler> EventLoop<H> {
         };
         let deadline = match next {
             Next::Park(side, deadline) => {
-                slot.place = match side {
-                    Side::Read => Place::ParkedRead,
-                    Side::Write => Place::ParkedWrite,
-                    Side::Either => Place::ParkedEither,
-                };
+                slot.place = Place::Parked(side);
                 debug_assert!(
                     !slot.ready.is(side),
-                    "{} parked on a set bit: nobody would wake it",
+                    "{} parked on a set bit: no edge would wake it",
                     Key(key)
                 );
                 if slot.ready.is(side) {
-                    slot.place = Place::Queued;
-                    self.queue.push_back(key);
+                    slot.enqueue(key, &mut self.queue);
                 }
                 deadline
             }
@@ -387,8 +437,7 @@ impl<H: Handler> EventLoop<H> {
                 Deadline::At(tick)
             }
             Next::Again(deadline) => {
-                slot.place = Place::Queued;
-                self.queue.push_back(key);
+                slot.enqueue(key, &mut self.queue);
                 deadline
             }
             Next::Room => {
@@ -408,12 +457,36 @@ impl<H: Handler> EventLoop<H> {
                 slot.due = Due::At;
                 self.wheel.file(key, tick);
             }
-            // A deadline that passed and was not renewed has been heard: it does not pass twice.
+            // A deadline that passed and was not renewed is over: it does not pass twice.
             Deadline::Keep if slot.due == Due::Passed => slot.due = Due::Never,
             Deadline::Keep => {}
             Deadline::Never => slot.due = Due::Never,
         }
     }
+}
+
+impl<H> Slot<H> {
+    /// Puts it at the back of the queue, in which it must not be yet.
+    fn enqueue(&mut self, key: u32, queue: &mut VecDeque<u32>) {
+        self.place = Place::Queued;
+        queue.push_back(key);
+    }
+
+    /// Has its handler driven, so that it learns of a new stage.
+    fn announce(&mut self, key: u32, queue: &mut VecDeque<u32>) {
+        if !matches!(self.place, Place::Queued | Place::Leaving) {
+            self.enqueue(key, queue);
+        }
+    }
+}
+
+/// The key of a slot.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "slots are numbered below SLOTS_MAX"
+)]
+fn key_of(index: usize) -> u32 {
+    index as u32
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ impl Acceptor {
         // Only for our own limit: what the whole machine has run out of, others may take at once.
         let ours = Errno::from_io_error(error) == Some(Errno::MFILE);
         if ours && !no_room && cx.stage != Stage::Stopping {
-            cx.is_crowded();
+            cx.require_eviction();
             return Next::Room;
         }
         if cx.shared.warnings.is_due(&cx.now) {

@@ -1,7 +1,7 @@
 //! The loop, turned by hand, with handlers that do what their scripts say.
 //!
-//! What lives here: what `event_loop/mod.rs` promises to handlers, a test for each promise. It may not know any service.
-//! Invariant: a test waits for an edge or a deadline, never for time to pass. Read next: `make_room.rs`.
+//! Here is what `event_loop/mod.rs` promises to handlers, a test for each promise. A test waits for an edge or a
+//! deadline, never for time to pass.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -385,15 +385,15 @@ fn where_nobody_is_idle_that_is_the_answer() {
 
 /// Something else than slots has run out, so that a free one is no answer.
 #[test]
-fn in_a_crowd_somebody_leaves_though_there_is_room() {
+fn an_eviction_that_is_required_happens_though_there_is_room() {
     let mut event_loop = new_loop(9, 0);
     event_loop.add(idle('x'), PARKED).unwrap();
-    let crowded: Act = |cx, _| {
-        cx.is_crowded();
+    let evict: Act = |cx, _| {
+        cx.require_eviction();
         Next::Room
     };
     event_loop
-        .add(handler('d', &[crowded, for_room]), QUEUED)
+        .add(handler('d', &[evict, for_room]), QUEUED)
         .unwrap();
     for _ in 0..3 {
         event_loop.turn().unwrap();
@@ -413,7 +413,7 @@ fn in_a_crowd_somebody_leaves_though_there_is_room() {
 }
 
 #[test]
-fn who_sits_on_a_seat_in_reserve_takes_no_room() {
+fn a_slot_in_reserve_takes_no_room() {
     let mut event_loop = new_loop(1, 1);
     let admit_two: Act = |_, new| {
         assert_eq!((new.room, new.spare), (0, 1));
@@ -439,7 +439,7 @@ fn who_sits_on_a_seat_in_reserve_takes_no_room() {
         [('t', Dropped::Unwatched)],
         "beyond the last slot"
     );
-    assert_eq!(event_loop.seats_taken, 0);
+    assert_eq!(event_loop.reserve_taken, 0);
 }
 
 #[test]

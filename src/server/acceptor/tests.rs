@@ -41,12 +41,7 @@ impl Played {
     fn drive(&mut self, stand: &mut Stand, stage: Stage) -> Next {
         stand.now.turn += 1;
         let mut newcomers: Vec<(Service, Next, bool)> = Vec::new();
-        let mut control = Control {
-            stage,
-            announce: false,
-            crowded: false,
-            quit: false,
-        };
+        let mut control = Control::at(stage);
         let mut scratch = [0; 64];
         let (before, _) = progress();
         let mut cx = Context {

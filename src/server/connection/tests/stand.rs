@@ -197,12 +197,7 @@ impl Stand {
     /// If it then is where the loop would lose it; `told` says what was being played.
     pub fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
         self.now.turn += 1;
-        let mut control = Control {
-            stage: held.stage,
-            announce: false,
-            crowded: false,
-            quit: false,
-        };
+        let mut control = Control::at(held.stage);
         let mut cx = Context {
             link: Link::new(Key::for_test(1), held.ready, DRIVE_BYTES_MAX),
             now: self.now,
