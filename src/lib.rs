@@ -9,7 +9,7 @@
 //! 2. `event_loop/turn.rs`: one turn of the loop, in six named steps.
 //! 3. `event_loop/readiness.rs`: the edge-triggered contract.
 //! 4. `event_loop/timer.rs`: the wheel of deadlines.
-//! 5. `event_loop/tcp.rs`: what a stream socket can do, and how it is closed.
+//! 5. `event_loop/tcp.rs`: a stream socket with its readiness, and how it is closed.
 //! 6. `http/state.rs`: the states of a connection, the table of their changes, a reply on its way.
 //! 7. `http/state/reading.rs`: from bytes to a request.
 //! 8. `server/connection.rs`: from an edge to a step of the table; reading a head.

@@ -15,6 +15,7 @@ pub mod readiness;
 pub mod signal;
 pub mod tcp;
 pub mod timer;
+pub mod transport;
 pub mod turn;
 pub mod udp;
 mod unacknowledged;
@@ -23,7 +24,8 @@ use std::fmt;
 
 pub use crate::event_loop::clock::{Now, Tick};
 pub use crate::event_loop::readiness::{Attempt, Link, Side};
-pub use crate::event_loop::tcp::{Peer, Stream, Transport};
+pub use crate::event_loop::tcp::Stream;
+pub use crate::event_loop::transport::{Peer, Transport};
 pub use crate::event_loop::turn::EventLoop;
 
 /// Names a slot for as long as its handler lives. Log lines begin with it, so that

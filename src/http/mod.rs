@@ -16,6 +16,7 @@ pub mod forwarded;
 pub mod head;
 pub mod json;
 pub mod path;
+pub mod payload;
 pub mod printable;
 pub mod proxy;
 pub mod random;

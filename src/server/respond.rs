@@ -9,10 +9,10 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
+use crate::http::payload::{Body, Bytes, FileSpan, Parts};
 use crate::http::range::{Multipart, Span, write_unsatisfied_range};
 use crate::http::request::Request;
 use crate::http::response::HeadWriter;
-use crate::http::state::{Body, Bytes, FileSpan, Parts};
 use crate::http::status::{Refusal, Status};
 use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;

@@ -13,8 +13,9 @@ use std::process::ExitCode;
 use crate::cli::{LogDestination, Options, ServeOptions};
 use crate::event_loop::Now;
 use crate::event_loop::clock::Clock;
+use crate::http::payload::Body;
 use crate::http::request::{Fields, Method};
-use crate::http::state::{Body, HeadProgress, Reading};
+use crate::http::state::{HeadProgress, Reading};
 use crate::http::status::Refusal;
 
 use crate::server::access_log::AccessLog;

@@ -121,7 +121,7 @@ const WALLS: &[Wall] = &[
     },
     Wall {
         within: "",
-        except: &["event_loop/tcp.rs"],
+        except: &["event_loop/transport.rs"],
         words: &["sendfile"],
         why: "one file moves the bytes of streams",
     },

@@ -6,6 +6,7 @@
 
 use super::*;
 use crate::http::body::BodyError;
+use crate::http::payload::FileSpan;
 use crate::http::request::Fields;
 use crate::http::status::Status;
 use crate::limits::HEAD_BYTES_MAX;

@@ -13,7 +13,8 @@ use log::warn;
 use crate::event_loop::page_cache::Before;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Context, Next, Now, Side, Stage, Tick, Transport};
-use crate::http::state::{Body, Outgoing, Output, Reading, State};
+use crate::http::payload::Body;
+use crate::http::state::{Outgoing, Output, Reading, State};
 use crate::limits::{
     DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_ALL, UNSENT_BYTES_MIN,
     UNSENT_PART_OF_FILE,

@@ -1,0 +1,86 @@
+//! What a reply consists of behind its head: bytes, and spans of a file that another sends.
+
+use std::rc::Rc;
+
+use crate::http::range::Multipart;
+
+/// Bytes to be sent: shared with the cache, or made for this reply.
+#[derive(Clone, Debug)]
+pub enum Bytes {
+    /// Kept elsewhere too.
+    Shared(Rc<[u8]>),
+    /// Made for this reply.
+    Own(Vec<u8>),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// What follows the first bytes of a reply. A file is an opaque `F`: the socket's owner sends it.
+#[derive(Debug)]
+pub enum Body<F> {
+    /// Nothing: all of it is in the first bytes.
+    Nothing,
+    /// A span of a file.
+    Span(FileSpan<F>),
+    /// Several spans of a file, each with a frame before it.
+    Parts(Box<Parts<F>>),
+    /// Something that its owner makes piece by piece, when asked ([`Output::Produce`]).
+    Produced,
+}
+
+/// A span of a file.
+#[derive(Debug)]
+pub struct FileSpan<F> {
+    /// The file.
+    pub file: F,
+    /// Where the span begins.
+    pub at: u64,
+    /// How long it is, in bytes.
+    pub len: u64,
+}
+
+impl<F> FileSpan<F> {
+    pub(super) fn advance(&mut self, n: usize) {
+        self.at += n as u64;
+        self.len = self.len.saturating_sub(n as u64);
+    }
+}
+
+/// The parts of a file that are still to be sent (RFC 9110 §14.6).
+#[derive(Debug)]
+pub struct Parts<F> {
+    pub(super) span: FileSpan<F>,
+    frames: Multipart,
+    next: usize,
+}
+
+impl<F> Parts<F> {
+    /// All of them.
+    pub fn new(file: F, frames: Multipart) -> Self {
+        let (at, len) = (0, 0);
+        Self {
+            span: FileSpan { file, at, len },
+            frames,
+            next: 0,
+        }
+    }
+
+    /// Goes on to the next part, and writes its frame. After the last part the frame is the end of
+    /// the body, and the answer false.
+    pub(super) fn next_frame(&mut self, frame: &mut Vec<u8>) -> bool {
+        let Some(span) = self.frames.frame(self.next, frame) else {
+            return false;
+        };
+        self.next += 1;
+        self.span.at = span.start;
+        self.span.len = span.len();
+        true
+    }
+}
