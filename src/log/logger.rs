@@ -1,12 +1,10 @@
 //! The diagnostic log on standard error: what went wrong, and the teaching view.
 //!
-//! What lives here: which records are shown (`env_logger` decides, by `IDLER_LOG`, `RUST_LOG` or `-q` and
-//! `-v`), how they look, and that a blocked standard error drops and counts them instead of stopping the
-//! server. It may not know what they are about. Invariant: a line begins with the key of its connection
-//! where the record has one, so that `grep '^\[7\]'` follows one connection; lines come in order.
-//! Read next: `outlet.rs`.
+//! `env_logger` decides which records are shown, by `IDLER_LOG`, `RUST_LOG` or `-q` and `-v`. Lines
+//! come in order, and begin with the key of their connection where they have one, so that `grep
+//! '^\[7\]'` follows one connection. A blocked standard error drops and counts lines instead of
+//! stopping the server.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -14,7 +12,6 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 
 use crate::limits::LOG_PENDING_BYTES_MAX;
-
 use crate::log::sink::{LogSink, Target};
 
 /// Whether lines are coloured.
@@ -35,20 +32,19 @@ static STDERR: OnceLock<Mutex<Diagnostics>> = OnceLock::new();
 /// Sets up the logger of the process. `level` is what `-q` and `-v` ask for; a filter in the
 /// environment (`IDLER_LOG`, else `RUST_LOG`) says more and goes before it.
 ///
-/// A filter that cannot be understood is ignored with a warning. Called twice, the first call holds.
+/// A filter that cannot be understood is ignored with a warning. Called twice, the first call
+/// holds.
 pub fn init(level: LevelFilter, color: Color) {
-    let filter = filter_from(|name| std::env::var(name).ok());
-    let plain = format!("idler={level}");
-    let (spec, complaint) = match filter {
-        Some((name, text)) => match complaint_about(&text) {
-            None => (text, None),
-            Some(what) => {
-                let complaint =
-                    format!("{name} is ignored: {what} (try {name}=idler=debug, or {name}=trace)");
-                (plain, Some(complaint))
-            }
-        },
-        None => (plain, None),
+    let variable = filter_from(|name| std::env::var(name).ok());
+    let complaint = variable.as_ref().and_then(|(name, filter)| {
+        let what = complaint_about(filter)?;
+        Some(format!(
+            "{name} is ignored: {what} (try {name}=idler=debug, or {name}=trace)"
+        ))
+    });
+    let filter = match variable {
+        Some((_, filter)) if complaint.is_none() => filter,
+        Some(_) | None => format!("idler={level}"),
     };
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -58,44 +54,43 @@ pub fn init(level: LevelFilter, color: Color) {
         Color::Auto => io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb,
     };
     let installed = env_logger::Builder::new()
-        .parse_filters(&spec)
-        .format(move |into, record| {
-            io::Write::write_all(
-                into,
-                layout(record.level(), &record.args().to_string(), colored).as_bytes(),
-            )
+        .parse_filters(&filter)
+        .format(move |_, record| {
+            // Nothing is left for env_logger to write, since it would wait for a slow reader.
+            let line = layout(record.level(), &record.args().to_string(), colored);
+            diagnostics().line(&line);
+            Ok(())
         })
-        .target(env_logger::Target::Pipe(Box::new(Lines)))
         .try_init();
     if let (Ok(()), Some(complaint)) = (installed, complaint) {
         log::warn!("{complaint}");
     }
 }
 
-/// Writes a line to standard error as it is, whatever the filter: the start-up lines and the last words.
-/// Unlike `eprintln!` it cannot end the program when standard error is full or closed.
+/// Writes a line to standard error as it is, whatever the filter: the start-up lines and the last
+/// words. Unlike `eprintln!` it cannot end the program when standard error is full or closed.
 pub fn say(line: &str) {
-    diagnostics().line(line.as_bytes());
+    diagnostics().line(line);
 }
 
-/// Writes what standard error did not take before: to be called once a turn. If a duration is returned,
-/// something is left, and it is worth another call after that time.
+/// Writes what standard error did not take before: to be called once a turn. If a duration is
+/// returned, something is left, and another call is worth it after that time.
 pub fn flush() -> Option<Duration> {
-    let outlet = &mut diagnostics().outlet;
-    if outlet.waiting() > 0 {
-        outlet.flush();
+    let sink = &mut diagnostics().sink;
+    if sink.waiting() > 0 {
+        sink.flush();
     }
-    outlet.retry_after()
+    sink.retry_after()
 }
 
 /// Lines that were dropped so far.
 pub fn dropped() -> u64 {
-    diagnostics().outlet.dropped()
+    diagnostics().sink.dropped()
 }
 
 /// Writes what is left at the end of the program, waiting half a second at most for a slow reader.
 pub fn finish() {
-    diagnostics().outlet.finish();
+    diagnostics().sink.finish();
 }
 
 fn diagnostics() -> MutexGuard<'static, Diagnostics> {
@@ -105,55 +100,41 @@ fn diagnostics() -> MutexGuard<'static, Diagnostics> {
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Where `env_logger` writes: each call brings one whole record.
-struct Lines;
-
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        diagnostics().line(line);
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Standard error, and how many lines are missing at this point of it.
 #[derive(Debug)]
 struct Diagnostics {
-    outlet: LogSink,
+    sink: LogSink,
     missing: u64,
 }
 
 impl Diagnostics {
     fn new(target: Target) -> Self {
         Self {
-            outlet: LogSink::new(target),
+            sink: LogSink::new(target),
             missing: 0,
         }
     }
 
-    /// Writes a line now if that is possible; else it is kept, or dropped and counted. Where lines are
-    /// missing, a line says how many.
-    fn line(&mut self, line: &[u8]) {
+    /// Writes a line now if that is possible; else it is kept, or dropped and counted. Where lines
+    /// are missing, a line says how many.
+    fn line(&mut self, line: &str) {
         if self.missing > 0 {
-            self.outlet.flush();
-            // There must be room for more than that one line, or such lines and gaps would take turns.
-            if self.outlet.waiting() > LOG_PENDING_BYTES_MAX / 2 {
-                self.outlet.skip_line();
+            self.sink.flush();
+            // There must be room for more than that one line, or such lines and gaps would take
+            // turns.
+            if self.sink.waiting() > LOG_PENDING_BYTES_MAX / 2 {
+                self.sink.skip_line();
                 self.missing += 1;
                 return;
             }
             let notice = format!("({} lines could not be written here)", self.missing);
-            self.outlet
-                .line(|into| into.extend_from_slice(notice.as_bytes()));
+            self.sink.line(|into| into.extend(notice.bytes()));
             self.missing = 0;
         }
-        let before = self.outlet.dropped();
-        self.outlet.line(|into| into.extend_from_slice(line));
-        self.outlet.flush();
-        self.missing += self.outlet.dropped() - before;
+        let before = self.sink.dropped();
+        self.sink.line(|into| into.extend(line.bytes()));
+        self.sink.flush();
+        self.missing += self.sink.dropped() - before;
     }
 }
 
@@ -164,9 +145,9 @@ fn filter_from(var: impl Fn(&str) -> Option<String>) -> Option<(&'static str, St
         .find_map(|name| Some((name, var(name).filter(|text| !text.trim().is_empty())?)))
 }
 
-/// What is wrong with a filter, if anything: it is a list of `LEVEL`, `MODULE` and `MODULE=LEVEL`, and after
-/// a slash a text that lines must contain. Checked here because `env_logger` complains with `eprintln!`,
-/// which ends the program if standard error is full.
+/// What is wrong with a filter, if anything: it is a list of `LEVEL`, `MODULE` and `MODULE=LEVEL`,
+/// and after a slash a text that lines must contain. Checked here because `env_logger` complains
+/// with `eprintln!`, which ends the program if standard error is full.
 fn complaint_about(filter: &str) -> Option<String> {
     let (modules, text) = filter.split_once('/').unwrap_or((filter, ""));
     if text.contains('/') {
@@ -180,13 +161,10 @@ fn complaint_about(filter: &str) -> Option<String> {
     })
 }
 
-/// One line: the connection's key, the level, the rest. What a client could use to draw on a terminal or to
-/// forge a line is escaped.
+/// One line: the connection's key, the level, the rest. What a client could use to draw on a
+/// terminal or to forge a line is escaped.
 fn layout(level: Level, message: &str, colored: bool) -> String {
-    let (key, text) = match message.split_once("] ") {
-        Some((key, text)) if is_key(key) => (key.get(1..), text),
-        _ => (None, message),
-    };
+    let (key, text) = split_key(message);
     let (color, reset) = match (colored, level) {
         (false, _) => ("", ""),
         (true, Level::Error) => ("\x1b[1;31m", "\x1b[0m"),
@@ -195,14 +173,10 @@ fn layout(level: Level, message: &str, colored: bool) -> String {
         (true, Level::Debug) => ("\x1b[36m", "\x1b[0m"),
         (true, Level::Trace) => ("\x1b[2m", "\x1b[0m"),
     };
-    let mut line = String::with_capacity(message.len() + 24);
-    if let Some(key) = key {
-        let _ = write!(line, "[{key}] ");
-    }
-    let _ = write!(line, "{color}{level:<5}{reset} ");
+    let mut line = format!("{key}{color}{level:<5}{reset} ");
     for c in text.chars() {
         if c.is_control() {
-            let _ = write!(line, "{}", c.escape_default());
+            line.extend(c.escape_default());
         } else {
             line.push(c);
         }
@@ -210,11 +184,16 @@ fn layout(level: Level, message: &str, colored: bool) -> String {
     line
 }
 
-/// Whether a text is `[` and digits: the beginning of a record about one connection.
-fn is_key(text: &str) -> bool {
-    match text.strip_prefix('[') {
-        Some(digits) => !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()),
-        None => false,
+/// Splits a record about a connection behind its key: `[`, digits, `] `.
+fn split_key(message: &str) -> (&str, &str) {
+    let key = message
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "));
+    match key {
+        Some((digits, _)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+            message.split_at(digits.len() + "[] ".len())
+        }
+        _ => ("", message),
     }
 }
 
@@ -297,7 +276,7 @@ mod tests {
         let line = "x".repeat(999);
         let mut said = 0_u64;
         while diagnostics.missing < 100 {
-            diagnostics.line(line.as_bytes());
+            diagnostics.line(&line);
             said += 1;
             assert!(said < 100_000);
         }
@@ -307,12 +286,12 @@ mod tests {
             File::from(reader).read_to_string(&mut text).unwrap();
             text
         });
-        while diagnostics.outlet.waiting() > 0 {
-            diagnostics.outlet.flush();
+        while diagnostics.sink.waiting() > 0 {
+            diagnostics.sink.flush();
             std::thread::yield_now();
         }
-        diagnostics.line(b"later");
-        diagnostics.outlet.finish();
+        diagnostics.line("later");
+        diagnostics.sink.finish();
         drop(diagnostics);
         let text = reading.join().unwrap();
         let lines: Vec<_> = text.lines().collect();
