@@ -1,31 +1,18 @@
-//! Dates: the three forms that may come in, and the three that go out.
-//!
-//! What lives here: HTTP dates (RFC 9110 §5.6.7), the timestamp of the Common Log Format, and ISO 8601.
-//! It may not know what time it is: that is passed in. Invariant: what is formatted here parses back to
-//! the same second. Read next: `preconditions.rs`.
+//! Dates: the three forms of HTTP that may come in (RFC 9110 §5.6.7), and the three that go out. What is formatted
+//! here parses back to the same second. The present time is passed in.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
+
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, date};
 
 use crate::http::fields::trim;
 
 /// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
 pub type UnixSeconds = i64;
 
-/// The first second of the year 0, and the last of the year 9999: what four digits can say.
-const FIRST: UnixSeconds = -62_167_219_200;
-/// See above.
+/// The last second of the year 9999: what four digits can say.
 const LAST: UnixSeconds = 253_402_300_799;
-
-const SECONDS_A_DAY: i64 = 86_400;
-
-const DAYS: [[u8; 3]; 7] = [
-    *b"Mon", *b"Tue", *b"Wed", *b"Thu", *b"Fri", *b"Sat", *b"Sun",
-];
-
-const MONTHS: [[u8; 3]; 12] = [
-    *b"Jan", *b"Feb", *b"Mar", *b"Apr", *b"May", *b"Jun", *b"Jul", *b"Aug", *b"Sep", *b"Oct",
-    *b"Nov", *b"Dec",
-];
 
 /// Reads an HTTP date in any of its three forms (RFC 9110 §5.6.7), of which two are obsolete.
 ///
@@ -34,18 +21,17 @@ const MONTHS: [[u8; 3]; 12] = [
 /// a date, for a weekday that does not belong to the day, for days before 1970, and for leap seconds,
 /// which no file has.
 pub fn parse(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
-    let value = trim(value);
-    match value.len() {
-        IMF_FIXDATE_BYTES | ASCTIME_BYTES => parse_four_digit_year(value),
-        _ => parse_two_digit_year(value, now),
+    let text = str::from_utf8(trim(value)).ok()?;
+    match text.len() {
+        IMF_FIXDATE_BYTES | ASCTIME_BYTES => parse_four_digit_year(text),
+        _ => parse_two_digit_year(text, now),
     }
 }
 
-const IMF_FIXDATE_BYTES: usize = 29;
-const ASCTIME_BYTES: usize = 24;
+const IMF_FIXDATE_BYTES: usize = b"Sun, 06 Nov 1994 08:49:37 GMT".len();
+const ASCTIME_BYTES: usize = b"Sun Nov  6 08:49:37 1994".len();
 
-fn parse_four_digit_year(value: &[u8]) -> Option<UnixSeconds> {
-    let text = std::str::from_utf8(value).ok()?;
+fn parse_four_digit_year(text: &str) -> Option<UnixSeconds> {
     // The package trims as well, and more than HTTP's spaces and tabs.
     if text.trim().len() != text.len() {
         return None;
@@ -56,199 +42,99 @@ fn parse_four_digit_year(value: &[u8]) -> Option<UnixSeconds> {
 
 /// `Sunday, 06-Nov-94 08:49:37 GMT`: rewritten with the year that was meant, then read as the
 /// preferred form, so that the weekday is held against the right century.
-fn parse_two_digit_year(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
-    const NAMES: [&[u8]; 7] = [
-        b"Monday, ",
-        b"Tuesday, ",
-        b"Wednesday, ",
-        b"Thursday, ",
-        b"Friday, ",
-        b"Saturday, ",
-        b"Sunday, ",
+fn parse_two_digit_year(text: &str, now: UnixSeconds) -> Option<UnixSeconds> {
+    const DAYS: [&str; 7] = [
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
     ];
-    let (day_name, rest) = NAMES
-        .iter()
-        .zip(DAYS)
-        .find_map(|(name, short)| Some((short, value.strip_prefix(*name)?)))?;
-    let [
-        day @ ..,
-        b'-',
-        m0,
-        m1,
-        m2,
-        b'-',
-        y0 @ b'0'..=b'9',
-        y1 @ b'0'..=b'9',
-    ] = rest.get(..9)?
-    else {
+    let (day_name, rest) = text
+        .split_once(", ")
+        .filter(|(name, _)| DAYS.contains(name))?;
+    let (day_and_month, rest) = rest.split_at_checked("06-Nov-".len())?;
+    let (year_of_century, clock) = rest.split_at_checked("94".len())?;
+    if !year_of_century.bytes().all(|b| b.is_ascii_digit()) {
         return None;
+    }
+    let (day, month) = day_and_month.strip_suffix('-')?.split_once('-')?;
+    let read = |year: i16| {
+        let date = format!("{}, {day} {month} {year:04}{clock}", &day_name[..3]);
+        parse_four_digit_year(&date).filter(|_| date.len() == IMF_FIXDATE_BYTES)
     };
-    let clock: &[u8; 13] = rest.get(9..)?.try_into().ok()?;
-    let day: &[u8; 2] = day.try_into().ok()?;
 
-    let today = Civil::since_1970(now)?;
-    let latest = today.year + 50;
-    let year_of_century = u32::from(y0 - b'0') * 10 + u32::from(y1 - b'0');
     // The latest year within 50 years that ends in these two digits.
-    let year = latest - (latest + 100 - year_of_century) % 100;
-
-    let read = |year: u32| {
-        let mut date = *b"DDD, dd mmm yyyy hh:mm:ss GMT";
-        date[..3].copy_from_slice(&day_name);
-        date[5..7].copy_from_slice(day);
-        date[8..11].copy_from_slice(&[*m0, *m1, *m2]);
-        date[12..16].copy_from_slice(&four(year));
-        date[16..].copy_from_slice(clock);
-        parse_four_digit_year(&date)
-    };
+    let today = civil(now).filter(|_| now >= 0)?;
+    let latest = today.year() + 50;
+    let year = latest - (latest - year_of_century.parse::<i16>().ok()?).rem_euclid(100);
     // In the fiftieth year ahead the rest of the date decides. The weekday belongs to one century only:
     // where it is not that of the year ahead, the date can still be one of the past.
-    let limit = (latest, today.within_year());
-    read(year)
-        .filter(|&seconds| {
-            Civil::of(seconds).is_some_and(|date| (date.year, date.within_year()) <= limit)
-        })
-        .or_else(|| read(year - 100))
+    let within_year = |date: DateTime| (date.month(), date.day(), date.time());
+    let is_near = |seconds: &UnixSeconds| {
+        year < latest || civil(*seconds).is_some_and(|date| within_year(date) <= within_year(today))
+    };
+    read(year).filter(is_near).or_else(|| read(year - 100))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, the only form that may be sent (RFC 9110 §5.6.7).
 /// `None` outside the years 1970 to 9999.
 pub fn imf_fixdate(seconds: UnixSeconds) -> Option<[u8; IMF_FIXDATE_BYTES]> {
-    let civil = Civil::since_1970(seconds)?;
-    let mut out = *b"DDD, dd mmm yyyy hh:mm:ss GMT";
-    out[..3].copy_from_slice(&civil.day_name());
-    out[5..7].copy_from_slice(&two(civil.day));
-    out[8..11].copy_from_slice(&civil.month_name());
-    out[12..16].copy_from_slice(&four(civil.year));
-    out[17..25].copy_from_slice(&civil.clock());
-    Some(out)
+    let since_1970 = u64::try_from(seconds).ok().filter(|_| seconds <= LAST)?;
+    let text = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(since_1970));
+    text.into_bytes().try_into().ok()
 }
 
 /// `10/Oct/2000:13:55:36 +0000`, as in a line of the Common Log Format, in UTC.
 /// `None` outside the years 1970 to 9999.
 pub fn common_log(seconds: UnixSeconds) -> Option<[u8; 26]> {
-    let civil = Civil::since_1970(seconds)?;
+    let date = imf_fixdate(seconds)?;
     let mut out = *b"dd/mmm/yyyy:hh:mm:ss +0000";
-    out[..2].copy_from_slice(&two(civil.day));
-    out[3..6].copy_from_slice(&civil.month_name());
-    out[7..11].copy_from_slice(&four(civil.year));
-    out[12..20].copy_from_slice(&civil.clock());
+    out[..2].copy_from_slice(&date[5..7]);
+    out[3..6].copy_from_slice(&date[8..11]);
+    out[7..11].copy_from_slice(&date[12..16]);
+    out[12..20].copy_from_slice(&date[17..25]);
     Some(out)
 }
 
 /// `2000-10-10T13:55:36Z` (ISO 8601, RFC 3339). `None` outside the years 0 to 9999, which only a broken file has.
 pub fn iso_8601(seconds: UnixSeconds) -> Option<[u8; 20]> {
-    let civil = Civil::of(seconds)?;
+    let date = civil(seconds).filter(|date| date.year() >= 0)?;
     let mut out = *b"yyyy-mm-ddThh:mm:ssZ";
-    out[..4].copy_from_slice(&four(civil.year));
-    out[5..7].copy_from_slice(&two(civil.month));
-    out[8..10].copy_from_slice(&two(civil.day));
-    out[11..19].copy_from_slice(&civil.clock());
+    for (at, two_digits) in [
+        (0, date.year() / 100),
+        (2, date.year() % 100),
+        (5, date.month().into()),
+        (8, date.day().into()),
+        (11, date.hour().into()),
+        (14, date.minute().into()),
+        (17, date.second().into()),
+    ] {
+        out[at] = b'0' + (two_digits / 10 % 10) as u8;
+        out[at + 1] = b'0' + (two_digits % 10) as u8;
+    }
     Some(out)
 }
 
-/// A second as the calendar has it.
-#[derive(Clone, Copy, Debug)]
-struct Civil {
-    /// 0 to 9999.
-    year: u32,
-    /// 1 to 12.
-    month: u32,
-    /// 1 to 31.
-    day: u32,
-    second_of_day: u32,
-    /// 0 is Monday.
-    weekday: u32,
-}
-
-impl Civil {
-    /// The same for a second of the years 1970 to 9999, which are all that HTTP needs.
-    fn since_1970(seconds: UnixSeconds) -> Option<Self> {
-        Self::of(seconds).filter(|_| seconds >= 0)
-    }
-
-    /// The calendar's name for a second of the years 0 to 9999.
-    ///
-    /// Years are counted from March, so that the leap day is a year's last and all months before it
-    /// begin at fixed distances. Then each unit is a division by the average length of the next:
-    /// 146,097 days in four centuries, 1,461 in four years, 153 in five months from March or August.
-    fn of(seconds: UnixSeconds) -> Option<Self> {
-        /// Days from the 1st of March to 1970-01-01: of the year 400 before 0, so that no number is negative.
-        const EPOCH: i64 = 719_468 + 146_097;
-        if !(FIRST..=LAST).contains(&seconds) {
-            return None;
-        }
-        let days = seconds.div_euclid(SECONDS_A_DAY) + EPOCH;
-
-        let quarter_days = 4 * days + 3;
-        let century = quarter_days / 146_097;
-        let quarter_days = quarter_days % 146_097 / 4 * 4 + 3;
-        let year_of_century = quarter_days / 1_461;
-        let day_of_year = quarter_days % 1_461 / 4;
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-
-        let (month, next_year) = if month_from_march < 10 {
-            (month_from_march + 3, 0)
-        } else {
-            (month_from_march - 9, 1)
-        };
-        let small = |n: i64| u32::try_from(n).ok();
-        Some(Self {
-            year: small(100 * century + year_of_century + next_year - 400)?,
-            month: small(month)?,
-            day: small(day)?,
-            second_of_day: small(seconds.rem_euclid(SECONDS_A_DAY))?,
-            weekday: small((days + 2) % 7)?, // 1970-01-01 was a Thursday
-        })
-    }
-
-    /// Ordered as the seconds of any one year are.
-    fn within_year(self) -> (u32, u32, u32) {
-        (self.month, self.day, self.second_of_day)
-    }
-
-    fn day_name(self) -> [u8; 3] {
-        DAYS[self.weekday as usize % DAYS.len()]
-    }
-
-    fn month_name(self) -> [u8; 3] {
-        MONTHS[(self.month as usize - 1) % MONTHS.len()]
-    }
-
-    /// `hh:mm:ss`.
-    fn clock(self) -> [u8; 8] {
-        let [h0, h1] = two(self.second_of_day / 3600);
-        let [m0, m1] = two(self.second_of_day / 60 % 60);
-        let [s0, s1] = two(self.second_of_day % 60);
-        [h0, h1, b':', m0, m1, b':', s0, s1]
-    }
-}
-
-fn two(n: u32) -> [u8; 2] {
-    [digit(n / 10), digit(n)]
-}
-
-fn four(n: u32) -> [u8; 4] {
-    [digit(n / 1000), digit(n / 100), digit(n / 10), digit(n)]
-}
-
-/// The last digit of `n`.
-fn digit(n: u32) -> u8 {
-    b'0' + (n % 10) as u8
+/// The calendar's name for a second of the years -9999 to 9999, in UTC.
+fn civil(seconds: UnixSeconds) -> Option<DateTime> {
+    const EPOCH: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+    EPOCH.checked_add(SignedDuration::from_secs(seconds)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-    use std::time::Duration;
-
     use super::*;
     use crate::http::random::Random;
 
     /// 2026-01-01T00:00:00Z.
     const NOW: UnixSeconds = 1_767_225_600;
+    /// The first second of the year 0.
+    const FIRST: UnixSeconds = -62_167_219_200;
     /// The date of RFC 9110's examples.
     const EXAMPLE: UnixSeconds = 784_111_777;
 
@@ -428,6 +314,7 @@ mod tests {
             assert_eq!(imf_fixdate(seconds), None);
             assert_eq!(common_log(seconds), None);
         }
+        // The year before 0, and the one behind 9999.
         for seconds in [i64::MIN, FIRST - 1, LAST + 1, i64::MAX] {
             assert_eq!(iso_8601(seconds), None);
         }
@@ -489,29 +376,6 @@ mod tests {
                     let _ = parse(&changed[..at], NOW);
                 }
             }
-        }
-    }
-
-    /// Every day of the 10,000 years follows the one before it.
-    #[test]
-    fn no_day_is_missing() {
-        let mut before = (0, 1, 0);
-        for day in -719_528..2_932_897_i64 {
-            let Some(date) = Civil::of(day * 86_400) else {
-                panic!("{day}");
-            };
-            let is_leap = date.year % 4 == 0 && (date.year % 100 != 0 || date.year % 400 == 0);
-            let (year, month, last) = before;
-            let next = match (month, last) {
-                (12, 31) => (year + 1, 1, 1),
-                (1 | 3 | 5 | 7 | 8 | 10, 31) | (4 | 6 | 9 | 11, 30) | (2, 29) => {
-                    (year, month + 1, 1)
-                }
-                (2, 28) if !is_leap => (year, 3, 1),
-                _ => (year, month, last + 1),
-            };
-            assert_eq!((date.year, date.month, date.day), next);
-            before = next;
         }
     }
 }
