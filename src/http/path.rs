@@ -133,23 +133,24 @@ pub struct SitePath {
     directory: bool,
 }
 
-/// What is encoded in a path that we send: everything but RFC 3986's `pchar` and `/`.
-const PATH: &AsciiSet = &CONTROLS
+/// What is percent-encoded anywhere in a URL: what may not stand in one (RFC 3986 §2).
+pub(crate) const ENCODED_IN_URL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
-    .add(b'#')
-    .add(b'%')
     .add(b'<')
     .add(b'>')
-    .add(b'?')
-    .add(b'[')
     .add(b'\\')
-    .add(b']')
     .add(b'^')
     .add(b'`')
     .add(b'{')
     .add(b'|')
     .add(b'}');
+
+/// What is percent-encoded in a query that comes from a client, whose own escapes stay (§3.4).
+pub(crate) const ENCODED_IN_QUERY: &AsciiSet = &ENCODED_IN_URL.add(b'#').add(b'[').add(b']');
+
+/// What is percent-encoded in a path: everything but `pchar` (§3.3) and `/`.
+pub(crate) const ENCODED_IN_PATH: &AsciiSet = &ENCODED_IN_QUERY.add(b'?').add(b'%');
 
 impl SitePath {
     /// The root of a site.
@@ -262,7 +263,7 @@ impl SitePath {
     pub fn to_url(&self) -> String {
         let mut url = String::with_capacity(self.path.len() + 2);
         url.push('/');
-        url.extend(percent_encode(&self.path, PATH));
+        url.extend(percent_encode(&self.path, ENCODED_IN_PATH));
         if self.directory && !self.path.is_empty() {
             url.push('/');
         }

@@ -4,7 +4,9 @@
 
 use std::fmt;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use percent_encoding::percent_encode;
+
+use crate::http::path::ENCODED_IN_URL;
 
 /// The server that is asked, and for what.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -142,18 +144,7 @@ impl Url {
 /// and `..` (RFC 3986 §5.2.4). What could end or bend the line is percent-encoded, what is encoded
 /// already stays.
 pub fn target(given: impl AsRef<[u8]>) -> String {
-    const UNSAFE: &AsciiSet = &CONTROLS
-        .add(b' ')
-        .add(b'"')
-        .add(b'<')
-        .add(b'>')
-        .add(b'\\')
-        .add(b'^')
-        .add(b'`')
-        .add(b'{')
-        .add(b'|')
-        .add(b'}');
-    let encoded = percent_encode(given.as_ref(), UNSAFE).to_string();
+    let encoded = percent_encode(given.as_ref(), ENCODED_IN_URL).to_string();
     let without_fragment = encoded.split('#').next().unwrap_or_default();
     let (path, query) = split_query(without_fragment);
     without_dots(path) + query

@@ -1,9 +1,7 @@
 //! Redirects: a small file of them, and which one a path meets.
 //!
-//! What lives here: the grammar of the file, the checks that it must pass as a whole, and the lookup. It
-//! may not read files: it is given their bytes. Invariant: what ends up in a `Location` consists of characters
-//! that may stand in a URL, and leads to the host that the file names, whatever the path was.
-//! Read next: `response.rs`, which sends what is found here.
+//! Whatever the path was, what ends up in a `Location` consists of characters that may stand in a URL, and leads
+//! to the host that the file names.
 //!
 //! # The file
 //!
@@ -22,19 +20,42 @@
 //! - *To* is a path on the same site or an `http://` or `https://` URL. A query of the request is kept
 //!   where *to* has none of its own.
 //! - The status is one of 301, 302, 303, 307, 308. It is not optional: browsers remember the permanent ones
-//!   (301, 308) for good, and that is for nobody to decide by forgetting a number.
+//!   (301, 308) for good, and a forgotten number should not decide that.
 //! - The order of the lines means nothing: a path that is named exactly comes first, else the longest
 //!   prefix with a star.
 
-mod rule;
-mod wrong;
+use std::fmt;
 
-use crate::http::path::SitePath;
+use percent_encoding::{AsciiSet, percent_encode};
+
+use crate::http::path::{ENCODED_IN_PATH, ENCODED_IN_QUERY, ENCODED_IN_URL, SitePath};
 use crate::http::status::Status;
 use crate::limits::{REDIRECT_HOPS_MAX, REDIRECTS_BYTES_MAX, REDIRECTS_MAX};
-use crate::server::redirects::rule::{IN_PATH, IN_QUERY, Rule, Star, write_encoded};
 
-pub use crate::server::redirects::wrong::{Error, Wrong};
+/// Why a file of redirects was refused.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadRedirects {
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// What is wrong with it, and what to try.
+    pub why: String,
+}
+
+impl BadRedirects {
+    fn new(line: u32, why: impl Into<String>) -> Self {
+        let why = why.into();
+        Self { line, why }
+    }
+}
+
+impl fmt::Display for BadRedirects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}: ", self.line)?;
+        }
+        f.write_str(&self.why)
+    }
+}
 
 /// The redirects of one file, checked and ready to be asked.
 #[derive(Clone, Default, Debug)]
@@ -50,21 +71,20 @@ impl Redirects {
     /// read or could never be met, two for the same path, or redirects that lead to each other in a circle.
     ///
     /// Bounded by [`REDIRECTS_BYTES_MAX`], [`REDIRECTS_MAX`] and [`REDIRECT_HOPS_MAX`].
-    pub fn parse(file: &[u8]) -> Result<Self, Error> {
+    pub fn parse(file: &[u8]) -> Result<Self, BadRedirects> {
         if file.len() > REDIRECTS_BYTES_MAX {
-            return Err(Error::file(Wrong::TooLong));
+            let why = format!("longer than {REDIRECTS_BYTES_MAX} bytes");
+            return Err(BadRedirects::new(0, why));
         }
         // Some editors mark UTF-8 with three bytes at the start.
         let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         let mut redirects = Self::default();
         for (line, number) in file.split(|&byte| byte == b'\n').zip(1..) {
-            let rule = Rule::parse(line, number).map_err(|wrong| Error {
-                line: number,
-                wrong,
-            })?;
+            let rule = Rule::parse(line, number).map_err(|why| BadRedirects::new(number, why))?;
             let Some(rule) = rule else { continue };
-            if redirects.len() == REDIRECTS_MAX {
-                return Err(Error::file(Wrong::TooMany));
+            if redirects.count() == REDIRECTS_MAX {
+                let why = format!("more than {REDIRECTS_MAX} redirects");
+                return Err(BadRedirects::new(0, why));
             }
             if rule.is_prefix {
                 redirects.beneath.push(rule);
@@ -76,10 +96,8 @@ impl Redirects {
             rules.sort_by(|one, other| one.key().cmp(&other.key())); // stable: lines stay in order
             let twice = rules.windows(2).find(|pair| pair[0].key() == pair[1].key());
             if let Some([first, second]) = twice {
-                return Err(Error {
-                    line: second.line,
-                    wrong: Wrong::Repeated(first.line),
-                });
+                let why = format!("this path is redirected in line {} already", first.line);
+                return Err(BadRedirects::new(second.line, why));
             }
         }
         redirects.refuse_circles()?;
@@ -87,27 +105,25 @@ impl Redirects {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.exact.len() + self.beneath.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// The redirect that `path` meets; a slash at its end counts. Bounded by the number of its segments times
     /// the logarithm of the number of redirects; nothing is allocated.
     pub fn find<'a>(&'a self, path: &'a SitePath) -> Option<Redirect<'a>> {
         let (bytes, is_directory) = (path.as_bytes(), path.is_directory());
-        if let Some(rule) = look_up(&self.exact, (bytes, is_directory)) {
-            return Some(Redirect::to_all_of(rule));
+        let whole = look_up(&self.exact, (bytes, is_directory))
+            .or_else(|| look_up(&self.beneath, (bytes, true)).filter(|_| is_directory));
+        if let Some(rule) = whole {
+            return Some(Redirect {
+                rule,
+                rest: b"",
+                rest_is_directory: false,
+            });
         }
         if self.beneath.is_empty() {
             return None;
-        }
-        if is_directory && let Some(rule) = look_up(&self.beneath, (bytes, true)) {
-            return Some(Redirect::to_all_of(rule));
         }
         // The directories that it lies in, the root last.
         let slashes = bytes.iter().enumerate().rev();
@@ -126,8 +142,8 @@ impl Redirects {
 
     /// Follows each redirect for as long as it stays on the site. The start is the rule's own path, with nothing in
     /// place of a star; and with something there that no other line names, since a line for the directory itself
-    /// would lead only those out of the circle who ask for nothing more.
-    fn refuse_circles(&self) -> Result<(), Error> {
+    /// would lead only requests for nothing more out of the circle.
+    fn refuse_circles(&self) -> Result<(), BadRedirects> {
         for rule in self.exact.iter().chain(&self.beneath) {
             self.follow(rule, rule.from.clone())?;
             if rule.is_prefix {
@@ -137,7 +153,7 @@ impl Redirects {
         Ok(())
     }
 
-    fn follow(&self, rule: &Rule, mut path: SitePath) -> Result<(), Error> {
+    fn follow(&self, rule: &Rule, mut path: SitePath) -> Result<(), BadRedirects> {
         for _ in 0..=REDIRECT_HOPS_MAX {
             let found = self.find(&path);
             let Some(next) = found.and_then(|found| found.path_on_this_site()) else {
@@ -145,10 +161,9 @@ impl Redirects {
             };
             path = next;
         }
-        Err(Error {
-            line: rule.line,
-            wrong: Wrong::Circle,
-        })
+        let why =
+            format!("this leads in a circle, or over more than {REDIRECT_HOPS_MAX} redirects");
+        Err(BadRedirects::new(rule.line, why))
     }
 }
 
@@ -167,16 +182,7 @@ pub struct Redirect<'a> {
     rest_is_directory: bool,
 }
 
-impl<'a> Redirect<'a> {
-    /// Nothing of the path is left for a star.
-    fn to_all_of(rule: &'a Rule) -> Self {
-        Self {
-            rule,
-            rest: b"",
-            rest_is_directory: false,
-        }
-    }
-
+impl Redirect<'_> {
     /// Its status: 301, 302, 303, 307 or 308.
     pub fn status(&self) -> Status {
         self.rule.status
@@ -197,7 +203,7 @@ impl<'a> Redirect<'a> {
         }
         if let Some(query) = query.filter(|_| !to.has_query) {
             out.push(b'?');
-            write_encoded(query, IN_QUERY, out);
+            write_encoded(query, ENCODED_IN_QUERY, out);
         }
         out.extend_from_slice(&to.fragment);
         if to.star == Star::InFragment {
@@ -206,7 +212,7 @@ impl<'a> Redirect<'a> {
     }
 
     fn write_rest(&self, out: &mut Vec<u8>) {
-        write_encoded(self.rest, IN_PATH, out);
+        write_encoded(self.rest, ENCODED_IN_PATH, out);
         if self.rest_is_directory {
             out.push(b'/');
         }
@@ -221,6 +227,188 @@ impl<'a> Redirect<'a> {
         self.write_location(None, &mut location);
         let path = location.split(|byte| b"?#".contains(byte)).next()?;
         SitePath::decode(path).ok()
+    }
+}
+
+/// One line.
+#[derive(Clone, Debug)]
+struct Rule {
+    /// The path; with a star, the directory that it stands for all of.
+    from: SitePath,
+    is_prefix: bool,
+    to: Destination,
+    status: Status,
+    line: u32,
+}
+
+impl Rule {
+    /// What it is found by.
+    fn key(&self) -> (&[u8], bool) {
+        (self.from.as_bytes(), self.from.is_directory())
+    }
+
+    /// Reads a line; `None` if it says nothing.
+    fn parse(line: &[u8], number: u32) -> Result<Option<Self>, &'static str> {
+        let words = line.split(u8::is_ascii_whitespace);
+        let words: Vec<&[u8]> = words
+            .filter(|word| !word.is_empty())
+            .take_while(|word| !word.starts_with(b"#"))
+            .collect();
+        let (from, to, status) = match words[..] {
+            [] => return Ok(None),
+            [_] => return Err("where to? Write: /from /to 301"),
+            [_, _] => {
+                return Err(
+                    "the status is missing: 301 or 308 (for good), 302 or 307 (for now), or 303",
+                );
+            }
+            [from, to, status] => (from, to, status),
+            _ => return Err("more than three words; in a path, write %20 for a space"),
+        };
+        let status = match status {
+            b"301" => Status::MOVED_PERMANENTLY,
+            b"302" => Status::FOUND,
+            b"303" => Status::SEE_OTHER,
+            b"307" => Status::TEMPORARY_REDIRECT,
+            b"308" => Status::PERMANENT_REDIRECT,
+            _ => return Err("the status must be 301, 302, 303, 307 or 308"),
+        };
+        let (from, is_prefix) = split_star(from)?;
+        let to = Destination::parse(to)?;
+        if to.star != Star::Nowhere && !is_prefix {
+            return Err("a star in the target needs one in the path to redirect");
+        }
+        Ok(Some(Self {
+            from: decode_from(from)?,
+            is_prefix,
+            to,
+            status,
+            line: number,
+        }))
+    }
+}
+
+/// Takes the star from the end of a word; anywhere else there may be none.
+fn split_star(word: &[u8]) -> Result<(&[u8], bool), &'static str> {
+    let (word, has_star) = match word.strip_suffix(b"*") {
+        Some(rest) => (rest, true),
+        None => (word, false),
+    };
+    if word.contains(&b'*') || has_star && !word.ends_with(b"/") {
+        return Err(MISPLACED_STAR);
+    }
+    Ok((word, has_star))
+}
+
+const MISPLACED_STAR: &str =
+    "a star stands at the end only, after a slash and not in a query; write %2A for another";
+
+/// The path that is to be met, decoded as that of a request would be.
+fn decode_from(from: &[u8]) -> Result<SitePath, &'static str> {
+    if !from.starts_with(b"/") {
+        return Err("the path to redirect must begin with a slash");
+    }
+    if from.iter().any(|byte| b"?#".contains(byte)) {
+        return Err("redirects look at paths only; write %3F for a question mark, %23 for #");
+    }
+    check_percents(from)?;
+    SitePath::decode(from).map_err(
+        |_| "no request can have such a path (above the root, or with an encoded / or NUL)",
+    )
+}
+
+/// Each `%` must be followed by two hexadecimal digits.
+fn check_percents(text: &[u8]) -> Result<(), &'static str> {
+    let is_escape = |rest: &[u8]| {
+        rest.get(..2)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    // What stands before the first one is followed by none.
+    if text.split(|&byte| byte == b'%').skip(1).all(is_escape) {
+        Ok(())
+    } else {
+        Err("a % needs two hexadecimal digits; write %25 for itself")
+    }
+}
+
+/// Where what a star stood for is put.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Star {
+    Nowhere,
+    InHead,
+    InFragment,
+}
+
+/// Where a redirect leads.
+#[derive(Clone, Debug)]
+struct Destination {
+    /// Path or URL, with its query, ready to be sent.
+    head: Box<[u8]>,
+    /// From the `#` on, ready to be sent; often empty.
+    fragment: Box<[u8]>,
+    star: Star,
+    has_query: bool,
+    is_elsewhere: bool,
+}
+
+impl Destination {
+    fn parse(word: &[u8]) -> Result<Self, &'static str> {
+        let (word, has_star) = split_star(word)?;
+        check_percents(word)?;
+        let forbidden = |&byte: &u8| byte.is_ascii_control() || b"\"<>\\^`{|}".contains(&byte);
+        if word.iter().any(forbidden) {
+            return Err("the target has a character that URLs do not have; write it as %XX");
+        }
+        let rest = after_scheme(word);
+        let is_elsewhere = rest.is_some();
+        let leads_somewhere = match rest {
+            Some(rest) => rest.first().is_some_and(|byte| !b"/?#".contains(byte)),
+            // Two slashes would be a host without a scheme.
+            None => word.starts_with(b"/") && !word.starts_with(b"//"),
+        };
+        if !leads_somewhere {
+            return Err("the target must be a path, or begin with http:// or https:// and a host");
+        }
+
+        let hash = word.iter().position(|&byte| byte == b'#');
+        let (head, fragment) = word.split_at(hash.unwrap_or(word.len()));
+        let has_query = head.contains(&b'?');
+        let star = match (has_star, hash) {
+            (false, _) => Star::Nowhere,
+            (true, Some(_)) => Star::InFragment,
+            // A path put into a query could add fields to it.
+            (true, None) if has_query => return Err(MISPLACED_STAR),
+            (true, None) => Star::InHead,
+        };
+        let encoded = |bytes| {
+            let mut out = Vec::new();
+            write_encoded(bytes, ENCODED_IN_URL, &mut out);
+            out.into_boxed_slice()
+        };
+        Ok(Self {
+            head: encoded(head),
+            fragment: encoded(fragment),
+            star,
+            has_query,
+            is_elsewhere,
+        })
+    }
+}
+
+/// What follows `http://` or `https://`.
+fn after_scheme(word: &[u8]) -> Option<&[u8]> {
+    [&b"http://"[..], b"https://"]
+        .into_iter()
+        .find_map(|scheme| {
+            let (start, rest) = word.split_at_checked(scheme.len())?;
+            start.eq_ignore_ascii_case(scheme).then_some(rest)
+        })
+}
+
+/// Appends `bytes`, with those that are in `set` as `%XX`.
+fn write_encoded(bytes: &[u8], set: &'static AsciiSet, out: &mut Vec<u8>) {
+    for piece in percent_encode(bytes, set) {
+        out.extend_from_slice(piece.as_bytes());
     }
 }
 

@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
         }
     };
     let rules = slowly(file);
-    assert_eq!(redirects.len(), rules.len());
+    assert_eq!(redirects.count(), rules.len());
     // Each rule's own path, and the one asked for.
     let own: Vec<SitePath> = rules.iter().map(|rule| rule.from.clone()).collect();
     let target = parse(asked, "GET").ok();

@@ -13,7 +13,7 @@ fn parse(file: &str) -> Redirects {
 
 /// The path of a request that is `decoded` once it is decoded.
 fn request(decoded: &[u8]) -> Option<SitePath> {
-    let encoded = percent_encode(decoded, IN_PATH).to_string();
+    let encoded = percent_encode(decoded, ENCODED_IN_PATH).to_string();
     SitePath::decode(encoded.as_bytes()).ok()
 }
 
@@ -30,10 +30,10 @@ fn location(file: &str, path: &str) -> Option<String> {
     meet(&parse(file), path, None).map(|(_, location)| location)
 }
 
-fn wrong(file: &str) -> (u32, Wrong) {
+fn wrong(file: &str) -> (u32, String) {
     match Redirects::parse(file.as_bytes()) {
         Ok(redirects) => panic!("{file:?} was read as {redirects:?}"),
-        Err(error) => (error.line, error.wrong),
+        Err(error) => (error.line, error.why),
     }
 }
 
@@ -49,7 +49,7 @@ fn a_file_of_redirects() {
          /see\t\t\thttp://other.example 303\n\
          /with%20space%25 /b%20c?d=e#f 302",
     );
-    assert_eq!(redirects.len(), 5);
+    assert_eq!(redirects.count(), 5);
     for (path, expected) in [
         ("/old.html", Some((301, "/new.html"))),
         ("/old.html/", None),
@@ -79,7 +79,7 @@ fn a_file_of_redirects() {
         4
     );
     for empty in ["", "\n\n", "# nothing\n", "\u{feff}", " \t\r\n"] {
-        assert!(parse(empty).is_empty(), "{empty:?}");
+        assert_eq!(parse(empty).count(), 0, "{empty:?}");
     }
 }
 
@@ -216,78 +216,97 @@ fn paths_are_decoded_as_those_of_requests() {
 
 #[test]
 fn a_file_with_anything_wrong_is_refused_with_the_line() {
-    use Wrong::*;
     for (line, expected) in [
-        ("/a", NoTarget),
-        ("/a # /b 301", NoTarget),
-        ("/a /b", NoStatus),
-        ("/a /b # 301", NoStatus),
-        ("/a /b 301 302", TooManyWords),
-        ("/a b /c 301", TooManyWords),
-        ("/a /b 200", Status),
-        ("/a /b 300", Status),
-        ("/a /b 304", Status),
-        ("/a /b 404", Status),
-        ("/a /b 0301", Status),
-        ("/a /b 301!", Status),
-        ("/a /b permanent", Status),
-        ("a /b 301", FromIsNoPath),
-        ("https://x.example/a /b 301", FromIsNoPath),
-        ("* /b 301", Star),
-        ("/a?b /c 301", FromHasQuery),
-        ("/a#b /c 301", FromHasQuery),
-        ("/a%00 /b 301", NeverMet),
-        ("/a%2Fb /c 301", NeverMet),
-        ("/.. /a 301", NeverMet),
-        ("/a/%2e%2E/../b /c 301", NeverMet),
-        ("/../* /c 301", NeverMet),
-        ("/a* /b 301", Star),
-        ("/*/a /b 301", Star),
-        ("/a/** /b 301", Star),
-        ("/a/*/* /b 301", Star),
-        ("/a/* /b* 301", Star),
-        ("/a/* /*/b 301", Star),
-        ("/a/* /b?c=* 301", Star),
-        ("/a/* /b?c=/* 301", Star),
-        ("/a/* https://x.example* 301", Star),
-        ("/a /b/* 301", StarFromNowhere),
-        ("/a% /b 301", Percent),
-        ("/a%2 /b 301", Percent),
-        ("/a%zz /b 301", Percent),
-        ("/a /b% 301", Percent),
-        ("/a /b%+1 301", Percent),
-        ("/a /b\\c 301", TargetCharacter),
-        ("/a /\\evil.example 301", TargetCharacter),
-        ("/a /<b> 301", TargetCharacter),
-        ("/a /\"b\" 301", TargetCharacter),
-        ("/a /b\x01 301", TargetCharacter),
-        ("/a /b\x7f 301", TargetCharacter),
-        ("/a b 301", Target),
-        ("/a ../b 301", Target),
-        ("/a //b.example 301", Target),
-        ("/a javascript:alert(1) 301", Target),
-        ("/a mailto:x@example.org 301", Target),
-        ("/a ftp://x.example/ 301", Target),
-        ("/a http:/x 301", Target),
-        ("/a http:x 301", Target),
-        ("/a http:// 301", Target),
-        ("/a https:///x 301", Target),
-        ("/a https://?x 301", Target),
-        ("/a/* https://* 301", Target),
-        ("/a/* //* 301", Target),
-        ("/first /x 302", Repeated(1)),
-        ("/%66irst /x 302", Repeated(1)),
+        ("/a", "where to?"),
+        ("/a # /b 301", "where to?"),
+        ("/a /b", "the status is missing"),
+        ("/a /b # 301", "the status is missing"),
+        ("/a /b 301 302", "more than three words"),
+        ("/a b /c 301", "more than three words"),
+        ("/a /b 200", "the status must be"),
+        ("/a /b 300", "the status must be"),
+        ("/a /b 304", "the status must be"),
+        ("/a /b 404", "the status must be"),
+        ("/a /b 0301", "the status must be"),
+        ("/a /b 301!", "the status must be"),
+        ("/a /b permanent", "the status must be"),
+        ("a /b 301", "the path to redirect must begin"),
+        (
+            "https://x.example/a /b 301",
+            "the path to redirect must begin",
+        ),
+        ("* /b 301", "a star stands at the end only"),
+        ("/a?b /c 301", "redirects look at paths only"),
+        ("/a#b /c 301", "redirects look at paths only"),
+        ("/a%00 /b 301", "no request can have such a path"),
+        ("/a%2Fb /c 301", "no request can have such a path"),
+        ("/.. /a 301", "no request can have such a path"),
+        ("/a/%2e%2E/../b /c 301", "no request can have such a path"),
+        ("/../* /c 301", "no request can have such a path"),
+        ("/a* /b 301", "a star stands at the end only"),
+        ("/*/a /b 301", "a star stands at the end only"),
+        ("/a/** /b 301", "a star stands at the end only"),
+        ("/a/*/* /b 301", "a star stands at the end only"),
+        ("/a/* /b* 301", "a star stands at the end only"),
+        ("/a/* /*/b 301", "a star stands at the end only"),
+        ("/a/* /b?c=* 301", "a star stands at the end only"),
+        ("/a/* /b?c=/* 301", "a star stands at the end only"),
+        (
+            "/a/* https://x.example* 301",
+            "a star stands at the end only",
+        ),
+        ("/a /b/* 301", "a star in the target needs one"),
+        ("/a% /b 301", "a % needs two hexadecimal digits"),
+        ("/a%2 /b 301", "a % needs two hexadecimal digits"),
+        ("/a%zz /b 301", "a % needs two hexadecimal digits"),
+        ("/a /b% 301", "a % needs two hexadecimal digits"),
+        ("/a /b%+1 301", "a % needs two hexadecimal digits"),
+        ("/a /b\\c 301", "the target has a character"),
+        ("/a /\\evil.example 301", "the target has a character"),
+        ("/a /<b> 301", "the target has a character"),
+        ("/a /\"b\" 301", "the target has a character"),
+        ("/a /b\x01 301", "the target has a character"),
+        ("/a /b\x7f 301", "the target has a character"),
+        ("/a b 301", "the target must be a path"),
+        ("/a ../b 301", "the target must be a path"),
+        ("/a //b.example 301", "the target must be a path"),
+        ("/a javascript:alert(1) 301", "the target must be a path"),
+        ("/a mailto:x@example.org 301", "the target must be a path"),
+        ("/a ftp://x.example/ 301", "the target must be a path"),
+        ("/a http:/x 301", "the target must be a path"),
+        ("/a http:x 301", "the target must be a path"),
+        ("/a http:// 301", "the target must be a path"),
+        ("/a https:///x 301", "the target must be a path"),
+        ("/a https://?x 301", "the target must be a path"),
+        ("/a/* https://* 301", "the target must be a path"),
+        ("/a/* //* 301", "the target must be a path"),
+        ("/first /x 302", "this path is redirected in line 1 already"),
+        (
+            "/%66irst /x 302",
+            "this path is redirected in line 1 already",
+        ),
     ] {
         let file = format!("/first /ok 301\n\n{line}\n/last /ok 301\n");
-        assert_eq!(wrong(&file), (3, expected), "{line}");
+        let (number, why) = wrong(&file);
+        assert!(
+            number == 3 && why.starts_with(expected),
+            "{line}: line {number}: {why}"
+        );
     }
-    assert_eq!(wrong("/a/* /b 301\n/a/* /c 301"), (2, Repeated(1)));
+    assert_eq!(
+        wrong("/a/* /b 301\n/a/* /c 301"),
+        (2, "this path is redirected in line 1 already".to_owned())
+    );
     assert_eq!(
         Redirects::parse(b"/a /b 301\n/\xff% /c 301")
             .unwrap_err()
             .line,
         2
     );
+}
+
+fn circle() -> String {
+    "this leads in a circle, or over more than 8 redirects".to_owned()
 }
 
 #[test]
@@ -312,7 +331,7 @@ fn circles_are_refused() {
         // Those who ask for nothing more are led out of it; all others into paths that grow.
         ("/* /b/* 302\n/b/ https://x.example/ 302", 1),
     ] {
-        assert_eq!(wrong(file), (line, Wrong::Circle), "{file}");
+        assert_eq!(wrong(file), (line, circle()), "{file}");
     }
     // These look like circles and are none.
     for file in [
@@ -332,19 +351,21 @@ fn circles_are_refused() {
 fn a_chain_may_have_eight_redirects() {
     let chain = |n: usize| -> String { (0..n).map(|i| format!("/{i} /{} 302\n", i + 1)).collect() };
     parse(&chain(REDIRECT_HOPS_MAX));
-    assert_eq!(wrong(&chain(REDIRECT_HOPS_MAX + 1)), (1, Wrong::Circle));
+    assert_eq!(wrong(&chain(REDIRECT_HOPS_MAX + 1)), (1, circle()));
 }
 
 #[test]
 fn a_file_is_bounded() {
     let lines = |n: usize| -> String { (0..n).map(|i| format!("/from{i} /to 301\n")).collect() };
     let redirects = parse(&lines(REDIRECTS_MAX));
-    assert_eq!(redirects.len(), REDIRECTS_MAX);
+    assert_eq!(redirects.count(), REDIRECTS_MAX);
     assert_eq!(location_of_last(&redirects), "/to");
-    assert_eq!(wrong(&lines(REDIRECTS_MAX + 1)), (0, Wrong::TooMany));
+    let more = format!("more than {REDIRECTS_MAX} redirects");
+    assert_eq!(wrong(&lines(REDIRECTS_MAX + 1)), (0, more));
     let comment = "#".repeat(REDIRECTS_BYTES_MAX);
     parse(&comment);
-    assert_eq!(wrong(&format!("{comment}#")), (0, Wrong::TooLong));
+    let longer = format!("longer than {REDIRECTS_BYTES_MAX} bytes");
+    assert_eq!(wrong(&format!("{comment}#")), (0, longer));
 }
 
 fn location_of_last(redirects: &Redirects) -> String {
