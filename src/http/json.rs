@@ -78,6 +78,15 @@ impl fmt::Display for JsonTime {
     }
 }
 
+/// An object with these members, whose values are JSON already.
+pub(crate) fn object<N: fmt::Display>(members: &[(N, String)]) -> String {
+    let members = members.iter();
+    let members: Vec<String> = members
+        .map(|(name, value)| format!("\"{name}\": {value}"))
+        .collect();
+    format!("{{{}}}", members.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]

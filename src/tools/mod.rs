@@ -98,7 +98,7 @@ impl Handler for ClientTask {
         })
     }
 
-    fn drive(&mut self, cx: &mut Context<'_, TaskState>, new: &mut Newcomers<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, Self>) -> Next {
         let driven = match self {
             Self::Companion(companion) => return companion.drive(cx, new),
             Self::Stop(stop) => return stop.drive(cx),
@@ -106,7 +106,7 @@ impl Handler for ClientTask {
             Self::DaytimeUdp(client) => client.drive(cx),
             Self::Ping(client) => client.drive(cx),
             Self::Get(client) => client.drive(cx),
-            Self::Leader(leader) => return leader.drive(cx, new),
+            Self::Leader(leader) => leader.drive(cx, new),
             Self::Member(member) => return member.drive(cx),
             Self::Probe(probe) => return probe.drive(cx, new),
         };
@@ -117,6 +117,9 @@ impl Handler for ClientTask {
         matches!(self, Self::Stop(_))
     }
 }
+
+/// What a drive of such a handler is lent.
+pub(crate) type TaskContext<'a> = Context<'a, TaskState>;
 
 /// What the handlers of one errand share.
 #[derive(Default, Debug)]
@@ -182,7 +185,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
+    fn drive(&mut self, cx: &mut TaskContext<'_>) -> Next {
         let came = self.signal.came(&mut cx.link);
         if cx.expired || (came && cx.stage == Stage::Stopping) {
             cx.shared.cut_short = true;

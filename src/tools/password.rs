@@ -1,7 +1,8 @@
 //! `idler password`: a line for the file of users.
 //!
-//! What lives here: reading a password, without showing it, and printing its hash. It may not know the server.
-//! Invariant: a terminal is left as it was found, whatever is typed. Read next: `auth.rs`.
+//! What lives here: reading a password, without showing it, and printing its hash. It may not
+//! know the server. Invariant: a terminal is left as it was found, whatever is typed. Read next:
+//! `auth.rs`.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
@@ -71,8 +72,8 @@ fn ask(prompt: &str) -> io::Result<Vec<u8>> {
     line
 }
 
-/// A line, byte by byte: what follows it is not ours. `keys` says that nobody has edited it yet. Longer ones are cut one byte beyond
-/// what is allowed, and refused later.
+/// A line, byte by byte: what follows it is not ours. `keys` says that nobody has edited it yet.
+/// Longer ones are cut one byte beyond what is allowed, and refused later.
 fn read_line(keys: bool) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     for byte in io::stdin().lock().bytes() {
@@ -93,7 +94,8 @@ fn read_line(keys: bool) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// A terminal that shows nothing and hands over each key, Ctrl-C too: else that would leave it silent.
+/// A terminal that shows nothing and hands over each key, Ctrl-C too: else that would leave it
+/// silent.
 struct Terminal(Termios);
 
 impl Terminal {

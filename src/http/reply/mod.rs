@@ -130,21 +130,23 @@ impl Reply {
         }
     }
 
-    /// Hears what of `bytes` belongs to the reply. Returns its status if these bytes complete its
-    /// head.
+    /// Hears what of `bytes` belongs to the reply; `status` is called when its head is whole.
     ///
     /// # Errors
     /// Like [`hear`](Self::hear).
-    pub fn hear_status(&mut self, mut bytes: &[u8]) -> Result<Option<u16>, Broken> {
-        let mut status = None;
+    pub(crate) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        mut status: impl FnMut(u16),
+    ) -> Result<(), Broken> {
         while !bytes.is_empty() && !self.is_done() {
             let (used, event) = self.hear(bytes)?;
             if let Event::Head(head) = event {
-                status = Some(head.status);
+                status(head.status);
             }
             bytes = bytes.get(used..).unwrap_or_default();
         }
-        Ok(status)
+        Ok(())
     }
 
     /// Told that the input has ended. Gives the head if only the end made it whole.

@@ -1,266 +1,236 @@
-//! Who leads a crowd: opens its connections at a bounded pace, waits, and tells what became of them.
-//!
-//! What lives here: the phases, and the line while they last. It may not know what a member does.
-//! Invariant: whatever ends it, Ctrl-C included, the verdict is spoken.
-//! Read next: `opening.rs`, `member.rs`.
+//! The leader of a crowd: it opens the connections at a bounded pace, waits, and tells what became
+//! of them. Whatever ends it, Ctrl-C included, the verdict is told.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use crate::cli::Options;
-use crate::event_loop::{Context, Deadline, Newcomers, Next, Stage};
+use mio::net::TcpStream;
+use rustix::io::Errno;
+
+use crate::cli::{CrowdMode, Options};
+use crate::companions::client::{Destination, Driven, Failure, print};
+use crate::companions::progress::redraw;
+use crate::event_loop::connect::{self, Manner};
+use crate::event_loop::{Deadline, Newcomers, Next, Stage};
 use crate::http::url::Url;
 use crate::limits::{
-    CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES, CROWD_OPENING_MAX, CROWD_PACE,
-    CROWD_PATIENCE, PROBE_QUIET, PROGRESS_INTERVAL,
+    CONNECT_TIMEOUT, CROWD_ARREARS_MAX, CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES,
+    CROWD_OPENING_MAX, CROWD_PACE, CROWD_PATIENCE, CROWD_RECEIVE_BUFFER_BYTES, PROBE_QUIET,
+    PROGRESS_INTERVAL,
 };
-
-use super::{Crowd, Phase, words};
-use crate::companions::client::{Failure, print};
-use crate::companions::progress::redraw;
 use crate::log::logger;
-use crate::tools::crowd::member::Member;
-use crate::tools::crowd::opening::{Pace, Sources, is_shortage};
-use crate::tools::crowd::probe::Probe;
-use crate::tools::crowd::tally::Missed;
-use crate::tools::crowd::verdict::Circumstances;
-use crate::tools::{ClientTask, TaskState};
+use crate::tools::{ClientTask, TaskContext};
+
+use super::member::Member;
+use super::probe::Probe;
+use super::report::{Circumstances, Missed};
+use super::{Crowd, Phase};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Leader {
-    to: SocketAddr,
-    clients: u32,
-    duration: Duration,
-    json: bool,
+    about: Circumstances,
     pace: Pace,
     sources: Sources,
     probe: Option<(Url, SocketAddr)>,
-    about: Circumstances,
     line: Line,
     /// What the members will share; handed over at the first drive.
     crowd: Option<Crowd>,
     /// When the phase began.
-    since: Option<Instant>,
-    /// When somebody got in last, and how many were in then.
+    since: Instant,
+    /// When a member got in last, and how many were in then.
     progress: Option<(Instant, u32)>,
     stayed: Rc<Cell<bool>>,
 }
 
+/// The budget of the drive is spent, or another phase has begun.
+const AGAIN: Option<Next> = Some(Next::Again(Deadline::Never));
+
 impl Leader {
-    /// A leader to the server at `to`; `stayed` is told whether all stayed.
+    /// A leader of `crowd`; `stayed` is told whether all stayed.
     pub(super) fn new(
         options: &Options,
-        to: SocketAddr,
+        to: &Destination<'_>,
+        crowd: Crowd,
         probe: Option<(Url, SocketAddr)>,
         stayed: Rc<Cell<bool>>,
     ) -> Self {
+        let now = to.now.instant;
         Self {
-            to,
-            clients: options.clients,
-            duration: options.duration,
-            json: options.json,
-            pace: Pace::new(options.rate),
-            sources: Sources::new(to, options.mode),
+            pace: Pace::new(options.rate, now),
+            sources: Sources::new(to.address, options.mode),
+            line: Line::new(options.voice.quiet, now),
             about: Circumstances {
-                target: to.to_string(),
-                mode: options.mode,
-                drip: options.drip,
-                asked: options.clients,
+                to: to.address,
+                options: options.clone(),
                 opening: Duration::ZERO,
                 held: Duration::ZERO,
                 interrupted: false,
                 trouble: None,
-                probe: probe.as_ref().map(|(url, _)| url.to_string()),
             },
             probe,
-            line: Line::new(options.voice.quiet),
-            crowd: Some(Crowd {
-                mode: options.mode,
-                words: words(options),
-                drip: options.drip,
-                ..Crowd::default()
-            }),
-            since: None,
+            crowd: Some(crowd),
+            since: now,
             progress: None,
             stayed,
         }
     }
 
-    /// Opens whom it is time to open; then sleeps.
+    /// Opens the connections that are due; then sleeps.
     pub(crate) fn drive(
         &mut self,
-        cx: &mut Context<'_, TaskState>,
+        cx: &mut TaskContext<'_>,
         new: &mut Newcomers<'_, ClientTask>,
-    ) -> Next {
+    ) -> Driven {
         if let Some(crowd) = self.crowd.take() {
             cx.shared.crowd = crowd;
         }
-        let outcome = match self.step(cx, new) {
-            Ok(Some(next)) => return next,
-            Ok(None) => self.verdict(&cx.shared.crowd),
-            Err(failure) => Err(failure),
+        self.about.interrupted = cx.stage == Stage::Stopping;
+        let driven = match cx.shared.crowd.phase {
+            _ if self.about.interrupted => Ok(None),
+            Phase::Scouting => self.scout(cx, new),
+            Phase::Quiet => self.measure(cx),
+            Phase::Opening => self.gather(cx, new),
+            Phase::Holding => self.hold(cx, new),
         };
+        if matches!(driven, Ok(Some(_))) {
+            return driven;
+        }
         self.line.wipe();
-        cx.shared.outcome = Some(outcome);
         // The members have no end of their own.
         cx.quit();
-        Next::Leave
+        driven?;
+        self.note_time(cx);
+        self.tell(&cx.shared.crowd)?;
+        Ok(None)
     }
 
-    /// How to wait; `None` when it is over.
-    fn step(
-        &mut self,
-        cx: &mut Context<'_, TaskState>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<Option<Next>, Failure> {
-        let now = cx.now.instant;
-        let passed = now.duration_since(*self.since.get_or_insert(now));
-        let phase = cx.shared.crowd.phase;
-        if cx.stage == Stage::Stopping {
-            self.about.interrupted = true;
-            self.note_time(phase, passed);
+    /// Sends one member ahead. Once it is in, the others follow, or first the honest client.
+    fn scout(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
+        if cx.shared.crowd.tally.begun == 0 {
+            self.open(1, cx, new)?;
+        }
+        let crowd = &mut cx.shared.crowd;
+        if let Some(error) = crowd.first_failure.take() {
+            return Err(Failure::to_connect(self.about.to, &error));
+        }
+        if crowd.tally.outside() > 0 {
+            return Err(Failure::connect_timeout(self.about.to, CONNECT_TIMEOUT));
+        }
+        if crowd.tally.got_in == 0 {
+            return self.wait(CROWD_PACE, cx);
+        }
+        let Some((url, to)) = &self.probe else {
+            return self.enter(Phase::Opening, cx);
+        };
+        let probe = Probe::start(*to, url, cx.now.tick)?;
+        let first = probe.first();
+        new.admit(ClientTask::Probe(Box::new(probe)), first);
+        self.enter(Phase::Quiet, cx)
+    }
+
+    /// Lets the honest client work without the crowd for [`PROBE_QUIET`].
+    fn measure(&mut self, cx: &mut TaskContext<'_>) -> Driven {
+        let left = PROBE_QUIET.saturating_sub(self.passed(cx));
+        if !left.is_zero() {
+            return self.wait(left, cx);
+        }
+        let crowd = &cx.shared.crowd;
+        if crowd.tally.before.answers == 0 {
+            let why = crowd.probe_failure.as_deref();
+            let why = why.unwrap_or("nothing came in time");
+            return Err(Failure::new(format!(
+                "the honest client got no answer: {why}"
+            )));
+        }
+        self.enter(Phase::Opening, cx)
+    }
+
+    /// Opens until all are in or out, or none has got in for [`CROWD_PATIENCE`].
+    fn gather(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
+        if !self.open_in_time(cx, new)? {
+            return Ok(AGAIN);
+        }
+        let (now, tally) = (cx.now.instant, &cx.shared.crowd.tally);
+        let (at, before) = *self.progress.get_or_insert((now, tally.got_in));
+        if tally.got_in > before {
+            self.progress = Some((now, tally.got_in));
+        }
+        let is_stuck = tally.got_in <= before && now.duration_since(at) >= CROWD_PATIENCE;
+        let all_begun = tally.begun >= self.about.options.clients || self.about.trouble.is_some();
+        if is_stuck || (all_begun && tally.opening == 0) {
+            self.note_time(cx);
+            return self.enter(Phase::Holding, cx);
+        }
+        self.wait(CROWD_PACE, cx)
+    }
+
+    /// Waits until the time is over, or none is left. Those who come and go are replaced.
+    fn hold(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
+        let left = self.about.options.duration.saturating_sub(self.passed(cx));
+        let tally = &cx.shared.crowd.tally;
+        let churns = self.about.options.mode.comes_and_goes();
+        let none_left = !churns && tally.open == 0 && tally.opening == 0;
+        if left.is_zero() || none_left {
             return Ok(None);
         }
-        let (wait, left) = match phase {
-            Phase::Scouting => {
-                if cx.shared.crowd.tally.begun == 0 {
-                    self.open(1, cx, new)?;
-                }
-                let crowd = &mut cx.shared.crowd;
-                if let Some(error) = crowd.first_failure.take() {
-                    return Err(Failure::to_connect(self.to, &error));
-                }
-                if crowd.tally.outside() > 0 {
-                    let patience = crate::limits::CONNECT_TIMEOUT;
-                    return Err(Failure::connect_timeout(self.to, patience));
-                }
-                if crowd.tally.got_in > 0 {
-                    self.begin_after_scout(cx, new)?;
-                    return Ok(Some(Next::Again(Deadline::Never)));
-                }
-                (CROWD_PACE, None)
-            }
-            Phase::Quiet => {
-                if passed >= PROBE_QUIET {
-                    let probed = &cx.shared.crowd.probed;
-                    if probed.before.answers == 0 {
-                        let why = probed.why.as_deref().unwrap_or("nothing came in time");
-                        return Err(Failure::new(format!(
-                            "the honest client got no answer: {why}"
-                        )));
-                    }
-                    self.enter(Phase::Opening, cx);
-                    return Ok(Some(Next::Again(Deadline::Never)));
-                }
-                (PROBE_QUIET.saturating_sub(passed), None)
-            }
-            Phase::Opening => {
-                if !self.open_in_time(cx, new)? {
-                    return Ok(Some(Next::Again(Deadline::Never)));
-                }
-                if self.is_full(now, &cx.shared.crowd) {
-                    self.note_time(Phase::Opening, passed);
-                    self.enter(Phase::Holding, cx);
-                    return Ok(Some(Next::Again(Deadline::Never)));
-                }
-                (CROWD_PACE, None)
-            }
-            Phase::Holding => {
-                let left = self.duration.saturating_sub(passed);
-                let tally = &cx.shared.crowd.tally;
-                let churns = self.about.mode.comes_and_goes();
-                let nobody = !churns && tally.open == 0 && tally.opening == 0;
-                if left.is_zero() || nobody {
-                    self.note_time(Phase::Holding, passed);
-                    return Ok(None);
-                }
-                if churns && self.about.trouble.is_none() && !self.open_in_time(cx, new)? {
-                    return Ok(Some(Next::Again(Deadline::Never)));
-                }
-                let look = if churns { CROWD_PACE } else { CROWD_LOOK };
-                (look.min(left), Some(left))
-            }
-        };
-        if self.line.is_due(now) {
-            self.line.show(&cx.shared.crowd.tally.line(left));
+        if churns && self.about.trouble.is_none() && !self.open_in_time(cx, new)? {
+            return Ok(AGAIN);
         }
-        Ok(Some(Next::Sleep(cx.now.tick.after(wait))))
+        let look = if churns { CROWD_PACE } else { CROWD_LOOK };
+        self.wait(look.min(left), cx)
     }
 
-    /// The scout is in: the others follow, or first the honest client.
-    fn begin_after_scout(
-        &mut self,
-        cx: &mut Context<'_, TaskState>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<(), Failure> {
-        let next = match &self.probe {
-            Some((url, to)) => {
-                let probe = Probe::start(*to, url, cx.now.tick)?;
-                let first = probe.first();
-                new.admit(ClientTask::Probe(Box::new(probe)), first);
-                Phase::Quiet
-            }
-            None => Phase::Opening,
-        };
-        self.enter(next, cx);
-        Ok(())
+    fn passed(&self, cx: &TaskContext<'_>) -> Duration {
+        cx.now.instant.duration_since(self.since)
     }
 
-    fn enter(&mut self, phase: Phase, cx: &mut Context<'_, TaskState>) {
-        // Who comes and goes is never complete, so that is all there is to wait for.
-        let phase = if phase == Phase::Opening && self.about.mode.comes_and_goes() {
+    fn enter(&mut self, phase: Phase, cx: &mut TaskContext<'_>) -> Driven {
+        // A crowd that comes and goes is never complete, so that is all there is to wait for.
+        let churns = self.about.options.mode.comes_and_goes();
+        let opens = phase == Phase::Opening;
+        cx.shared.crowd.phase = if opens && churns {
             Phase::Holding
         } else {
             phase
         };
-        cx.shared.crowd.phase = phase;
-        self.since = Some(cx.now.instant);
-        self.pace.begin(cx.now.instant);
+        let now = cx.now.instant;
+        self.since = now;
+        self.pace.begin(now);
         if self.line.terminal {
-            self.line.shown = None;
+            self.line.due = now;
         }
+        Ok(AGAIN)
     }
 
-    fn note_time(&mut self, phase: Phase, passed: Duration) {
-        match phase {
+    fn note_time(&mut self, cx: &TaskContext<'_>) {
+        let passed = self.passed(cx);
+        match cx.shared.crowd.phase {
             Phase::Scouting | Phase::Quiet => {}
             Phase::Opening => self.about.opening = passed,
             Phase::Holding => self.about.held = passed,
         }
     }
 
-    /// Whether nobody else is to be waited for: all are in or out, or nobody gets in any more.
-    fn is_full(&mut self, now: Instant, crowd: &Crowd) -> bool {
-        let tally = &crowd.tally;
-        let (at, before) = *self.progress.get_or_insert((now, tally.got_in));
-        if tally.got_in > before {
-            self.progress = Some((now, tally.got_in));
-        } else if now.duration_since(at) >= CROWD_PATIENCE {
-            return true;
-        }
-        let all_begun = tally.begun >= self.clients || self.about.trouble.is_some();
-        all_begun && tally.opening == 0
-    }
-
-    /// Opens those who are due. False if the budget of the drive did not suffice.
+    /// Opens the connections that are due. False if the budget of the drive did not suffice.
     fn open_in_time(
         &mut self,
-        cx: &mut Context<'_, TaskState>,
+        cx: &mut TaskContext<'_>,
         new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<bool, Failure> {
         let tally = &cx.shared.crowd.tally;
-        let wanted = if self.about.mode.comes_and_goes() {
-            self.clients.saturating_sub(tally.opening + tally.open)
+        let there = if self.about.options.mode.comes_and_goes() {
+            tally.opening + tally.open
         } else {
-            self.clients.saturating_sub(tally.begun)
+            tally.begun
         };
-        let on_their_way = CROWD_OPENING_MAX.saturating_sub(tally.opening);
+        let wanted = self.about.options.clients.saturating_sub(there);
+        let room = CROWD_OPENING_MAX.saturating_sub(tally.opening);
         let due = self.pace.due(cx.now.instant);
-        let opened = self.open(due.min(wanted).min(on_their_way), cx, new)?;
+        let opened = self.open(due.min(wanted).min(room), cx, new)?;
         self.pace.spend(opened);
         Ok(cx.link.budget() > 0)
     }
@@ -269,29 +239,29 @@ impl Leader {
     fn open(
         &mut self,
         count: u32,
-        cx: &mut Context<'_, TaskState>,
+        cx: &mut TaskContext<'_>,
         new: &mut Newcomers<'_, ClientTask>,
     ) -> Result<u32, Failure> {
+        let crowd = &mut cx.shared.crowd;
         for opened in 0..count {
             if cx.link.budget() == 0 || self.about.trouble.is_some() {
                 return Ok(opened);
             }
             cx.link.charge(CROWD_OPENING_COST_BYTES);
-            match self.sources.start(self.to) {
+            match self.sources.start(self.about.to) {
                 Ok(socket) => {
                     let (member, first) = Member::new(socket, cx.now.tick);
-                    cx.shared.crowd.tally.began();
+                    crowd.tally.began();
                     new.admit(ClientTask::Member(member), first);
                 }
                 Err(e) if is_shortage(&e) => {
-                    let trouble = Failure::to_connect(self.to, &e).to_string();
-                    if cx.shared.crowd.tally.begun == 0 {
+                    let trouble = Failure::to_connect(self.about.to, &e).to_string();
+                    if crowd.tally.begun == 0 {
                         return Err(Failure::new(trouble));
                     }
                     self.about.trouble = Some(trouble);
                 }
                 Err(e) => {
-                    let crowd = &mut cx.shared.crowd;
                     crowd.tally.began();
                     crowd.tally.missed(Missed::from(&e));
                     crowd.first_failure.get_or_insert(e);
@@ -301,64 +271,61 @@ impl Leader {
         Ok(count)
     }
 
-    fn verdict(&mut self, crowd: &Crowd) -> Result<(), Failure> {
-        self.line.wipe();
-        let probed = [&crowd.probed.before, &crowd.probed.beside];
+    fn wait(&mut self, time: Duration, cx: &TaskContext<'_>) -> Driven {
+        let crowd = &cx.shared.crowd;
+        let holds = crowd.phase == Phase::Holding;
+        let left = holds.then(|| self.about.options.duration.saturating_sub(self.passed(cx)));
+        self.line.show(cx.now.instant, || crowd.tally.line(left));
+        Ok(Some(Next::Sleep(cx.now.tick.after(time))))
+    }
+
+    fn tell(&self, crowd: &Crowd) -> Result<(), Failure> {
         self.stayed.set(crowd.tally.all_stayed(&self.about));
-        print(
-            if self.json {
-                crowd.tally.json(&self.about, probed)
-            } else {
-                crowd.tally.text(&self.about, probed)
-            }
-            .as_bytes(),
-        )
+        let verdict = if self.about.options.json {
+            crowd.tally.json(&self.about)
+        } else {
+            crowd.tally.text(&self.about)
+        };
+        print(verdict.as_bytes())
     }
 }
 
 /// The line while it lasts: redrawn on a terminal, now and then a new one elsewhere.
 #[derive(Debug)]
 struct Line {
-    /// Nothing is said at all.
     quiet: bool,
     terminal: bool,
-    shown: Option<Instant>,
+    /// When it is shown again. Where lines stay, the first can wait.
+    due: Instant,
     is_drawn: bool,
 }
 
 impl Line {
-    fn new(quiet: bool) -> Self {
+    fn new(quiet: bool, now: Instant) -> Self {
+        let terminal = io::stderr().is_terminal();
         Self {
             quiet,
-            terminal: io::stderr().is_terminal(),
-            shown: None,
+            terminal,
+            due: if terminal {
+                now
+            } else {
+                now + CROWD_LINE_INTERVAL
+            },
             is_drawn: false,
         }
     }
 
-    fn is_due(&mut self, now: Instant) -> bool {
-        let interval = if self.terminal {
-            PROGRESS_INTERVAL
-        } else {
-            CROWD_LINE_INTERVAL
-        };
-        let is_due = match self.shown {
-            Some(last) => now.duration_since(last) >= interval,
-            // Where lines stay, the first can wait.
-            None => self.terminal,
-        };
-        if is_due || self.shown.is_none() {
-            self.shown = Some(now);
+    fn show(&mut self, now: Instant, line: impl Fn() -> String) {
+        if self.quiet || now < self.due {
+            return;
         }
-        is_due && !self.quiet
-    }
-
-    fn show(&mut self, line: &str) {
         if self.terminal {
-            redraw(line);
+            redraw(&line());
             self.is_drawn = true;
+            self.due = now + PROGRESS_INTERVAL;
         } else {
-            logger::say(line);
+            logger::say(&line());
+            self.due = now + CROWD_LINE_INTERVAL;
         }
     }
 
@@ -367,4 +334,117 @@ impl Line {
             redraw("");
         }
     }
+}
+
+/// How many connections may be opened by now: never more than the rate has earned.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// In a second.
+    rate: u32,
+    last: Instant,
+    /// Connections, in thousand millions: what a rate makes of nanoseconds.
+    credit: u64,
+}
+
+/// One connection's worth of credit.
+const ONE: u64 = 1_000_000_000;
+
+impl Pace {
+    pub(super) fn new(rate: u32, now: Instant) -> Self {
+        Self {
+            rate,
+            last: now,
+            credit: 0,
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        (self.last, self.credit) = (now, 0);
+    }
+
+    /// How many are due. A leader that was held up makes up for [`CROWD_ARREARS_MAX`] at most.
+    pub(super) fn due(&mut self, now: Instant) -> u32 {
+        let passed = now.duration_since(std::mem::replace(&mut self.last, now));
+        let worth = |time: Duration| {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            nanos.saturating_mul(self.rate.into())
+        };
+        let most = worth(CROWD_ARREARS_MAX).max(ONE);
+        self.credit = self.credit.saturating_add(worth(passed)).min(most);
+        u32::try_from(self.credit / ONE).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn spend(&mut self, opened: u32) {
+        self.credit = self.credit.saturating_sub(ONE * u64::from(opened));
+    }
+}
+
+/// Where connections come from: the kernel's choice, and once its ports have run out, one loopback
+/// address after the other, since each has ports of its own.
+#[derive(Debug)]
+pub(super) struct Sources {
+    pub(super) manner: Manner,
+    /// The last byte of 127.0.0.x; 0 is the kernel's choice.
+    last: u8,
+    /// Whether there is a choice.
+    many: bool,
+}
+
+impl Sources {
+    pub(super) fn new(to: SocketAddr, mode: CrowdMode) -> Self {
+        let sips = mode == CrowdMode::SlowRead;
+        Self {
+            manner: Manner {
+                source: None,
+                receive_buffer_bytes: sips.then_some(CROWD_RECEIVE_BUFFER_BYTES),
+                // A crowd that leaves must not take its ports with it for a minute. One that comes
+                // and goes leaves like any client.
+                abrupt: !mode.comes_and_goes(),
+            },
+            last: 0,
+            many: to.is_ipv4() && to.ip().is_loopback(),
+        }
+    }
+
+    /// Starts to connect. Tries each source once at most.
+    fn start(&mut self, to: SocketAddr) -> io::Result<TcpStream> {
+        let first = self.last;
+        loop {
+            let started = connect::start_like(to, self.manner);
+            match &started {
+                Err(e) if self.many && no_port_is_left(e) => self.turn(),
+                Ok(_) | Err(_) => return started,
+            }
+            if self.last == first {
+                return started;
+            }
+        }
+    }
+
+    pub(super) fn turn(&mut self) {
+        // 127.0.0.1 is what the kernel chooses; 127.0.0.255 looks like a broadcast address.
+        self.last = match self.last {
+            0 => 2,
+            last => last.wrapping_add(1) % u8::MAX,
+        };
+        let chosen = self.last > 0;
+        self.manner.source = chosen.then(|| Ipv4Addr::new(127, 0, 0, self.last).into());
+        let source = self.manner.source;
+        log::debug!("no port is left; the next source is {source:?}");
+    }
+}
+
+/// `bind` says it in one way, `connect` in another.
+fn no_port_is_left(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE)
+    )
+}
+
+/// Whether this machine has no more of something.
+fn is_shortage(error: &io::Error) -> bool {
+    let others = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    no_port_is_left(error)
+        || Errno::from_io_error(error).is_some_and(|errno| others.contains(&errno))
 }

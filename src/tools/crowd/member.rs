@@ -1,54 +1,64 @@
-//! One of a crowd.
+//! One of a crowd: it connects, says what its mode says, and stays.
 //!
-//! What lives here: connecting, saying what its mode says, and staying. It may not know how many there are.
-//! Invariant: it keeps no bytes; only while an answer comes whose end it waits for, it keeps how far that is.
-//! Read next: `tally.rs`.
+//! Invariant: it keeps no bytes; only while an answer comes whose end it waits for, it keeps how
+//! far that is. An idle member is its slot and nothing else.
 
+use log::debug;
 use mio::net::TcpStream;
 
 use crate::cli::CrowdMode;
-use crate::event_loop::connect;
-use crate::event_loop::connect::Connecting;
-use crate::event_loop::{
-    Attempt, Context, Deadline, Key, Link, Next, Side, Stage, Stream, Tick, Transport,
-};
-use crate::http::reply::{Event, Reply};
+use crate::event_loop::connect::{self, Connecting};
+use crate::event_loop::{Attempt, Deadline, Next, Side, Stage, Stream, Tick};
+use crate::http::reply::Reply;
 use crate::limits::{CONNECT_TIMEOUT, CROWD_SIP_BYTES};
+use crate::tools::TaskContext;
 
 use super::Crowd;
-use crate::tools::TaskState;
-use crate::tools::crowd::tally::{Ending, Missed, status_of};
+use super::report::{Ending, Missed};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Member<T = TcpStream> {
-    stream: Stream<T>,
+pub struct Member {
+    stream: Stream,
     /// Since when it connects, or is connected.
     since: Tick,
     /// What has come of an answer, for those who wait for its end.
-    answer: Option<Box<Reply>>,
-    /// Bytes of the crowd's words that it has said.
-    said: u32,
+    pub(super) answer: Option<Box<Reply>>,
+    /// Bytes of the crowd's request that it has sent.
+    sent: u32,
     /// Of the last answer; 0: there was none.
     status: u16,
-    step: Step,
+    step: MemberStep,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
+enum MemberStep {
     Connecting,
-    Saying,
+    Asking,
     Staying,
+}
+
+/// Why a member leaves.
+enum Departure {
+    Missed(Missed),
+    /// It has done what was to be done.
+    Done,
+    Ended(Ending),
 }
 
 impl Member {
     /// One whose connection has just been begun; and how it waits first.
     pub(super) fn new(socket: TcpStream, now: Tick) -> (Self, Next) {
+        let member = Self {
+            stream: Stream::new(socket),
+            since: now,
+            answer: None,
+            sent: 0,
+            status: 0,
+            step: MemberStep::Connecting,
+        };
         let deadline = Deadline::At(now.after(CONNECT_TIMEOUT));
-        (
-            Self::of(Stream::new(socket), Step::Connecting, now),
-            Next::Park(Side::Write, deadline),
-        )
+        (member, Next::Park(Side::Write, deadline))
     }
 
     pub(crate) fn source(&mut self) -> &mut TcpStream {
@@ -56,214 +66,176 @@ impl Member {
     }
 
     /// Moves on as far as possible.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_, TaskState>) -> Next {
-        // The leader sums up what was; that everybody goes then is not counted.
+    pub(crate) fn drive(&mut self, cx: &mut TaskContext<'_>) -> Next {
+        // The leader has told what was; that all leave then is not counted.
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }
-        if self.step == Step::Connecting {
-            let crowd = &mut cx.shared.crowd;
-            match connect::progress(&mut cx.link, self.stream.get()) {
-                Connecting::Ready => {
-                    crowd.tally.got_in();
-                    self.since = cx.now.tick;
-                    self.step = Step::Saying;
-                }
-                Connecting::Pending if cx.expired => {
-                    log::debug!("{} no answer in time", cx.link.key);
-                    crowd.tally.missed(Missed::Unanswered);
-                    return Next::Leave;
-                }
-                Connecting::Pending => return Next::Park(Side::Write, Deadline::Keep),
-                Connecting::Failed(e) => {
-                    log::debug!("{} {e}", cx.link.key);
-                    crowd.tally.missed(Missed::from(&e));
-                    crowd.first_failure.get_or_insert(e);
-                    return Next::Leave;
-                }
+        let departure = match self.step(cx) {
+            Ok(next) => return next,
+            Err(departure) => departure,
+        };
+        let tally = &mut cx.shared.crowd.tally;
+        match departure {
+            Departure::Missed(why) => tally.missed(why),
+            Departure::Done => tally.went(),
+            Departure::Ended(how) => {
+                debug!("{} {}", cx.link.key, how.words());
+                tally.ended(how, self.status, cx.now.tick.since(self.since));
             }
         }
-        let crowd = &mut cx.shared.crowd;
-        self.stay(&mut cx.link, cx.now.tick, cx.expired, cx.scratch, crowd)
-    }
-}
-
-impl<T: Transport> Member<T> {
-    fn of(stream: Stream<T>, step: Step, now: Tick) -> Self {
-        Self {
-            stream,
-            since: now,
-            answer: None,
-            said: 0,
-            status: 0,
-            step,
-        }
+        Next::Leave
     }
 
-    /// What it does from the moment it is connected.
-    pub(super) fn stay(
-        &mut self,
-        link: &mut Link,
-        now: Tick,
-        expired: bool,
-        scratch: &mut [u8],
-        crowd: &mut Crowd,
-    ) -> Next {
-        let begins = self.step == Step::Saying;
-        if begins && let Some(next) = self.say(link, now, crowd) {
-            return next;
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> Result<Next, Departure> {
+        if self.step == MemberStep::Connecting && !self.connect(cx)? {
+            return Ok(Next::Park(Side::Write, Deadline::Keep));
         }
-        let at_once = match crowd.mode {
-            CrowdMode::SlowRead => CROWD_SIP_BYTES,
-            CrowdMode::Silent | CrowdMode::KeepAlive | CrowdMode::HalfHead | CrowdMode::Churn => {
-                scratch.len()
-            }
+        let begins = self.step == MemberStep::Asking;
+        if begins && let Some(next) = self.ask(cx)? {
+            return Ok(next);
+        }
+        let Crowd { mode, drip, .. } = cx.shared.crowd;
+        let sips = mode == CrowdMode::SlowRead;
+        let most = if sips {
+            CROWD_SIP_BYTES
+        } else {
+            cx.scratch.len()
         };
         loop {
-            let room = scratch.get_mut(..at_once).unwrap_or_default();
-            match self.stream.read(link, room) {
-                Attempt::Done(0) => return self.end_of_input(link.key, now, crowd),
+            let room = cx.scratch.get_mut(..most).unwrap_or_default();
+            match self.stream.read(&mut cx.link, room) {
+                Attempt::Done(0) => return Err(self.end_of_input(mode)),
                 Attempt::Done(n) => {
-                    crowd.tally.bytes_in += n as u64;
-                    if let Some(next) =
-                        self.hear(room.get(..n).unwrap_or_default(), link.key, now, crowd)
-                    {
-                        return next;
-                    }
-                    if crowd.mode == CrowdMode::SlowRead {
+                    let bytes = room.get(..n).unwrap_or_default();
+                    self.feed(bytes, &mut cx.shared.crowd)?;
+                    if sips {
                         break;
                     }
                 }
                 Attempt::Blocked => break,
-                Attempt::Spent => return Next::Again(Deadline::Keep),
-                Attempt::Failed(e) => return self.ended(Ending::from(&e), link.key, now, crowd),
+                Attempt::Spent => return Ok(Next::Again(Deadline::Keep)),
+                Attempt::Failed(e) => return Err(Departure::Ended(Ending::from(&e))),
             }
         }
-        match crowd.mode {
-            CrowdMode::Silent | CrowdMode::KeepAlive | CrowdMode::Churn => {
-                Next::Park(Side::Read, Deadline::Never)
-            }
-            CrowdMode::SlowRead => Next::Sleep(now.after(crowd.drip)),
-            // Who has its answer has nothing more to say.
-            CrowdMode::HalfHead if self.status > 0 => Next::Park(Side::Read, Deadline::Never),
-            CrowdMode::HalfHead => {
-                if expired && !begins {
-                    match self.stream.write(link, b"x", false) {
-                        Attempt::Done(n) => crowd.tally.bytes_out += n as u64,
-                        // The next one may fit.
-                        Attempt::Blocked | Attempt::Spent => {}
-                        Attempt::Failed(e) => {
-                            return self.ended(Ending::from(&e), link.key, now, crowd);
-                        }
-                    }
-                }
-                Next::Park(
-                    Side::Read,
-                    if expired || begins {
-                        Deadline::At(now.after(crowd.drip))
-                    } else {
-                        Deadline::Keep
-                    },
-                )
+        match mode {
+            CrowdMode::SlowRead => Ok(Next::Sleep(cx.now.tick.after(drip))),
+            // One that has its answer has nothing more to say.
+            CrowdMode::HalfHead if self.status == 0 => self.drip(begins, cx),
+            CrowdMode::Silent | CrowdMode::KeepAlive | CrowdMode::Churn | CrowdMode::HalfHead => {
+                Ok(Next::Park(Side::Read, Deadline::Never))
             }
         }
     }
 
-    /// Says the words of the crowd. `None` once all are said.
-    fn say(&mut self, link: &mut Link, now: Tick, crowd: &mut Crowd) -> Option<Next> {
-        loop {
-            let rest = crowd.words.get(self.said as usize..).unwrap_or_default();
-            if rest.is_empty() {
-                break;
+    /// Whether it is connected by now.
+    fn connect(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Departure> {
+        let crowd = &mut cx.shared.crowd;
+        match connect::progress(&mut cx.link, self.stream.get()) {
+            Connecting::Ready => {
+                crowd.tally.got_in();
+                self.since = cx.now.tick;
+                self.step = MemberStep::Asking;
+                Ok(true)
             }
-            match self.stream.write(link, rest, false) {
+            Connecting::Pending if cx.expired => {
+                debug!("{} no answer in time", cx.link.key);
+                Err(Departure::Missed(Missed::Unanswered))
+            }
+            Connecting::Pending => Ok(false),
+            Connecting::Failed(e) => {
+                debug!("{} {e}", cx.link.key);
+                let why = Missed::from(&e);
+                crowd.first_failure.get_or_insert(e);
+                Err(Departure::Missed(why))
+            }
+        }
+    }
+
+    /// Sends the request of the crowd. `None` once all of it is sent.
+    fn ask(&mut self, cx: &mut TaskContext<'_>) -> Result<Option<Next>, Departure> {
+        let crowd = &mut cx.shared.crowd;
+        while let Some(rest @ [_, ..]) = crowd.request.get(self.sent as usize..) {
+            match self.stream.write(&mut cx.link, rest, false) {
                 Attempt::Done(n) => {
                     crowd.tally.bytes_out += n as u64;
-                    self.said = self
-                        .said
-                        .saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+                    let n = u32::try_from(n).unwrap_or(u32::MAX);
+                    self.sent = self.sent.saturating_add(n);
                 }
-                Attempt::Blocked => return Some(Next::Park(Side::Write, Deadline::Never)),
-                Attempt::Spent => return Some(Next::Again(Deadline::Never)),
-                Attempt::Failed(e) => {
-                    return Some(self.ended(Ending::from(&e), link.key, now, crowd));
-                }
+                Attempt::Blocked => return Ok(Some(Next::Park(Side::Write, Deadline::Never))),
+                Attempt::Spent => return Ok(Some(Next::Again(Deadline::Never))),
+                Attempt::Failed(e) => return Err(Departure::Ended(Ending::from(&e))),
             }
         }
-        self.step = Step::Staying;
+        self.step = MemberStep::Staying;
         match crowd.mode {
-            CrowdMode::Churn if crowd.words.is_empty() => {
-                crowd.tally.went();
-                return Some(Next::Leave);
-            }
+            CrowdMode::Churn if crowd.request.is_empty() => Err(Departure::Done),
             CrowdMode::Churn | CrowdMode::KeepAlive => {
                 self.answer = Some(Box::new(Reply::new(false)));
+                Ok(None)
             }
-            CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::SlowRead => {}
+            CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::SlowRead => Ok(None),
         }
-        None
     }
 
-    /// Hears some bytes; says how to go on if that is not just listening.
-    fn hear(&mut self, bytes: &[u8], key: Key, now: Tick, crowd: &mut Crowd) -> Option<Next> {
-        let Some(answer) = &mut self.answer else {
-            if let Some(status) = status_of(bytes) {
-                self.status = status;
-                crowd.tally.answered(status);
-            }
-            return None;
+    /// Takes some bytes of an answer.
+    fn feed(&mut self, bytes: &[u8], crowd: &mut Crowd) -> Result<(), Departure> {
+        let tally = &mut crowd.tally;
+        tally.bytes_in += bytes.len() as u64;
+        let mut answered = |status| {
+            self.status = status;
+            tally.answered(status);
         };
-        let mut rest = bytes;
-        while !answer.is_done() {
-            match answer.hear(rest) {
-                Ok((used, event)) => {
-                    if let Event::Head(head) = &event {
-                        self.status = head.status;
-                        crowd.tally.answered(head.status);
-                    }
-                    if used == 0 && matches!(event, Event::More) {
-                        return None;
-                    }
-                    rest = rest.get(used..).unwrap_or_default();
-                }
-                Err(_) => return Some(self.ended(Ending::NotHttp, key, now, crowd)),
+        if let Some(answer) = &mut self.answer {
+            let fed = answer.feed(bytes, answered);
+            fed.map_err(|_| Departure::Ended(Ending::NotHttp))?;
+        } else if let Some(status) = status_of(bytes) {
+            answered(status);
+        }
+        if self.answer.as_ref().is_some_and(|answer| answer.is_done()) {
+            self.answer = None;
+            if crowd.mode.comes_and_goes() {
+                return Err(Departure::Done);
             }
         }
-        self.answer = None;
-        (crowd.mode.comes_and_goes()).then(|| {
-            crowd.tally.went();
-            Next::Leave
-        })
+        Ok(())
     }
 
     /// The server has closed; an answer may have its end by that.
-    fn end_of_input(&mut self, key: Key, now: Tick, crowd: &mut Crowd) -> Next {
+    fn end_of_input(&mut self, mode: CrowdMode) -> Departure {
         let whole = self.answer.as_mut().is_some_and(|a| a.end().is_ok());
-        if whole && crowd.mode.comes_and_goes() {
-            crowd.tally.went();
-            return Next::Leave;
+        if whole && mode.comes_and_goes() {
+            Departure::Done
+        } else {
+            Departure::Ended(Ending::Closed)
         }
-        self.ended(Ending::Closed, key, now, crowd)
     }
 
-    #[cfg(test)]
-    pub(super) fn connected(transport: T, now: Tick) -> Self {
-        Self::of(Stream::new(transport), Step::Saying, now)
+    /// Sends another byte of a head that never ends, when it is time for it.
+    fn drip(&mut self, begins: bool, cx: &mut TaskContext<'_>) -> Result<Next, Departure> {
+        if !begins && !cx.expired {
+            return Ok(Next::Park(Side::Read, Deadline::Keep));
+        }
+        let crowd = &mut cx.shared.crowd;
+        if !begins {
+            match self.stream.write(&mut cx.link, b"x", false) {
+                Attempt::Done(n) => crowd.tally.bytes_out += n as u64,
+                // The next one may fit.
+                Attempt::Blocked | Attempt::Spent => {}
+                Attempt::Failed(e) => return Err(Departure::Ended(Ending::from(&e))),
+            }
+        }
+        let deadline = Deadline::At(cx.now.tick.after(crowd.drip));
+        Ok(Next::Park(Side::Read, deadline))
     }
+}
 
-    #[cfg(test)]
-    pub(super) fn transport(&mut self) -> &mut T {
-        self.stream.transport()
-    }
-
-    #[cfg(test)]
-    pub(super) fn waits_for_more(&self) -> bool {
-        self.answer.is_some()
-    }
-
-    fn ended(&mut self, how: Ending, key: Key, now: Tick, crowd: &mut Crowd) -> Next {
-        log::debug!("{key} {}", how.words());
-        crowd.tally.ended(how, self.status, now.since(self.since));
-        Next::Leave
-    }
+/// The status in a line that begins like an answer.
+pub(super) fn status_of(bytes: &[u8]) -> Option<u16> {
+    let rest = bytes.strip_prefix(b"HTTP/1.")?.get(1..5)?;
+    let digits = std::str::from_utf8(rest.strip_prefix(b" ")?).ok()?;
+    digits
+        .parse()
+        .ok()
+        .filter(|status| (100..1000).contains(status))
 }

@@ -1,19 +1,15 @@
 //! `idler crowd`: many clients that hold their connections, on one loop, and what became of them.
 //!
-//! What lives here: from what was asked to a running loop, and what the members share. Who opens connections is in
-//! `leader.rs`, what each does in `member.rs`, the counting in `tally.rs`, what is said in the end in
-//! `verdict.rs`, the honest client in `probe.rs`. It may not know which server it talks to. Invariant: a member is its slot: nothing is kept for one that is idle.
-//! Read next: `leader.rs`.
+//! A [`Leader`] opens the connections and tells the verdict, a [`Member`] holds one of them, and a
+//! [`Probe`] is the honest client whose answers show what the crowd does to others. A member is its
+//! slot: nothing is kept for one that is idle.
 
-mod latencies;
 mod leader;
 mod member;
-mod opening;
 mod probe;
-mod tally;
+mod report;
 #[cfg(test)]
 mod tests;
-mod verdict;
 
 use std::cell::Cell;
 use std::io;
@@ -23,34 +19,32 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::cli::{CrowdMode, Options};
+use crate::companions::client::{Failure, resolve};
 use crate::http::amount::Count;
 use crate::http::reply::Request;
 use crate::http::url::Url;
 use crate::process::descriptors;
 
-use crate::companions::client::{Failure, resolve};
-use crate::tools as solo;
-use crate::tools::ClientTask;
+use super::{ClientTask, at_first_of, exit_code, start_logger};
 
-pub use crate::tools::crowd::leader::Leader;
-pub use crate::tools::crowd::member::Member;
-pub use crate::tools::crowd::probe::Probe;
-
-use crate::tools::crowd::latencies::Latencies;
-use crate::tools::crowd::tally::Tally;
+pub use self::leader::Leader;
+pub use self::member::Member;
+pub use self::probe::Probe;
+use self::report::{Latencies, Tally};
 
 /// What the members of a crowd share.
 #[derive(Default, Debug)]
 pub struct Crowd {
     mode: CrowdMode,
-    /// What each says once it is connected.
-    words: Vec<u8>,
+    /// What each sends once it is connected.
+    request: Vec<u8>,
     drip: Duration,
     tally: Tally,
     phase: Phase,
-    probed: Probed,
-    /// Why the first who was not let in was not.
+    /// Why the first member that was not let in was not.
     first_failure: Option<io::Error>,
+    /// Why the last request of the honest client that failed did so.
+    probe_failure: Option<String>,
 }
 
 /// How far a crowd has come.
@@ -67,74 +61,80 @@ enum Phase {
     Holding,
 }
 
-/// What the honest client met.
-#[derive(Default, Debug)]
-struct Probed {
-    before: Latencies,
-    beside: Latencies,
-    /// Why its last request that failed did so.
-    why: Option<String>,
-}
-
-/// Runs `idler crowd`, and returns its exit code: 0 if all stayed as asked, 1 if not, 2 if it must not.
-pub fn run(options: &Options) -> ExitCode {
-    solo::start_logger(options.voice);
-    let stayed = Rc::new(Cell::new(false));
-    match plan(options) {
-        Err(Refused::Stranger(line)) => {
-            solo::exit_code(Err(Failure::new(line)));
-            ExitCode::from(2)
+impl Crowd {
+    fn new(options: &Options) -> Self {
+        Self {
+            mode: options.mode,
+            request: request(options),
+            drip: options.drip,
+            ..Self::default()
         }
-        Err(Refused::Failed(failure)) => solo::exit_code(Err(failure)),
-        Ok(plan) => {
-            // The leader, the honest client and its successor come on top.
-            let room = options.clients as usize + 3;
-            let outcome = solo::at_first_of(room, &plan.addresses, |to| {
-                let leader =
-                    Leader::new(options, to.address, plan.probe.clone(), Rc::clone(&stayed));
-                Ok(ClientTask::Leader(Box::new(leader)))
-            });
-            match outcome {
-                Ok(()) if !stayed.get() => {
-                    solo::exit_code(Ok(()));
-                    ExitCode::FAILURE
-                }
-                outcome => solo::exit_code(outcome),
-            }
+    }
+
+    /// Where the present request of the honest client counts. While the others come, there is
+    /// neither quiet nor a crowd.
+    fn latencies(&mut self) -> Option<&mut Latencies> {
+        match self.phase {
+            Phase::Quiet => Some(&mut self.tally.before),
+            Phase::Holding => Some(&mut self.tally.beside),
+            Phase::Scouting | Phase::Opening => None,
         }
     }
 }
 
-/// Where everybody is to go.
-struct Plan {
-    addresses: Vec<SocketAddr>,
+/// Runs `idler crowd`, and returns its exit code: 0 if all stayed as asked, 1 if not, 2 if it must
+/// not.
+pub fn run(options: &Options) -> ExitCode {
+    start_logger(options.voice);
+    let Destinations { crowd, probe } = match destinations(options) {
+        Ok(destinations) => destinations,
+        Err(failure) => return exit_code(Err(failure)),
+    };
+    let mut all = crowd
+        .iter()
+        .chain(probe.as_ref().map(|(_, address)| address));
+    let stranger = all.find(|address| !address.ip().to_canonical().is_loopback());
+    if let Some(address) = stranger.filter(|_| !options.own_target) {
+        exit_code(Err(Failure::new(format!(
+            "crowd: {address} is not this machine, and a crowd can bring a server down; \
+             --i-own-this-target says that it is yours"
+        ))));
+        return ExitCode::from(2);
+    }
+    let stayed = Rc::new(Cell::new(false));
+    // The leader, the honest client and its successor come on top.
+    let room = options.clients as usize + 3;
+    let outcome = at_first_of(room, &crowd, |to| {
+        let (crowd, probe) = (Crowd::new(options), probe.clone());
+        let leader = Leader::new(options, to, crowd, probe, Rc::clone(&stayed));
+        Ok(ClientTask::Leader(Box::new(leader)))
+    });
+    let code = exit_code(outcome);
+    if stayed.get() {
+        code
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Where the members and the honest client go.
+struct Destinations {
+    crowd: Vec<SocketAddr>,
     probe: Option<(Url, SocketAddr)>,
 }
 
-/// Why there is no crowd.
-enum Refused {
-    /// It would go to another machine.
-    Stranger(String),
-    Failed(Failure),
-}
-
-impl From<Failure> for Refused {
-    fn from(failure: Failure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-fn plan(options: &Options) -> Result<Plan, Refused> {
+fn destinations(options: &Options) -> Result<Destinations, Failure> {
     let (wanted, limit) = (options.clients as usize, descriptors::raise_limit());
     let room = descriptors::connections_for(limit, None);
     if wanted > room {
         let [wanted, room_shown, limit] = [wanted, room, limit].map(|n| Count(n as u64));
-        return Err(Refused::Failed(Failure::new(format!(
-            "{wanted} clients need more descriptors than there are: the limit of {limit} leaves room for {room_shown}; \
-             try -n {room}, several crowds at once, or a higher limit (ulimit -Hn)"
-        ))));
+        return Err(Failure::new(format!(
+            "{wanted} clients need more descriptors than there are: the limit of {limit} leaves \
+             room for {room_shown}; try -n {room}, several crowds at once, or a higher limit \
+             (ulimit -Hn)"
+        )));
     }
-    let addresses = resolve(&options.peer.host, options.peer.port)?;
+    let crowd = resolve(&options.peer.host, options.peer.port)?;
     let probe = match &options.probe {
         None => None,
         Some(url) => {
@@ -142,19 +142,11 @@ fn plan(options: &Options) -> Result<Plan, Refused> {
             addresses.first().map(|address| (url.clone(), *address))
         }
     };
-    let probed = probe.iter().map(|(_, address)| address);
-    let stranger = |address: &&SocketAddr| !address.ip().to_canonical().is_loopback();
-    match addresses.iter().chain(probed).find(stranger) {
-        Some(address) if !options.own_target => Err(Refused::Stranger(format!(
-            "crowd: {address} is not this machine, and a crowd can bring a server down; \
-             --i-own-this-target says that it is yours"
-        ))),
-        Some(_) | None => Ok(Plan { addresses, probe }),
-    }
+    Ok(Destinations { crowd, probe })
 }
 
-/// What each member says once it is connected.
-fn words(options: &Options) -> Vec<u8> {
+/// What each member sends once it is connected.
+fn request(options: &Options) -> Vec<u8> {
     let target = options.target.as_deref();
     let target = match (options.mode, target) {
         (CrowdMode::Silent, _) | (CrowdMode::Churn, None) => return Vec::new(),
@@ -165,7 +157,7 @@ fn words(options: &Options) -> Vec<u8> {
         port: options.peer.port,
         target: target.to_owned(),
     };
-    let mut words = Request {
+    let mut request = Request {
         method: "GET",
         url: &url,
         fields: &[],
@@ -174,8 +166,8 @@ fn words(options: &Options) -> Vec<u8> {
     .to_bytes();
     if options.mode == CrowdMode::HalfHead {
         // In the place of the blank line, a field whose value never ends.
-        words.truncate(words.len().saturating_sub(2));
-        words.extend_from_slice(b"X-Idler-Crowd: ");
+        request.truncate(request.len().saturating_sub(2));
+        request.extend_from_slice(b"X-Idler-Crowd: ");
     }
-    words
+    request
 }

@@ -1,8 +1,5 @@
-//! The honest client: asks, waits for its answer, pauses, and asks again, on one connection if the server keeps it.
-//!
-//! What lives here: one connection of it, and its successor where the server has closed. It may not know the crowd
-//! beside it, but for whether it is there. Invariant: it never has more than one request on its way.
-//! Read next: `latencies.rs`.
+//! The honest client beside a crowd: it asks, waits for its answer, pauses, and asks again, on one
+//! connection if the server keeps it. It never has more than one request on its way.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,17 +7,13 @@ use std::time::Instant;
 
 use mio::net::TcpStream;
 
+use crate::companions::client::{Failure, connecting};
 use crate::event_loop::clock::monotonic_now;
-use crate::event_loop::connect;
-use crate::event_loop::connect::Connecting;
-use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Side, Stage, Stream, Tick};
-use crate::http::reply::{Event, Reply, Request};
+use crate::event_loop::{Attempt, Deadline, Newcomers, Next, Side, Stage, Stream, Tick, connect};
+use crate::http::reply::{Reply, Request};
 use crate::http::url::Url;
 use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
-
-use super::{Crowd, Phase};
-use crate::companions::client::Failure;
-use crate::tools::{ClientTask, TaskState};
+use crate::tools::{ClientTask, TaskContext};
 
 /// See the module.
 #[derive(Debug)]
@@ -28,22 +21,22 @@ pub struct Probe {
     stream: Stream,
     to: SocketAddr,
     request: Rc<[u8]>,
-    said: usize,
+    sent: usize,
     reply: Reply,
-    /// When the request under way, its connection included if it needs one, began.
+    /// When the request under way, its connection included if it needs one, began; for measuring.
     began: Instant,
-    /// When it is given up.
-    end: Tick,
-    step: Step,
+    /// The same, for giving it up.
+    since: Tick,
+    step: ProbeStep,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Step {
+enum ProbeStep {
     Connecting,
     Asking,
     /// Between two requests.
     Resting,
-    /// The connection is of no more use.
+    /// The connection is of no more use; another takes its place after a rest.
     Gone,
 }
 
@@ -69,17 +62,21 @@ impl Probe {
             stream: Stream::new(socket),
             to,
             request,
-            said: 0,
+            sent: 0,
             reply: Reply::new(false),
             began,
-            end: now.after(CONNECT_TIMEOUT),
-            step: Step::Connecting,
+            since: now,
+            step: ProbeStep::Connecting,
         })
     }
 
     /// How it waits first.
     pub(super) fn first(&self) -> Next {
-        Next::Park(Side::Either, Deadline::At(self.end))
+        Next::Park(Side::Either, self.deadline())
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline::At(self.since.after(CONNECT_TIMEOUT))
     }
 
     pub(crate) fn source(&mut self) -> &mut TcpStream {
@@ -89,151 +86,115 @@ impl Probe {
     /// Moves on as far as possible.
     pub(crate) fn drive(
         &mut self,
-        cx: &mut Context<'_, TaskState>,
+        cx: &mut TaskContext<'_>,
         new: &mut Newcomers<'_, ClientTask>,
     ) -> Next {
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }
-        if self.step == Step::Gone {
-            return self.succeed(cx, new);
-        }
-        match self.step(cx, new) {
-            Ok(next) => next,
-            Err(why) => {
-                cx.shared.crowd.probe_failed(why);
-                self.rest(Step::Gone, cx)
+        self.step(cx, new).unwrap_or_else(|failure| {
+            let crowd = &mut cx.shared.crowd;
+            log::debug!("the honest client: {failure}");
+            if let Some(latencies) = crowd.latencies() {
+                latencies.failed += 1;
             }
-        }
+            crowd.probe_failure = Some(failure.to_string());
+            self.rest(ProbeStep::Gone, cx)
+        })
     }
 
-    /// Another connection takes the place of this one, which has a socket of its own in the loop.
-    fn succeed(
-        &mut self,
-        cx: &mut Context<'_, TaskState>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Next {
-        match Self::connect(self.to, Rc::clone(&self.request), cx.now.tick) {
-            Ok(probe) => {
-                let first = probe.first();
-                new.admit(ClientTask::Probe(Box::new(probe)), first);
-                Next::Leave
-            }
-            Err(failure) => {
-                cx.shared.crowd.probe_failed(failure.to_string());
-                self.rest(Step::Gone, cx)
-            }
-        }
-    }
-
-    fn rest(&mut self, step: Step, cx: &Context<'_, TaskState>) -> Next {
+    fn rest(&mut self, step: ProbeStep, cx: &TaskContext<'_>) -> Next {
         self.step = step;
         Next::Sleep(cx.now.tick.after(PROBE_INTERVAL))
     }
 
-    /// How to wait; or why there is no answer.
     fn step(
         &mut self,
-        cx: &mut Context<'_, TaskState>,
+        cx: &mut TaskContext<'_>,
         new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<Next, String> {
-        let late = self.step != Step::Resting && self.end.is_due(cx.now.tick);
+    ) -> Result<Next, Failure> {
         match self.step {
-            Step::Connecting => match connect::progress(&mut cx.link, self.stream.get()) {
-                Connecting::Ready => self.step = Step::Asking,
-                Connecting::Failed(e) => return Err(Failure::to_connect(self.to, &e).to_string()),
-                Connecting::Pending if late => {
-                    return Err(Failure::connect_timeout(self.to, CONNECT_TIMEOUT).to_string());
+            ProbeStep::Connecting => {
+                let waits = connecting(&self.stream, self.to, self.since, CONNECT_TIMEOUT, cx)?;
+                if let Some(next) = waits {
+                    return Ok(next);
                 }
-                Connecting::Pending => return Ok(Next::Park(Side::Write, Deadline::Keep)),
-            },
-            Step::Resting => {
-                // Whatever came meanwhile is the end: nothing was asked.
-                match self.stream.read(&mut cx.link, cx.scratch) {
-                    Attempt::Blocked => {}
-                    Attempt::Done(_) | Attempt::Failed(_) | Attempt::Spent => {
-                        return Ok(self.succeed(cx, new));
-                    }
-                }
-                (self.said, self.reply) = (0, Reply::new(false));
-                self.began = monotonic_now();
-                self.end = cx.now.tick.after(CONNECT_TIMEOUT);
-                self.step = Step::Asking;
             }
-            Step::Asking | Step::Gone => {}
+            ProbeStep::Resting => {
+                // Whatever came meanwhile is the end of the connection: nothing was asked.
+                if !matches!(self.stream.read(&mut cx.link, cx.scratch), Attempt::Blocked) {
+                    return self.replace(cx, new);
+                }
+                (self.sent, self.reply) = (0, Reply::new(false));
+                (self.began, self.since) = (monotonic_now(), cx.now.tick);
+            }
+            ProbeStep::Gone => return self.replace(cx, new),
+            ProbeStep::Asking => {}
         }
-        while let Some(rest) = self.request.get(self.said..).filter(|r| !r.is_empty()) {
+        self.step = ProbeStep::Asking;
+        while let Some(rest @ [_, ..]) = self.request.get(self.sent..) {
             match self.stream.write(&mut cx.link, rest, false) {
-                Attempt::Done(n) => self.said += n,
-                Attempt::Blocked if !late => {
-                    return Ok(Next::Park(Side::Write, Deadline::At(self.end)));
-                }
-                Attempt::Blocked => {
-                    return Err(Failure::quiet(self.to, CONNECT_TIMEOUT).to_string());
-                }
-                Attempt::Spent => return Ok(Next::Again(Deadline::At(self.end))),
-                Attempt::Failed(e) => return Err(Failure::broken(self.to, &e).to_string()),
+                Attempt::Done(n) => self.sent += n,
+                Attempt::Blocked => return self.wait(Side::Write, cx),
+                Attempt::Spent => return Ok(Next::Again(self.deadline())),
+                Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
-        self.hear(late, cx)
+        self.receive(cx)
     }
 
-    fn hear(&mut self, late: bool, cx: &mut Context<'_, TaskState>) -> Result<Next, String> {
+    fn receive(&mut self, cx: &mut TaskContext<'_>) -> Result<Next, Failure> {
         loop {
             match self.stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(0) => {
-                    self.reply.end().map_err(|e| e.to_string())?;
-                    self.count(&mut cx.shared.crowd);
-                    return Ok(self.rest(Step::Gone, cx));
+                    self.reply.end().map_err(Failure::new)?;
+                    self.count(cx);
+                    return Ok(self.rest(ProbeStep::Gone, cx));
                 }
                 Attempt::Done(n) => {
-                    let mut rest = cx.scratch.get(..n).unwrap_or_default();
-                    while !self.reply.is_done() {
-                        let (used, event) = self.reply.hear(rest).map_err(|e| e.to_string())?;
-                        if let Event::Head(head) = &event
-                            && !(200..300).contains(&head.status)
-                        {
-                            return Err(format!("{} answers {}", self.to, head.status));
-                        }
-                        if used == 0 && matches!(event, Event::More) {
-                            break;
-                        }
-                        rest = rest.get(used..).unwrap_or_default();
+                    let bytes = cx.scratch.get(..n).unwrap_or_default();
+                    let mut status = 200;
+                    let fed = self.reply.feed(bytes, |came| status = came);
+                    if !(200..300).contains(&status) {
+                        return Err(Failure::new(format!("{} answers {status}", self.to)));
                     }
+                    fed.map_err(Failure::new)?;
                     if self.reply.is_done() {
-                        self.count(&mut cx.shared.crowd);
-                        return Ok(self.rest(Step::Resting, cx));
+                        self.count(cx);
+                        return Ok(self.rest(ProbeStep::Resting, cx));
                     }
                 }
-                Attempt::Blocked if late => {
-                    return Err(Failure::quiet(self.to, CONNECT_TIMEOUT).to_string());
-                }
-                Attempt::Blocked => return Ok(Next::Park(Side::Read, Deadline::At(self.end))),
-                Attempt::Spent => return Ok(Next::Again(Deadline::At(self.end))),
-                Attempt::Failed(e) => return Err(Failure::broken(self.to, &e).to_string()),
+                Attempt::Blocked => return self.wait(Side::Read, cx),
+                Attempt::Spent => return Ok(Next::Again(self.deadline())),
+                Attempt::Failed(e) => return Err(Failure::broken(self.to, &e)),
             }
         }
     }
 
-    fn count(&self, crowd: &mut Crowd) {
-        let time = monotonic_now().duration_since(self.began);
-        match crowd.phase {
-            Phase::Quiet => crowd.probed.before.count(time),
-            Phase::Holding => crowd.probed.beside.count(time),
-            // While they come, there is neither quiet nor a crowd.
-            Phase::Scouting | Phase::Opening => {}
+    /// Waits for `side`, or gives up an answer that has taken too long.
+    fn wait(&self, side: Side, cx: &TaskContext<'_>) -> Result<Next, Failure> {
+        if self.since.after(CONNECT_TIMEOUT).is_due(cx.now.tick) {
+            return Err(Failure::quiet(self.to, CONNECT_TIMEOUT));
         }
+        Ok(Next::Park(side, self.deadline()))
     }
-}
 
-impl Crowd {
-    fn probe_failed(&mut self, why: String) {
-        log::debug!("the honest client: {why}");
-        match self.phase {
-            Phase::Quiet => self.probed.before.failed += 1,
-            Phase::Holding => self.probed.beside.failed += 1,
-            Phase::Scouting | Phase::Opening => {}
+    /// Another connection takes the place of this one: its socket is another one to the loop.
+    fn replace(
+        &mut self,
+        cx: &mut TaskContext<'_>,
+        new: &mut Newcomers<'_, ClientTask>,
+    ) -> Result<Next, Failure> {
+        let probe = Self::connect(self.to, Rc::clone(&self.request), cx.now.tick)?;
+        let first = probe.first();
+        new.admit(ClientTask::Probe(Box::new(probe)), first);
+        Ok(Next::Leave)
+    }
+
+    fn count(&self, cx: &mut TaskContext<'_>) {
+        let time = monotonic_now().duration_since(self.began);
+        if let Some(latencies) = cx.shared.crowd.latencies() {
+            latencies.count(time);
         }
-        self.probed.why = Some(why);
     }
 }

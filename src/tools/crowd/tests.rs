@@ -1,86 +1,37 @@
-//! The crowd without sockets: scripted transports, clocks that are handed in.
+//! The crowd without its loop: sockets of this machine, and clocks that are handed in.
 
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test may stop at the first surprise"
+)]
 
-use std::collections::VecDeque;
-use std::fs::File;
-use std::io;
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, SystemTime};
 
-use crate::cli::CrowdMode;
+use rustix::event::{PollFd, PollFlags, poll};
+
+use crate::cli::{CrowdMode, Options};
+use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::readiness::Readiness;
-use crate::event_loop::{Deadline, Key, Link, Next, Peer, Side, Tick, Transport};
+use crate::event_loop::{
+    Context, Control, Deadline, Key, Link, Next, Now, Side, Stage, Tick, connect,
+};
+use crate::http::url::Url;
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
+use crate::tools::TaskState;
 
 use super::Crowd;
-use crate::tools::crowd::latencies::Latencies;
-use crate::tools::crowd::member::Member;
-use crate::tools::crowd::tally::{Ending, Missed, Tally, status_of};
-use crate::tools::crowd::verdict::Circumstances;
+use super::leader::{Pace, Sources};
+use super::member::{Member, status_of};
+use super::report::{Circumstances, Ending, Latencies, Missed, Tally};
 
-/// A server as its client sees it: what each read gives. Whatever is said is taken.
-#[derive(Default, Debug)]
-struct Scripted {
-    reads: VecDeque<Read>,
-    said: Vec<u8>,
-    broken: bool,
-}
-
-#[derive(Debug)]
-enum Read {
-    Bytes(&'static [u8]),
-    Nothing,
-    End,
-    Reset,
-}
-
-impl Transport for Scripted {
-    fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match self.reads.pop_front().unwrap_or(Read::Nothing) {
-            // One that is short of its room shows, like the kernel's, that there is no more.
-            Read::Bytes(bytes) => {
-                let n = bytes.len().min(into.len());
-                into[..n].copy_from_slice(&bytes[..n]);
-                if n < bytes.len() {
-                    self.reads.push_front(Read::Bytes(&bytes[n..]));
-                }
-                Ok(n)
-            }
-            Read::Nothing => Err(rustix::io::Errno::WOULDBLOCK.into()),
-            Read::End => Ok(0),
-            Read::Reset => Err(rustix::io::Errno::CONNRESET.into()),
-        }
-    }
-
-    fn send(&mut self, bytes: &[u8], _more: bool) -> io::Result<usize> {
-        if self.broken {
-            return Err(rustix::io::Errno::PIPE.into());
-        }
-        self.said.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn send_file(&mut self, _: &File, _: u64, _: usize) -> io::Result<usize> {
-        panic!("no client sends files")
-    }
-
-    fn shut_down_write(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn peer(&self) -> Peer {
-        Peer::Gone
-    }
-
-    fn unacknowledged(&self) -> Option<u32> {
-        None
-    }
-}
-
-/// A member that has just got in, and all it meets.
+/// A member on its way in, the server's side of its connection, and all that it meets.
 struct Stand {
-    member: Member<Scripted>,
-    crowd: Crowd,
+    member: Member,
+    server: Option<TcpStream>,
+    shared: TaskState,
     ready: Readiness,
     now: Tick,
 }
@@ -88,39 +39,92 @@ struct Stand {
 const DRIP: Duration = Duration::from_secs(10);
 
 impl Stand {
-    fn new(mode: CrowdMode, words: &[u8], reads: impl IntoIterator<Item = Read>) -> Self {
-        let reads = reads.into_iter().collect();
-        let scripted = Scripted {
-            reads,
-            ..Scripted::default()
-        };
-        let mut crowd = Crowd {
+    fn new(mode: CrowdMode, request: &[u8]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let socket = connect::start(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        server.set_nonblocking(true).unwrap();
+        let (member, _) = Member::new(socket, Tick(0));
+        let crowd = Crowd {
             mode,
-            words: words.to_vec(),
+            request: request.to_vec(),
             drip: DRIP,
             ..Crowd::default()
         };
-        crowd.tally.began();
-        crowd.tally.got_in();
-        let mut ready = Readiness::NONE;
-        ready.set(Side::Either);
-        Self {
-            member: Member::connected(scripted, Tick(0)),
+        let mut shared = TaskState {
             crowd,
-            ready,
+            ..TaskState::default()
+        };
+        shared.crowd.tally.began();
+        let mut stand = Self {
+            member,
+            server: Some(server),
+            shared,
+            ready: Readiness::NONE,
             now: Tick(0),
-        }
+        };
+        stand.wait_for(PollFlags::OUT);
+        stand.ready.set(Side::Either);
+        stand
     }
 
-    /// An edge, if there is one, and a drive `seconds` later.
+    /// Waits until the kernel has brought what the server did.
+    fn wait_for(&mut self, what: PollFlags) {
+        let mut sockets = [PollFd::new(self.member.source(), what)];
+        poll(&mut sockets, None).unwrap();
+    }
+
+    fn tally(&self) -> &Tally {
+        &self.shared.crowd.tally
+    }
+
+    /// The server sends something.
+    fn sends(&mut self, bytes: &[u8]) {
+        let server = self.server.as_mut().unwrap();
+        server.write_all(bytes).unwrap();
+        self.wait_for(PollFlags::IN);
+    }
+
+    /// The server ends its side.
+    fn ends(&mut self) {
+        let server = self.server.as_ref().unwrap();
+        server.shutdown(std::net::Shutdown::Write).unwrap();
+        self.wait_for(PollFlags::IN);
+    }
+
+    /// The server resets the connection.
+    fn resets(&mut self) {
+        let server = self.server.take().unwrap();
+        rustix::net::sockopt::set_socket_linger(&server, Some(Duration::ZERO)).unwrap();
+        drop(server);
+        self.wait_for(PollFlags::IN);
+    }
+
+    /// A drive `seconds` later.
     fn drive(&mut self, seconds: u32, expired: bool) -> Next {
         self.now = Tick(self.now.0 + seconds * 1000);
-        let mut link = Link::new(Key::for_test(1), self.ready, DRIVE_BYTES_MAX);
-        let mut scratch = vec![0; SCRATCH_BYTES];
-        let next = self
-            .member
-            .stay(&mut link, self.now, expired, &mut scratch, &mut self.crowd);
-        self.ready = link.ready;
+        let mut cx = Context {
+            link: Link::new(Key::for_test(1), self.ready, DRIVE_BYTES_MAX),
+            now: Now {
+                tick: self.now,
+                instant: monotonic_now(),
+                wall: SystemTime::UNIX_EPOCH,
+                turn: 0,
+            },
+            expired,
+            deadline: self.now,
+            stage: Stage::Running,
+            scratch: &mut vec![0; SCRATCH_BYTES],
+            shared: &mut self.shared,
+            control: &mut Control {
+                stage: Stage::Running,
+                announce: false,
+                evict: false,
+                quit: false,
+            },
+        };
+        let next = self.member.drive(&mut cx);
+        self.ready = cx.link.ready;
         if let Next::Park(side, _) = next {
             assert!(!self.ready.is(side), "parked on a set bit");
         }
@@ -132,29 +136,29 @@ impl Stand {
         self.drive(1, false)
     }
 
+    /// What the member has said since the last time.
     fn said(&mut self) -> String {
-        let said = &self.member.transport().said;
-        String::from_utf8(said.clone()).unwrap()
+        let mut said = String::new();
+        let end = self.server.as_mut().unwrap().read_to_string(&mut said);
+        assert!(end.is_err(), "it is still there");
+        said
     }
 
     fn verdict(&self) -> String {
-        self.crowd
-            .tally
-            .text(&about(self.crowd.mode, 1), [&Latencies::default(); 2])
+        self.tally().text(&about(self.shared.crowd.mode, 1))
     }
 }
 
-fn about(mode: CrowdMode, asked: u32) -> Circumstances {
+fn about(mode: CrowdMode, clients: u32) -> Circumstances {
+    let mut options = Options::default();
+    (options.mode, options.clients, options.drip) = (mode, clients, DRIP);
     Circumstances {
-        target: "127.0.0.1:8080".to_owned(),
-        mode,
-        drip: DRIP,
-        asked,
+        to: "127.0.0.1:8080".parse().unwrap(),
+        options,
         opening: Duration::from_millis(500),
         held: Duration::from_secs(30),
         interrupted: false,
         trouble: None,
-        probe: None,
     }
 }
 
@@ -162,13 +166,13 @@ const IDLE: Next = Next::Park(Side::Read, Deadline::Never);
 
 #[test]
 fn the_silent_say_nothing_and_hear_the_end() {
-    let mut stand = Stand::new(CrowdMode::Silent, b"", [Read::Nothing]);
+    let mut stand = Stand::new(CrowdMode::Silent, b"");
     assert_eq!(stand.drive(0, false), IDLE);
     assert_eq!(stand.said(), "");
-    stand.member.transport().reads = [Read::Bytes(b"HTTP/1.1 408 \r\n\r\n")].into();
+    stand.sends(b"HTTP/1.1 408 \r\n\r\n");
     assert_eq!(stand.edge(), IDLE, "an answer is no end");
-    assert_eq!(stand.crowd.tally.open, 1);
-    stand.member.transport().reads = [Read::End].into();
+    assert_eq!(stand.tally().open, 1);
+    stand.ends();
     assert_eq!(stand.edge(), Next::Leave);
     let verdict = stand.verdict();
     assert!(verdict.contains("answered: 408 to 1\n"), "{verdict}");
@@ -184,31 +188,29 @@ fn the_silent_say_nothing_and_hear_the_end() {
 
 #[test]
 fn who_asks_once_keeps_nothing_once_the_answer_is_whole() {
-    let answer = [
-        Read::Bytes(b"HTTP/1.1 200 OK\r\nContent-Le"),
-        Read::Bytes(b"ngth: 5\r\n\r\nhel"),
-        Read::Bytes(b"lo"),
-    ];
-    let mut stand = Stand::new(CrowdMode::KeepAlive, b"GET", answer);
+    let mut stand = Stand::new(CrowdMode::KeepAlive, b"GET");
+    stand.sends(b"HTTP/1.1 200 OK\r\nContent-Le");
     assert_eq!(stand.drive(0, false), IDLE);
-    assert!(stand.member.waits_for_more());
+    assert!(stand.member.answer.is_some());
     assert!(stand.verdict().contains("without an answer: 1\n"));
     assert!(
         stand
             .verdict()
             .ends_with("stayed, but not all were answered\n")
     );
+    stand.sends(b"ngth: 5\r\n\r\nhel");
     assert_eq!(stand.edge(), IDLE);
-    assert!(stand.member.waits_for_more());
+    assert!(stand.member.answer.is_some());
+    stand.sends(b"lo");
     assert_eq!(stand.edge(), IDLE);
-    assert!(!stand.member.waits_for_more());
+    assert!(stand.member.answer.is_none());
     assert_eq!(stand.said(), "GET");
     assert!(
         stand
             .verdict()
             .ends_with("verdict: all 1 stayed for 30.0 s\n")
     );
-    stand.member.transport().reads = [Read::Reset].into();
+    stand.resets();
     assert_eq!(stand.edge(), Next::Leave);
     let verdict = stand.verdict();
     assert!(
@@ -219,11 +221,8 @@ fn who_asks_once_keeps_nothing_once_the_answer_is_whole() {
 
 #[test]
 fn what_is_no_http_is_told_apart() {
-    let mut stand = Stand::new(
-        CrowdMode::KeepAlive,
-        b"GET",
-        [Read::Bytes(b"220 mail.example ESMTP\r\n\r\n")],
-    );
+    let mut stand = Stand::new(CrowdMode::KeepAlive, b"GET");
+    stand.sends(b"220 mail.example ESMTP\r\n\r\n");
     assert_eq!(stand.drive(0, false), Next::Leave);
     assert!(stand.verdict().contains("no HTTP"), "{}", stand.verdict());
 }
@@ -231,11 +230,7 @@ fn what_is_no_http_is_told_apart() {
 #[test]
 fn a_head_grows_by_a_byte_a_drip_until_there_is_an_answer() {
     let drips = Next::Park(Side::Read, Deadline::At(Tick(0).after(DRIP)));
-    let mut stand = Stand::new(
-        CrowdMode::HalfHead,
-        b"GET / HTTP/1.1\r\nX: ",
-        [Read::Nothing],
-    );
+    let mut stand = Stand::new(CrowdMode::HalfHead, b"GET / HTTP/1.1\r\nX: ");
     assert_eq!(stand.drive(0, false), drips);
     for _ in 0..3 {
         let next = stand.drive(11, true);
@@ -247,48 +242,50 @@ fn a_head_grows_by_a_byte_a_drip_until_there_is_an_answer() {
     assert_eq!(stand.said(), "GET / HTTP/1.1\r\nX: xxx");
     // An edge that brings nothing is no reason to drip sooner, or later.
     assert_eq!(stand.edge(), Next::Park(Side::Read, Deadline::Keep));
-    stand.member.transport().reads = [Read::Bytes(b"HTTP/1.1 408 Request Timeout\r\n")].into();
+    stand.sends(b"HTTP/1.1 408 Request Timeout\r\n");
     assert_eq!(stand.edge(), IDLE);
-    stand.member.transport().reads = [Read::End].into();
+    stand.ends();
     assert_eq!(stand.edge(), Next::Leave);
-    assert_eq!(stand.said(), "GET / HTTP/1.1\r\nX: xxx");
+    assert_eq!(stand.said(), "", "nothing more");
 }
 
 #[test]
 fn a_drip_that_is_not_taken_is_the_end() {
-    let mut stand = Stand::new(CrowdMode::HalfHead, b"GET", []);
+    let mut stand = Stand::new(CrowdMode::HalfHead, b"GET");
     assert!(matches!(stand.drive(0, false), Next::Park(..)));
-    stand.member.transport().broken = true;
+    stand.resets();
     assert_eq!(stand.drive(11, true), Next::Leave);
-    assert_eq!(stand.crowd.tally.gone(), 1);
+    assert_eq!(stand.tally().gone(), 1);
 }
 
 #[test]
 fn a_slow_reader_takes_a_sip_at_a_time() {
-    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
-    let mut stand = Stand::new(CrowdMode::SlowRead, b"GET", [Read::Bytes(answer)]);
+    let mut stand = Stand::new(CrowdMode::SlowRead, b"GET");
+    stand.sends(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
     for sips in 1..=2 {
         let next = stand.drive(if sips == 1 { 0 } else { 11 }, sips > 1);
         assert_eq!(next, Next::Sleep(stand.now.after(DRIP)));
-        assert_eq!(stand.crowd.tally.bytes_in, 16 * sips);
+        assert_eq!(stand.tally().bytes_in, 16 * sips);
     }
     assert!(stand.verdict().contains("answered: 200 to 1\n"));
 }
 
 #[test]
 fn who_comes_and_goes_leaves_at_once_or_with_its_answer() {
-    let mut stand = Stand::new(CrowdMode::Churn, b"", []);
+    let mut stand = Stand::new(CrowdMode::Churn, b"");
     assert_eq!(stand.drive(0, false), Next::Leave);
-    assert_eq!((stand.crowd.tally.went, stand.crowd.tally.open), (1, 0));
+    assert_eq!((stand.tally().went, stand.tally().open), (1, 0));
     // HTTP/1.0 servers end an answer by closing.
-    let answer = [Read::Bytes(b"HTTP/1.0 200 OK\r\n\r\nhello"), Read::End];
-    let mut stand = Stand::new(CrowdMode::Churn, b"GET", answer);
+    let mut stand = Stand::new(CrowdMode::Churn, b"GET");
+    stand.sends(b"HTTP/1.0 200 OK\r\n\r\nhello");
     assert_eq!(stand.drive(0, false), IDLE);
+    stand.ends();
     assert_eq!(stand.edge(), Next::Leave);
-    assert_eq!((stand.crowd.tally.went, stand.crowd.tally.gone()), (1, 0));
-    let mut stand = Stand::new(CrowdMode::Churn, b"GET", [Read::End]);
+    assert_eq!((stand.tally().went, stand.tally().gone()), (1, 0));
+    let mut stand = Stand::new(CrowdMode::Churn, b"GET");
+    stand.ends();
     assert_eq!(stand.drive(0, false), Next::Leave);
-    assert_eq!((stand.crowd.tally.went, stand.crowd.tally.gone()), (0, 1));
+    assert_eq!((stand.tally().went, stand.tally().gone()), (0, 1));
     assert!(
         stand
             .verdict()
@@ -298,13 +295,14 @@ fn who_comes_and_goes_leaves_at_once_or_with_its_answer() {
 
 #[test]
 fn the_same_bytes_count_the_same_however_they_are_cut() {
-    let whole: &'static [u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
     for cut in 1..whole.len() {
-        let reads = [Read::Bytes(&whole[..cut]), Read::Bytes(&whole[cut..])];
-        let mut stand = Stand::new(CrowdMode::Churn, b"GET", reads);
+        let mut stand = Stand::new(CrowdMode::Churn, b"GET");
+        stand.sends(&whole[..cut]);
         assert_eq!(stand.drive(0, false), IDLE, "{cut}");
+        stand.sends(&whole[cut..]);
         assert_eq!(stand.edge(), Next::Leave, "{cut}");
-        assert_eq!(stand.crowd.tally.went, 1, "{cut}");
+        assert_eq!(stand.tally().went, 1, "{cut}");
     }
 }
 
@@ -365,15 +363,14 @@ fn the_verdict_names_every_way_to_fail() {
     for age in [60_000, 61_500] {
         tally.ended(Ending::Closed, 0, Duration::from_millis(age));
     }
-    let about = Circumstances {
+    let mut about = Circumstances {
         trouble: Some("no port is left".to_owned()),
-        probe: Some("http://localhost/".to_owned()),
         interrupted: true,
         ..about(CrowdMode::Silent, 10)
     };
-    let none = Latencies::default();
+    about.options.probe = Url::parse("http://localhost/").ok();
     assert_eq!(
-        tally.text(&about, [&none, &none]),
+        tally.text(&about),
         "127.0.0.1:8080: 10 clients that say nothing\n\
          got in: 3 in 0.5 s\n\
          not tried: 3\n\
@@ -391,7 +388,7 @@ fn the_verdict_names_every_way_to_fail() {
         tally.line(Some(Duration::from_millis(1500))),
         "1 open, 2 refused, 2 not let in, 2 closed after 60.0 to 61.5 s, 0 B in, 2 s left"
     );
-    let json = tally.json(&about, [&none, &none]);
+    let json = tally.json(&about);
     for part in [
         "\"refused\": 2, \"unanswered\": 1, \"failed\": 1, \"untried\": 3",
         "{\"how\": \"closed\", \"status\": null, \"count\": 2, \"after_ms_min\": 60000, \"after_ms_max\": 61500}",
@@ -401,4 +398,44 @@ fn the_verdict_names_every_way_to_fail() {
     ] {
         assert!(json.contains(part), "{part} in {json}");
     }
+}
+
+#[test]
+fn the_pace_is_kept_and_arrears_are_bounded() {
+    let begin = monotonic_now();
+    let at = |millis| begin + Duration::from_millis(millis);
+    let mut pace = Pace::new(1000, begin);
+    assert_eq!(pace.due(at(0)), 0);
+    assert_eq!(pace.due(at(10)), 10);
+    pace.spend(4);
+    assert_eq!(pace.due(at(10)), 6, "what was not opened is still due");
+    pace.spend(6);
+    assert_eq!(pace.due(at(5000)), 100, "not five thousand at once");
+    let mut slow = Pace::new(1, begin);
+    let opened: u32 = (1..=300)
+        .map(|turn| {
+            let due = slow.due(at(turn * 10));
+            slow.spend(due);
+            due
+        })
+        .sum();
+    assert_eq!(opened, 3, "one a second, whatever the turns");
+    let mut fast = Pace::new(u32::MAX, begin);
+    assert!(fast.due(at(1)) > 4_000_000);
+}
+
+#[test]
+fn sources_go_round_and_leave_out_the_first_and_the_last() {
+    let mut sources = Sources::new(([127, 0, 0, 1], 80).into(), CrowdMode::Silent);
+    let mut seen = Vec::new();
+    loop {
+        sources.turn();
+        match sources.manner.source {
+            Some(source) => seen.push(source),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 253);
+    assert_eq!(seen.first(), Some(&Ipv4Addr::new(127, 0, 0, 2).into()));
+    assert_eq!(seen.last(), Some(&Ipv4Addr::new(127, 0, 0, 254).into()));
 }
