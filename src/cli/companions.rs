@@ -1,8 +1,8 @@
 //! The companions and their options: message, daytime, transfer, ping.
 
 use super::get::{DOES, NO_PROGRESS_BAR, TIMEOUT};
-use super::serve::{COLOR, PORT, VERBOSE, WHERE};
-use super::table::{Form, Row, Verb, choice, file, switch, value};
+use super::serve::{COLOR, VERBOSE, WHERE, set_port};
+use super::table::{Repeat, Row, Verb, row};
 use super::values::{
     bind_address, host, jitter, number, one_of, path, peer_port, push, put, share, timeout, yes_no,
 };
@@ -13,17 +13,15 @@ use std::os::unix::ffi::OsStrExt;
 const WEATHER: &str = "Bad weather";
 pub(super) const SAYS: &str = "What it says";
 
-const BIND: Row = value(
-    "-b, --bind ADDR",
-    "Listen on this address; 0.0.0.0 and :: share. An IPv4 or IPv6 address, with :PORT or without; or \
-     localhost for both loopback addresses.",
+const BIND: Row = row(
+    "-b, --bind ADDR  Listen on this address; 0.0.0.0 and :: share (default: localhost). An IPv4 \
+     or IPv6 address, with :PORT or without; or localhost for both loopback addresses.",
     |o, v| push(&mut o.listening.bind, bind_address(v)),
 )
-.default("localhost")
-.each();
+.repeat(Repeat::Each);
 
 const SERVER_SAYS: &[Row] = &[
-    switch("-q, --quiet", "Say nothing of who connects", |o, v| {
+    row("-q, --quiet  Say nothing of who connects", |o, v| {
         put(&mut o.voice.quiet, yes_no(v))
     }),
     VERBOSE,
@@ -35,18 +33,26 @@ const CLIENT_SAYS: &[Row] = &[VERBOSE, COLOR];
 pub(super) static MESSAGE_SERVER: Verb = Verb {
     name: "message-server",
     usage: &["message-server [OPTIONS]"],
-    words: Form::Switch,
     summary: "A message and its answer over TCP",
     about: &["Prints each peer and the message it sent, answers, and closes."],
     examples: &[("idler message-server --answer No", "answer something else")],
     options: &[
-        (WHERE, &[PORT.default("8000"), BIND]),
+        (
+            WHERE,
+            &[
+                row(
+                    "-p, --port N  Listen on this port; 0 takes any free one (default: 8000)",
+                    set_port,
+                ),
+                BIND,
+            ],
+        ),
         (
             DOES,
-            &[value("--answer TEXT", "What to answer", |o, v| {
-                put(&mut o.answer, Ok(v.as_bytes().to_vec()))
-            })
-            .default("Yes")],
+            &[row(
+                "--answer TEXT  What to answer (default: Yes)",
+                |o, v| put(&mut o.answer, Ok(v.as_bytes().to_vec())),
+            )],
         ),
         (SAYS, SERVER_SAYS),
     ],
@@ -56,7 +62,6 @@ pub(super) static MESSAGE_SERVER: Verb = Verb {
 pub(super) static MESSAGE_CLIENT: Verb = Verb {
     name: "message-client",
     usage: &["message-client [OPTIONS] HOST PORT [TEXT]"],
-    words: Form::Text,
     summary: "Send a message and print the answer",
     about: &["Sends TEXT, or \"can you hear me?\", and prints the answer."],
     examples: &[("idler message-client localhost 8000 hello", "say hello")],
@@ -72,7 +77,6 @@ pub(super) static MESSAGE_CLIENT: Verb = Verb {
 pub(super) static DAYTIME_SERVER: Verb = Verb {
     name: "daytime-server",
     usage: &["daytime-server [OPTIONS]"],
-    words: Form::Switch,
     summary: "Date and time (RFC 867)",
     about: &["Sends date and time, in this machine's zone, to whoever connects, and closes."],
     examples: &[("idler daytime-server --format iso", "a standard form")],
@@ -80,28 +84,25 @@ pub(super) static DAYTIME_SERVER: Verb = Verb {
         (
             WHERE,
             &[
-                value(
-                    "-p, --port N",
-                    "Listen on this port; 0 takes any free one. Many courses use 9999; RFC 867 has 13.",
-                    PORT.set,
-                )
-                .default("1313"),
+                row(
+                    "-p, --port N  Listen on this port; 0 takes any free one (default: 1313). \
+                     Many courses use 9999; RFC 867 has 13.",
+                    set_port,
+                ),
                 BIND,
             ],
         ),
         (
             DOES,
             &[
-                switch(
-                    "--udp",
-                    "Answer datagrams on the same UDP port as well",
+                row(
+                    "--udp  Answer datagrams on the same UDP port as well",
                     |o, v| put(&mut o.udp, yes_no(v)),
                 ),
-                choice(
-                    "--format",
-                    "datetime|rfc867|iso|unix",
-                    "The form of date and time. datetime is 2023-04-19 17:04:30.293444; unix counts \
-                     seconds since 1970.",
+                row(
+                    "--format datetime|rfc867|iso|unix  The form of date and time (default: \
+                     datetime). datetime is 2023-04-19 17:04:30.293444; unix counts seconds since \
+                     1970.",
                     |o, v| {
                         let formats = &[
                             ("datetime", DaytimeFormat::Datetime),
@@ -111,8 +112,7 @@ pub(super) static DAYTIME_SERVER: Verb = Verb {
                         ];
                         put(&mut o.format, one_of(v, formats))
                     },
-                )
-                .default("datetime"),
+                ),
             ],
         ),
         (SAYS, SERVER_SAYS),
@@ -128,7 +128,6 @@ pub(super) static DAYTIME_SERVER: Verb = Verb {
 pub(super) static DAYTIME_CLIENT: Verb = Verb {
     name: "daytime-client",
     usage: &["daytime-client [OPTIONS] HOST [PORT]"],
-    words: Form::Text,
     summary: "Print another machine's date and time",
     about: &["Prints the date and time that HOST sends; PORT is 1313 unless given."],
     examples: &[("idler daytime-client localhost", "on this machine")],
@@ -136,7 +135,7 @@ pub(super) static DAYTIME_CLIENT: Verb = Verb {
         (
             DOES,
             &[
-                switch("--udp", "Ask over UDP", |o, v| put(&mut o.udp, yes_no(v))),
+                row("--udp  Ask over UDP", |o, v| put(&mut o.udp, yes_no(v))),
                 TIMEOUT,
             ],
         ),
@@ -151,7 +150,6 @@ pub(super) static DAYTIME_CLIENT: Verb = Verb {
 pub(super) static TRANSFER_SERVER: Verb = Verb {
     name: "transfer-server",
     usage: &["transfer-server [OPTIONS] FILE…"],
-    words: Form::File,
     summary: "Files as JSON and base64",
     about: &[
         "Sends to each client that connects one JSON object with the name of FILE and its contents \
@@ -161,7 +159,19 @@ pub(super) static TRANSFER_SERVER: Verb = Verb {
         "idler transfer-server song.mp3",
         "to whoever connects to port 5566",
     )],
-    options: &[(WHERE, &[PORT.default("5566"), BIND]), (SAYS, SERVER_SAYS)],
+    options: &[
+        (
+            WHERE,
+            &[
+                row(
+                    "-p, --port N  Listen on this port; 0 takes any free one (default: 5566)",
+                    set_port,
+                ),
+                BIND,
+            ],
+        ),
+        (SAYS, SERVER_SAYS),
+    ],
     finish: |mut options| {
         let files: Result<_, String> = options.words.iter().map(|word| path(word)).collect();
         options.files = files.map_err(|reason| format!("FILE: {reason}"))?;
@@ -172,7 +182,6 @@ pub(super) static TRANSFER_SERVER: Verb = Verb {
 pub(super) static TRANSFER_CLIENT: Verb = Verb {
     name: "transfer-client",
     usage: &["transfer-client [OPTIONS] HOST [PORT]"],
-    words: Form::Text,
     summary: "Receive a file as JSON and base64",
     about: &[
         "Receives a file and writes it under the last component of its name; PORT is 5566 unless \
@@ -186,13 +195,11 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
         (
             DOES,
             &[
-                file(
-                    "-o, --output DIR",
-                    "Write the file into this directory",
+                row(
+                    "-o, --output DIR  Write the file into this directory (default: .)",
                     |o, v| put(&mut o.directory, path(v)),
-                )
-                .default("."),
-                switch("--force", "Replace a file of the same name", |o, v| {
+                ),
+                row("--force  Replace a file of the same name", |o, v| {
                     put(&mut o.force, yes_no(v))
                 }),
                 TIMEOUT,
@@ -209,7 +216,6 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
 pub(super) static PING_SERVER: Verb = Verb {
     name: "ping-server",
     usage: &["ping-server [OPTIONS]"],
-    words: Form::Switch,
     summary: "UDP ping, with bad weather if asked for",
     about: &["Answers each datagram with its text in capitals."],
     examples: &[(
@@ -217,10 +223,19 @@ pub(super) static PING_SERVER: Verb = Verb {
         "a bad line, the same each time",
     )],
     options: &[
-        (WHERE, &[PORT.default("12000"), BIND]),
+        (
+            WHERE,
+            &[
+                row(
+                    "-p, --port N  Listen on this port; 0 takes any free one (default: 12000)",
+                    set_port,
+                ),
+                BIND,
+            ],
+        ),
         (
             DOES,
-            &[value("-c, --count N", "Stop after N messages", |o, v| {
+            &[row("-c, --count N  Stop after N messages", |o, v| {
                 put(&mut o.answers_max, number(v, 1..=u64::MAX).map(Some))
             })],
         ),
@@ -234,29 +249,24 @@ pub(super) static PING_SERVER: Verb = Verb {
 };
 
 const IMPAIRMENTS: &[Row] = &[
-    value(
-        "--loss SHARE",
-        "Do not answer this share of the messages",
+    row(
+        "--loss SHARE  Do not answer this share of the messages (default: 0%)",
         |o, v| put(&mut o.weather.loss, share(v)),
-    )
-    .default("0%"),
-    value(
-        "--delay TIME[+-TIME]",
-        "Answer so much later. 100ms+-50ms: between 50 and 150 ms later.",
+    ),
+    row(
+        "--delay TIME[+-TIME]  Answer so much later (default: 0s). 100ms+-50ms: between 50 and \
+         150 ms later.",
         |o, v| put(&mut o.weather.delay, jitter(v)),
-    )
-    .default("0s"),
-    value("--dup SHARE", "Answer this share twice", |o, v| {
-        put(&mut o.weather.dup, share(v))
-    })
-    .default("0%"),
-    value(
-        "--reorder SHARE",
-        "Answer this share after the one that follows",
+    ),
+    row(
+        "--dup SHARE  Answer this share twice (default: 0%)",
+        |o, v| put(&mut o.weather.dup, share(v)),
+    ),
+    row(
+        "--reorder SHARE  Answer this share after the one that follows (default: 0%)",
         |o, v| put(&mut o.weather.reorder, share(v)),
-    )
-    .default("0%"),
-    value("--seed N", "The same weather each time", |o, v| {
+    ),
+    row("--seed N  The same weather each time", |o, v| {
         put(&mut o.weather.seed, number(v, 0..=u64::MAX).map(Some))
     }),
 ];
@@ -264,7 +274,6 @@ const IMPAIRMENTS: &[Row] = &[
 pub(super) static PING_CLIENT: Verb = Verb {
     name: "ping-client",
     usage: &["ping-client [OPTIONS] HOST [PORT]"],
-    words: Form::Text,
     summary: "Measure round trips over UDP",
     about: &[
         "Sends pings and prints a line for each, and at the end losses, round trip times and jitter; \
@@ -283,34 +292,31 @@ pub(super) static PING_CLIENT: Verb = Verb {
 };
 
 const PINGS: &[Row] = &[
-    value("-c, --count N", "Send N pings", |o, v| {
+    row("-c, --count N  Send N pings (default: 10)", |o, v| {
         put(&mut o.count, number(v, 1..=u32::MAX))
-    })
-    .default("10"),
-    value(
-        "-i, --interval TIME",
-        "From one ping to the next",
+    }),
+    row(
+        "-i, --interval TIME  From one ping to the next (default: 1s)",
         |o, v| put(&mut o.interval, timeout(v)),
-    )
-    .default("1s"),
-    value(
-        "-W, --wait TIME",
-        "Wait so long for each reply. A later one is counted as late.",
+    ),
+    row(
+        "-W, --wait TIME  Wait so long for each reply (default: 1s). A later one is counted as \
+         late.",
         |o, v| put(&mut o.wait, timeout(v)),
-    )
-    .default("1s"),
-    value("-s, --size N", "Fill each message up to N bytes", |o, v| {
-        put(
-            &mut o.message_bytes_min,
-            number(v, 0..=limits::DATAGRAM_BYTES_MAX),
-        )
-    })
-    .default("0"),
+    ),
+    row(
+        "-s, --size N  Fill each message up to N bytes (default: 0)",
+        |o, v| {
+            put(
+                &mut o.message_bytes_min,
+                number(v, 0..=limits::DATAGRAM_BYTES_MAX),
+            )
+        },
+    ),
 ];
 
-const FIGURES: &[Row] = &[switch(
-    "--json",
-    "Print the figures as one JSON object",
+const FIGURES: &[Row] = &[row(
+    "--json  Print the figures as one JSON object",
     |o, v| put(&mut o.json, yes_no(v)),
 )];
 

@@ -37,7 +37,7 @@ fn bash() -> String {
         for row in verb.rows() {
             let mut own = vec![format!("--{}", row.long())];
             own.extend(row.short().map(|short| format!("-{short}")));
-            if let Some(action) = bash_values(row.form) {
+            if let Some(action) = bash_values(row.form()) {
                 let patterns: Vec<String> = own.iter().map(|own| format!("{name}:{own}")).collect();
                 of_values.push_str(&format!(
                     "        {}) {action}; return ;;\n",
@@ -46,7 +46,7 @@ fn bash() -> String {
             }
             spellings.append(&mut own);
         }
-        let words = bash_values(verb.words).unwrap_or_else(|| ":".to_owned());
+        let words = bash_values(verb.form()).unwrap_or_else(|| ":".to_owned());
         of_verbs.push_str(&format!(
             "        {name}:-*) _idler_words '{}' ;;\n        {name}:*) {words} ;;\n",
             spellings.join(" ")
@@ -150,7 +150,7 @@ fi
 
 fn zsh_option(row: &Row) -> String {
     let repeat = if row.repeat == Repeat::Last { "" } else { "*" };
-    let value = match row.form {
+    let value = match row.form() {
         Form::Switch => String::new(),
         Form::Text => format!(":{}: ", zsh_text(row.placeholder())),
         Form::File => format!(":{}:_files", zsh_text(row.placeholder())),
@@ -170,13 +170,13 @@ fn zsh_option(row: &Row) -> String {
 }
 
 fn zsh_words(verb: &Verb) -> String {
-    let action = match verb.words {
+    let action = match verb.form() {
         Form::Switch => return "&& return".to_owned(),
         Form::Text => " ".to_owned(),
         Form::File => "_idler_first".to_owned(),
         Form::OneOf(words) => format!("({})", words.replace('|', " ")),
     };
-    quoted(&format!("*:{}:{action}", zsh_text(&verb.word_names())))
+    quoted(&format!("*:{}:{action}", zsh_text(&verb.words())))
 }
 
 /// Text inside a specification of `_arguments`, where brackets and colons have a meaning.
@@ -222,7 +222,7 @@ complete -c idler -f
             verb.name
         ));
         let when = format!("complete -c idler -n '__idler_verb {}'", verb.name);
-        match verb.words {
+        match verb.form() {
             Form::Switch | Form::Text => {}
             Form::File => out.push_str(&format!("{when} -F\n")),
             Form::OneOf(words) => {
@@ -237,7 +237,7 @@ complete -c idler -f
             if let Some(short) = row.short() {
                 out.push_str(&format!(" -s {short}"));
             }
-            match row.form {
+            match row.form() {
                 Form::Switch => {}
                 Form::Text => out.push_str(" -x"),
                 Form::File => out.push_str(" -r -F"),

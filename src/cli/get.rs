@@ -2,7 +2,7 @@
 
 use super::Command;
 use super::serve::COLOR;
-use super::table::{Form, Row, Verb, counted, file, switch, value};
+use super::table::{Repeat, Row, Verb, row};
 use super::values::{
     delay, file_name_of, number, path, push, put, request_header_line, timeout, url, url_of_words,
     within_header_limit, yes_no,
@@ -14,7 +14,6 @@ use std::path::PathBuf;
 pub(super) static GET: Verb = Verb {
     name: "get",
     usage: &["get [OPTIONS] URL", "get [OPTIONS] HOST PORT FILE"],
-    words: Form::Text,
     summary: "Fetch a file over HTTP, and see how",
     about: &[
         "Fetches URL and writes its body to standard output. HOST PORT FILE is the form of the \
@@ -86,109 +85,99 @@ pub(super) static GET: Verb = Verb {
 pub(super) const DOES: &str = "What it does";
 
 const OUTPUT: &[Row] = &[
-    file("-o, --output FILE", "Write the body to FILE", |o, v| {
+    row("-o, --output FILE  Write the body to FILE", |o, v| {
         put(&mut o.output, path(v).map(Some))
     }),
-    switch(
-        "-O, --remote-name",
-        "Write the body to a file named as in the URL",
+    row(
+        "-O, --remote-name  Write the body to a file named as in the URL",
         |o, v| put(&mut o.remote_name, yes_no(v)),
     ),
-    switch(
-        "-c, --continue",
-        "Go on where a fetch with -c broke off (with -o or -O). What has come stands in FILE.part, and \
-         becomes FILE once it is whole. Of another version that the server has by now, the whole is \
-         fetched.",
+    row(
+        "-c, --continue  Go on where a fetch with -c broke off (with -o or -O). What has come \
+         stands in FILE.part, and becomes FILE once it is whole. Of another version that the \
+         server has by now, the whole is fetched.",
         |o, v| put(&mut o.resume, yes_no(v)),
     ),
 ];
 
 /// What `explain` takes as well.
 pub(super) const REQUEST: &[Row] = &[
-    switch(
-        "-I, --head",
-        "Ask with HEAD: for the head alone",
-        |o, v| put(&mut o.head_only, yes_no(v)),
-    ),
+    row("-I, --head  Ask with HEAD: for the head alone", |o, v| {
+        put(&mut o.head_only, yes_no(v))
+    }),
     // What a server is told in IDLER_HEADER must not leave with a client.
-    value(
-        "-H, --header 'NAME: VALUE'",
-        "Send this header line with the request. It replaces what would be sent under that name. Not \
-         taken from the environment, where IDLER_HEADER is for replies.",
+    row(
+        "-H, --header 'NAME: VALUE'  Send this header line with the request. It replaces what \
+         would be sent under that name. Not taken from the environment, where IDLER_HEADER is for \
+         replies.",
         |o, v| push(&mut o.headers, request_header_line(v)),
     )
-    .each_line()
+    .repeat(Repeat::EachLine)
     .typed_only(),
 ];
 
 const WAYS: &[Row] = &[
-    switch(
-        "-L, --location",
-        "Follow redirects, a bounded number of them",
+    row(
+        "-L, --location  Follow redirects, a bounded number of them",
         |o, v| put(&mut o.follow, yes_no(v)),
     ),
     TIMEOUT,
 ];
 
-pub(super) const TIMEOUT: Row = value(
-    "--timeout TIME",
-    "Give up when nothing happens for so long",
+pub(super) const TIMEOUT: Row = row(
+    "--timeout TIME  Give up when nothing happens for so long (default: 30s)",
     |o, v| put(&mut o.timeout, timeout(v)),
-)
-.default("30s");
+);
 
 const LESSONS: &[Row] = &[
-    switch(
-        "-i, --include",
-        "Write the reply's head before its body",
+    row(
+        "-i, --include  Write the reply's head before its body",
         |o, v| put(&mut o.include_head, yes_no(v)),
     ),
-    switch(
-        "-t, --timing",
-        "Say what took how long, and how many steps. Time to resolve, to connect, to the first byte, and \
-         in all; reads, would-blocks and readiness events.",
+    row(
+        "-t, --timing  Say what took how long, and how many steps. Time to resolve, to connect, \
+         to the first byte, and in all; reads, would-blocks and readiness events.",
         |o, v| put(&mut o.timing, yes_no(v)),
     ),
-    value(
-        "--keep N",
-        "Ask N times on one connection, one after the other",
+    row(
+        "--keep N  Ask N times on one connection, one after the other (default: 1)",
         |o, v| put(&mut o.keep, number(v, 1..=limits::REPEATED_REQUESTS_MAX)),
-    )
-    .default("1"),
-    value(
-        "--pipeline N",
-        "Ask N times on one connection, without waiting",
-        |o, v| put(&mut o.pipeline, number(v, 1..=limits::REPEATED_REQUESTS_MAX)),
-    )
-    .default("1"),
-    value(
-        "--chunk N",
-        "Send the request N bytes at a time",
-        |o, v| put(&mut o.chunk, number(v, 1..=limits::HEAD_BYTES_MAX).map(Some)),
     ),
-    value(
-        "--delay MS",
-        "Wait so many milliseconds between the pieces. Durations such as 1s are understood as well. \
-         Without --chunk, pieces are single bytes.",
+    row(
+        "--pipeline N  Ask N times on one connection, without waiting (default: 1)",
+        |o, v| {
+            put(
+                &mut o.pipeline,
+                number(v, 1..=limits::REPEATED_REQUESTS_MAX),
+            )
+        },
+    ),
+    row("--chunk N  Send the request N bytes at a time", |o, v| {
+        put(
+            &mut o.chunk,
+            number(v, 1..=limits::HEAD_BYTES_MAX).map(Some),
+        )
+    }),
+    row(
+        "--delay MS  Wait so many milliseconds between the pieces (default: 0). Durations such as \
+         1s are understood as well. Without --chunk, pieces are single bytes.",
         |o, v| put(&mut o.delay, delay(v)),
-    )
-    .default("0"),
+    ),
 ];
 
 const SAYS: &[Row] = &[
     NO_PROGRESS_BAR,
-    counted(
-        "-v, --verbose",
-        "Show both heads; twice: every step. Heads are shown exactly as sent and received, and what was \
-         wrong with a reply is said.",
+    row(
+        "-v, --verbose  Show both heads; twice: every step. Heads are shown exactly as sent and \
+         received, and what was wrong with a reply is said.",
         super::serve::VERBOSE.set,
-    ),
+    )
+    .repeat(Repeat::Count),
     COLOR,
 ];
 
-pub(super) const NO_PROGRESS_BAR: Row = switch(
-    "-q, --quiet",
-    "No progress bar. There is none anyway unless standard error is a terminal.",
+pub(super) const NO_PROGRESS_BAR: Row = row(
+    "-q, --quiet  No progress bar. There is none anyway unless standard error is a terminal.",
     |o, v| put(&mut o.voice.quiet, yes_no(v)),
 );
 

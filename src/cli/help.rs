@@ -60,7 +60,7 @@ pub(crate) fn of(verb: &Verb) -> String {
     let has_variable = |row: &Row| row.variable().is_some();
     let is_measured = |row: &Row| {
         let unit = row.placeholder();
-        row.form == Form::Text && (unit.starts_with("TIME") || unit == "SIZE")
+        row.form() == Form::Text && (unit.starts_with("TIME") || unit == "SIZE")
     };
     if verb.rows().any(has_variable) {
         out.push('\n');

@@ -75,7 +75,7 @@ fn section(out: &mut String, verb: &Verb) {
                 None => String::new(),
             };
             tag.push_str(&format!("\\fB\\-\\-{}\\fR", text(row.long())));
-            if row.form != Form::Switch {
+            if row.form() != Form::Switch {
                 tag.push_str(&format!(" \\fI{}\\fR", text(row.placeholder())));
             }
             tagged(out, &tag, &row.paragraph());

@@ -28,7 +28,7 @@ pub use crate::cli::values::{
 };
 
 use crate::cli::completions::Shell;
-use crate::cli::table::{Form, Verb};
+use crate::cli::table::Verb;
 use crate::http::url::Url;
 use std::{ffi::OsString, fmt};
 
@@ -90,7 +90,6 @@ static VERBS: [&Verb; 16] = [
 static COMPLETIONS: Verb = Verb {
     name: "completions",
     usage: &["completions SHELL"],
-    words: Form::OneOf("bash|zsh|fish"),
     summary: "Print completions for bash, zsh or fish",
     about: &["Prints a script that completes idler's verbs and options in SHELL."],
     examples: &[
@@ -120,7 +119,6 @@ static COMPLETIONS: Verb = Verb {
 static MAN: Verb = Verb {
     name: "man",
     usage: &["man"],
-    words: Form::Switch,
     summary: "Print the manual page",
     about: &["Prints the manual page, as roff."],
     examples: &[("idler man > idler.1 && man ./idler.1", "read it")],

@@ -66,7 +66,7 @@ pub(crate) fn command(
             "version" => return Ok(Command::Page(format!("{VERSION}\n"))),
             _ => {}
         }
-        let value = match row.form {
+        let value = match row.form() {
             // `--switch=no` takes back what the environment says.
             Form::Switch => {
                 let attached = is_long.then(|| parser.optional_value()).flatten();
@@ -110,12 +110,12 @@ fn set(
         if given.is_empty() {
             given = from_environment(row, env);
         }
-        let applies = !given.is_empty() || !(row.default.is_empty() || row.takes_several());
+        let applies = !given.is_empty() || !(row.default().is_empty() || row.takes_several());
         if given.is_empty() {
-            let value = if row.default.is_empty() {
+            let value = if row.default().is_empty() {
                 "(none)"
             } else {
-                row.default
+                row.default()
             };
             let (value, source) = (value.into(), "default".to_owned());
             given.push(Given { row, value, source });

@@ -1,21 +1,23 @@
 //! `serve` and its options, most of which `explain` takes as well.
 
 use super::parse::verb_like;
-use super::table::{Form, OTHER, Row, Verb, choice, counted, file, switch, value};
+use super::table::{OTHER, Repeat, Row, Verb, row};
 use super::values::{
     access_log, bind_address, cache_policy, cidr, companions, file_name, header_rule, host_rule,
     memory, number, number_or, one_of, own_path, path, proxies, push, put, timeout, type_rule,
     user, wait, within_header_limit, yes_no,
 };
-use super::{Command, LogFormat, ServeOptions};
+use super::{Command, LogFormat, Options, ServeOptions};
 use crate::limits;
 use crate::log::logger::Color;
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
 pub(super) static SERVE: Verb = Verb {
     name: "serve",
     usage: &["[OPTIONS] [PATH]", "serve [OPTIONS] [PATH]"],
-    words: Form::File,
     summary: "Serve a directory or a file over HTTP",
     about: &[
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
@@ -71,227 +73,202 @@ const WHO: &str = "Who may connect";
 const LIMITS: &str = "Limits and time";
 const LOGS: &str = "What it says";
 
-pub(super) const PORT: Row = value(
-    "-p, --port N",
-    "Listen on this port; 0 takes any free one",
-    |o, v| put(&mut o.listening.port, number(v, 0..=u16::MAX)),
-);
+pub(super) fn set_port(options: &mut Options, given: &OsStr) -> Result<(), String> {
+    put(&mut options.listening.port, number(given, 0..=u16::MAX))
+}
 
 const LISTENS: &[Row] = &[
-    value(
-        "-p, --port N",
-        "Listen on this port; 0 takes any free one. The start-up lines say which one it is. A port \
-         that is in use or needs privileges is an error, never another port.",
-        PORT.set,
+    row(
+        "-p, --port N  Listen on this port; 0 takes any free one (default: 8080). The start-up \
+         lines say which one it is. A port that is in use or needs privileges is an error, never \
+         another port.",
+        set_port,
     )
-    .default("8080")
     .in_overview(),
-    value(
-        "-b, --bind ADDR",
-        "Listen on this address; 0.0.0.0 and :: share. An IPv4 or IPv6 address, with :PORT or without \
-         ([::1]:8081); localhost for both loopback addresses; or unix:/path, with permissions or \
-         without (unix:/run/idler.sock,0660).",
+    row(
+        "-b, --bind ADDR  Listen on this address; 0.0.0.0 and :: share (default: localhost). An \
+         IPv4 or IPv6 address, with :PORT or without ([::1]:8081); localhost for both loopback \
+         addresses; or unix:/path, with permissions or without (unix:/run/idler.sock,0660).",
         |o, v| push(&mut o.listening.bind, bind_address(v)),
     )
-    .default("localhost")
-    .each()
+    .repeat(Repeat::Each)
     .in_overview(),
-    switch(
-        "--reuse-port",
-        "Share the port with other idlers. The kernel spreads connections over them: one process for \
-         each core.",
+    row(
+        "--reuse-port  Share the port with other idlers. The kernel spreads connections over \
+         them: one process for each core.",
         |o, v| put(&mut o.server.reuse_port, yes_no(v)),
     ),
 ];
 
 pub(super) const FILES: &[Row] = &[
-    value(
-        "-i, --index NAME",
-        "The file that stands for its directory. Of several, the first one that exists is served.",
+    row(
+        "-i, --index NAME  The file that stands for its directory (default: index.html). Of \
+         several, the first one that exists is served.",
         |o, v| push(&mut o.server.index, file_name(v)),
     )
-    .default("index.html")
-    .each(),
-    switch(
-        "--no-listing",
-        "Do not list directories that have no index. They are answered with 404.",
+    .repeat(Repeat::Each),
+    row(
+        "--no-listing  Do not list directories that have no index. They are answered with 404.",
         |o, v| put(&mut o.server.no_listing, yes_no(v)),
     ),
-    switch(
-        "--hidden",
-        "Serve and list names that begin with a dot. Without it they are answered with 404, all but \
-         .well-known.",
+    row(
+        "--hidden  Serve and list names that begin with a dot. Without it they are answered with \
+         404, all but .well-known.",
         |o, v| put(&mut o.server.hidden, yes_no(v)),
     ),
 ];
 
-const HEADER: &[Row] = &[value(
-    "-H, --header '[/PATH ]NAME: VALUE'",
-    "Send this header line with every reply. Or with the file at /PATH alone, or, with a slash at its \
-     end, with what lies beneath ('/assets/ Cache-Control: max-age=60'). Of lines with one name the \
-     longest path wins. Lines that idler alone can get right, such as Content-Length, Connection or \
-     Date, are refused.",
+const HEADER: &[Row] = &[row(
+    "-H, --header '[/PATH ]NAME: VALUE'  Send this header line with every reply. Or with the file \
+     at /PATH alone, or, with a slash at its end, with what lies beneath ('/assets/ \
+     Cache-Control: max-age=60'). Of lines with one name the longest path wins. Lines that idler \
+     alone can get right, such as Content-Length, Connection or Date, are refused.",
     |o, v| push(&mut o.server.headers, header_rule(v)),
 )
-.each_line()];
+.repeat(Repeat::EachLine)];
 
 pub(super) const ANSWERS: &[Row] = &[
-    value(
-        "--type .EXT=TYPE",
-        "The media type of files with this extension. For instance .wasm=application/wasm. It wins over \
-         idler's own table.",
+    row(
+        "--type .EXT=TYPE  The media type of files with this extension. For instance \
+         .wasm=application/wasm. It wins over idler's own table.",
         |o, v| push(&mut o.server.types, type_rule(v)),
     )
-    .each_line(),
-    switch(
-        "--spa",
-        "Answer missing pages with the root's index. For single-page apps: with 200, to requests that \
-         accept HTML by name, as browsers do for a page. Missing assets stay 404.",
+    .repeat(Repeat::EachLine),
+    row(
+        "--spa  Answer missing pages with the root's index. For single-page apps: with 200, to \
+         requests that accept HTML by name, as browsers do for a page. Missing assets stay 404.",
         |o, v| put(&mut o.server.spa, yes_no(v)),
     ),
-    switch(
-        "--clean-urls",
-        "Serve page.html as /page. /page.html and /index.html are redirected to their shorter names. A \
-         page goes before a directory of the same name.",
+    row(
+        "--clean-urls  Serve page.html as /page. /page.html and /index.html are redirected to \
+         their shorter names. A page goes before a directory of the same name.",
         |o, v| put(&mut o.server.clean_urls, yes_no(v)),
     ),
-    value(
-        "--cache POLICY",
-        "What Cache-Control says. Of files. no-cache: ask each time, which costs a 304. Or a number of \
-         seconds, or a TIME. With ,immutable (no-cache,immutable) names that contain a content hash, \
-         such as app.3f9a1c2b.js, are fresh for ever.",
+    row(
+        "--cache POLICY  What Cache-Control says (default: no-cache). Of files. no-cache: ask \
+         each time, which costs a 304. Or a number of seconds, or a TIME. With ,immutable \
+         (no-cache,immutable) names that contain a content hash, such as app.3f9a1c2b.js, are \
+         fresh for ever.",
         |o, v| put(&mut o.server.cache, cache_policy(v)),
-    )
-    .default("no-cache"),
-    switch(
-        "--cors",
-        "Let scripts of other sites read the replies. With Access-Control-Allow-Origin: *, and an answer \
-         to what browsers ask beforehand.",
+    ),
+    row(
+        "--cors  Let scripts of other sites read the replies. With Access-Control-Allow-Origin: \
+         *, and an answer to what browsers ask beforehand.",
         |o, v| put(&mut o.server.cors, yes_no(v)),
     ),
-    value(
-        "--host NAME=DIR",
-        "Serve DIR to those who ask for host NAME. Everybody else gets PATH. All other settings are the \
-         same; each site has its share of --cache-memory.",
+    row(
+        "--host NAME=DIR  Serve DIR to those who ask for host NAME. Everybody else gets PATH. All \
+         other settings are the same; each site has its share of --cache-memory.",
         |o, v| push(&mut o.server.hosts, host_rule(v)),
     )
-    .each_line(),
-    file(
-        "--redirects FILE",
-        "Redirect as FILE says: from, to and status a line. /old.html /new.html 301, or /blog/* \
-         https://blog.example/* 308; the status is 301, 302, 303, 307 or 308. Read again on SIGHUP; a bad \
-         file is refused and the old one kept.",
+    .repeat(Repeat::EachLine),
+    row(
+        "--redirects FILE  Redirect as FILE says: from, to and status a line. /old.html /new.html \
+         301, or /blog/* https://blog.example/* 308; the status is 301, 302, 303, 307 or 308. \
+         Read again on SIGHUP; a bad file is refused and the old one kept.",
         |o, v| put(&mut o.server.redirects, path(v).map(Some)),
     ),
 ];
 
 const CLIENTS: &[Row] = &[
-    file(
-        "--auth FILE",
-        "Ask for a name and password of FILE. Its lines are made by idler password, or by htpasswd -B \
-         -C 5. Names and passwords travel in the clear: put idler behind something that speaks TLS. Read \
-         again on SIGHUP; a bad file is refused and the old one kept.",
+    row(
+        "--auth FILE  Ask for a name and password of FILE. Its lines are made by idler password, \
+         or by htpasswd -B -C 5. Names and passwords travel in the clear: put idler behind \
+         something that speaks TLS. Read again on SIGHUP; a bad file is refused and the old one \
+         kept.",
         |o, v| put(&mut o.server.auth, path(v).map(Some)),
     ),
-    value(
-        "--allow CIDR",
-        "Only these addresses may connect. An address or a range, such as 192.168.0.0/16; all others are \
-         hung up on. Unix sockets have permissions instead.",
+    row(
+        "--allow CIDR  Only these addresses may connect. An address or a range, such as \
+         192.168.0.0/16; all others are hung up on. Unix sockets have permissions instead.",
         |o, v| push(&mut o.server.allow, cidr(v)),
     )
-    .each(),
-    value(
-        "--max-per-address N",
-        "At most N connections from one address. Further ones get 503. An IPv6 network of 64 bits counts \
-         as one address.",
+    .repeat(Repeat::Each),
+    row(
+        "--max-per-address N  At most N connections from one address (default: off). Further ones \
+         get 503. An IPv6 network of 64 bits counts as one address.",
         |o, v| {
             let number = number_or("off", v, 1..=limits::PER_ADDRESS_OPTION_MAX);
             put(&mut o.server.max_per_address, number)
         },
-    )
-    .default("off"),
-    value(
-        "--proxy-from CIDR|unix",
-        "Believe these proxies whom they speak for. By the PROXY protocol, versions 1 and 2, where a \
-         connection begins with it, and by X-Forwarded-For or Forwarded: the log, --allow and \
-         --status-from then mean the client, and so does --max-per-address after a PROXY header. unix: \
-         whoever comes through a Unix socket.",
+    ),
+    row(
+        "--proxy-from CIDR|unix  Believe these proxies whom they speak for. By the PROXY \
+         protocol, versions 1 and 2, where a connection begins with it, and by X-Forwarded-For or \
+         Forwarded: the log, --allow and --status-from then mean the client, and so does \
+         --max-per-address after a PROXY header. unix: whoever comes through a Unix socket.",
         |o, v| push(&mut o.server.proxy_from, proxies(v)),
     )
-    .each(),
+    .repeat(Repeat::Each),
 ];
 
 pub(super) const BOUNDS: &[Row] = &[
-    value(
-        "--max-connections N",
-        "Hold at most this many connections. auto: as many as the descriptor limit allows. When all are \
-         taken, an idle one makes room; if none is idle, the newcomer gets 503.",
+    row(
+        "--max-connections N  Hold at most this many connections (default: auto). auto: as many \
+         as the descriptor limit allows. When all are taken, an idle one makes room; if none is \
+         idle, the newcomer gets 503.",
         |o, v| {
             let number = number_or("auto", v, 1..=limits::SLOTS_MAX);
             put(&mut o.server.max_connections, number)
         },
-    )
-    .default("auto"),
-    value(
-        "--max-head SIZE",
-        "The longest request head; a longer one gets 431. From 1K to 1M.",
-        |o, v| put(&mut o.server.head_bytes_max, memory(v, limits::HEAD_BYTES_OPTION)),
-    )
-    .default("16K"),
-    value(
-        "--head-timeout TIME",
-        "How long a request head may take to arrive. Counted from its first byte and never extended; \
-         then 408.",
+    ),
+    row(
+        "--max-head SIZE  The longest request head; a longer one gets 431 (default: 16K). From 1K \
+         to 1M.",
+        |o, v| {
+            put(
+                &mut o.server.head_bytes_max,
+                memory(v, limits::HEAD_BYTES_OPTION),
+            )
+        },
+    ),
+    row(
+        "--head-timeout TIME  How long a request head may take to arrive (default: 10s). Counted \
+         from its first byte and never extended; then 408.",
         |o, v| put(&mut o.server.head_timeout, timeout(v)),
-    )
-    .default("10s"),
-    value(
-        "--idle-timeout TIME",
-        "How long a connection may be idle. Between requests, and before the first.",
+    ),
+    row(
+        "--idle-timeout TIME  How long a connection may be idle (default: 60s). Between requests, \
+         and before the first.",
         |o, v| put(&mut o.server.idle_timeout, timeout(v)),
-    )
-    .default("60s"),
-    value(
-        "--stall-timeout TIME",
-        "How long a reply may make no progress. A reader that takes nothing, or next to nothing, for so \
-         long is given up.",
+    ),
+    row(
+        "--stall-timeout TIME  How long a reply may make no progress (default: 60s). A reader \
+         that takes nothing, or next to nothing, for so long is given up.",
         |o, v| put(&mut o.server.stall_timeout, timeout(v)),
-    )
-    .default("60s"),
-    value(
-        "--grace TIME",
-        "How long the busy may finish after a signal to stop. A second signal ends the wait.",
+    ),
+    row(
+        "--grace TIME  How long the busy may finish after a signal to stop (default: 10s). A \
+         second signal ends the wait.",
         |o, v| put(&mut o.server.grace, wait(v)),
-    )
-    .default("10s"),
-    value(
-        "--drain-delay TIME",
-        "How long to go on accepting after a signal to stop. For load balancers, which need time to \
-         notice. Every reply says Connection: close meanwhile.",
+    ),
+    row(
+        "--drain-delay TIME  How long to go on accepting after a signal to stop (default: 0s). \
+         For load balancers, which need time to notice. Every reply says Connection: close \
+         meanwhile.",
         |o, v| put(&mut o.server.drain_delay, wait(v)),
-    )
-    .default("0s"),
-    value(
-        "--cache-memory SIZE",
-        "Keep at most this much of small files in memory. What is kept is never older than the files. 0 \
-         keeps nothing.",
-        |o, v| put(&mut o.server.cache_bytes_max, memory(v, limits::CACHE_BYTES_OPTION)),
-    )
-    .default("64M"),
+    ),
+    row(
+        "--cache-memory SIZE  Keep at most this much of small files in memory (default: 64M). \
+         What is kept is never older than the files. 0 keeps nothing.",
+        |o, v| {
+            put(
+                &mut o.server.cache_bytes_max,
+                memory(v, limits::CACHE_BYTES_OPTION),
+            )
+        },
+    ),
 ];
 
 const SAYS: &[Row] = &[
-    file(
-        "--access-log FILE|-|off",
-        "Where each reply leaves a line; - is stdout. A file is appended to, and opened again on SIGHUP. \
-         Lines that its reader does not take in time are dropped and counted.",
+    row(
+        "--access-log FILE|-|off  Where each reply leaves a line; - is stdout (default: -). A \
+         file is appended to, and opened again on SIGHUP. Lines that its reader does not take in \
+         time are dropped and counted.",
         |o, v| put(&mut o.server.access_log, access_log(v)),
-    )
-    .default("-"),
-    choice(
-        "--log-format",
-        "combined|json|short",
-        "The form of its lines",
+    ),
+    row(
+        "--log-format combined|json|short  The form of its lines (default: combined)",
         |o, v| {
             let formats = &[
                 ("combined", LogFormat::Combined),
@@ -300,37 +277,34 @@ const SAYS: &[Row] = &[
             ];
             put(&mut o.server.log_format, one_of(v, formats))
         },
-    )
-    .default("combined"),
-    switch(
-        "-q, --quiet",
-        "Say nothing on standard error but errors",
+    ),
+    row(
+        "-q, --quiet  Say nothing on standard error but errors",
         |o, v| put(&mut o.voice.quiet, yes_no(v)),
     ),
-    counted(
-        "-v, --verbose",
-        "Say why connections end; twice: every step. RUST_LOG or IDLER_LOG choose more finely: \
-         RUST_LOG=idler=trace is the teaching view, each line beginning with the key of its connection.",
+    row(
+        "-v, --verbose  Say why connections end; twice: every step. RUST_LOG or IDLER_LOG choose \
+         more finely: RUST_LOG=idler=trace is the teaching view, each line beginning with the key \
+         of its connection.",
         VERBOSE.set,
-    ),
+    )
+    .repeat(Repeat::Count),
     COLOR,
 ];
 
-pub(super) const VERBOSE: Row = counted(
-    "-v, --verbose",
-    "Say why connections end; twice: every step",
+pub(super) const VERBOSE: Row = row(
+    "-v, --verbose  Say why connections end; twice: every step",
     |o, v| {
         let times = number(v, 0..=u8::MAX)?;
         o.voice.verbose = o.voice.verbose.saturating_add(times);
         Ok(())
     },
-);
+)
+.repeat(Repeat::Count);
 
-pub(super) const COLOR: Row = choice(
-    "--color",
-    "auto|always|never",
-    "Colours on standard error. auto: on a terminal, unless NO_COLOR is set; and everywhere if \
-     CLICOLOR_FORCE is.",
+pub(super) const COLOR: Row = row(
+    "--color auto|always|never  Colours on standard error (default: auto). auto: on a terminal, \
+     unless NO_COLOR is set; and everywhere if CLICOLOR_FORCE is.",
     |o, v| {
         let colors = &[
             ("auto", Color::Auto),
@@ -339,54 +313,48 @@ pub(super) const COLOR: Row = choice(
         ];
         put(&mut o.voice.color, one_of(v, colors))
     },
-)
-.default("auto");
+);
 
 pub(super) const OWN_PATHS: &[Row] = &[
-    value(
-        "--health /PATH",
-        "Answer 200 at this path, 503 while stopping. To everybody who may connect, for any host, and \
-         without a password. A 200 leaves no line in the access log. Give load balancers time with \
-         --drain-delay.",
+    row(
+        "--health /PATH  Answer 200 at this path, 503 while stopping. To everybody who may \
+         connect, for any host, and without a password. A 200 leaves no line in the access log. \
+         Give load balancers time with --drain-delay.",
         |o, v| put(&mut o.server.health, own_path(v).map(Some)),
     ),
-    value(
-        "--status /PATH",
-        "Answer with idler's own figures at this path. For Prometheus, or as JSON with ?json and for \
-         those who accept that; to this machine alone, unless --status-from says otherwise. To everybody \
-         else it is a path like any other.",
+    row(
+        "--status /PATH  Answer with idler's own figures at this path. For Prometheus, or as JSON \
+         with ?json and for those who accept that; to this machine alone, unless --status-from \
+         says otherwise. To everybody else it is a path like any other.",
         |o, v| put(&mut o.server.status, own_path(v).map(Some)),
     ),
 ];
 
 const OPERATES: &[Row] = &[
-    value(
-        "--status-from CIDR",
-        "Who may see the figures, besides this machine",
+    row(
+        "--status-from CIDR  Who may see the figures, besides this machine",
         |o, v| push(&mut o.server.status_from, cidr(v)),
     )
-    .each(),
-    value(
-        "--user NAME",
-        "Become this user once it listens (as root only). A name or a number, with :GROUP or without.",
+    .repeat(Repeat::Each),
+    row(
+        "--user NAME  Become this user once it listens (as root only). A name or a number, with \
+         :GROUP or without.",
         |o, v| put(&mut o.server.user, user(v).map(Some)),
     ),
-    value(
-        "--with NAME=PORT,…",
-        "Companions on the same loop. message=8000, daytime=1313, ping=12000, transfer=5566:FILE, on the \
-         addresses of --bind.",
+    row(
+        "--with NAME=PORT,…  Companions on the same loop. message=8000, daytime=1313, ping=12000, \
+         transfer=5566:FILE, on the addresses of --bind.",
         |o, v| {
             o.server.with.append(&mut companions(v)?);
             Ok(())
         },
     )
-    .each_line(),
+    .repeat(Repeat::EachLine),
 ];
 
-const CHECK: &[Row] = &[switch(
-    "--check",
-    "Check the settings, print them, and do not serve. Each is printed with where it comes from: an \
-     option, the environment, or the default.",
+const CHECK: &[Row] = &[row(
+    "--check  Check the settings, print them, and do not serve. Each is printed with where it \
+     comes from: an option, the environment, or the default.",
     |o, v| put(&mut o.server.check, yes_no(v)),
 )];
 

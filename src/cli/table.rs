@@ -11,8 +11,6 @@ pub(crate) struct Verb {
     pub(crate) name: &'static str,
     /// What may follow the program's name, one form a line. A word that is not in brackets is needed.
     pub(crate) usage: &'static [&'static str],
-    /// What completes its words.
-    pub(crate) words: Form,
     /// One line for the list of verbs, at most 48 characters.
     pub(crate) summary: &'static str,
     /// Paragraphs.
@@ -32,10 +30,23 @@ pub(crate) enum Form {
     Switch,
     /// Text that no shell can complete.
     Text,
-    /// The name of a file, or what else the placeholder says.
+    /// The name of a file.
     File,
     /// One of these words, with `|` between them.
     OneOf(&'static str),
+}
+
+impl Form {
+    /// What a placeholder stands for. A word in small letters stands for itself.
+    fn of(placeholder: &'static str) -> Self {
+        match placeholder {
+            "" => Self::Switch,
+            "SHELL" => Self::OneOf("bash|zsh|fish"),
+            "FILE" | "FILE…" | "FILE|-|off" | "DIR" | "[PATH]" => Self::File,
+            words if words.contains('|') && words == words.to_lowercase() => Self::OneOf(words),
+            _ => Self::Text,
+        }
+    }
 }
 
 /// How often an option may be given.
@@ -57,13 +68,9 @@ pub(crate) type Effect = fn(&mut Options, &OsStr) -> Result<(), String>;
 /// One option.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// As help shows it, `-p, --port N`, but without the words of [`Form::OneOf`].
-    spelling: &'static str,
-    pub(crate) form: Form,
-    /// One sentence of at most 60 characters, and what it leaves open.
+    /// As help shows it: the spelling, two blanks, one sentence of at most 60 characters with the default
+    /// behind it, and what that leaves open.
     text: &'static str,
-    /// As it could be typed; empty where there is none.
-    pub(crate) default: &'static str,
     pub(crate) repeat: Repeat,
     /// Whether `idler --help` shows it as well.
     pub(crate) in_overview: bool,
@@ -71,13 +78,10 @@ pub(crate) struct Row {
     pub(crate) set: Effect,
 }
 
-/// An option without a value.
-pub(crate) const fn switch(spelling: &'static str, text: &'static str, set: Effect) -> Row {
+/// An option of which the last one counts, and which has a variable in the environment.
+pub(crate) const fn row(text: &'static str, set: Effect) -> Row {
     Row {
-        spelling,
-        form: Form::Switch,
         text,
-        default: "no",
         repeat: Repeat::Last,
         in_overview: false,
         has_variable: true,
@@ -85,132 +89,90 @@ pub(crate) const fn switch(spelling: &'static str, text: &'static str, set: Effe
     }
 }
 
-/// A switch that counts for more when it is repeated.
-pub(crate) const fn counted(spelling: &'static str, text: &'static str, set: Effect) -> Row {
-    Row {
-        default: "0",
-        repeat: Repeat::Count,
-        ..switch(spelling, text, set)
-    }
-}
-
-/// An option with a value that no shell can complete.
-pub(crate) const fn value(spelling: &'static str, text: &'static str, set: Effect) -> Row {
-    Row {
-        form: Form::Text,
-        default: "",
-        ..switch(spelling, text, set)
-    }
-}
-
-/// An option that takes the name of a file.
-pub(crate) const fn file(spelling: &'static str, text: &'static str, set: Effect) -> Row {
-    Row {
-        form: Form::File,
-        ..value(spelling, text, set)
-    }
-}
-
-/// An option that takes one of `words`.
-pub(crate) const fn choice(
-    spelling: &'static str,
-    words: &'static str,
-    text: &'static str,
-    set: Effect,
-) -> Row {
-    Row {
-        form: Form::OneOf(words),
-        ..value(spelling, text, set)
-    }
-}
-
 impl Row {
-    /// What is in force if nothing is said. For options with several values it is only shown: there, an
-    /// empty list has to mean it.
-    pub(crate) const fn default(self, default: &'static str) -> Self {
-        Self { default, ..self }
-    }
-
-    /// May be given several times, with values that contain no blanks.
-    pub(crate) const fn each(self) -> Self {
-        let repeat = Repeat::Each;
+    pub(crate) const fn repeat(self, repeat: Repeat) -> Self {
         Self { repeat, ..self }
     }
 
-    /// May be given several times, with values that may contain blanks.
-    pub(crate) const fn each_line(self) -> Self {
-        let repeat = Repeat::EachLine;
-        Self { repeat, ..self }
-    }
-
-    pub(crate) const fn in_overview(self) -> Self {
-        Self {
-            in_overview: true,
-            ..self
-        }
+    pub(crate) const fn in_overview(mut self) -> Self {
+        self.in_overview = true;
+        self
     }
 
     /// Not taken from the environment.
-    pub(crate) const fn typed_only(self) -> Self {
-        Self {
-            has_variable: false,
-            ..self
-        }
+    pub(crate) const fn typed_only(mut self) -> Self {
+        self.has_variable = false;
+        self
+    }
+
+    /// `-p, --port N`.
+    fn spelling(&self) -> &'static str {
+        self.text.split("  ").next().unwrap_or(self.text)
+    }
+
+    /// The long name without its dashes, and the placeholder of the value.
+    fn long_and_placeholder(&self) -> (&'static str, &'static str) {
+        let (_, long) = self.spelling().split_once("--").unwrap_or_default();
+        long.split_once(' ').unwrap_or((long, ""))
     }
 
     /// `port` of `-p, --port N`.
     pub(crate) fn long(&self) -> &'static str {
-        let (_, long) = self.spelling.split_once("--").unwrap_or_default();
-        long.split(' ').next().unwrap_or(long)
-    }
-
-    /// `p` of `-p, --port N`.
-    pub(crate) fn short(&self) -> Option<char> {
-        self.spelling.chars().nth(1).filter(|&short| short != '-')
+        self.long_and_placeholder().0
     }
 
     /// `N` of `-p, --port N`.
     pub(crate) fn placeholder(&self) -> &'static str {
-        if let Form::OneOf(words) = self.form {
-            return words;
-        }
-        let (_, long) = self.spelling.split_once("--").unwrap_or_default();
-        long.split_once(' ')
-            .map_or("", |(_, placeholder)| placeholder)
+        self.long_and_placeholder().1
     }
 
-    /// `-p, --port N`, as help shows it.
+    /// `p` of `-p, --port N`.
+    pub(crate) fn short(&self) -> Option<char> {
+        self.text.chars().nth(1).filter(|&short| short != '-')
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.placeholder())
+    }
+
+    /// `-p, --port N`, or `    --port N` if there is no letter.
     pub(crate) fn shown(&self) -> String {
         let indent = if self.short().is_some() { "" } else { "    " };
-        let words = match self.form {
-            Form::OneOf(words) => format!(" {words}"),
-            Form::Switch | Form::Text | Form::File => String::new(),
-        };
-        format!("{indent}{}{words}", self.spelling)
+        format!("{indent}{}", self.spelling())
     }
 
-    /// One line of help, without its full stop.
+    /// What is in force if nothing is said, as it could be typed; empty where there is none. For options
+    /// with several values it is only shown: there, an empty list means it.
+    pub(crate) fn default(&self) -> &'static str {
+        let default = self.text.split_once("(default: ");
+        match (
+            default.and_then(|(_, rest)| rest.split_once(')')),
+            self.form(),
+        ) {
+            (Some((default, _)), _) => default,
+            (None, Form::Switch) if self.repeat == Repeat::Count => "0",
+            (None, Form::Switch) => "no",
+            (None, Form::Text | Form::File | Form::OneOf(_)) => "",
+        }
+    }
+
+    /// The first sentence of what is said of it, without default and full stop.
     pub(crate) fn help(&self) -> &'static str {
-        let first = self.text.split_once(". ");
-        first.map_or(self.text, |(first, _)| first)
+        let (_, text) = self.text.split_once("  ").unwrap_or_default();
+        let end = text.find(" (default: ").or_else(|| text.find(". "));
+        &text[..end.unwrap_or(text.len())]
     }
 
-    /// All that is said of it, as one paragraph.
+    /// All that is said of it.
     pub(crate) fn paragraph(&self) -> String {
-        let more = self.text.split_once(". ").map_or("", |(_, more)| more);
-        let mut text = self.help().to_owned();
-        if self.form != Form::Switch && !self.default.is_empty() {
-            text.push_str(&format!(" (default: {})", self.default));
-        }
-        text.push('.');
-        if !more.is_empty() {
-            text.push(' ');
-            text.push_str(more);
-        }
-        if self.takes_several() {
-            text.push_str(" May be given several times.");
-        }
-        text
+        let (_, text) = self.text.split_once("  ").unwrap_or_default();
+        let stop = if text.ends_with('.') { "" } else { "." };
+        let several = if self.takes_several() {
+            " May be given several times."
+        } else {
+            ""
+        };
+        format!("{text}{stop}{several}")
     }
 
     pub(crate) fn takes_several(&self) -> bool {
@@ -252,9 +214,13 @@ impl Verb {
     }
 
     /// What its words are called.
-    pub(crate) fn word_names(&self) -> String {
-        let names: Vec<&str> = self.words_of(self.usage[0]).collect();
-        names.join(" ")
+    pub(crate) fn words(&self) -> String {
+        self.words_of(self.usage[0]).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What completes its words.
+    pub(crate) fn form(&self) -> Form {
+        Form::of(self.words_of(self.usage[0]).next().unwrap_or_default())
     }
 
     /// How many words it takes, at least and at most.
@@ -279,13 +245,12 @@ pub(crate) const OTHER: &str = "Other";
 const PAGES: (&str, &[Row]) = (
     OTHER,
     &[
-        switch(
-            "-h, --help",
-            "Print help; idler VERB --help says all of a verb",
+        row(
+            "-h, --help  Print help; idler VERB --help says all of a verb",
             |_, _| Ok(()),
         )
         .typed_only()
         .in_overview(),
-        switch("-V, --version", "Print the version", |_, _| Ok(())).typed_only(),
+        row("-V, --version  Print the version", |_, _| Ok(())).typed_only(),
     ],
 );

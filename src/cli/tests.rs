@@ -717,7 +717,7 @@ fn every_option_does_something_from_both_sides() {
                 also => in_force_for(verb, also, &[]),
             };
             let sample = SAMPLES.iter().find(|(known, _)| *known == long);
-            let value = match (row.form, sample) {
+            let value = match (row.form(), sample) {
                 (Form::Switch, _) => "",
                 (_, Some((_, value))) => value,
                 (_, None) => panic!("no sample for {long}"),
@@ -748,10 +748,10 @@ fn the_defaults_shown_are_those_in_force() {
         let by_default = in_force_for(verb, "", &[]);
         for row in verb.rows() {
             // To say "localhost" is not the same as the default, which makes do with one of the two.
-            if row.form == Form::Switch || row.default.is_empty() || row.long() == "bind" {
+            if row.form() == Form::Switch || row.default().is_empty() || row.long() == "bind" {
                 continue;
             }
-            let typed = format!("--{} {}", row.long(), row.default);
+            let typed = format!("--{} {}", row.long(), row.default());
             assert_eq!(in_force_for(verb, &typed, &[]), by_default, "{typed}");
             seen += 1;
         }
@@ -763,7 +763,7 @@ fn the_defaults_shown_are_those_in_force() {
 fn every_word_of_a_choice_is_understood() {
     for verb in VERBS {
         for row in verb.rows() {
-            if let Form::OneOf(words) = row.form {
+            if let Form::OneOf(words) = row.form() {
                 for word in words.split('|') {
                     in_force_for(verb, &format!("--{} {word}", row.long()), &[]);
                 }

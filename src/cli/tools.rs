@@ -3,7 +3,7 @@
 use super::companions::{SAYS, set_peer};
 use super::get::{DOES, REQUEST};
 use super::serve::{ANSWERS, BOUNDS, FILES, OPERATION, OWN_PATHS, VERBOSE, WHAT};
-use super::table::{Form, Row, Verb, choice, file, switch, value};
+use super::table::{Row, Verb, row};
 use super::values::{
     login, number, one_of, path, put, target_of_path, timeout, url, wait, within_header_limit,
     yes_no,
@@ -14,7 +14,6 @@ use crate::limits;
 pub(super) static CROWD: Verb = Verb {
     name: "crowd",
     usage: &["crowd [OPTIONS] HOST PORT"],
-    words: Form::Text,
     summary: "Hold many idle or slow clients",
     about: &[
         "Opens many connections to any HTTP server, holds them as --mode says, and tells what became \
@@ -44,81 +43,67 @@ pub(super) static CROWD: Verb = Verb {
 };
 
 const CLIENTS: &[Row] = &[
-    value(
-        "-n, --clients N",
-        "How many connections; for churn, at most at once",
+    row(
+        "-n, --clients N  How many connections; for churn, at most at once (default: 1000)",
         |o, v| put(&mut o.clients, number(v, 1..=limits::CROWD_CLIENTS_MAX)),
-    )
-    .default("1000"),
-    choice(
-        "--mode",
-        "silent|keep-alive|half-head|slow-read|churn",
-        "What each of them does. silent: nothing. keep-alive: one request, then nothing. half-head: a \
-         head that never ends. slow-read: asks, and reads 16 bytes now and then. churn: connects and \
+    ),
+    row(
+        "--mode silent|keep-alive|half-head|slow-read|churn  What each of them does (default: \
+         silent). silent: nothing. keep-alive: one request, then nothing. half-head: a head that \
+         never ends. slow-read: asks, and reads 16 bytes now and then. churn: connects and \
          leaves, again and again.",
         |o, v| put(&mut o.mode, one_of(v, CrowdMode::WORDS)),
-    )
-    .default("silent"),
-    value(
-        "--drip TIME",
-        "Time between two bytes of a slow head or reader",
+    ),
+    row(
+        "--drip TIME  Time between two bytes of a slow head or reader (default: 10s)",
         |o, v| put(&mut o.drip, timeout(v)),
-    )
-    .default("10s"),
-    value(
-        "--duration TIME",
-        "How long to hold them, once all are open",
+    ),
+    row(
+        "--duration TIME  How long to hold them, once all are open (default: 30s)",
         |o, v| put(&mut o.duration, wait(v)),
-    )
-    .default("30s"),
-    value("--rate N", "How many to open in a second", |o, v| {
-        put(&mut o.rate, number(v, 1..=limits::CROWD_CLIENTS_MAX))
-    })
-    .default("1000"),
-    value(
-        "--path /PATH",
-        "What those ask for who ask. Else they ask for /; churn asks for nothing. For slow-read, name a \
-         file of some megabytes: what fits into the kernel's buffers is out of the server's hands at once.",
+    ),
+    row(
+        "--rate N  How many to open in a second (default: 1000)",
+        |o, v| put(&mut o.rate, number(v, 1..=limits::CROWD_CLIENTS_MAX)),
+    ),
+    row(
+        "--path /PATH  What those ask for who ask. Else they ask for /; churn asks for nothing. \
+         For slow-read, name a file of some megabytes: what fits into the kernel's buffers is out \
+         of the server's hands at once.",
         |o, v| put(&mut o.target, target_of_path(v).map(Some)),
     ),
-    value(
-        "--probe URL",
-        "Measure an honest client before and meanwhile",
+    row(
+        "--probe URL  Measure an honest client before and meanwhile",
         |o, v| put(&mut o.probe, url(v).map(Some)),
     ),
-    switch(
-        "--i-own-this-target",
-        "The target may be another machine, since it is yours. Has to be typed each time: no variable \
-         sets it.",
+    row(
+        "--i-own-this-target  The target may be another machine, since it is yours. Has to be \
+         typed each time: no variable sets it.",
         |o, v| put(&mut o.own_target, yes_no(v)),
     )
     .typed_only(),
 ];
 
 const VERDICT: &[Row] = &[
-    switch("--json", "Print the verdict as one JSON object", |o, v| {
+    row("--json  Print the verdict as one JSON object", |o, v| {
         put(&mut o.json, yes_no(v))
     }),
     VERBOSE,
-    switch(
-        "-q, --quiet",
-        "No progress. Otherwise a terminal has a line that is redrawn, anything else a line every five \
-         seconds.",
+    row(
+        "-q, --quiet  No progress. Otherwise a terminal has a line that is redrawn, anything else \
+         a line every five seconds.",
         |o, v| put(&mut o.voice.quiet, yes_no(v)),
     ),
-    choice(
-        "--color",
-        "auto|always|never",
-        "Colours on a terminal. auto: unless NO_COLOR is set.",
+    row(
+        "--color auto|always|never  Colours on a terminal (default: auto). auto: unless NO_COLOR \
+         is set.",
         serve::COLOR.set,
-    )
-    .default("auto"),
+    ),
 ];
 
 pub(super) static EXPLAIN: Verb = Verb {
     name: "explain",
     usage: &["explain [OPTIONS] URL"],
-    words: Form::Text,
     summary: "Say why a request gets its answer",
     about: &[
         "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
@@ -138,7 +123,7 @@ pub(super) static EXPLAIN: Verb = Verb {
     finish: |mut options| {
         let target = options.words.swap_remove(0);
         for row in BOUNDS {
-            (row.set)(&mut options, row.default.as_ref())?;
+            (row.set)(&mut options, row.default().as_ref())?;
         }
         serve::complete(&mut options.server)?;
         within_header_limit(&options.headers)?;
@@ -149,15 +134,14 @@ pub(super) static EXPLAIN: Verb = Verb {
     },
 };
 
-const ROOT: &[Row] = &[file("--root DIR", "The directory that is served", |o, v| {
-    put(&mut o.server.path, path(v))
-})
-.default(".")];
+const ROOT: &[Row] = &[row(
+    "--root DIR  The directory that is served (default: .)",
+    |o, v| put(&mut o.server.path, path(v)),
+)];
 
 pub(super) static PRECOMPRESS: Verb = Verb {
     name: "precompress",
     usage: &["precompress [OPTIONS] [PATH]"],
-    words: Form::File,
     summary: "Write .br, .zst and .gz siblings",
     about: &[
         "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
@@ -167,9 +151,8 @@ pub(super) static PRECOMPRESS: Verb = Verb {
     examples: &[("idler precompress site", "after each build")],
     options: &[(
         SAYS,
-        &[switch(
-            "-q, --quiet",
-            "No progress. There is none anyway unless standard error is a terminal.",
+        &[row(
+            "-q, --quiet  No progress. There is none anyway unless standard error is a terminal.",
             |o, v| put(&mut o.voice.quiet, yes_no(v)),
         )],
     )],
@@ -182,7 +165,6 @@ pub(super) static PRECOMPRESS: Verb = Verb {
 pub(super) static PASSWORD: Verb = Verb {
     name: "password",
     usage: &["password USER"],
-    words: Form::Text,
     summary: "Make a line for serve --auth FILE",
     about: &["Reads a password from standard input and prints USER and its hash."],
     examples: &[("idler password alice >> users", "one more user")],
