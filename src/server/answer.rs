@@ -328,7 +328,7 @@ impl Http {
                 let why = "The address of a directory ends in a slash.";
                 return moved(request, &asked.as_directory(), why);
             }
-            Found::Missing => {}
+            Found::Missing(_) => {}
             other @ (Found::Forbidden | Found::Later(_) | Found::Failed(_)) => {
                 return self.unreadable(site, &other, now, note);
             }
@@ -343,7 +343,7 @@ impl Http {
         {
             return self.stand_in(request, lookup, &index, note);
         }
-        self.unreadable(site, &Found::Missing, now, note)
+        self.unreadable(site, &Found::Missing("there is nothing"), now, note)
     }
 
     /// What was served before, if it is still so.
@@ -379,19 +379,13 @@ impl Http {
         let Lookup { site, now, .. } = lookup;
         let site = &mut self.sites[site].site;
         let found = site.find(path, now.turn);
-        note(
-            "found",
-            format_args!("{}", display_found(site, path, &found)),
-        );
+        note("found", format_args!("{}", display_found(path, &found)));
         if matches!(found, Found::Directory(_)) && path.is_directory() {
             for name in &self.policy.indexes {
                 let index = path.join(name);
                 let found = site.find(&index, now.turn);
-                note(
-                    "found",
-                    format_args!("{}", display_found(site, &index, &found)),
-                );
-                if !matches!(found, Found::Missing | Found::Directory(_)) {
+                note("found", format_args!("{}", display_found(&index, &found)));
+                if !matches!(found, Found::Missing(_) | Found::Directory(_)) {
                     return (index, found);
                 }
             }
@@ -592,7 +586,7 @@ impl Http {
     /// Nothing is there, or nothing that can be read.
     fn unreadable(&mut self, site: usize, found: &Found, now: &Now, note: NoteFn<'_>) -> Outcome {
         let refusal = match found {
-            Found::File(_) | Found::Directory(_) | Found::Missing => {
+            Found::File(_) | Found::Directory(_) | Found::Missing(_) => {
                 Refusal::new(Status::NOT_FOUND, "there is nothing at this address")
             }
             Found::Forbidden => Refusal::new(Status::FORBIDDEN, "the server may not read this"),

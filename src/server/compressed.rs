@@ -176,7 +176,7 @@ impl SiteState {
                     let identity = self.site.identity(&sibling);
                     key.depends_on(sibling, identity);
                 }
-                Found::Missing => missing = true,
+                Found::Missing(_) => missing = true,
                 Found::Later(_) | Found::Failed(_) => key.validity = None,
             }
         }
@@ -238,7 +238,7 @@ fn sibling_words(found: &Found, original: &Identity) -> &'static str {
         Found::File(it) if is_current(&it.identity, original) => "is sent",
         Found::File(_) => "is older than its original",
         Found::Directory(_) => "is a directory",
-        Found::Missing => "is missing",
+        Found::Missing(_) => "is missing",
         Found::Forbidden | Found::Later(_) | Found::Failed(_) => "cannot be read",
     }
 }

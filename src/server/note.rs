@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::http::path::SitePath;
-use crate::site::{Found, Site};
+use crate::site::Found;
 
 /// Is told what a rule has decided: a topic of a word or two, and a sentence that is safe for a
 /// terminal.
@@ -25,7 +25,7 @@ pub(crate) fn display(path: &SitePath) -> impl fmt::Display {
 }
 
 /// What stands at a path of a site.
-pub(crate) fn display_found(site: &Site, path: &SitePath, found: &Found) -> impl fmt::Display {
+pub(crate) fn display_found(path: &SitePath, found: &Found) -> impl fmt::Display {
     fmt::from_fn(move |f| {
         let name = display(path);
         match found {
@@ -33,7 +33,7 @@ pub(crate) fn display_found(site: &Site, path: &SitePath, found: &Found) -> impl
                 write!(f, "{name} is a file of {} bytes", opened.identity.size)
             }
             Found::Directory(_) => write!(f, "{name} is a directory"),
-            Found::Missing => write!(f, "{name} is missing: {}", site.why_missing(path)),
+            Found::Missing(why) => write!(f, "{name} is missing: {why}"),
             Found::Forbidden => write!(f, "{name} may not be read by this user"),
             Found::Later(e) => write!(f, "{name}: cannot be opened at present: {e}"),
             Found::Failed(e) => write!(f, "{name}: {e}"),

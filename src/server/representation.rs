@@ -18,7 +18,7 @@ use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
 use crate::site::cache::Kept;
 #[cfg(test)]
 use crate::site::open::tests::faults;
-use crate::site::open::{Identity, Moment, Opened, look_at};
+use crate::site::open::{Identity, Moment, Opened, fstat};
 
 use crate::server::dates::unix_seconds;
 use crate::server::policy::Policy;
@@ -245,7 +245,7 @@ impl Representation {
                 // in memory.
                 return Ok((Self::of(meta, Content::File(Rc::new(file))), None));
             }
-            let (_, after) = look_at(file.as_fd())?;
+            let (_, after) = fstat(file.as_fd())?;
             if came == Came::Whole && after == identity {
                 meta.head_len = head_len;
                 let content = Content::Whole(whole.into());

@@ -1,11 +1,8 @@
 //! What was served before: contents of small files, and open descriptors of larger ones.
 //!
-//! What lives here: entries found by the raw path of a request, so that a hit decodes nothing; each is
-//! served only if the file at its path is still the one that was opened beneath the root. It may not know
-//! what its owner keeps with an entry (`M`), nor HTTP.
-//!
-//! Invariant: what a hit gives is never older than the start of the turn that asks, and never torn.
-//! Users need not know that there is a cache. Read next: `open.rs`.
+//! Entries are found by the raw path of a request, so that a hit decodes nothing. Each is served
+//! only if the file at its path is still the one that was opened beneath the root: what a hit gives
+//! is never older than the start of the turn that asks, and never torn.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -15,7 +12,7 @@ use std::rc::Rc;
 use rustix::fs::CWD;
 use slab::Slab;
 
-use crate::site::open::{Identity, look};
+use crate::site::open::{Identity, stat};
 
 /// How many ways to choose a variant of one path are told apart: every order in which some of three codings can be
 /// wanted, from none of them to all.
@@ -38,6 +35,13 @@ pub struct Condition {
     /// What stood there when the entry was made. For a directory in which names were looked for in vain, any change of
     /// names changes it.
     pub identity: Identity,
+}
+
+impl Condition {
+    /// Whether it is so now.
+    pub fn holds(&self) -> bool {
+        stat(CWD, &self.path).is_ok_and(|(_, identity)| identity == self.identity)
+    }
 }
 
 /// One entry.
@@ -107,10 +111,7 @@ impl<M> Cache<M> {
         let key = *self.index.get(choice)?.get(target)?;
         let entry = self.entries.get(key)?;
         if entry.checked != turn {
-            let holds = |c: &Condition| {
-                look(CWD, &c.path).is_ok_and(|(_, identity)| identity == c.identity)
-            };
-            if !holds(&entry.condition) || !entry.others.iter().all(holds) {
+            if !entry.condition.holds() || !entry.others.iter().all(Condition::holds) {
                 self.forget(key);
                 return None;
             }

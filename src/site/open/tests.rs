@@ -1,4 +1,8 @@
-#![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop at the first surprise"
+)]
 
 use super::*;
 use std::ffi::CString;
@@ -40,14 +44,14 @@ impl Tree {
         Self(top)
     }
 
-    fn open(&self, opener: Opener, path: &str) -> io::Result<Opened> {
+    fn open(&self, opener: Opener, path: &str) -> Found {
         let root = rustix::fs::open(
             self.0.join("site"),
             OFlags::PATH | OFlags::DIRECTORY,
             Mode::empty(),
         )
         .unwrap();
-        opener.open(root.as_fd(), &CString::new(path).unwrap())
+        opener.find(root.as_fd(), &CString::new(path).unwrap())
     }
 }
 
@@ -61,10 +65,11 @@ impl Drop for Tree {
 fn what_lies_beneath_is_opened() {
     let tree = Tree::new("beneath");
     for opener in [Opener::Openat2, Opener::Walk] {
-        assert_eq!(tree.open(opener, "a").unwrap().kind, Kind::File);
-        assert_eq!(tree.open(opener, "sub").unwrap().kind, Kind::Directory);
-        assert_eq!(tree.open(opener, "sub/b").unwrap().identity.size, 1);
-        assert_eq!(tree.open(opener, "").unwrap().kind, Kind::Directory);
+        assert!(matches!(tree.open(opener, "a"), Found::File(_)));
+        assert!(matches!(tree.open(opener, "sub"), Found::Directory(_)));
+        let found = tree.open(opener, "sub/b");
+        assert!(matches!(found, Found::File(b) if b.identity.size == 1));
+        assert!(matches!(tree.open(opener, ""), Found::Directory(_)));
     }
 }
 
@@ -72,16 +77,10 @@ fn what_lies_beneath_is_opened() {
 fn links_that_stay_beneath_are_followed_or_refused() {
     let tree = Tree::new("links");
     for path in ["inside", "sub/up"] {
-        assert_eq!(
-            tree.open(Opener::Openat2, path).unwrap().kind,
-            Kind::File,
-            "{path}"
-        );
-        assert_eq!(
-            tree.open(Opener::Walk, path).unwrap_err().kind(),
-            io::ErrorKind::NotFound,
-            "{path}"
-        );
+        let found = tree.open(Opener::Openat2, path);
+        assert!(matches!(found, Found::File(_)), "{path}");
+        let found = tree.open(Opener::Walk, path);
+        assert!(matches!(found, Found::Missing(_)), "{path}");
     }
 }
 
@@ -101,11 +100,10 @@ fn nothing_outside_is_ever_opened() {
             "sub/../../secret",
             "missing",
         ] {
-            let error = tree.open(opener, path).unwrap_err();
-            assert_eq!(
-                error.kind(),
-                io::ErrorKind::NotFound,
-                "{opener:?} {path}: {error}"
+            let found = tree.open(opener, path);
+            assert!(
+                matches!(found, Found::Missing(_)),
+                "{opener:?} {path}: {found:?}"
             );
         }
     }
@@ -123,8 +121,8 @@ fn nothing_outside_is_even_looked_at() {
         (Opener::Walk, "magic/etc/passwd"),
     ] {
         faults::plan(faults::Call::Statx, &[Some(Errno::IO)]);
-        let error = tree.open(opener, path).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound, "{opener:?} {path}");
+        let found = tree.open(opener, path);
+        assert!(matches!(found, Found::Missing(_)), "{opener:?} {path}");
         assert!(!faults::are_over(), "{opener:?} {path}: it was looked at");
     }
 }
@@ -132,9 +130,11 @@ fn nothing_outside_is_even_looked_at() {
 #[test]
 fn both_ways_of_looking_see_the_same() {
     let tree = Tree::new("look");
-    let a = tree.open(Opener::Openat2, "a").unwrap();
-    let portable = look_portably(a.file.as_fd(), c"", AtFlags::EMPTY_PATH).unwrap();
-    assert_eq!(portable, (a.kind, a.identity));
+    let Found::File(a) = tree.open(Opener::Openat2, "a") else {
+        panic!("it is there");
+    };
+    let portable = stat_portably(a.file.as_fd(), c"", AtFlags::EMPTY_PATH).unwrap();
+    assert_eq!(portable, (Kind::File, a.identity));
 }
 
 /// Errors that the kernel is made to give, in the thread that plans them.
