@@ -110,11 +110,10 @@ impl<M> Cache<M> {
     fn checked(&mut self, choice: usize, target: &[u8], turn: u64) -> Option<usize> {
         let key = *self.index.get(choice)?.get(target)?;
         let entry = self.entries.get(key)?;
-        if entry.checked != turn {
-            if !entry.condition.holds() || !entry.others.iter().all(Condition::holds) {
-                self.forget(key);
-                return None;
-            }
+        let holds = || entry.condition.holds() && entry.others.iter().all(Condition::holds);
+        if entry.checked != turn && !holds() {
+            self.forget(key);
+            return None;
         }
         Some(key)
     }
