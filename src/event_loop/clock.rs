@@ -1,8 +1,8 @@
 //! The time, read once a turn: the only file that asks for it.
 //!
-//! What lives here: the monotonic clock as ticks for deadlines, and the wall clock for headers and logs.
-//! It may not know who asks. Invariant: within one turn the time stands still.
-//! Read next: `timer.rs`.
+//! What lives here: the monotonic clock as ticks for deadlines, and the wall clock for headers and
+//! logs. It may not know who asks. Invariant: within one turn the time stands still. Read next:
+//! `timer.rs`.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,8 +19,8 @@ pub struct Tick(pub(crate) u32);
 const FURTHEST_MILLIS: u32 = (1 << 30) - 1;
 
 impl Tick {
-    /// The tick by which `duration` has passed for certain, 12 days at most: rounded up, and one more, since
-    /// part of the present millisecond is over.
+    /// The tick by which `duration` has passed for certain, 12 days at most: rounded up, and one
+    /// more, since part of the present millisecond is over.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         let millis = duration.as_nanos().div_ceil(1_000_000) + 1;
@@ -115,14 +115,16 @@ impl RateLimit {
     }
 }
 
-/// Microseconds of `CLOCK_MONOTONIC`, as others on this machine read it too (service managers ask for it).
+/// Microseconds of `CLOCK_MONOTONIC`, as others on this machine read it too (service managers ask
+/// for it).
 pub fn monotonic_micros() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let part = |n: i64| u64::try_from(n).unwrap_or(0);
     part(now.tv_sec) * 1_000_000 + part(now.tv_nsec) / 1_000
 }
 
-/// The time now, for what is measured within a turn (round trips of datagrams, phases of a request).
+/// The time now, for what is measured within a turn (round trips of datagrams, phases of a
+/// request).
 pub fn monotonic_now() -> Instant {
     Instant::now()
 }

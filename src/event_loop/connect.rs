@@ -1,8 +1,8 @@
 //! Connecting without waiting: when a connection has truly been made.
 //!
-//! What lives here: starting a connection, and finding out whether it came about. It may not know what
-//! will be said on it. Invariant: a socket is used only after its pending error was asked for; writable alone proves nothing.
-//! Read next: `datagram.rs`.
+//! What lives here: starting a connection, and finding out whether it came about. It may not know
+//! what will be said on it. Invariant: a socket is used only after its pending error was asked for;
+//! writable alone proves nothing. Read next: `datagram.rs`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -38,7 +38,8 @@ pub fn start(to: SocketAddr) -> io::Result<TcpStream> {
 pub struct Manner {
     /// The address to come from: each has ports of its own.
     pub source: Option<IpAddr>,
-    /// Bytes of the receive buffer. Set before connecting, since that is when the window is agreed upon.
+    /// Bytes of the receive buffer. Set before connecting, since that is when the window is agreed
+    /// upon.
     pub receive_buffer_bytes: Option<usize>,
     /// Closing is a reset, which leaves nothing behind in the kernel.
     pub abrupt: bool,

@@ -129,8 +129,8 @@ fn accept(socket: &TcpListener) -> io::Result<OwnedFd> {
     Ok(rustix::net::accept_with(socket, flags)?)
 }
 
-/// Whether a connection waits in the queue. accept(2) looks for a free descriptor first, so that its
-/// error does not say so. Where this cannot be asked either, one is assumed.
+/// Whether a connection waits in the queue. accept(2) looks for a free descriptor first, so that
+/// its error does not say so. Where this cannot be asked either, one is assumed.
 fn is_waiting(socket: &TcpListener) -> bool {
     #[cfg(test)]
     if script::is_set() {

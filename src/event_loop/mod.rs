@@ -1,8 +1,8 @@
 //! How idler waits: one loop, many handlers. Nothing here knows a protocol or a file format.
 //!
 //! The kernel reports edges: a socket's readiness is reported once, when it begins (`EPOLLET`). The
-//! invariant that everything follows from: *a cleared readiness bit means that the kernel owes us an
-//! edge; a set bit means that nothing will remind us, so the work is ours to remember.* Hence at
+//! invariant that everything follows from: *a cleared readiness bit means that the kernel owes us
+//! an edge; a set bit means that nothing will remind us, so the work is ours to remember.* Hence at
 //! every moment each live slot is in exactly one of three places: **parked** on a cleared bit
 //! (usually with a deadline on the timer wheel), **asleep** (until a time, or until its peer is
 //! gone), or **queued**.
@@ -187,8 +187,9 @@ impl<S> Context<'_, S> {
         }
     }
 
-    /// Says that something else than slots has run out (descriptors, memory): [`Next::Room`] is then
-    /// answered only after an idle handler was dropped, or none was found, even if slots are free.
+    /// Says that something else than slots has run out (descriptors, memory): [`Next::Room`] is
+    /// then answered only after an idle handler was dropped, or none was found, even if slots are
+    /// free.
     pub fn require_eviction(&mut self) {
         self.control.evict = true;
     }

@@ -1,9 +1,10 @@
-//! Waiting for a disk, which has no readiness: epoll cannot say when it has answered; a read just waits, and with it everybody.
+//! Waiting for a disk, which has no readiness: epoll cannot say when it has answered; a read just
+//! waits, and with it everybody.
 //!
-//! What lives here: whether bytes of a file are in memory, having those fetched that are not, and reading only those that are.
-//! The caller sleeps and asks again. It may not know what the bytes mean or where they go.
-//! Invariant: nothing here waits, where the file system can say what is in memory; where it cannot, everything counts as that.
-//! Read next: `stream.rs`.
+//! What lives here: whether bytes of a file are in memory, having those fetched that are not, and
+//! reading only those that are. The caller sleeps and asks again. It may not know what the bytes
+//! mean or where they go. Invariant: nothing here waits, where the file system can say what is in
+//! memory; where it cannot, everything counts as that. Read next: `stream.rs`.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -40,10 +41,12 @@ pub enum Before {
     Cold,
 }
 
-/// Whether the first `count` of the `left` bytes of `file` from `at` on are in memory. If not, they are being fetched when this returns.
+/// Whether the first `count` of the `left` bytes of `file` from `at` on are in memory. If not, they
+/// are being fetched when this returns.
 ///
-/// A look at the first and the last byte, or at the last alone: what is hot is so as a whole, and asking must cost nothing there. Where
-/// it was cold `before`, it is looked at more closely, and what will be wanted later is fetched while these bytes are sent.
+/// A look at the first and the last byte, or at the last alone: what is hot is so as a whole, and
+/// asking must cost nothing there. Where it was cold `before`, it is looked at more closely, and
+/// what will be wanted later is fetched while these bytes are sent.
 pub fn is_in_memory(file: &File, at: u64, count: usize, left: usize, before: Before) -> bool {
     let last = count.saturating_sub(1);
     let cold = before == Before::Cold;
@@ -111,9 +114,11 @@ pub fn read_whole(file: &File, into: &mut [u8]) -> io::Result<Came> {
     Ok(Came::Whole)
 }
 
-/// Has bytes fetched, counted from `at`, without waiting for them. What cannot be fetched is found out by who reads it.
+/// Has bytes fetched, counted from `at`, without waiting for them. What cannot be fetched is found
+/// out by who reads it.
 ///
-/// In pieces: of each request the kernel silently leaves out what exceeds both its read-ahead and the largest transfer of the disk.
+/// In pieces: of each request the kernel silently leaves out what exceeds both its read-ahead and
+/// the largest transfer of the disk.
 fn fetch(file: &File, at: u64, bytes: Range<usize>) {
     let end = bytes.end;
     for offset in bytes.step_by(DISK_REQUEST_BYTES) {

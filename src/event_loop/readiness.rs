@@ -187,8 +187,8 @@ impl Link {
         Attempt::Spent
     }
 
-    /// Notes that readiness was only a hint (mio: events may be spurious), and the kernel still owes
-    /// an edge.
+    /// Notes that readiness was only a hint (mio: events may be spurious), and the kernel still
+    /// owes an edge.
     pub(super) fn wait_for_edge(&mut self, side: Side) {
         self.ready.clear(side);
     }

@@ -1,8 +1,8 @@
 //! Signals as bytes on a socket, so that the loop hears them like anything else.
 //!
-//! What lives here: turning a signal into readiness, without threads. It may not know what a signal means to the program.
-//! Invariant: a signal is never lost, though several of one kind may be heard as one.
-//! Read next: the handlers, in `service`.
+//! What lives here: turning a signal into readiness, without threads. It may not know what a signal
+//! means to the program. Invariant: a signal is never lost, though several of one kind may be heard
+//! as one. Read next: the handlers, in `service`.
 
 use std::io;
 use std::sync::Arc;
@@ -28,7 +28,8 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// From now on the signal `number` (`signal_hook::consts`) no longer does what it does by default.
+    /// From now on the signal `number` (`signal_hook::consts`) no longer does what it does by
+    /// default.
     ///
     /// # Errors
     /// If no socket pair can be had, or the signal cannot be caught.
@@ -53,7 +54,8 @@ impl Signal {
         &mut self.socket
     }
 
-    /// Whether the signal came since it was last asked. Reads until would-block or the budget is spent.
+    /// Whether the signal came since it was last asked. Reads until would-block or the budget is
+    /// spent.
     pub fn came(&mut self, link: &mut Link) -> bool {
         let mut came = false;
         let mut bytes = [0; 64];

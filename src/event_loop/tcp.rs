@@ -76,9 +76,9 @@ impl<T: Transport> Stream<T> {
         sent
     }
 
-    /// Sends some of the `left` bytes of `file` from offset `at` on, at most what the budget allows.
-    /// `Done(0)`: the file ended early. `None`: the bytes are on a disk, which has been asked for
-    /// them; `before` says whether those before them were.
+    /// Sends some of the `left` bytes of `file` from offset `at` on, at most what the budget
+    /// allows. `Done(0)`: the file ended early. `None`: the bytes are on a disk, which has been
+    /// asked for them; `before` says whether those before them were.
     ///
     /// A short count promises nothing (a signal causes it, too), so only would-block parks.
     pub fn send_file(
@@ -118,8 +118,8 @@ impl<T: Transport> Stream<T> {
         self.0.shut_down_write()
     }
 
-    /// The rest of a lingering close, after [`shut_down_write`](Self::shut_down_write): discards what
-    /// the peer still sends until it closes, too. Closing a socket with unread input makes the
+    /// The rest of a lingering close, after [`shut_down_write`](Self::shut_down_write): discards
+    /// what the peer still sends until it closes, too. Closing a socket with unread input makes the
     /// kernel send a reset, which destroys what the peer has not read yet (RFC 9112 §9.6).
     ///
     /// `discarded` counts the bytes, at most [`LINGER_BYTES_MAX`]. `begins`: the `timeout` counts

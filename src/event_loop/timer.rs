@@ -3,10 +3,10 @@
 //! Five levels of 64 buckets, each 64 times as wide as one of the level below, cover the next 12
 //! days to the millisecond. No key comes up before its tick, and none is lost.
 //!
-//! It is lazy: a key whose deadline moved later stays filed where it is; when it comes up, its owner
-//! files it again. So a busy connection never touches the wheel. Buckets are linked lists through
-//! one array, made at its full size and untouched (so not resident) until used: 12 bytes a slot, no
-//! allocation later, each key filed at most once.
+//! It is lazy: a key whose deadline moved later stays filed where it is; when it comes up, its
+//! owner files it again. So a busy connection never touches the wheel. Buckets are linked lists
+//! through one array, made at its full size and untouched (so not resident) until used: 12 bytes a
+//! slot, no allocation later, each key filed at most once.
 
 use crate::event_loop::clock::Tick;
 

@@ -40,8 +40,8 @@ pub trait Transport {
     /// As sendfile(2) reports them, would-block included.
     fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize>;
 
-    /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk: see
-    /// [`page_cache::is_in_memory`].
+    /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk:
+    /// see [`page_cache::is_in_memory`].
     fn has_in_memory(
         &self,
         file: &File,
@@ -59,16 +59,17 @@ pub trait Transport {
     /// As shutdown(2) reports them.
     fn shut_down_write(&mut self) -> io::Result<()>;
 
-    /// While corked, only full segments are sent (`TCP_CORK`; for 200 ms at most, tcp(7)). `MSG_MORE`
-    /// does less: an acknowledgement between two calls has the kernel send what lies there.
+    /// While corked, only full segments are sent (`TCP_CORK`; for 200 ms at most, tcp(7)).
+    /// `MSG_MORE` does less: an acknowledgement between two calls has the kernel send what lies
+    /// there.
     fn set_cork(&mut self, _on: bool) {}
 
-    /// How many bytes the kernel may take beyond what it may send at once (`TCP_NOTSENT_LOWAT`); see
-    /// [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
+    /// How many bytes the kernel may take beyond what it may send at once (`TCP_NOTSENT_LOWAT`);
+    /// see [`UNSENT_BYTES_ALL`](crate::limits::UNSENT_BYTES_ALL).
     fn set_notsent_lowat(&mut self, _bytes: u32) {}
 
-    /// From now on closing discards what the peer has not taken, instead of leaving it to the kernel
-    /// for minutes.
+    /// From now on closing discards what the peer has not taken, instead of leaving it to the
+    /// kernel for minutes.
     fn abort_on_close(&mut self) {}
 
     /// Asks the kernel what is at the other end: a slot has no room for what only log lines need.

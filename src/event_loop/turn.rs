@@ -341,8 +341,8 @@ impl<H: Handler> EventLoop<H> {
     }
 
     /// Drops the idle handlers nearest to their deadline, one for each that waits for room. If the
-    /// earliest on the wheel are all busy (slow heads have earlier deadlines than idle connections),
-    /// the slots are searched in order. Bounded by twice [`ROOM_LOOK_MAX`] for each.
+    /// earliest on the wheel are all busy (slow heads have earlier deadlines than idle
+    /// connections), the slots are searched in order. Bounded by twice [`ROOM_LOOK_MAX`] for each.
     fn evict_idle(&mut self) {
         for _ in 0..self.waiting_for_room.len() {
             let slots = &self.slots;

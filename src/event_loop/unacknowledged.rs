@@ -1,8 +1,9 @@
-//! What the peer has not acknowledged yet: the only sign of life of a reader too slow for its socket to become writable.
+//! What the peer has not acknowledged yet: the only sign of life of a reader too slow for its
+//! socket to become writable.
 //!
-//! What lives here: one question to the kernel (sock_diag(7)). The socket option and the ioctl that say the same are out of
-//! reach of safe code. It may not know what was sent. Invariant: it is asked only of those who let a deadline pass, and
-//! never waited for. Read next: `stream.rs`.
+//! What lives here: one question to the kernel (sock_diag(7)). The socket option and the ioctl that
+//! say the same are out of reach of safe code. It may not know what was sent. Invariant: it is
+//! asked only of those who let a deadline pass, and never waited for. Read next: `stream.rs`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -17,11 +18,12 @@ const BY_FAMILY: u16 = 20;
 /// Of a netlink header.
 const HEADER_BYTES: usize = 16;
 
-/// Where the answer has the length of the queue: behind its header, family and state, the identity of the socket, when it
-/// expires, and what waits to be read.
+/// Where the answer has the length of the queue: behind its header, family and state, the identity
+/// of the socket, when it expires, and what waits to be read.
 const QUEUE_AT: usize = HEADER_BYTES + 4 + 48 + 4 + 4;
 
-/// Bytes sent from `local` to `peer` that `peer` has not acknowledged; `None` if the kernel does not say.
+/// Bytes sent from `local` to `peer` that `peer` has not acknowledged; `None` if the kernel does
+/// not say.
 pub(super) fn unacknowledged(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let protocol = Some(netlink::SOCK_DIAG);

@@ -137,8 +137,8 @@ impl Acceptor {
         }
     }
 
-    /// Gives a new connection a slot; or, if there is none, one in reserve in which it is sent a 503;
-    /// or sends that at once.
+    /// Gives a new connection a slot; or, if there is none, one in reserve in which it is sent a
+    /// 503; or sends that at once.
     fn admit<H>(
         &self,
         stream: TcpStream,
@@ -238,8 +238,8 @@ const ALL_SLOTS_TAKEN: Refusal = Refusal::new(
     "the server has as many connections as it can hold",
 );
 
-/// Sends a 503 to a connection that gets no slot, as well as it can be done without waiting. What it
-/// has sent is read first: closing with unread input would destroy the reply. Whether the reply
+/// Sends a 503 to a connection that gets no slot, as well as it can be done without waiting. What
+/// it has sent is read first: closing with unread input would destroy the reply. Whether the reply
 /// arrives is up to the client.
 fn send_busy(mut stream: TcpStream, scratch: &mut [u8]) {
     let _ = stream.recv(scratch);

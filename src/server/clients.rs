@@ -176,8 +176,8 @@ impl TrackedClient {
         matches!(self, Self::NewProxy(_))
     }
 
-    /// The header of the PROXY protocol is over. The client that it named, if it did, is admitted as
-    /// if it had connected itself.
+    /// The header of the PROXY protocol is over. The client that it named, if it did, is admitted
+    /// as if it had connected itself.
     ///
     /// # Errors
     /// Why that client may not stay.

@@ -1,9 +1,9 @@
 //! A client's HTTP connection: here the loop, the protocol and the files meet.
 //!
 //! [`HttpConnection::drive`] takes step after step, each by a row of the table of state changes
-//! ([`TRANSITIONS`](crate::http::state::TRANSITIONS)). The functions of the state `ReadingHead`
-//! stand below, those of the other states in `connection/writing.rs`. No error of a peer gets
-//! further than this: it closes the connection.
+//! ([`TRANSITIONS`](crate::http::state::TRANSITIONS)). The steps of the state `ReadingHead` stand
+//! below, those of the other states in `connection/writing.rs`. No error of a peer gets further
+//! than this: it closes the connection.
 
 mod pace;
 mod writing;
@@ -19,13 +19,13 @@ use crate::event_loop::{
     Attempt, Context, Deadline, Dropped, Key, Next, Now, Side, Stage, Stream, Tick, Transport,
 };
 use crate::http::body::BodyLength;
-use crate::http::request::{Fields, Method, Request};
+use crate::http::request::{Fields, Method};
 use crate::http::state::{Head, HeadProgress, ProxyHeaderProgress, Reading, State, is_transition};
 use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
 
 use crate::server::auth::Auth;
-use crate::server::clients::{Client, Rejection, TrackedClient};
+use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
 use crate::server::log_record::LogRecord;
@@ -43,39 +43,6 @@ pub struct HttpConnection<T = TcpStream> {
     #[cfg(test)]
     rows: Vec<u8>,
 }
-
-/// What a step leads to.
-struct Step {
-    /// The row of the table that the step takes, or [`NO_INPUT`].
-    row: u8,
-    state: State<ReplyProgress>,
-    /// How to wait; `None`: the next step follows at once.
-    next: Option<Next>,
-}
-
-/// In place of a row: nothing has happened, so the state stays and waits.
-const NO_INPUT: u8 = 0;
-
-impl Step {
-    fn go(row: u8, state: State<ReplyProgress>) -> Self {
-        let next = None;
-        Self { row, state, next }
-    }
-
-    fn wait(row: u8, state: State<ReplyProgress>, next: Next) -> Self {
-        let next = Some(next);
-        Self { row, state, next }
-    }
-}
-
-const TOO_MANY: Refusal = Refusal::new(
-    Status::UNAVAILABLE,
-    "this address has as many connections as it may",
-);
-
-/// The refusal of a client that does not finish its head in time.
-pub(crate) const HEAD_TOO_SLOW: Refusal =
-    Refusal::new(Status::REQUEST_TIMEOUT, "the head did not come in time");
 
 impl<T: Transport> HttpConnection<T> {
     /// A connection that has just been accepted.
@@ -109,6 +76,16 @@ impl<T: Transport> HttpConnection<T> {
         self.state.is_idle()
     }
 
+    fn phase(&self) -> Phase {
+        match &self.state {
+            State::ReadingHead(reading) if reading.is_idle() => Phase::Idle,
+            State::ReadingHead(_) => Phase::Reading,
+            State::WritingHeaders(_) | State::WritingBody(_) => Phase::Writing,
+            State::Lingering { .. } => Phase::Lingering,
+            State::Closed => Phase::Closed,
+        }
+    }
+
     /// Moves on as far as readiness and budget allow. Bounded by the budget: every step makes an
     /// I/O call, or leads to a state that makes one. `client` is what is known of a connection
     /// that is counted by its address, or comes from a trusted proxy.
@@ -118,61 +95,32 @@ impl<T: Transport> HttpConnection<T> {
         cx: &mut Context<'_, Server>,
     ) -> Next {
         let before = self.phase();
-        let next = self.take_steps(client, cx);
-        cx.shared.counters.pass(before, self.phase());
-        next
-    }
-
-    fn take_steps(
-        &mut self,
-        mut client: Option<&mut TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> Next {
-        // Set by every step: the time of what follows begins now.
-        let mut changed = false;
-        loop {
+        let mut drive = Drive {
+            stream: &mut self.stream,
+            counted: &mut self.counted,
+            client,
+            cx,
+            changed: false,
+        };
+        let next = loop {
             let from = self.state.name();
             let step = match take(&mut self.state) {
-                State::ReadingHead(reading) => {
-                    self.read_head(reading, changed, client.as_deref_mut(), cx)
-                }
-                State::WritingHeaders(reply) | State::WritingBody(reply) => {
-                    self.write(reply, changed, cx)
-                }
-                State::Lingering { discarded } => self.linger(discarded, changed, cx),
-                State::Closed => return Next::Leave,
+                State::ReadingHead(reading) => drive.read_head(reading),
+                State::WritingHeaders(reply) | State::WritingBody(reply) => drive.write(reply),
+                State::Lingering { discarded } => drive.linger(discarded),
+                State::Closed => break Next::Leave,
             };
-            self.enter(step.row, from, step.state, cx.link.key);
+            step.check(from, drive.cx.link.key);
+            #[cfg(test)]
+            self.rows.push(step.row);
+            self.state = step.state;
             match step.next {
-                Some(next) => return next,
-                None => changed = true,
+                Some(next) => break next,
+                None => drive.changed = true,
             }
-        }
-    }
-
-    /// Stores the next state: the only place that does, and it holds the step against the table.
-    fn enter(&mut self, row: u8, from: &str, state: State<ReplyProgress>, key: Key) {
-        debug_assert!(
-            is_transition(row, from, state.name()),
-            "{key} {from} -> {} is not what row {row} says",
-            state.name()
-        );
-        #[cfg(test)]
-        self.rows.push(row);
-        if log_enabled!(Level::Trace) && from != state.name() {
-            trace!("{key} {from} -> {}", state.name());
-        }
-        self.state = state;
-    }
-
-    fn phase(&self) -> Phase {
-        match &self.state {
-            State::ReadingHead(reading) if reading.is_idle() => Phase::Idle,
-            State::ReadingHead(_) => Phase::Reading,
-            State::WritingHeaders(_) | State::WritingBody(_) => Phase::Writing,
-            State::Lingering { .. } => Phase::Lingering,
-            State::Closed => Phase::Closed,
-        }
+        };
+        cx.shared.counters.pass(before, self.phase());
+        next
     }
 
     /// Called when the loop drops it without having been asked to: counts it, and logs why.
@@ -200,112 +148,141 @@ impl<T: Transport> HttpConnection<T> {
             shared.counters.close(why);
         }
     }
+}
 
-    /// Counts why it ends, once: what follows from that is no reason of its own.
-    fn count(&mut self, why: Close, cx: &mut Context<'_, Server>) {
-        if !replace(&mut self.counted, true) {
-            cx.shared.counters.close(why);
+/// What a step leads to.
+struct Step {
+    /// The row of the table that the step takes, or [`NO_INPUT`].
+    row: u8,
+    state: State<ReplyProgress>,
+    /// How to wait; `None`: the next step follows at once.
+    next: Option<Next>,
+}
+
+/// In place of a row: nothing has happened, so the state stays and waits.
+const NO_INPUT: u8 = 0;
+
+impl Step {
+    fn go(row: u8, state: State<ReplyProgress>) -> Self {
+        let next = None;
+        Self { row, state, next }
+    }
+
+    fn wait(row: u8, state: State<ReplyProgress>, next: Next) -> Self {
+        let next = Some(next);
+        Self { row, state, next }
+    }
+
+    /// Holds the step against its row of the table, in debug builds.
+    fn check(&self, from: &str, key: Key) {
+        let (row, to) = (self.row, self.state.name());
+        debug_assert!(
+            is_transition(row, from, to),
+            "{key} {from} -> {to} is not what row {row} says"
+        );
+        if log_enabled!(Level::Trace) && from != to {
+            trace!("{key} {from} -> {to}");
+        }
+    }
+}
+
+/// One drive of a connection: what its steps need.
+struct Drive<'a, 'c, T> {
+    stream: &'a mut Stream<T>,
+    counted: &'a mut bool,
+    client: Option<&'a mut TrackedClient>,
+    cx: &'a mut Context<'c, Server>,
+    /// Whether a step of this drive led to the present state, whose time then begins now.
+    changed: bool,
+}
+
+impl<T: Transport> Drive<'_, '_, T> {
+    /// A timeout counts from the last change; otherwise the deadline stands.
+    fn deadline(&self, changed: bool, timeout: Duration) -> Deadline {
+        if changed {
+            Deadline::At(self.cx.now.tick.after(timeout))
+        } else {
+            Deadline::Keep
+        }
+    }
+
+    /// Counts why the connection ends, once: what follows from that is no reason of its own.
+    fn count(&mut self, why: Close) {
+        if !replace(self.counted, true) {
+            self.cx.shared.counters.close(why);
         }
     }
 
     /// The one way to close: the reason is one line at debug, and one count.
-    fn close(
-        &mut self,
-        row: u8,
-        cx: &mut Context<'_, Server>,
-        why: Close,
-        words: impl Display,
-    ) -> Step {
-        debug!("{} closed: {words}", cx.link.key);
-        self.count(why, cx);
+    fn close(&mut self, row: u8, why: Close, words: impl Display) -> Step {
+        debug!("{} closed: {words}", self.cx.link.key);
+        self.count(why);
         Step::go(row, State::Closed)
     }
 
     /// Rows 14 and 23: sends no more, and discards what still comes until the peer closes, too.
-    fn shut_down(&mut self, row: u8, cx: &mut Context<'_, Server>) -> Step {
+    fn shut_down(&mut self, row: u8) -> Step {
         match self.stream.shut_down_write() {
             Ok(()) => Step::go(row, State::Lingering { discarded: 0 }),
-            Err(e) => self.close(21, cx, Close::Error, e),
+            Err(e) => self.close(21, Close::Error, e),
         }
-    }
-
-    /// The address of a request with these header fields, which count if a trusted proxy sent them.
-    fn address_of(
-        &self,
-        headers: &[httparse::Header<'_>],
-        client: Option<&TrackedClient>,
-        cx: &Context<'_, Server>,
-    ) -> Client {
-        client
-            .and_then(|client| client.of_request(headers, &cx.shared.guests))
-            .unwrap_or_else(|| self.stream.get().peer().into())
     }
 
     /// Rows 1 to 10, 23, and 25 to 27.
-    fn read_head(
-        &mut self,
-        reading: Reading,
-        mut changed: bool,
-        client: Option<&mut TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    fn read_head(&mut self, reading: Reading) -> Step {
         let was_idle = reading.is_idle();
-        if cx.stage == Stage::Stopping && was_idle && !cx.link.ready.is(Side::Read) {
-            return self.wait_or_end_at_shutdown(reading, false, cx);
+        let is_ready = self.cx.link.ready.is(Side::Read);
+        if self.cx.stage == Stage::Stopping && was_idle && !is_ready {
+            return self.wait_or_end_at_shutdown(reading);
         }
-        if take(&mut cx.expired) {
+        if take(&mut self.cx.expired) {
             if !was_idle {
-                return self.give_up_on_head(&reading, client.as_deref(), cx);
+                return self.give_up_on_head(&reading);
             }
-            if !cx.link.ready.is(Side::Read) {
-                return self.close(7, cx, Close::Idle, "idle for longer than --idle-timeout");
+            if !is_ready {
+                return self.close(7, Close::Idle, "idle for longer than --idle-timeout");
             }
-            changed = true;
+            self.changed = true;
         }
-        let proxy = client.as_ref().is_some_and(|c| c.awaits_proxy_header());
-        if reading.has_leftovers() && !proxy {
-            return self.feed(reading, b"", changed, client.as_deref(), cx);
+        let is_new_proxy = self
+            .client
+            .as_ref()
+            .is_some_and(|c| c.awaits_proxy_header());
+        if reading.has_leftovers() && !is_new_proxy {
+            return self.feed(reading, b"");
         }
-        let scratch = take(&mut cx.scratch);
-        let step = match self.stream.read(&mut cx.link, scratch) {
-            Attempt::Done(0) if was_idle => self.close(5, cx, Close::Peer, "the client hung up"),
+        let scratch = take(&mut self.cx.scratch);
+        let step = match self.stream.read(&mut self.cx.link, scratch) {
+            Attempt::Done(0) if was_idle => self.close(5, Close::Peer, "the client hung up"),
             Attempt::Done(0) => {
                 let words = "the client hung up in the middle of a request";
-                self.close(6, cx, Close::CutOff, words)
+                self.close(6, Close::CutOff, words)
             }
             Attempt::Done(n) => {
-                cx.shared.counters.received += n as u64;
-                let fresh = &scratch[..n];
-                match client {
-                    Some(client) if proxy => {
-                        self.feed_proxy_header(reading, fresh, changed, client, cx)
-                    }
-                    client => self.feed(reading, fresh, changed, client.as_deref(), cx),
+                self.cx.shared.counters.received += n as u64;
+                if is_new_proxy {
+                    self.feed_proxy_header(reading, &scratch[..n])
+                } else {
+                    self.feed(reading, &scratch[..n])
                 }
             }
-            Attempt::Blocked | Attempt::Spent if !was_idle && cx.stage != Stage::Running => {
-                self.wait_for_head(10, reading, changed, cx)
+            Attempt::Blocked | Attempt::Spent => {
+                let is_told_to_stop = !was_idle && self.cx.stage != Stage::Running;
+                self.wait_for_head(if is_told_to_stop { 10 } else { NO_INPUT }, reading)
             }
-            Attempt::Blocked | Attempt::Spent => self.wait_for_head(NO_INPUT, reading, changed, cx),
-            Attempt::Failed(e) => self.close(21, cx, Close::Error, e),
+            Attempt::Failed(e) => self.close(21, Close::Error, e),
         };
-        cx.scratch = scratch;
+        self.cx.scratch = scratch;
         step
     }
 
-    /// Rows 1 to 4, and 23: takes what came, and what was left over before it.
-    fn feed(
-        &mut self,
-        reading: Reading,
-        fresh: &[u8],
-        changed: bool,
-        client: Option<&TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    /// Rows 1 to 4, and 23: searches what was left over, and what came behind it.
+    fn feed(&mut self, reading: Reading, fresh: &[u8]) -> Step {
+        let key = self.cx.link.key;
         let (was_idle, was_draining) = (reading.is_idle(), reading.is_draining());
-        match reading.feed(fresh, cx.shared.http.head_bytes_max) {
+        match reading.feed(fresh, self.cx.shared.http.head_bytes_max) {
             HeadProgress::Partial(reading) => {
-                let (key, kept) = (cx.link.key, reading.kept());
+                let kept = reading.kept();
                 match (was_draining, reading.is_draining()) {
                     (_, true) => trace!("{key} more of a request's body is to come"),
                     (true, false) => {
@@ -313,78 +290,66 @@ impl<T: Transport> HttpConnection<T> {
                     }
                     (false, false) => trace!("{key} {kept} bytes of a head so far"),
                 }
-                let begun = was_idle != reading.is_idle() || was_draining != reading.is_draining();
-                self.wait_for_head(1, reading, changed || begun, cx)
+                self.changed |= was_idle != reading.is_idle();
+                self.changed |= was_draining != reading.is_draining();
+                self.wait_for_head(1, reading)
             }
-            HeadProgress::Whole(head) => self.answer(head, client, cx),
+            HeadProgress::Whole(head) => self.answer(head),
             HeadProgress::Refused(refusal) if refusal.status == Status::BAD_REQUEST => {
-                self.refuse(3, refusal, b"", client, cx)
+                self.refuse(3, refusal, b"")
             }
-            HeadProgress::Refused(refusal) => self.refuse(2, refusal, b"", client, cx),
+            HeadProgress::Refused(refusal) => self.refuse(2, refusal, b""),
             HeadProgress::BadBody(_) => {
-                let key = cx.link.key;
                 debug!("{key} the body of a request is malformed or too long");
-                self.count(Close::Malformed, cx);
-                self.shut_down(23, cx)
+                self.count(Close::Malformed);
+                self.shut_down(23)
             }
         }
     }
 
     /// The first bytes of a trusted proxy, which may name the client that it speaks for. What comes
     /// behind them is searched at once, so that the time of a head that has begun counts on.
-    fn feed_proxy_header(
-        &mut self,
-        reading: Reading,
-        fresh: &[u8],
-        changed: bool,
-        client: &mut TrackedClient,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
-        let changed = changed || reading.is_idle();
+    fn feed_proxy_header(&mut self, reading: Reading, fresh: &[u8]) -> Step {
+        self.changed |= reading.is_idle();
         let (address, reading) = match reading.feed_proxy_header(fresh) {
-            ProxyHeaderProgress::Partial(reading) => {
-                return self.wait_for_head(1, reading, changed, cx);
-            }
+            ProxyHeaderProgress::Partial(reading) => return self.wait_for_head(1, reading),
             ProxyHeaderProgress::Over(address, reading) => (address, reading),
             ProxyHeaderProgress::Malformed(wrong) => {
                 let words = format_args!("not a header of the PROXY protocol: {wrong}");
-                return self.close(26, cx, Close::ProxyHeader, words);
+                return self.close(26, Close::ProxyHeader, words);
             }
         };
-        match client.end_proxy_header(address, &cx.shared.guests) {
-            Ok(()) => {}
-            Err(Rejection::NotAllowed) => {
+        let limits = &self.cx.shared.guests;
+        let client = self.client.as_mut();
+        match client.map(|client| client.end_proxy_header(address, limits)) {
+            None | Some(Ok(())) => {}
+            Some(Err(Rejection::NotAllowed)) => {
                 let words = "the proxy's client is not in --allow";
-                return self.close(26, cx, Close::Stranger, words);
+                return self.close(26, Close::Stranger, words);
             }
-            Err(Rejection::TooManyFromAddress) => {
-                self.count(Close::Crowding, cx);
-                return self.refuse(25, TOO_MANY, b"", Some(client), cx);
+            Some(Err(Rejection::TooManyFromAddress)) => {
+                self.count(Close::Crowding);
+                return self.refuse(25, TOO_MANY, b"");
             }
         }
         if reading.has_leftovers() {
-            return self.feed(reading, b"", changed, Some(client), cx);
+            return self.feed(reading, b"");
         }
-        self.wait_for_head(1, reading, true, cx)
+        self.changed = true;
+        self.wait_for_head(1, reading)
     }
 
-    /// What came is not enough. `begun` says that the time of what is waited for begins now: a head
-    /// has its own from its first byte on, which more bytes do not extend.
-    fn wait_for_head(
-        &mut self,
-        row: u8,
-        reading: Reading,
-        begun: bool,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    /// What came is not enough. A head has its own time from its first byte on, which more bytes do
+    /// not extend.
+    fn wait_for_head(&mut self, row: u8, reading: Reading) -> Step {
         let idle = reading.is_idle();
-        let more = cx.link.ready.is(Side::Read);
-        if idle && !more && cx.stage == Stage::Stopping {
-            return self.wait_or_end_at_shutdown(reading, begun, cx);
+        let more = self.cx.link.ready.is(Side::Read);
+        if idle && !more && self.cx.stage == Stage::Stopping {
+            return self.wait_or_end_at_shutdown(reading);
         }
-        let timeouts = &cx.shared.http.patience;
+        let timeouts = &self.cx.shared.http.patience;
         let timeout = if idle { timeouts.idle } else { timeouts.head };
-        let deadline = since_change(begun, cx, timeout);
+        let deadline = self.deadline(self.changed, timeout);
         let next = if more {
             Next::Again(deadline)
         } else {
@@ -393,59 +358,43 @@ impl<T: Transport> HttpConnection<T> {
         Step::wait(row, State::ReadingHead(reading), next)
     }
 
-    /// Row 9. A connection that was accepted or answered a moment ago may have a request on its way.
-    /// It may have become idle in this very drive (`begun`); the deadline then is still that of
-    /// what it did before.
-    fn wait_or_end_at_shutdown(
-        &mut self,
-        reading: Reading,
-        begun: bool,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
-        let idle = cx.shared.http.patience.idle;
-        let quiet_for = if begun {
+    /// Row 9. A connection that was accepted or answered a moment ago may have a request on its
+    /// way. If it became idle only in this drive, the deadline still is that of what it did before.
+    fn wait_or_end_at_shutdown(&mut self, reading: Reading) -> Step {
+        let idle = self.cx.shared.http.patience.idle;
+        let quiet_for = if self.changed {
             Duration::ZERO
         } else {
-            idle.saturating_sub(cx.deadline.since(cx.now.tick))
+            idle.saturating_sub(self.cx.deadline.since(self.cx.now.tick))
         };
         let left = SHUTDOWN_IDLE_GRACE.min(idle).saturating_sub(quiet_for);
-        if cx.expired || left.is_zero() {
-            return self.close(9, cx, Close::Shutdown, "idle at shutdown");
+        if self.cx.expired || left.is_zero() {
+            return self.close(9, Close::Shutdown, "idle at shutdown");
         }
-        let next = Next::Park(Side::Read, Deadline::At(cx.now.tick.after(left)));
+        let next = Next::Park(Side::Read, self.deadline(true, left));
         Step::wait(NO_INPUT, State::ReadingHead(reading), next)
     }
 
     /// Rows 8 and 27: the head, or the body of the request before, did not come in time.
-    fn give_up_on_head(
-        &mut self,
-        reading: &Reading,
-        client: Option<&TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    fn give_up_on_head(&mut self, reading: &Reading) -> Step {
         if reading.is_draining() {
             let words = "the body of a request took longer than --head-timeout";
-            return self.close(27, cx, Close::HeadTimeout, words);
+            return self.close(27, Close::HeadTimeout, words);
         }
-        self.count(Close::HeadTimeout, cx);
-        let (key, kept) = (cx.link.key, reading.kept());
+        self.count(Close::HeadTimeout);
+        let (key, kept) = (self.cx.link.key, reading.kept());
         debug!("{key} the head took longer than --head-timeout ({kept} bytes came)");
-        self.refuse(8, HEAD_TOO_SLOW, b"", client, cx)
+        self.refuse(8, HEAD_TOO_SLOW, b"")
     }
 
     /// Rows 3 and 4: a whole head becomes a request, and the request a reply.
-    fn answer(
-        &mut self,
-        head: Head<'_>,
-        client: Option<&TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    fn answer(&mut self, head: Head<'_>) -> Step {
         let mut fields = Fields::new();
         let request = match head.request(&mut fields) {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(3, refusal, head.bytes(), client, cx),
+            Err(refusal) => return self.refuse(3, refusal, head.bytes()),
         };
-        let (key, target) = (cx.link.key, request.raw_target.escape_ascii());
+        let (key, target) = (self.cx.link.key, request.raw_target.escape_ascii());
         trace!("{key} {} {target}", request.method_name);
         let drain = request.body.drain();
         // A client that waits for a go-ahead may send its body or may not: where the next request
@@ -453,76 +402,67 @@ impl<T: Transport> HttpConnection<T> {
         let waits = request.expects_continue && request.body != BodyLength::None;
         let reusable = request.keep_alive && !waits && drain.is_some();
         let options = ResponseOptions {
-            keep: reusable && cx.stage == Stage::Running,
+            keep: reusable && self.cx.stage == Stage::Running,
             head_only: request.method == Method::Head,
             minor: request.minor,
         };
         let asked_to_close = !request.keep_alive && drain.as_ref().is_some_and(|d| d.is_done());
-        let (reply, address) = self.reply(&request, options, client, cx);
-        cx.shared.counters.reply(reply.status);
+        let (shared, now) = (&mut *self.cx.shared, &self.cx.now);
+        let peer = || self.stream.get().peer().into();
+        // The client for which a trusted proxy asks.
+        let client = self.client.as_ref();
+        let client = client.and_then(|c| c.of_request(request.headers, &shared.guests));
+        let reply = shared.answer(&request, options, client, &peer, now);
+        shared.counters.reply(reply.status);
         // Health checks come every few seconds from each balancer, and would hide the rest.
-        let is_logged = cx.shared.access.is_on()
-            && !(reply.status == Status::OK && cx.shared.http.is_health_check(&request));
+        let is_logged = shared.access.is_on()
+            && !(reply.status == Status::OK && shared.http.is_health_check(&request));
         let record = is_logged.then(|| {
-            let address = address.unwrap_or_else(|| self.stream.get().peer().into());
-            let auth = cx.shared.http.auth.as_ref();
-            let user = auth.and_then(Auth::user).map(<[u8]>::to_vec);
-            LogRecord::of(address, user, &request, reply.status, &cx.now)
+            let user = shared.http.auth.as_ref().and_then(Auth::user);
+            let user = user.map(<[u8]>::to_vec);
+            LogRecord::of(
+                client.unwrap_or_else(peer),
+                user,
+                &request,
+                reply.status,
+                now,
+            )
         });
         let keep = reply.keep;
         let rest = head.into_rest(drain);
-        let sent_no_more = rest.is_idle() && !cx.link.ready.is(Side::Read);
-        let mut reply = ReplyProgress::new(reply, keep.then_some(rest), record, cx.now.tick);
+        let sent_no_more = rest.is_idle() && !self.cx.link.ready.is(Side::Read);
+        let mut reply = ReplyProgress::new(reply, keep.then_some(rest), record, now.tick);
         reply.may_just_close = asked_to_close && sent_no_more;
         Step::go(4, State::WritingHeaders(Box::new(reply)))
     }
 
-    /// The reply to a request, and its client as far as that had to be found out.
-    fn reply(
-        &self,
-        request: &Request<'_>,
-        options: ResponseOptions,
-        client: Option<&TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> (Response, Option<Client>) {
-        let guests = &cx.shared.guests;
-        let address = client.and_then(|client| client.of_request(request.headers, guests));
-        let peer = || self.stream.get().peer().into();
-        let reply = cx.shared.answer(request, options, address, &peer, &cx.now);
-        (reply, address)
-    }
-
     /// The reply to what was not understood, of which `head` came whole; then the connection ends.
-    fn refuse(
-        &mut self,
-        row: u8,
-        refusal: Refusal,
-        head: &[u8],
-        client: Option<&TrackedClient>,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
-        let (key, code) = (cx.link.key, refusal.status.0);
+    fn refuse(&mut self, row: u8, refusal: Refusal, head: &[u8]) -> Step {
+        let (key, code) = (self.cx.link.key, refusal.status.0);
         debug!("{key} refused: {} ({code})", refusal.why);
+        let (shared, now) = (&mut *self.cx.shared, &self.cx.now);
         let head_only = head.trim_ascii_start().starts_with(b"HEAD ");
-        let reply = cx.shared.http.refuse(refusal, head_only, &cx.now);
-        cx.shared.counters.reply(reply.status);
-        let record = cx.shared.access.is_on().then(|| {
-            let address = self.address_of(&[], client, cx);
-            LogRecord::of_refusal(address, head, reply.status, &cx.now)
+        let reply = shared.http.refuse(refusal, head_only, now);
+        shared.counters.reply(reply.status);
+        let record = shared.access.is_on().then(|| {
+            let client = self.client.as_ref();
+            let client = client.and_then(|c| c.of_request(&[], &shared.guests));
+            let client = client.unwrap_or_else(|| self.stream.get().peer().into());
+            LogRecord::of_refusal(client, head, reply.status, now)
         });
-        let reply = ReplyProgress::new(reply, None, record, cx.now.tick);
+        let reply = ReplyProgress::new(reply, None, record, now.tick);
         Step::go(row, State::WritingHeaders(Box::new(reply)))
     }
 }
 
-/// A timeout counts from the last change; otherwise the deadline stands.
-fn since_change(changed: bool, cx: &Context<'_, Server>, timeout: Duration) -> Deadline {
-    if changed {
-        Deadline::At(cx.now.tick.after(timeout))
-    } else {
-        Deadline::Keep
-    }
-}
+const TOO_MANY: Refusal = Refusal::new(
+    Status::UNAVAILABLE,
+    "this address has as many connections as it may",
+);
+
+/// The refusal of a client that does not finish its head in time.
+pub(crate) const HEAD_TOO_SLOW: Refusal =
+    Refusal::new(Status::REQUEST_TIMEOUT, "the head did not come in time");
 
 #[cfg(test)]
 mod tests;

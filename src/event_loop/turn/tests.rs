@@ -1,7 +1,7 @@
 //! The loop, turned by hand, with handlers that do what their scripts say.
 //!
-//! Here is what `event_loop/mod.rs` promises to handlers, a test for each promise. A test waits for an edge or a
-//! deadline, never for time to pass.
+//! Here is what `event_loop/mod.rs` promises to handlers, a test for each promise. A test waits for
+//! an edge or a deadline, never for time to pass.
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
@@ -210,7 +210,8 @@ fn an_edge_wakes_only_who_parked_on_its_side() {
     assert_eq!(event_loop.shared.names(), "a");
 }
 
-/// The bit was set before anybody waited for it: no edge is to come, so the handler must not be left waiting.
+/// The bit was set before anybody waited for it: no edge is to come, so the handler must not be
+/// left waiting.
 #[test]
 fn a_set_bit_is_remembered_until_somebody_wants_it() {
     let mut event_loop = new_loop(2, 0);

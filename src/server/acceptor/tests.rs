@@ -138,7 +138,8 @@ fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
                 // Nobody is there: nothing happens until somebody comes.
                 Next::Park(..) => stand.now.tick.after(Duration::from_secs(1)),
                 Next::Sleep(tick) => tick,
-                // What a signal interrupts for ever is not given up; it is not accept(2) that says so.
+                // What a signal interrupts for ever is not given up; it is not accept(2) that says
+                // so.
                 Next::Again(_) if number == 4 => stand.now.tick.after(Duration::from_secs(1)),
                 Next::Again(_) | Next::Room => stand.now.tick,
                 Next::Leave => panic!("error {number}: it left"),

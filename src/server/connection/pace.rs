@@ -1,8 +1,8 @@
 //! How fast a reader takes what it is sent.
 //!
-//! What lives here: the judgement of `--stall-timeout`, from what went out and what has arrived. It may not know what is sent, nor
-//! what becomes of a reader that is too slow. Invariant: only time in which the reader could have read is counted against it.
-//! Read next: `writing.rs`, which asks.
+//! What lives here: the judgement of `--stall-timeout`, from what went out and what has arrived. It
+//! may not know what is sent, nor what becomes of a reader that is too slow. Invariant: only time
+//! in which the reader could have read is counted against it. Read next: `writing.rs`, which asks.
 
 use std::time::Duration;
 
@@ -45,8 +45,9 @@ impl Pace {
         now.since(self.since) >= stall
     }
 
-    /// Whether the reader has taken less than the least rate for at least one stall time. Looked at more often, so that what it
-    /// took is noticed: what it has acknowledged, or as far as that cannot be asked, what its socket had room for.
+    /// Whether the reader has taken less than the least rate for at least one stall time. Looked at
+    /// more often, so that what it took is noticed: what it has acknowledged, or as far as that
+    /// cannot be asked, what its socket had room for.
     pub(super) fn is_too_slow(
         &mut self,
         reader: &impl Transport,

@@ -1,4 +1,5 @@
-//! The state table, row by row and by all short scripts, with a scripted socket in place of the kernel's.
+//! The state table, row by row and by all short scripts, with a scripted socket in place of the
+//! kernel's.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,12 +29,13 @@ use crate::limits::{
     DISK_PAUSE, INTERRUPTED_RETRIES_MAX, SEND_RATE_MIN, SHUTDOWN_IDLE_GRACE, UNSENT_BYTES_ALL,
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
-use crate::server::clients::ClientLimits;
+use crate::server::clients::{Client, ClientLimits};
 use crate::server::connection::pace::Pace;
 use crate::server::connection::stand::{Held, Place, Stand};
 use crate::site::open::tests::faults::{Call, plan};
 
-/// What the peer, the kernel or the world does next: the answer to one system call, or what happens between two drives.
+/// What the peer, the kernel or the world does next: the answer to one system call, or what happens
+/// between two drives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Letter {
     /// Three bytes move.
@@ -66,7 +68,8 @@ const LENGTH: usize = 6;
 /// Bytes that one call reads at most: more than one request, and not a whole number of them.
 const MANY: usize = 101;
 
-/// A socket whose every call is answered by the next letter; after the last one, everything would block.
+/// A socket whose every call is answered by the next letter; after the last one, everything would
+/// block.
 struct Scripted {
     script: Vec<Letter>,
     used: usize,
@@ -119,7 +122,8 @@ impl Scripted {
         self.script.get(self.used).copied()
     }
 
-    /// The letter that answers a call; what happens between drives waits, and meanwhile the call would block.
+    /// The letter that answers a call; what happens between drives waits, and meanwhile the call
+    /// would block.
     fn answer(&mut self) -> io::Result<Letter> {
         self.calls += 1;
         if self.broken {
@@ -271,7 +275,8 @@ impl Stand {
         played
     }
 
-    /// Plays every script of up to [`LENGTH`] letters. One that ends before its last letter stands for all that begin like it.
+    /// Plays every script of up to [`LENGTH`] letters. One that ends before its last letter stands
+    /// for all that begin like it.
     fn play_all(&mut self, says: &'static [u8]) -> usize {
         let mut count = 0;
         for length in 0..=LENGTH {
@@ -379,7 +384,7 @@ fn of_proxy(stand: &mut Stand, says: &'static [u8], script: &[Letter]) -> Played
 /// A PROXY header of one too many, within [`MANY`] bytes.
 const ONE_TOO_MANY: &[u8] = b"PROXY TCP4 10.0.0.1 10.0.0.2 1 2\r\n";
 
-/// Each step is held against its row by `enter`; here every row is taken at least once.
+/// Each step is held against its row by `Step::check`; here every row is taken at least once.
 #[test]
 fn connections_take_every_row_of_the_table() {
     let plays: [(&[u8], &[Letter]); 20] = [
@@ -428,10 +433,8 @@ fn connections_take_every_row_of_the_table() {
 #[cfg(debug_assertions)]
 #[should_panic(expected = "is not what row 7 says")]
 fn a_step_that_is_not_its_row_is_found() {
-    let stand = Stand::new("wrong", &[]);
-    let mut connection = stand.accept(Scripted::new(GET, &[])).connection;
-    let state = State::ReadingHead(Reading::default());
-    connection.enter(7, "ReadingHead", state, Key::for_test(1));
+    let step = Step::go(7, State::ReadingHead(Reading::default()));
+    step.check("ReadingHead", Key::for_test(1));
 }
 
 #[test]
@@ -609,7 +612,8 @@ fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
     assert_eq!(stand.closed(Close::FileShrank), 1);
 }
 
-/// Of a file no small segment is sent but the last, which then waits for nobody. A reply in memory goes out in one call.
+/// Of a file no small segment is sent but the last, which then waits for nobody. A reply in memory
+/// goes out in one call.
 #[test]
 fn row_15_segments_of_a_file_are_full() {
     let mut stand = Stand::new("row15", &[]);
@@ -643,7 +647,8 @@ fn row_13_what_a_file_was_allowed_ends_with_it() {
     assert_eq!(told[..2], [2 * UNSENT_BYTES_MIN, UNSENT_BYTES_MIN]);
 }
 
-/// What the kernel takes for those who are sent files is theirs together: a crowd that does not read cannot have all its memory.
+/// What the kernel takes for those who are sent files is theirs together: a crowd that does not
+/// read cannot have all its memory.
 #[test]
 fn the_kernel_holds_less_for_each_of_many_and_never_most_of_a_file() {
     let shares: Vec<u32> = (1..=200)

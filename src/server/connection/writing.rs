@@ -12,7 +12,7 @@ use log::warn;
 
 use crate::event_loop::page_cache::Before;
 use crate::event_loop::tcp::Lingering;
-use crate::event_loop::{Attempt, Context, Next, Now, Side, Stage, Tick, Transport};
+use crate::event_loop::{Attempt, Next, Now, Side, Stage, Tick, Transport};
 use crate::http::payload::Body;
 use crate::http::state::{Outgoing, Output, Reading, State};
 use crate::limits::{
@@ -26,7 +26,7 @@ use crate::server::respond::Response;
 use crate::server::shared::Server;
 
 use super::pace::Pace;
-use super::{HttpConnection, NO_INPUT, Step, since_change};
+use super::{Drive, NO_INPUT, Step};
 
 /// A reply on its way, and what is noted about it.
 #[derive(Debug)]
@@ -88,39 +88,34 @@ fn writing(reply: Box<ReplyProgress>) -> State<ReplyProgress> {
     }
 }
 
-impl<T: Transport> HttpConnection<T> {
+impl<T: Transport> Drive<'_, '_, T> {
     /// Rows 11 to 18, 22, 24 and 28.
-    pub(super) fn write(
-        &mut self,
-        mut reply: Box<ReplyProgress>,
-        changed: bool,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    pub(super) fn write(&mut self, mut reply: Box<ReplyProgress>) -> Step {
         let mut waits = NO_INPUT;
-        if cx.stage != Stage::Running {
+        if self.cx.stage != Stage::Running {
             reply.outgoing.withdraw_reuse();
             waits = 18;
         }
         let waited = reply.waits_since.take();
         // A deadline that passed while it slept for a disk is not the reader's.
-        let late = take(&mut cx.expired) && !changed && waited.is_none();
+        let late = take(&mut self.cx.expired) && !self.changed && waited.is_none();
         if late {
             // The kernel reports an edge only once a third of its buffer is free; a slow reader may
             // have made room for less.
-            cx.link.ready.set(Side::Write);
+            self.cx.link.ready.set(Side::Write);
         }
         // The present deadline belongs to another state, was for the disk, or has passed.
-        let renew = changed || waited.is_some() || late;
-        let stall = cx.shared.http.patience.stall;
+        let renew = self.changed || waited.is_some() || late;
+        let stall = self.cx.shared.http.patience.stall;
         let attempt = match reply.outgoing.output() {
-            Output::Done => return self.finish(*reply, cx),
-            Output::Produce => return self.produce(reply, renew, waits, cx),
-            Output::Bytes(bytes, more) => self.stream.write(&mut cx.link, bytes, more),
+            Output::Done => return self.finish(*reply),
+            Output::Produce => return self.produce(reply, renew, waits),
+            Output::Bytes(bytes, more) => self.stream.write(&mut self.cx.link, bytes, more),
             Output::Span(file, at, len) => {
                 if !reply.corked {
                     let socket = self.stream.transport();
                     socket.set_cork(true);
-                    let share = unsent_share(cx.shared.counters.open(Phase::Writing), len);
+                    let share = unsent_share(self.cx.shared.counters.open(Phase::Writing), len);
                     reply.raised_lowat = share > UNSENT_BYTES_MIN;
                     if reply.raised_lowat {
                         socket.set_notsent_lowat(share);
@@ -128,15 +123,17 @@ impl<T: Transport> HttpConnection<T> {
                     reply.corked = true;
                 }
                 let before = reply.before;
-                let sent = self.stream.send_file(&mut cx.link, file, at, len, before);
+                let sent = self
+                    .stream
+                    .send_file(&mut self.cx.link, file, at, len, before);
                 let Some(attempt) = sent else {
-                    return self.wait_for_disk(reply, waited, cx);
+                    return self.wait_for_disk(reply, waited);
                 };
                 if before == Before::Unknown && matches!(attempt, Attempt::Done(_)) {
                     reply.before = Before::Hot;
                 }
                 if let Some(waited) = waited {
-                    reply.pace.leave_out(cx.now.tick.since(waited));
+                    reply.pace.leave_out(self.cx.now.tick.since(waited));
                 }
                 attempt
             }
@@ -145,42 +142,37 @@ impl<T: Transport> HttpConnection<T> {
             // Only a file has nothing to send where something was promised.
             Attempt::Done(0) => {
                 let words = "the file shrank while it was sent";
-                self.cut_short(16, &mut reply, cx, Close::FileShrank, words)
+                self.cut_short(16, &mut reply, Close::FileShrank, words)
             }
-            Attempt::Done(n) => self.sent(reply, n, cx),
+            Attempt::Done(n) => self.sent(reply, n),
             Attempt::Blocked => {
-                let (now, pace) = (cx.now.tick, &mut reply.pace);
+                let (now, pace) = (self.cx.now.tick, &mut reply.pace);
                 if (late || pace.is_due(now, stall))
                     && pace.is_too_slow(self.stream.get(), now, stall)
                 {
                     self.stream.transport().abort_on_close();
                     let words = "the reader is slower than --stall-timeout allows";
-                    return self.cut_short(17, &mut reply, cx, Close::Stalled, words);
+                    return self.cut_short(17, &mut reply, Close::Stalled, words);
                 }
-                let deadline = since_change(renew, cx, stall / STALL_LOOKS);
+                let deadline = self.deadline(renew, stall / STALL_LOOKS);
                 Step::wait(waits, writing(reply), Next::Park(Side::Write, deadline))
             }
             Attempt::Spent => {
-                let next = Next::Again(since_change(renew, cx, stall));
+                let next = Next::Again(self.deadline(renew, stall));
                 Step::wait(waits, writing(reply), next)
             }
-            Attempt::Failed(e) => self.cut_short(21, &mut reply, cx, Close::Error, e),
+            Attempt::Failed(e) => self.cut_short(21, &mut reply, Close::Error, e),
         }
     }
 
     /// Rows 11 to 15, and 22: `n` bytes have gone out.
-    fn sent(
-        &mut self,
-        mut reply: Box<ReplyProgress>,
-        n: usize,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    fn sent(&mut self, mut reply: Box<ReplyProgress>, n: usize) -> Step {
         let head_was_out = reply.outgoing.head_is_out();
         reply.outgoing.advance(n);
         reply.pace.add(n as u64);
-        cx.shared.counters.sent += n as u64;
+        self.cx.shared.counters.sent += n as u64;
         if matches!(reply.outgoing.output(), Output::Done) {
-            return self.finish(*reply, cx);
+            return self.finish(*reply);
         }
         let row = match (head_was_out, reply.outgoing.head_is_out()) {
             (true, _) => 15,
@@ -191,15 +183,9 @@ impl<T: Transport> HttpConnection<T> {
     }
 
     /// Has the next piece of a listing made: one in each drive, for others wait for theirs.
-    fn produce(
-        &mut self,
-        mut reply: Box<ReplyProgress>,
-        mut renew: bool,
-        waits: u8,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
+    fn produce(&mut self, mut reply: Box<ReplyProgress>, mut renew: bool, waits: u8) -> Step {
         let made = match &mut reply.listing {
-            Some(listing) => cx.shared.http.next_piece(listing, &cx.now),
+            Some(listing) => self.cx.shared.http.next_piece(listing, &self.cx.now),
             None => Ok(Some((Vec::new(), true))),
         };
         match made {
@@ -214,13 +200,13 @@ impl<T: Transport> HttpConnection<T> {
             }
             Ok(None) => {}
             Err(e) => {
-                if cx.shared.http.warnings.is_due(&cx.now) {
-                    warn!("{} a directory cannot be listed: {e}", cx.link.key);
+                if self.cx.shared.http.warnings.is_due(&self.cx.now) {
+                    warn!("{} a directory cannot be listed: {e}", self.cx.link.key);
                 }
-                return self.cut_short(28, &mut reply, cx, Close::Listing, e);
+                return self.cut_short(28, &mut reply, Close::Listing, e);
             }
         }
-        let deadline = since_change(renew, cx, cx.shared.http.patience.stall);
+        let deadline = self.deadline(renew, self.cx.shared.http.patience.stall);
         Step::wait(waits, writing(reply), Next::Again(deadline))
     }
 
@@ -229,41 +215,35 @@ impl<T: Transport> HttpConnection<T> {
         &mut self,
         row: u8,
         reply: &mut ReplyProgress,
-        cx: &mut Context<'_, Server>,
         why: Close,
         words: impl Display,
     ) -> Step {
-        reply.log(cx.now, cx.shared);
-        self.close(row, cx, why, words)
+        reply.log(self.cx.now, self.cx.shared);
+        self.close(row, why, words)
     }
 
-    /// Row 24. The kernel does not report that a disk has answered, so the reply sleeps a little and
-    /// asks again, ever less often: many may be waiting for a disk that hangs.
-    fn wait_for_disk(
-        &mut self,
-        mut reply: Box<ReplyProgress>,
-        waited: Option<Tick>,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
-        let since = waited.unwrap_or(cx.now.tick);
-        let time = cx.now.tick.since(since);
-        if time >= cx.shared.http.patience.stall {
+    /// Row 24. The kernel does not report that a disk has answered, so the reply sleeps a little
+    /// and asks again, ever less often: many may be waiting for a disk that hangs.
+    fn wait_for_disk(&mut self, mut reply: Box<ReplyProgress>, waited: Option<Tick>) -> Step {
+        let since = waited.unwrap_or(self.cx.now.tick);
+        let time = self.cx.now.tick.since(since);
+        if time >= self.cx.shared.http.patience.stall {
             let words = "the disk is slower than --stall-timeout allows";
-            return self.cut_short(17, &mut reply, cx, Close::Stalled, words);
+            return self.cut_short(17, &mut reply, Close::Stalled, words);
         }
-        if cx.link.ready.is_gone() {
-            return self.cut_short(21, &mut reply, cx, Close::Error, "the client is gone");
+        if self.cx.link.ready.is_gone() {
+            return self.cut_short(21, &mut reply, Close::Error, "the client is gone");
         }
         reply.waits_since = Some(since);
         reply.before = Before::Cold;
         let pause = DISK_PAUSE.max(time / DISK_PAUSE_DIVISOR);
-        let next = Next::Sleep(cx.now.tick.after(pause));
+        let next = Next::Sleep(self.cx.now.tick.after(pause));
         Step::wait(24, writing(reply), next)
     }
 
     /// Rows 13, 14 and 22: the reply is complete.
-    fn finish(&mut self, mut reply: ReplyProgress, cx: &mut Context<'_, Server>) -> Step {
-        reply.log(cx.now, cx.shared);
+    fn finish(&mut self, mut reply: ReplyProgress) -> Step {
+        reply.log(self.cx.now, self.cx.shared);
         if let Some(reading) = reply.outgoing.finish() {
             if reply.corked {
                 let socket = self.stream.transport();
@@ -276,22 +256,19 @@ impl<T: Transport> HttpConnection<T> {
         }
         // Closing a socket with unread input makes the kernel send a reset, which would overtake
         // the reply.
-        if reply.may_just_close && !cx.link.ready.is(Side::Read) {
-            return self.close(22, cx, Close::Done, "the client asked to close");
+        if reply.may_just_close && !self.cx.link.ready.is(Side::Read) {
+            return self.close(22, Close::Done, "the client asked to close");
         }
-        self.shut_down(14, cx)
+        self.shut_down(14)
     }
 
     /// Rows 19 and 20.
-    pub(super) fn linger(
-        &mut self,
-        mut discarded: u64,
-        changed: bool,
-        cx: &mut Context<'_, Server>,
-    ) -> Step {
-        let (before, timeout) = (discarded, cx.shared.http.patience.linger);
-        let lingering = self.stream.linger(&mut discarded, changed, timeout, cx);
-        cx.shared.counters.received += discarded - before;
+    pub(super) fn linger(&mut self, mut discarded: u64) -> Step {
+        let (before, timeout) = (discarded, self.cx.shared.http.patience.linger);
+        let lingering = self
+            .stream
+            .linger(&mut discarded, self.changed, timeout, self.cx);
+        self.cx.shared.counters.received += discarded - before;
         let (why, words) = match lingering {
             Lingering::Wait(next) => {
                 return Step::wait(19, State::Lingering { discarded }, next);
@@ -302,9 +279,9 @@ impl<T: Transport> HttpConnection<T> {
                 Close::LingerBytes,
                 "the client sent on after the last reply",
             ),
-            Lingering::Failed(e) => return self.close(21, cx, Close::Error, e),
+            Lingering::Failed(e) => return self.close(21, Close::Error, e),
         };
-        self.close(20, cx, why, words)
+        self.close(20, why, words)
     }
 }
 

@@ -1,9 +1,10 @@
 //! The conversations of `fixtures/requests`, without sockets.
 //!
-//! What lives here: a client's end of a connection whose transport is two buffers. It may not know what a case expects: the same code says
-//! so here and for real sockets (`tests/it/http_requests.rs`). Invariant: the transport promises what the
-//! kernel promises, and no more: an edge whenever bytes come or room is made, and would-block only where one will follow.
-//! Read next: `tests/it/support/conversation.rs`.
+//! What lives here: a client's end of a connection whose transport is two buffers. It may not know
+//! what a case expects: the same code says so here and for real sockets
+//! (`tests/it/http_requests.rs`). Invariant: the transport promises what the kernel promises, and
+//! no more: an edge whenever bytes come or room is made, and would-block only where one will
+//! follow. Read next: `tests/it/support/conversation.rs`.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -28,7 +29,8 @@ mod cases;
 #[path = "../../../../tests/it/support/conversation.rs"]
 mod conversation;
 
-/// So many bytes at each end of a case are sent one by one: every byte of a head, but not of the longest bodies.
+/// So many bytes at each end of a case are sent one by one: every byte of a head, but not of the
+/// longest bodies.
 const HEAD_BYTES: usize = 10_000;
 
 /// Of a long case only so many bytes at each end are cut between.
@@ -42,8 +44,8 @@ const ROOMS: [usize; 8] = [1, 2, 3, 7, 40, 1, 251, 600];
 enum Manner {
     /// It takes all it is given, and in the end the client hangs up.
     Smooth,
-    /// It takes little, then would block until that is read; it is said to be readable before it is; and in the
-    /// end the client is silent.
+    /// It takes little, then would block until that is read; it is said to be readable before it
+    /// is; and in the end the client is silent.
     Stutter,
 }
 
@@ -160,7 +162,8 @@ struct Actor<'a> {
     manner: Manner,
     /// The next of the [`ROOMS`].
     rooms: usize,
-    /// Whether bytes reached a server that had closed, or were left unread by it: a real one would have reset the connection.
+    /// Whether bytes reached a server that had closed, or were left unread by it: a real one would
+    /// have reset the connection.
     reset: bool,
     drives: usize,
     /// Which case this is.

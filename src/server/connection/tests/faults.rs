@@ -1,8 +1,9 @@
 //! Every error that the kernel can give, at every place where it can give one.
 //!
-//! What lives here: the numbers from 1 to beyond the last that Linux knows, as answers to recv, send, sendfile and shutdown of a
-//! scripted socket, and to the calls by which a site is read. It may not know which of them is likely.
-//! Invariant: whatever the kernel says, a connection is parked, queued or gone, and a file's trouble has its status.
+//! What lives here: the numbers from 1 to beyond the last that Linux knows, as answers to recv,
+//! send, sendfile and shutdown of a scripted socket, and to the calls by which a site is read. It
+//! may not know which of them is likely. Invariant: whatever the kernel says, a connection is
+//! parked, queued or gone, and a file's trouble has its status.
 
 use std::collections::BTreeSet;
 
@@ -145,7 +146,8 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
                 assert!(sound.starts_with("HTTP/1.1 200 "), "{sound}");
                 let due = status_of(call, errno);
                 for status in statuses {
-                    // A root that cannot be asked about is as good as gone; what is open and cannot be asked about has failed.
+                    // A root that cannot be asked about is as good as gone; what is open and cannot
+                    // be asked about has failed.
                     let gone = call == Call::Statx && matches!(&*status, "404" | "500");
                     // What the portable way found, or another try.
                     let found = status == "200";

@@ -1,9 +1,10 @@
 //! The loop's part, played by hand, for one connection at a time.
 //!
-//! What lives here: a stand that drives a connection as the loop does, and checks after each drive what the loop demands. It may
-//! not know what is on the other end of the transport. Invariant: after each drive the connection is parked
-//! on a cleared bit under a deadline, queued, or gone. Read next: `../tests.rs`, then `conversations.rs`, then `tests/oracles/machine.rs`
-//! for whose sake it is public where the feature `fuzz` is on.
+//! What lives here: a stand that drives a connection as the loop does, and checks after each drive
+//! what the loop demands. It may not know what is on the other end of the transport. Invariant:
+//! after each drive the connection is parked on a cleared bit under a deadline, queued, or gone.
+//! Read next: `../tests.rs`, then `conversations.rs`, then `tests/oracles/machine.rs` for whose
+//! sake it is public where the feature `fuzz` is on.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -108,7 +109,8 @@ impl<T: Transport> Held<T> {
 }
 
 impl Stand {
-    /// A site with a small file, one that is sent from its descriptor, and a directory without an index.
+    /// A site with a small file, one that is sent from its descriptor, and a directory without an
+    /// index.
     pub fn new(name: &str, options: &[&str]) -> Self {
         let site = std::env::temp_dir().join(format!("idler-states-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&site);
