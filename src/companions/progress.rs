@@ -1,5 +1,5 @@
-//! How far a transfer has come, as one line on a terminal. Nothing is drawn on anything but a
-//! terminal, and the line is gone when its [`Progress`] is.
+//! How far a client has come, as one line that is drawn over itself. Nothing is drawn on anything
+//! but a terminal, and the line is gone when its [`StatusLine`] is.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
@@ -8,24 +8,65 @@ use crate::event_loop::Now;
 use crate::http::amount::Size;
 use crate::limits::PROGRESS_INTERVAL;
 
+/// A line of the terminal.
+#[derive(Debug)]
+pub(crate) struct StatusLine {
+    drawn: Option<Instant>,
+}
+
+impl StatusLine {
+    /// One, if standard error is a terminal.
+    pub(crate) fn on_terminal() -> Option<Self> {
+        let terminal = std::io::stderr().is_terminal();
+        terminal.then_some(Self { drawn: None })
+    }
+
+    /// Draws it, [`PROGRESS_INTERVAL`] after the last time at the earliest.
+    pub(crate) fn draw(&mut self, now: &Now, line: impl FnOnce() -> String) {
+        let due = |last| now.instant.duration_since(last) >= PROGRESS_INTERVAL;
+        if self.drawn.is_none_or(due) {
+            self.drawn = Some(now.instant);
+            redraw(&line());
+        }
+    }
+
+    /// Takes it off the terminal. It is drawn at once the next time.
+    pub(crate) fn clear(&mut self) {
+        if self.drawn.take().is_some() {
+            redraw("");
+        }
+    }
+}
+
+impl Drop for StatusLine {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// Draws a line over what stands there. A terminal that is gone needs none.
+pub(crate) fn redraw(line: &str) {
+    let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
+}
+
 /// The line of one transfer.
 #[derive(Debug)]
 pub struct Progress {
+    line: StatusLine,
     total: Option<u64>,
     /// Bytes that were there before.
     before: u64,
     started: Option<Instant>,
-    drawn: Option<Instant>,
 }
 
 impl Progress {
     /// A line, if standard error is a terminal.
     pub fn on_terminal() -> Option<Self> {
-        std::io::stderr().is_terminal().then_some(Self {
+        Some(Self {
+            line: StatusLine::on_terminal()?,
             total: None,
             before: 0,
             started: None,
-            drawn: None,
         })
     }
 
@@ -35,34 +76,13 @@ impl Progress {
         self.before = before;
     }
 
-    /// Draws it, [`PROGRESS_INTERVAL`] after the last time at the earliest.
+    /// Draws it, if it is time.
     pub fn draw(&mut self, done: u64, now: &Now) {
         let started = *self.started.get_or_insert(now.instant);
-        let due = |last| now.instant.duration_since(last) >= PROGRESS_INTERVAL;
-        if !self.drawn.is_none_or(due) {
-            return;
-        }
-        self.drawn = Some(now.instant);
-        redraw(&line(done, self.before, self.total, now.instant - started));
+        let (before, total) = (self.before, self.total);
+        self.line
+            .draw(now, || line(done, before, total, now.instant - started));
     }
-
-    /// Takes it off the terminal.
-    pub fn clear(&mut self) {
-        if self.drawn.take().is_some() {
-            redraw("");
-        }
-    }
-}
-
-impl Drop for Progress {
-    fn drop(&mut self) {
-        self.clear();
-    }
-}
-
-/// Draws a line of the terminal over what stands there. A terminal that is gone needs none.
-pub(crate) fn redraw(line: &str) {
-    let _ = write!(std::io::stderr(), "\r{line}\x1b[K");
 }
 
 /// `[=====>    ]  50%  1.5 MiB  512.0 KiB/s  3 s left`, at most 79 characters.

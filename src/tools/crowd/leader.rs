@@ -2,7 +2,7 @@
 //! of them. Whatever ends it, Ctrl-C included, the verdict is told.
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,14 +12,13 @@ use rustix::io::Errno;
 
 use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Destination, Driven, Failure, print};
-use crate::companions::progress::redraw;
+use crate::companions::progress::StatusLine;
 use crate::event_loop::connect::{self, Manner};
 use crate::event_loop::{Deadline, Newcomers, Next, Stage};
 use crate::http::url::Url;
 use crate::limits::{
     CONNECT_TIMEOUT, CROWD_ARREARS_MAX, CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES,
     CROWD_OPENING_MAX, CROWD_PACE, CROWD_PATIENCE, CROWD_RECEIVE_BUFFER_BYTES, PROBE_QUIET,
-    PROGRESS_INTERVAL,
 };
 use crate::log::logger;
 use crate::tools::{ClientTask, TaskContext};
@@ -36,13 +35,15 @@ pub struct Leader {
     pace: Pace,
     sources: Sources,
     probe: Option<(Url, SocketAddr)>,
-    line: Line,
+    /// The line while it lasts, on a terminal; elsewhere, when the next one is logged.
+    line: Option<StatusLine>,
+    next_line: Instant,
     /// What the members will share; handed over at the first drive.
     crowd: Option<Crowd>,
     /// When the phase began.
     since: Instant,
     /// When a member got in last, and how many were in then.
-    progress: Option<(Instant, u32)>,
+    progress: Option<(Instant, u64)>,
     stayed: Rc<Cell<bool>>,
 }
 
@@ -62,7 +63,9 @@ impl Leader {
         Self {
             pace: Pace::new(options.rate, now),
             sources: Sources::new(to.address, options.mode),
-            line: Line::new(options.voice.quiet, now),
+            line: StatusLine::on_terminal().filter(|_| !options.voice.quiet),
+            // Where lines stay, the first can wait.
+            next_line: now + CROWD_LINE_INTERVAL,
             about: Circumstances {
                 to: to.address,
                 options: options.clone(),
@@ -99,7 +102,7 @@ impl Leader {
         if matches!(driven, Ok(Some(_))) {
             return driven;
         }
-        self.line.wipe();
+        self.line = None;
         // The members have no end of their own.
         cx.quit();
         driven?;
@@ -160,8 +163,9 @@ impl Leader {
             self.progress = Some((now, tally.got_in));
         }
         let is_stuck = tally.got_in <= before && now.duration_since(at) >= CROWD_PATIENCE;
-        let all_begun = tally.begun >= self.about.options.clients || self.about.trouble.is_some();
-        if is_stuck || (all_begun && tally.opening == 0) {
+        let all_begun =
+            tally.begun >= self.about.options.clients.into() || self.about.trouble.is_some();
+        if is_stuck || (all_begun && tally.opening() == 0) {
             self.note_time(cx);
             return self.enter(Phase::Holding, cx);
         }
@@ -173,7 +177,7 @@ impl Leader {
         let left = self.about.options.duration.saturating_sub(self.passed(cx));
         let tally = &cx.shared.crowd.tally;
         let churns = self.about.options.mode.comes_and_goes();
-        let none_left = !churns && tally.open == 0 && tally.opening == 0;
+        let none_left = !churns && tally.open() == 0 && tally.opening() == 0;
         if left.is_zero() || none_left {
             return Ok(None);
         }
@@ -199,9 +203,9 @@ impl Leader {
         };
         let now = cx.now.instant;
         self.since = now;
-        self.pace.begin(now);
-        if self.line.terminal {
-            self.line.due = now;
+        self.pace = Pace::new(self.about.options.rate, now);
+        if let Some(line) = &mut self.line {
+            line.clear();
         }
         Ok(AGAIN)
     }
@@ -223,12 +227,12 @@ impl Leader {
     ) -> Result<bool, Failure> {
         let tally = &cx.shared.crowd.tally;
         let there = if self.about.options.mode.comes_and_goes() {
-            tally.opening + tally.open
+            tally.opening() + tally.open()
         } else {
             tally.begun
         };
-        let wanted = self.about.options.clients.saturating_sub(there);
-        let room = CROWD_OPENING_MAX.saturating_sub(tally.opening);
+        let wanted = u64::from(self.about.options.clients).saturating_sub(there);
+        let room = u64::from(CROWD_OPENING_MAX).saturating_sub(tally.opening());
         let due = self.pace.due(cx.now.instant);
         let opened = self.open(due.min(wanted).min(room), cx, new)?;
         self.pace.spend(opened);
@@ -238,10 +242,10 @@ impl Leader {
     /// Opens `count` connections, or as many as the budget of the drive allows. Returns how many.
     fn open(
         &mut self,
-        count: u32,
+        count: u64,
         cx: &mut TaskContext<'_>,
         new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<u32, Failure> {
+    ) -> Result<u64, Failure> {
         let crowd = &mut cx.shared.crowd;
         for opened in 0..count {
             if cx.link.budget() == 0 || self.about.trouble.is_some() {
@@ -251,7 +255,7 @@ impl Leader {
             match self.sources.start(self.about.to) {
                 Ok(socket) => {
                     let (member, first) = Member::new(socket, cx.now.tick);
-                    crowd.tally.began();
+                    crowd.tally.begun += 1;
                     new.admit(ClientTask::Member(member), first);
                 }
                 Err(e) if is_shortage(&e) => {
@@ -262,7 +266,7 @@ impl Leader {
                     self.about.trouble = Some(trouble);
                 }
                 Err(e) => {
-                    crowd.tally.began();
+                    crowd.tally.begun += 1;
                     crowd.tally.missed(Missed::from(&e));
                     crowd.first_failure.get_or_insert(e);
                 }
@@ -275,7 +279,12 @@ impl Leader {
         let crowd = &cx.shared.crowd;
         let holds = crowd.phase == Phase::Holding;
         let left = holds.then(|| self.about.options.duration.saturating_sub(self.passed(cx)));
-        self.line.show(cx.now.instant, || crowd.tally.line(left));
+        if let Some(line) = &mut self.line {
+            line.draw(&cx.now, || crowd.tally.line(left));
+        } else if !self.about.options.voice.quiet && cx.now.instant >= self.next_line {
+            self.next_line = cx.now.instant + CROWD_LINE_INTERVAL;
+            logger::say(&crowd.tally.line(left));
+        }
         Ok(Some(Next::Sleep(cx.now.tick.after(time))))
     }
 
@@ -287,52 +296,6 @@ impl Leader {
             crowd.tally.text(&self.about)
         };
         print(verdict.as_bytes())
-    }
-}
-
-/// The line while it lasts: redrawn on a terminal, now and then a new one elsewhere.
-#[derive(Debug)]
-struct Line {
-    quiet: bool,
-    terminal: bool,
-    /// When it is shown again. Where lines stay, the first can wait.
-    due: Instant,
-    is_drawn: bool,
-}
-
-impl Line {
-    fn new(quiet: bool, now: Instant) -> Self {
-        let terminal = io::stderr().is_terminal();
-        Self {
-            quiet,
-            terminal,
-            due: if terminal {
-                now
-            } else {
-                now + CROWD_LINE_INTERVAL
-            },
-            is_drawn: false,
-        }
-    }
-
-    fn show(&mut self, now: Instant, line: impl Fn() -> String) {
-        if self.quiet || now < self.due {
-            return;
-        }
-        if self.terminal {
-            redraw(&line());
-            self.is_drawn = true;
-            self.due = now + PROGRESS_INTERVAL;
-        } else {
-            logger::say(&line());
-            self.due = now + CROWD_LINE_INTERVAL;
-        }
-    }
-
-    fn wipe(&mut self) {
-        if std::mem::take(&mut self.is_drawn) {
-            redraw("");
-        }
     }
 }
 
@@ -358,12 +321,8 @@ impl Pace {
         }
     }
 
-    fn begin(&mut self, now: Instant) {
-        (self.last, self.credit) = (now, 0);
-    }
-
     /// How many are due. A leader that was held up makes up for [`CROWD_ARREARS_MAX`] at most.
-    pub(super) fn due(&mut self, now: Instant) -> u32 {
+    pub(super) fn due(&mut self, now: Instant) -> u64 {
         let passed = now.duration_since(std::mem::replace(&mut self.last, now));
         let worth = |time: Duration| {
             let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
@@ -371,11 +330,11 @@ impl Pace {
         };
         let most = worth(CROWD_ARREARS_MAX).max(ONE);
         self.credit = self.credit.saturating_add(worth(passed)).min(most);
-        u32::try_from(self.credit / ONE).unwrap_or(u32::MAX)
+        self.credit / ONE
     }
 
-    pub(super) fn spend(&mut self, opened: u32) {
-        self.credit = self.credit.saturating_sub(ONE * u64::from(opened));
+    pub(super) fn spend(&mut self, opened: u64) {
+        self.credit = self.credit.saturating_sub(ONE * opened);
     }
 }
 

@@ -78,7 +78,7 @@ impl Member {
         let tally = &mut cx.shared.crowd.tally;
         match departure {
             Departure::Missed(why) => tally.missed(why),
-            Departure::Done => tally.went(),
+            Departure::Done => tally.went += 1,
             Departure::Ended(how) => {
                 debug!("{} {}", cx.link.key, how.words());
                 tally.ended(how, self.status, cx.now.tick.since(self.since));
@@ -133,7 +133,7 @@ impl Member {
         let crowd = &mut cx.shared.crowd;
         match connect::progress(&mut cx.link, self.stream.get()) {
             Connecting::Ready => {
-                crowd.tally.got_in();
+                crowd.tally.got_in += 1;
                 self.since = cx.now.tick;
                 self.step = MemberStep::Asking;
                 Ok(true)

@@ -20,17 +20,13 @@ use crate::limits::CONNECT_TIMEOUT;
 #[derive(Default, Debug)]
 pub(super) struct Tally {
     /// Connections that were begun.
-    pub(super) begun: u32,
-    /// On their way.
-    pub(super) opening: u32,
-    /// There.
-    pub(super) open: u32,
+    pub(super) begun: u64,
     /// Got in at some time.
-    pub(super) got_in: u32,
+    pub(super) got_in: u64,
     /// Got in, did what was to be done, and left.
-    pub(super) went: u32,
-    missed: BTreeMap<Missed, u32>,
-    answers: BTreeMap<u16, u32>,
+    pub(super) went: u64,
+    missed: BTreeMap<Missed, u64>,
+    answers: BTreeMap<u16, u64>,
     ends: BTreeMap<(Ending, u16), Ages>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
@@ -79,25 +75,19 @@ pub(super) enum Ending {
 /// How many connections ended in one way, and how old they were.
 #[derive(Clone, Copy, Debug)]
 struct Ages {
-    count: u32,
+    count: u64,
     least: Duration,
     most: Duration,
 }
 
+impl Circumstances {
+    fn clients(&self) -> u64 {
+        self.options.clients.into()
+    }
+}
+
 impl Tally {
-    pub(super) fn began(&mut self) {
-        self.begun = self.begun.saturating_add(1);
-        self.opening += 1;
-    }
-
-    pub(super) fn got_in(&mut self) {
-        self.opening = self.opening.saturating_sub(1);
-        self.open += 1;
-        self.got_in = self.got_in.saturating_add(1);
-    }
-
     pub(super) fn missed(&mut self, why: Missed) {
-        self.opening = self.opening.saturating_sub(1);
         *self.missed.entry(why).or_default() += 1;
     }
 
@@ -105,14 +95,8 @@ impl Tally {
         *self.answers.entry(status).or_default() += 1;
     }
 
-    pub(super) fn went(&mut self) {
-        self.open = self.open.saturating_sub(1);
-        self.went = self.went.saturating_add(1);
-    }
-
     /// A connection of this age ended; `status` is that of the last answer, or 0.
     pub(super) fn ended(&mut self, how: Ending, status: u16, age: Duration) {
-        self.open = self.open.saturating_sub(1);
         let one = Ages {
             count: 1,
             least: age,
@@ -122,26 +106,36 @@ impl Tally {
         ages.and_modify(|ages| *ages = ages.and(one)).or_insert(one);
     }
 
+    /// How many are on their way.
+    pub(super) fn opening(&self) -> u64 {
+        self.begun - self.outside() - self.got_in
+    }
+
+    /// How many are there.
+    pub(super) fn open(&self) -> u64 {
+        self.got_in - self.went - self.gone()
+    }
+
     /// How many did not get in.
-    pub(super) fn outside(&self) -> u32 {
+    pub(super) fn outside(&self) -> u64 {
         self.missed.values().sum()
     }
 
     /// How many ended that were not to end.
-    pub(super) fn gone(&self) -> u32 {
+    pub(super) fn gone(&self) -> u64 {
         self.ends.values().map(|ages| ages.count).sum()
     }
 
-    fn missed_for(&self, why: Missed) -> u32 {
+    fn missed_for(&self, why: Missed) -> u64 {
         self.missed.get(&why).copied().unwrap_or(0)
     }
 
     /// How many of those who asked and stay have not been answered. A server that only lets them in
     /// holds nobody.
-    fn unanswered(&self, mode: CrowdMode) -> u32 {
+    fn unanswered(&self, mode: CrowdMode) -> u64 {
         match mode {
             CrowdMode::KeepAlive | CrowdMode::SlowRead => {
-                let answered: u32 = self.answers.values().sum();
+                let answered: u64 = self.answers.values().sum();
                 self.got_in.saturating_sub(answered)
             }
             CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::Churn => 0,
@@ -150,30 +144,30 @@ impl Tally {
 
     /// Whether all are, or were, as was asked.
     pub(super) fn all_stayed(&self, about: &Circumstances) -> bool {
-        let Options { mode, clients, .. } = about.options;
+        let (mode, clients) = (about.options.mode, about.clients());
         let enough = if mode.comes_and_goes() {
             self.went > 0
         } else {
-            self.open == clients && self.unanswered(mode) == 0
+            self.open() == clients && self.unanswered(mode) == 0
         };
         enough && self.outside() == 0 && self.gone() == 0 && about.trouble.is_none()
     }
 
     /// One line while it lasts, at most 79 characters where the numbers are not absurd.
     pub(super) fn line(&self, left: Option<Duration>) -> String {
-        let mut line = format!("{} open", count(self.open));
+        let mut line = format!("{} open", Count(self.open()));
         let refused = self.missed_for(Missed::Refused);
         let others = [
-            (self.opening, "opening"),
+            (self.opening(), "opening"),
             (self.went, "came and went"),
             (refused, "refused"),
             (self.outside() - refused, "not let in"),
         ];
         for (n, what) in others.iter().filter(|(n, _)| *n > 0) {
-            let _ = write!(line, ", {} {what}", count(*n));
+            let _ = write!(line, ", {} {what}", Count(*n));
         }
         if let Some(ages) = self.ends.values().copied().reduce(Ages::and) {
-            let _ = write!(line, ", {} closed after {}", count(ages.count), ages.span());
+            let _ = write!(line, ", {} closed after {}", Count(ages.count), ages.span());
         }
         let _ = write!(line, ", {} in", Size(self.bytes_in));
         if let Some(left) = left {
@@ -185,32 +179,32 @@ impl Tally {
     /// The verdict.
     pub(super) fn text(&self, about: &Circumstances) -> String {
         let mut lines = vec![self.headline(about), self.arrivals(about)];
-        if !about.options.mode.comes_and_goes() && about.options.clients > self.begun {
-            let untried = about.options.clients - self.begun;
-            lines.push(format!("not tried: {}", count(untried)));
+        if !about.options.mode.comes_and_goes() && about.clients() > self.begun {
+            let untried = about.clients() - self.begun;
+            lines.push(format!("not tried: {}", Count(untried)));
         }
         for (why, n) in &self.missed {
-            lines.push(format!("{}: {}", why.words(), count(*n)));
+            lines.push(format!("{}: {}", why.words(), Count(*n)));
         }
         if let Some(trouble) = &about.trouble {
             lines.push(format!("stopped opening: {trouble}"));
         }
         if !self.answers.is_empty() {
             let answers = self.answers.iter();
-            let answers = answers.map(|(status, n)| format!("{status} to {}", count(*n)));
+            let answers = answers.map(|(status, n)| format!("{status} to {}", Count(*n)));
             let answers: Vec<String> = answers.collect();
             lines.push(format!("answered: {}", answers.join(", ")));
         }
         let unanswered = self.unanswered(about.options.mode);
         if unanswered > 0 {
-            lines.push(format!("without an answer: {}", count(unanswered)));
+            lines.push(format!("without an answer: {}", Count(unanswered)));
         }
         for ((how, status), ages) in &self.ends {
             let said = match status {
                 0 => String::new(),
                 status => format!(", {status} said"),
             };
-            let (how, span, n) = (how.words(), ages.span(), count(ages.count));
+            let (how, span, n) = (how.words(), ages.span(), Count(ages.count));
             lines.push(format!("{how} after {span}{said}: {n}"));
         }
         let (sent, came) = (Size(self.bytes_out), Size(self.bytes_in));
@@ -235,7 +229,7 @@ impl Tally {
             CrowdMode::SlowRead => format!("that read a sip every {drip} s"),
             CrowdMode::Churn => "at most at once, that come and go".to_owned(),
         };
-        let asked = count(about.options.clients);
+        let asked = Count(about.clients());
         format!("{}: {asked} clients {what}", about.to)
     }
 
@@ -243,12 +237,12 @@ impl Tally {
         if !about.options.mode.comes_and_goes() {
             return format!(
                 "got in: {} in {}",
-                count(self.got_in),
+                Count(self.got_in),
                 seconds(about.opening)
             );
         }
-        let each = f64::from(self.went) / about.held.as_secs_f64().max(0.001);
-        let (went, held) = (count(self.went), seconds(about.held));
+        let each = self.went as f64 / about.held.as_secs_f64().max(0.001);
+        let (went, held) = (Count(self.went), seconds(about.held));
         format!("came and went: {went} in {held}, {each:.0} a second")
     }
 
@@ -258,19 +252,19 @@ impl Tally {
         } else {
             ""
         };
-        let Options { mode, clients, .. } = about.options;
-        let (asked, open) = (count(clients), count(self.open));
+        let (mode, clients) = (about.options.mode, about.clients());
+        let (asked, open) = (Count(clients), Count(self.open()));
         let verdict = match (mode.comes_and_goes(), self.all_stayed(about)) {
             (true, true) => "all were let in".to_owned(),
             (true, false) => {
-                let failed = self.outside().saturating_add(self.gone());
-                format!("{} did not get what they came for", count(failed))
+                let failed = self.outside() + self.gone();
+                format!("{} did not get what they came for", Count(failed))
             }
             (false, true) => format!("all {asked} stayed for {}", seconds(about.held)),
-            (false, false) if self.open == clients => {
+            (false, false) if self.open() == clients => {
                 format!("all {asked} stayed, but not all were answered")
             }
-            (false, false) if self.open == 0 => format!("none of {asked} stayed"),
+            (false, false) if self.open() == 0 => format!("none of {asked} stayed"),
             (false, false) => format!("{open} of {asked} stayed"),
         };
         format!("verdict: {interrupted}{verdict}")
@@ -310,13 +304,13 @@ impl Tally {
             ])
         });
         let trouble = about.trouble.as_deref().map(string);
-        let untried = options.clients.saturating_sub(self.begun);
+        let untried = about.clients().saturating_sub(self.begun);
         object(&[
             ("target", string(&about.to.to_string())),
             ("mode", string(options.mode.word())),
             ("clients", options.clients.to_string()),
             ("got_in", self.got_in.to_string()),
-            ("open", self.open.to_string()),
+            ("open", self.open().to_string()),
             ("came_and_went", self.went.to_string()),
             ("refused", self.missed_for(Missed::Refused).to_string()),
             (
@@ -340,10 +334,6 @@ impl Tally {
     }
 }
 
-fn count(n: u32) -> Count {
-    Count(n.into())
-}
-
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
 }
@@ -351,7 +341,7 @@ fn seconds(time: Duration) -> String {
 impl Ages {
     fn and(self, other: Self) -> Self {
         Self {
-            count: self.count.saturating_add(other.count),
+            count: self.count + other.count,
             least: self.least.min(other.least),
             most: self.most.max(other.most),
         }
