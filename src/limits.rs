@@ -246,6 +246,24 @@ pub const LISTINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// reply may cost.
 pub const LISTING_BYTES_ALWAYS: usize = 64 * 1024;
 
+/// Codes of replies that are counted: they have three digits, and begin with 1 to 5.
+pub const STATUS_CODES: usize = 600;
+
+/// Durations of turns that are told apart (`--status`): from a single cheap request to a turn that every
+/// client would notice.
+pub const TURN_LIMITS: [Duration; 10] = [
+    Duration::from_micros(10),
+    Duration::from_micros(30),
+    Duration::from_micros(100),
+    Duration::from_micros(300),
+    Duration::from_millis(1),
+    Duration::from_millis(3),
+    Duration::from_millis(10),
+    Duration::from_millis(30),
+    Duration::from_millis(100),
+    Duration::from_secs(1),
+];
+
 // ---- policies ---------------------------------------------------------------------------------
 
 /// Connections from one address that `--max-per-address` may allow; more is as good as no limit.

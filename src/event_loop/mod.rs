@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod connect;
+pub mod histogram;
 pub mod listener;
 pub mod page_cache;
 pub mod readiness;

@@ -8,8 +8,6 @@ mod escape;
 mod json;
 mod listing;
 
-use std::fmt::{self, Write as _};
-
 pub use crate::pages::error::error_page;
 pub use crate::pages::json::ListingJson;
 pub use crate::pages::listing::{ListingPage, ListingQuery};
@@ -33,18 +31,6 @@ const PAGE_STYLE: &str = include_str!("page.css");
 
 /// What listings have beyond that.
 const LISTING_STYLE: &str = include_str!("listing.css");
-
-/// Writes formatted text to the end of a page in the making. Memory apart, this cannot fail.
-pub(crate) fn put(out: &mut Vec<u8>, text: fmt::Arguments<'_>) {
-    struct End<'a>(&'a mut Vec<u8>);
-    impl fmt::Write for End<'_> {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.extend_from_slice(text.as_bytes());
-            Ok(())
-        }
-    }
-    let _ = End(out).write_fmt(text);
-}
 
 #[cfg(test)]
 mod tests {

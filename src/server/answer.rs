@@ -191,15 +191,15 @@ impl Server {
     fn figures_for(&mut self, request: &Request<'_>, now: &Now) -> Outcome {
         let query = ListingQuery::parse(request.target.query.unwrap_or_default());
         let (body, media_type) = if query.json || prefers_json(request.headers) {
-            (self.figures_as_json(now), "application/json")
+            (self.metrics_as_json(now), "application/json")
         } else {
-            let text = self.figures_as_text(now);
+            let text = self.metrics_as_text(now);
             (text, "text/plain; version=0.0.4; charset=utf-8")
         };
         Outcome::Text {
             status: Status::OK,
             media_type,
-            body,
+            body: body.into(),
         }
     }
 }

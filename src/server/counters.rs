@@ -1,13 +1,12 @@
-//! What has happened, counted.
+//! What has happened, in plain numbers. Counting costs an addition, and for the states of
+//! connections a comparison at the end of a drive.
 //!
-//! What lives here: plain numbers, and the words for them. They may not cost anything that a request could feel: an addition,
-//! and for the states of connections a comparison at the end of a drive.
-//! Invariant: every connection that was accepted is open in one phase, or was closed for one reason.
-//! Read next: `figures.rs`, which shows them.
+//! Every connection that was accepted is open in one phase, or was closed for one reason.
 
 use crate::http::status::Status;
+use crate::limits::STATUS_CODES;
 
-/// An enum of what is counted, each with the word that figures and logs have for it.
+/// An enum of what is counted, each variant with the word that figures and logs have for it.
 macro_rules! counted {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal,)* }) => {
         $(#[$about])*
@@ -17,14 +16,12 @@ macro_rules! counted {
         }
 
         impl $name {
-            /// All of them, in order.
-            pub const ALL: &[Self] = &[$(Self::$variant),*];
+            /// The words, in order.
+            pub const WORDS: &[&str] = &[$($word),*];
 
-            /// Its name in figures.
-            pub fn word(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $word,)*
-                }
+            /// Each word with its count.
+            pub fn with_words(counts: &[u64]) -> impl Iterator<Item = (&'static str, u64)> {
+                Self::WORDS.iter().copied().zip(counts.iter().copied())
             }
         }
     };
@@ -51,7 +48,7 @@ counted! {
         LingerBytes "linger_bytes",
         /// The body of a request broke a rule, or was too long.
         Malformed "malformed_body",
-        /// What a proxy said of its client was no header of the PROXY protocol.
+        /// What a proxy sent before its client's bytes was no header of the PROXY protocol.
         ProxyHeader "proxy_header",
         /// The client of a proxy is not in `--allow`.
         Stranger "allow",
@@ -71,9 +68,9 @@ counted! {
 }
 
 counted! {
-    /// Why a newcomer was not let in.
+    /// Why a new connection was not let in.
     Refused {
-        /// `--max-connections`, and nobody is idle: 503.
+        /// `--max-connections`, and no connection is idle: 503.
         MaxConnections "max_connections",
         /// No descriptor is left, or no memory for one: 503.
         Descriptors "descriptors",
@@ -100,23 +97,22 @@ counted! {
     }
 }
 
-/// Codes of replies have three digits, and begin with 1 to 5.
-const CODES: usize = 600;
-
-/// See the module.
+/// The counters of a server.
 #[derive(Debug)]
 pub struct Counters {
     /// Connections accepted.
     pub accepted: u64,
-    /// Bytes that came, and bytes that went out.
+    /// Bytes that came from clients.
     pub received: u64,
-    /// See above.
+    /// Bytes that went out to them.
     pub sent: u64,
-    closes: [u64; Close::ALL.len()],
-    refused: [u64; Refused::ALL.len()],
-    replies: Box<[u64; CODES]>,
-    /// Only the difference of two counts matters, so that they may wrap.
-    phases: [u64; Phase::ALL.len()],
+    /// Connections closed, by [`Close`].
+    pub closes: [u64; Close::WORDS.len()],
+    /// Connections not let in, by [`Refused`].
+    pub refused: [u64; Refused::WORDS.len()],
+    /// Connections open, by [`Phase`]. Only differences matter, so that they may wrap.
+    pub phases: [u64; Phase::WORDS.len()],
+    replies: Box<[u64; STATUS_CODES]>,
 }
 
 impl Default for Counters {
@@ -127,8 +123,8 @@ impl Default for Counters {
             sent: 0,
             closes: Default::default(),
             refused: Default::default(),
-            replies: Box::new([0; CODES]),
             phases: Default::default(),
+            replies: Box::new([0; STATUS_CODES]),
         }
     }
 }
@@ -139,19 +135,9 @@ impl Counters {
         self.closes[why as usize] += 1;
     }
 
-    /// How many were closed for this reason.
-    pub fn closed(&self, why: Close) -> u64 {
-        self.closes[why as usize]
-    }
-
-    /// A newcomer was not let in.
+    /// A new connection was not let in.
     pub fn refuse(&mut self, why: Refused) {
         self.refused[why as usize] += 1;
-    }
-
-    /// How many were not let in for this reason.
-    pub fn refused(&self, why: Refused) -> u64 {
-        self.refused[why as usize]
     }
 
     /// A reply was begun.
@@ -163,14 +149,11 @@ impl Counters {
 
     /// The codes that were sent, and how often.
     pub fn replies(&self) -> impl Iterator<Item = (usize, u64)> {
-        self.replies
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, count)| *count > 0)
+        let counts = self.replies.iter().copied().enumerate();
+        counts.filter(|(_, count)| *count > 0)
     }
 
-    /// A newcomer got a slot, and is in this phase.
+    /// A new connection got a slot, and is in this phase.
     pub fn enter(&mut self, phase: Phase) {
         self.phases[phase as usize] = self.phases[phase as usize].wrapping_add(1);
     }

@@ -25,8 +25,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens to `signal`. On one that stops: for `drain_delay` every reply says that the connection closes; then the
-    /// listeners close, and the busy may finish for `grace`.
+    /// Listens to `signal`. On one that stops: for `drain_delay` every reply says that the
+    /// connection closes; then the listeners close, and the busy may finish for `grace`.
     pub fn new(signal: Signal, drain_delay: Duration, grace: Duration) -> Self {
         Self {
             signal,
@@ -48,7 +48,7 @@ impl Signals {
                 info!("SIGHUP: looking again");
                 cx.shared.reload();
             } else if self.signal.number() == SIGUSR1 {
-                logger::say(cx.shared.figures_as_lines(&cx.now).trim_end());
+                logger::say(&cx.shared.metrics_as_lines(&cx.now));
             } else if cx.stage == Stage::Running {
                 self.leads = true;
                 info!("stopping; another signal ends it at once");

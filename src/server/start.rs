@@ -191,12 +191,7 @@ fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
         .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
     event_loop.shared.access.finish();
     if log::log_enabled!(log::Level::Debug) {
-        logger::say(
-            event_loop
-                .shared
-                .figures_as_lines(event_loop.now())
-                .trim_end(),
-        );
+        logger::say(&event_loop.shared.metrics_as_lines(event_loop.now()));
     }
     logger::finish();
     Ok(if event_loop.shared.failed {
