@@ -1,6 +1,7 @@
 //! Negotiation: which of several representations a client would rather have (RFC 9110 §12).
 //!
-//! An element that breaks the grammar counts as if it did not stand there, and takes nothing else with it.
+//! An element that breaks the grammar counts as if it did not stand there, and takes nothing else
+//! with it.
 
 use std::fmt;
 
@@ -112,8 +113,8 @@ pub struct AcceptEncoding {
 }
 
 impl AcceptEncoding {
-    /// Reads all lines of Accept-Encoding, and hands `note` a sentence on each element. Where a coding is named
-    /// twice, the first counts. Bounded by the length of the head.
+    /// Reads all lines of Accept-Encoding, and hands `note` a sentence on each element. Where a
+    /// coding is named twice, the first counts. Bounded by the length of the head.
     pub fn read(headers: &[Header<'_>], mut note: impl FnMut(fmt::Arguments<'_>)) -> Self {
         let mut accept = Self::default();
         for line in lines(headers, "Accept-Encoding") {
@@ -154,9 +155,10 @@ impl AcceptEncoding {
 
     /// How welcome `coding` is (§12.5.3).
     ///
-    /// Without the field every coding may be sent, but plain bytes are what a client that says nothing
-    /// expects. With it, what is neither named nor meant by `*` is refused; plain bytes alone are acceptable unless
-    /// refused by name or by `*;q=0`, though less welcome than anything that was asked for.
+    /// Without the field every coding may be sent, but plain bytes are what a client that says
+    /// nothing expects. With it, what is neither named nor meant by `*` is refused; plain bytes
+    /// alone are acceptable unless refused by name or by `*;q=0`, though less welcome than anything
+    /// that was asked for.
     pub fn standing(&self, coding: Coding) -> Standing {
         let is_plain = coding == Coding::Identity;
         match self.codings[coding as usize].or(self.star) {
@@ -198,7 +200,8 @@ fn weighted_coding(element: &[u8]) -> Option<(&[u8], Weight)> {
     (is_token(name) && parts.next().is_none()).then_some((name, weight))
 }
 
-/// Reads a parameter: `None` if it breaks the grammar, else its weight if it is `q` (§5.6.6, §12.4.2).
+/// Reads a parameter: `None` if it breaks the grammar, else its weight if it is `q` (§5.6.6,
+/// §12.4.2).
 fn weight_of(parameter: &[u8]) -> Option<Option<Weight>> {
     let (name, value) = split_once(parameter, b'=')?;
     if name.eq_ignore_ascii_case(b"q") {
@@ -223,15 +226,15 @@ enum Precision {
     Any,
     /// `text/*`.
     Type,
-    /// `text/html` with parameters. There is one representation of each type here, so it is meant, unless
-    /// the bare name stands there too.
+    /// `text/html` with parameters. There is one representation of each type here, so it is meant,
+    /// unless the bare name stands there too.
     Parameters,
     /// `text/html`.
     Named,
 }
 
-/// What Accept says about one type. Without the field everything is welcome; of elements that are equally
-/// exact the first counts. Bounded by the length of the head.
+/// What Accept says about one type. Without the field everything is welcome; of elements that are
+/// equally exact the first counts. Bounded by the length of the head.
 fn acceptance(headers: &[Header<'_>], kind: &str, subtype: &str) -> Acceptance {
     let mut best: Option<Acceptance> = None;
     let mut weight = Weight::FULL;
@@ -271,8 +274,8 @@ fn media_range(element: &[u8], kind: &str, subtype: &str) -> Option<Acceptance> 
     Some(Acceptance { weight, precision })
 }
 
-/// Whether a listing should be JSON rather than HTML: JSON has the greater weight, or the same and was
-/// named more exactly. Where the client wants neither, HTML is as good.
+/// Whether a listing should be JSON rather than HTML: JSON has the greater weight, or the same and
+/// was named more exactly. Where the client wants neither, HTML is as good.
 pub fn prefers_json(headers: &[Header<'_>]) -> bool {
     let json = acceptance(headers, "application", "json");
     json.weight > Weight::NONE && json > acceptance(headers, "text", "html")
@@ -283,14 +286,16 @@ pub fn prefers_json(headers: &[Header<'_>]) -> bool {
 pub enum TakesHtml {
     /// It does not.
     No,
-    /// It takes anything, or any text, as scripts, style sheets, images and command-line clients do.
+    /// It takes anything, or any text, as scripts, style sheets, images and command-line clients
+    /// do.
     Anything,
     /// It named `text/html`: a person follows a link.
     ByName,
 }
 
-/// Whether the client takes HTML, and whether it said so. The fallback of a single-page application should go to
-/// those that named it: to hand a page to a script that asked for a missing asset hides the mistake.
+/// Whether the client takes HTML, and whether it said so. The fallback of a single-page application
+/// should go to those that named it: to hand a page to a script that asked for a missing asset
+/// hides the mistake.
 pub fn takes_html(headers: &[Header<'_>]) -> TakesHtml {
     let html = acceptance(headers, "text", "html");
     match html.precision {

@@ -1,7 +1,5 @@
-//! Names and passwords as browsers send them (RFC 7617).
-//!
-//! What lives here: reading an `Authorization` field of the scheme Basic. It may not know who has which password.
-//! Invariant: a password is in none of the `Debug` outputs. Read next: `crate::server::auth`.
+//! Names and passwords as browsers send them, in an `Authorization` field of the scheme Basic (RFC
+//! 7617). A password is in none of the `Debug` outputs.
 
 use std::fmt;
 
@@ -9,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use httparse::Header;
 
-use crate::http::fields::{Single, trim};
+use crate::http::fields::{Single, split_once, trim};
 
 /// What a client says it is.
 #[derive(Clone, PartialEq, Eq)]
@@ -21,8 +19,8 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Reads those of a request: none if there is no such field or more than one, if it is of another scheme, or
-    /// malformed. Bounded by the length of the head.
+    /// Reads those of a request: none if there is no such field or more than one, if it is of
+    /// another scheme, or malformed. Bounded by the length of the head.
     pub fn read(headers: &[Header<'_>]) -> Option<Self> {
         match Single::read(headers, "Authorization") {
             Single::One(value) => Self::parse(value),
@@ -31,8 +29,8 @@ impl Credentials {
     }
 
     fn parse(value: &[u8]) -> Option<Self> {
-        let (scheme, rest) = value.split_at_checked("Basic".len())?;
-        if !scheme.eq_ignore_ascii_case(b"Basic") || rest.first() != Some(&b' ') {
+        let (scheme, rest) = split_once(value, b' ')?;
+        if !scheme.eq_ignore_ascii_case(b"Basic") {
             return None;
         }
         let mut text = STANDARD.decode(trim(rest)).ok()?;

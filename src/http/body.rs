@@ -1,9 +1,10 @@
-//! The body of a message on its way in: with a length, in chunks, or until the connection closes (RFC 9112 §6,
-//! §7). Its data is handed through, never kept.
+//! The body of a message on its way in: with a length, in chunks, or until the connection closes
+//! (RFC 9112 §6, §7). Its data is handed through, never kept.
 //!
-//! A server discards the bodies of requests, but must find their end, where the next request begins. So it is
-//! strict: it refuses, at the first wrong byte, what two servers could read differently. A client is lenient: it
-//! accepts bare line feeds and padded sizes, keeps the trailers, and can show a line that makes no sense.
+//! A server discards the bodies of requests, but must find their end, where the next request
+//! begins. So it is strict: it refuses, at the first wrong byte, what two servers could read
+//! differently. A client is lenient: it accepts bare line feeds and padded sizes, keeps the
+//! trailers, and can show a line that makes no sense.
 
 use crate::http::printable::printable;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, DRAINED_BODY_BYTES_MAX, TRAILER_BYTES_MAX};
@@ -110,7 +111,8 @@ impl BodyDecoder {
         size_of::<Self>() + self.line.capacity()
     }
 
-    /// Takes some bytes: returns how many belong to the body, and which of them are data (none, or one run).
+    /// Takes some bytes: returns how many belong to the body, and which of them are data (none, or
+    /// one run).
     ///
     /// # Errors
     /// If the framing is broken or the body too long: the connection must be closed.
@@ -137,7 +139,8 @@ impl BodyDecoder {
         }
     }
 
-    /// Discards what of `bytes` belongs to the body, and returns how many those are. Bounded by their number.
+    /// Discards what of `bytes` belongs to the body, and returns how many those are. Bounded by
+    /// their number.
     ///
     /// # Errors
     /// Like [`feed`](Self::feed).
@@ -189,7 +192,8 @@ impl BodyDecoder {
             Place::Trailers if last.is_none() => byte.is_ascii_graphic(),
             Place::Trailers => is_text,
             Place::ChunkSize if byte.is_ascii_hexdigit() => {
-                // Another digit behind blanks would be part of the size for a server that skips blanks.
+                // Another digit behind blanks would be part of the size for a server that skips
+                // blanks.
                 let is_digit = last.is_none_or(|last| last.is_ascii_hexdigit());
                 let fits = self.left >> 60 == 0;
                 let digit = char::from(byte).to_digit(16).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Conditions: whether a request is carried out at all (RFC 9110 §13).
 //!
-//! One function evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since and If-Range in the
-//! order of §13.2.2. Validators and the time are passed in.
+//! One function evaluates If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since and
+//! If-Range in the order of §13.2.2. Validators and the time are passed in.
 
 use std::fmt;
 
@@ -62,12 +62,12 @@ const IF_RANGE: &str = "If-Range";
 /// Of a field that says nothing about other methods.
 const OTHER_METHOD: Finding = (Effect::Ignored, "it has a meaning with GET and HEAD only");
 
-/// Evaluates the conditions of a request in the order of RFC 9110 §13.2.2, and hands `note` a sentence on each
-/// that stands in the head.
+/// Evaluates the conditions of a request in the order of RFC 9110 §13.2.2, and hands `note` a
+/// sentence on each that stands in the head.
 ///
 /// `method_is_get_or_head` decides what an If-None-Match that is false comes to, and whether
-/// If-Modified-Since means anything. Dates that are invalid or later than `now` are ignored. Bounded by
-/// the length of the head; nothing is allocated.
+/// If-Modified-Since means anything. Dates that are invalid or later than `now` are ignored.
+/// Bounded by the length of the head; nothing is allocated.
 pub fn evaluate(
     headers: &[Header<'_>],
     method_is_get_or_head: bool,
@@ -94,8 +94,8 @@ pub fn evaluate(
         effect == Effect::Fails
     };
 
-    // §13.2.1: conditions do not matter where the answer without them would be an error. For methods that
-    // could create the target, that it is missing is no error.
+    // §13.2.1: conditions do not matter where the answer without them would be an error. For
+    // methods that could create the target, that it is missing is no error.
     if !validators.exists && method_is_get_or_head {
         let missing = (
             Effect::Ignored,
@@ -257,9 +257,9 @@ impl Target<'_> {
 
     /// Whether the date of last modification names one content only (§8.8.2.2).
     ///
-    /// It does not while the second that it names may still see another change. The RFC asks for one second's
-    /// distance; idler takes the same window as for its tags, since some file systems count in
-    /// steps of two. And where the tag is weak, the date is trusted no more than the tag.
+    /// It does not while the second that it names may still see another change. The RFC asks for
+    /// one second's distance; idler takes the same window as for its tags, since some file systems
+    /// count in steps of two. And where the tag is weak, the date is trusted no more than the tag.
     fn date_is_strong(&self, last_modified: UnixSeconds) -> bool {
         let window = i64::try_from(RACY_WINDOW.as_secs()).unwrap_or(i64::MAX);
         self.now.saturating_sub(last_modified) >= window.max(1)

@@ -1,5 +1,5 @@
-//! Dates: the three forms of HTTP that may come in (RFC 9110 §5.6.7), and the three that go out. What is formatted
-//! here parses back to the same second. The present time is passed in.
+//! Dates: the three forms of HTTP that may come in (RFC 9110 §5.6.7), and the three that go out.
+//! What is formatted here parses back to the same second. The present time is passed in.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -17,9 +17,9 @@ const LAST: UnixSeconds = 253_402_300_799;
 /// Reads an HTTP date in any of its three forms (RFC 9110 §5.6.7), of which two are obsolete.
 ///
 /// `now` is needed for the form with a two-digit year: one that would be more than 50 years ahead
-/// is taken from the century before, and so is one whose weekday says so. `None` for anything else than
-/// a date, for a weekday that does not belong to the day, for days before 1970, and for leap seconds,
-/// which no file has.
+/// is taken from the century before, and so is one whose weekday says so. `None` for anything else
+/// than a date, for a weekday that does not belong to the day, for days before 1970, and for leap
+/// seconds, which no file has.
 pub fn parse(value: &[u8], now: UnixSeconds) -> Option<UnixSeconds> {
     let text = str::from_utf8(trim(value)).ok()?;
     match text.len() {
@@ -70,8 +70,8 @@ fn parse_two_digit_year(text: &str, now: UnixSeconds) -> Option<UnixSeconds> {
     let today = civil(now).filter(|_| now >= 0)?;
     let latest = today.year() + 50;
     let year = latest - (latest - year_of_century.parse::<i16>().ok()?).rem_euclid(100);
-    // In the fiftieth year ahead the rest of the date decides. The weekday belongs to one century only:
-    // where it is not that of the year ahead, the date can still be one of the past.
+    // In the fiftieth year ahead the rest of the date decides. The weekday belongs to one century
+    // only: where it is not that of the year ahead, the date can still be one of the past.
     let within_year = |date: DateTime| (date.month(), date.day(), date.time());
     let is_near = |seconds: &UnixSeconds| {
         year < latest || civil(*seconds).is_some_and(|date| within_year(date) <= within_year(today))
@@ -99,7 +99,8 @@ pub fn common_log(seconds: UnixSeconds) -> Option<[u8; 26]> {
     Some(out)
 }
 
-/// `2000-10-10T13:55:36Z` (ISO 8601, RFC 3339). `None` outside the years 0 to 9999, which only a broken file has.
+/// `2000-10-10T13:55:36Z` (ISO 8601, RFC 3339). `None` outside the years 0 to 9999, which only a
+/// broken file has.
 pub fn iso_8601(seconds: UnixSeconds) -> Option<[u8; 20]> {
     let date = civil(seconds).filter(|date| date.year() >= 0)?;
     let mut out = *b"yyyy-mm-ddThh:mm:ssZ";

@@ -69,8 +69,8 @@ pub enum ListMatch {
     Malformed,
 }
 
-/// Looks for `current` in a list of tags (`*` or `1#entity-tag`, §13.1.1) that may stand on several lines.
-/// Bounded by the length of the lines, all of which are read: see the module's invariant.
+/// Looks for `current` in a list of tags (`*` or `1#entity-tag`, §13.1.1) that may stand on several
+/// lines. Bounded by the length of the lines, all of which are read: see the module's invariant.
 pub fn find_in_list<'a>(
     lines: impl Iterator<Item = &'a [u8]>,
     current: Option<&EntityTag<'_>>,

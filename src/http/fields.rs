@@ -1,13 +1,12 @@
-//! Finding fields by name, and cutting their values into list elements.
+//! Finding fields by name, and cutting their values apart (RFC 9110 §5.3, §5.6).
 //!
-//! What lives here: the few things that every rule about a field needs (RFC 9110 §5.3, §5.6.1).
-//! It may not know what any field means. Invariant: nothing is copied; every slice handed out lies in the
-//! head it was read from. Work is bounded by the length of the head.
-//! Read next: `preconditions.rs`, which uses all of it.
+//! Nothing is copied: every slice handed out lies in the head it was read from. Work is bounded by
+//! the length of the head.
 
 use httparse::Header;
 
-/// The values of all lines named `name`, in order. Names are compared without regard to case (§5.1).
+/// The values of all lines named `name`, in order. Names are compared without regard to case
+/// (§5.1).
 pub(crate) fn lines<'h>(
     headers: &'h [Header<'h>],
     name: &'static str,
@@ -19,33 +18,25 @@ pub(crate) fn lines<'h>(
 }
 
 /// A field that may stand once only (§5.3).
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Single<'h> {
     /// It does not stand in the head.
-    #[default]
     Absent,
     /// It stands once, with this value.
     One(&'h [u8]),
-    /// It stands on several lines, so that nobody can say which was meant.
+    /// It stands on several lines, and each could be the one that is meant.
     Several,
 }
 
 impl<'h> Single<'h> {
-    /// Notes one more line.
-    pub(crate) fn add(&mut self, value: &'h [u8]) {
-        *self = match self {
-            Self::Absent => Self::One(value),
-            Self::One(_) | Self::Several => Self::Several,
-        };
-    }
-
     /// Reads the field `name` of `headers`.
     pub(crate) fn read(headers: &'h [Header<'h>], name: &'static str) -> Self {
-        let mut single = Self::Absent;
-        for value in lines(headers, name) {
-            single.add(value);
+        let mut values = lines(headers, name);
+        match (values.next(), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(value), None) => Self::One(value),
+            (Some(_), Some(_)) => Self::Several,
         }
-        single
     }
 }
 
@@ -63,8 +54,8 @@ pub(crate) fn split_once(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> 
     Some((&bytes[..at], &bytes[at + 1..]))
 }
 
-/// The pieces of `value` between separators that stand outside quoted strings (§5.6.4), trimmed; empty
-/// ones are left out, as §5.6.1.2 asks of recipients.
+/// The pieces of `value` between separators that stand outside quoted strings (§5.6.4), trimmed;
+/// empty ones are left out, as §5.6.1.2 asks of recipients.
 pub(crate) fn elements(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut rest = value;
     std::iter::from_fn(move || {

@@ -1,15 +1,14 @@
-//! Whom proxies say that they speak for, in `X-Forwarded-For` and `Forwarded` (RFC 7239).
+//! The client's address as proxies tell it in `X-Forwarded-For` and `Forwarded` (RFC 7239).
 //!
-//! What lives here: from fields to the client's address. It may not know who is trusted: it asks. Invariant: only what a
-//! trusted proxy has added is believed. Each appends whom it heard, so the list is read from its end, and the
-//! first who is not trusted is the client; what stands before it is the client's own word.
-//! Read next: `fields.rs`.
+//! Only what a trusted proxy has added is believed. Each appends the address that it was asked
+//! from, so the list is read from its end, and the first address that is not trusted is the client;
+//! what stands before it is the client's own word.
 
 use core::net::{IpAddr, SocketAddr};
 
 use httparse::Header;
 
-use crate::http::fields::{elements, lines, trim};
+use crate::http::fields::{elements, lines, split_once, trim};
 
 /// What the fields say.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,28 +21,27 @@ pub enum Origin {
     Hidden,
 }
 
-/// Finds out who asked, as far as `trusts` reaches. Of both fields each must give the same: a proxy writes one of them, and
-/// lets the client's own words pass in the other. Bounded by the length of the head.
+/// Finds the client's address, as far as `trusts` reaches. If both fields are there they must give
+/// the same: a proxy writes one of them, and lets the client's own words pass in the other. Bounded
+/// by the length of the head.
 pub fn origin(headers: &[Header<'_>], trusts: impl Fn(IpAddr) -> bool) -> Origin {
     // Quotes mean nothing here: one that a client sends must not swallow what the proxy appends.
     let list = lines(headers, "X-Forwarded-For")
         .flat_map(|value| value.split(|&byte| byte == b','))
         .map(trim)
         .filter(|name| !name.is_empty());
-    let simple = walk(list.map(address), &trusts);
+    let simple = last_untrusted(list.map(address), &trusts);
     let list = lines(headers, "Forwarded").flat_map(|value| elements(value, b','));
-    let standard = walk(list.map(forwarded_for), &trusts);
+    let standard = last_untrusted(list.map(forwarded_for), &trusts);
     match (simple, standard) {
         (Origin::Unsaid, said) | (said, Origin::Unsaid) => said,
         (one, other) if one == other => one,
-        (Origin::Address(_) | Origin::Hidden, Origin::Address(_) | Origin::Hidden) => {
-            Origin::Hidden
-        }
+        (_, _) => Origin::Hidden,
     }
 }
 
-/// Whether some proxy has sent this on, whatever it says of its client: `Via` is every gateway's duty (RFC 9110 §7.6.3), and
-/// `X-Real-IP` what many examples for nginx set in place of a list.
+/// Whether a proxy has sent this on, whatever it says of its client: `Via` is every gateway's duty
+/// (RFC 9110 §7.6.3), and `X-Real-IP` what many examples for nginx set in place of a list.
 pub fn is_forwarded(headers: &[Header<'_>]) -> bool {
     let signs = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"];
     signs
@@ -51,38 +49,39 @@ pub fn is_forwarded(headers: &[Header<'_>]) -> bool {
         .any(|name| lines(headers, name).next().is_some())
 }
 
-/// From the end of the list to the first who is not trusted. If all are, the first of them asked.
-fn walk(list: impl Iterator<Item = Option<IpAddr>>, trusts: impl Fn(IpAddr) -> bool) -> Origin {
-    // Whoever stands behind the last stranger is trusted, so one pass from the front finds the same.
-    list.fold(Origin::Unsaid, |so_far, next| match (so_far, next) {
-        (Origin::Unsaid, Some(address)) => Origin::Address(address),
-        (Origin::Address(_) | Origin::Hidden, Some(address)) if trusts(address) => so_far,
-        (Origin::Address(_) | Origin::Hidden, Some(address)) => Origin::Address(address),
-        (Origin::Unsaid | Origin::Address(_) | Origin::Hidden, None) => Origin::Hidden,
+/// The last address that is not trusted, and has only trusted ones behind it. If all are trusted it
+/// is the first, which asked the others.
+fn last_untrusted(
+    list: impl Iterator<Item = Option<IpAddr>>,
+    trusts: impl Fn(IpAddr) -> bool,
+) -> Origin {
+    list.fold(Origin::Unsaid, |so_far, next| match next {
+        Some(address) if so_far != Origin::Unsaid && trusts(address) => so_far,
+        Some(address) => Origin::Address(address),
+        None => Origin::Hidden,
     })
 }
 
 /// The `for` of one element of `Forwarded`.
 fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
     let mut nodes = elements(element, b';').filter_map(|pair| {
-        let equals = pair.iter().position(|&byte| byte == b'=')?;
-        let (name, value) = (&pair[..equals], &pair[equals + 1..]);
-        trim(name)
-            .eq_ignore_ascii_case(b"for")
-            .then_some(trim(value))
+        let (name, value) = split_once(pair, b'=')?;
+        let is_for = trim(name).eq_ignore_ascii_case(b"for");
+        is_for.then_some(trim(value))
     });
     let node = nodes.next()?;
     if nodes.next().is_some() {
         return None;
     }
-    let inner = node
-        .strip_prefix(b"\"")
-        .and_then(|node| node.strip_suffix(b"\""));
     // An address has nothing to be escaped.
-    address(inner.unwrap_or(node))
+    match node {
+        [b'"', inner @ .., b'"'] => address(inner),
+        plain => address(plain),
+    }
 }
 
-/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; no address is `unknown`, `_hidden`.
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; no address is
+/// `unknown`, `_hidden`.
 fn address(text: &[u8]) -> Option<IpAddr> {
     let text = str::from_utf8(text).ok()?;
     let bare = text

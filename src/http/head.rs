@@ -36,15 +36,17 @@ pub enum Found {
 impl Scan {
     /// Searches on in `bytes`, which begin with what was searched before.
     ///
-    /// Lines end in CR LF. A head in which *every* line ends in a bare LF is let through (RFC 9112 §2.2;
-    /// people type into `nc`), but not a mixture: that is how one server is made to see a line end
-    /// where another sees none. Bounded by the length of `bytes`.
+    /// Lines end in CR LF. A head in which *every* line ends in a bare LF is let through (RFC 9112
+    /// §2.2; people type into `nc`), but not a mixture: that is how one server is made to see a
+    /// line end where another sees none. Bounded by the length of `bytes`.
     ///
     /// # Errors
-    /// 414 if the first line is longer than [`REQUEST_LINE_BYTES_MAX`], 431 if there is no end within `head_bytes_max`,
-    /// 400 for a mixture of line ends, too many blank lines before the first, or what begins like no text.
+    /// 414 if the first line is longer than [`REQUEST_LINE_BYTES_MAX`], 431 if there is no end
+    /// within `head_bytes_max`, 400 for a mixture of line ends, too many blank lines before the
+    /// first, or what begins like no text.
     pub fn search(&mut self, bytes: &[u8], head_bytes_max: usize) -> Result<Found, Refusal> {
-        // A client of TLS sends nothing more until it is answered: it would wait until the head times out.
+        // A client of TLS sends nothing more until it is answered: it would wait until the head
+        // times out.
         if let Some(byte) = bytes.first()
             && *byte < b' '
             && !matches!(byte, b'\r' | b'\n')
@@ -56,7 +58,8 @@ impl Scan {
         let mut at = self.searched as usize;
         while let Some(gap) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
             let end = at + gap;
-            // The bytes before this line end may have come without it, and been refused for their number.
+            // The bytes before this line end may have come without it, and been refused for their
+            // number.
             self.fit(end, head_bytes_max)?;
             // The line may have begun in what was searched before.
             let before = |n: usize| end.checked_sub(n).and_then(|at| bytes.get(at));
@@ -113,8 +116,8 @@ impl Scan {
     }
 }
 
-/// The version at the end of a request line, if it is a well-formed one (`HTTP/` DIGIT `.` DIGIT), and where
-/// its last digit stands.
+/// The version at the end of a request line, if it is a well-formed one (`HTTP/` DIGIT `.` DIGIT),
+/// and where its last digit stands.
 pub(super) fn version_of(line: &[u8]) -> Option<(usize, [u8; 2])> {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -1,8 +1,6 @@
 //! The request target, and the path within a site that it names (RFC 9112 §3.2, RFC 3986).
 //!
-//! What lives here: from the client's words to a [`SitePath`], which cannot express anything outside of
-//! a site. It may not know whether anything stands at that path.
-//! Invariant: a path is decoded once. Read next: `crate::site`.
+//! A path is decoded once, into a [`SitePath`], which cannot express anything outside of a site.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
@@ -24,22 +22,18 @@ pub struct Target<'a> {
 /// # Errors
 /// 400 for a target of none of the four forms, or of a form that the method does not have.
 pub fn parse<'a>(raw: &'a [u8], method: &str) -> Result<Target<'a>, Refusal> {
-    if raw.first() == Some(&b'/') {
-        return split(None, raw);
-    }
-    if raw == b"*" && method == "OPTIONS" {
-        return Ok(Target {
-            authority: None,
-            path: raw,
+    let special = |authority, path| {
+        Ok(Target {
+            authority,
+            path,
             query: None,
-        });
-    }
-    if method == "CONNECT" {
-        return Ok(Target {
-            authority: Some(raw),
-            path: b"",
-            query: None,
-        });
+        })
+    };
+    match raw {
+        [b'/', ..] => return origin_form(None, raw),
+        b"*" if method == "OPTIONS" => return special(None, raw),
+        _ if method == "CONNECT" => return special(Some(raw), b""),
+        _ => {}
     }
     let Some(colon) = raw.windows(3).position(|w| w == b"://") else {
         return Err(Refusal::bad("the target is neither a path nor a URL"));
@@ -48,18 +42,15 @@ pub fn parse<'a>(raw: &'a [u8], method: &str) -> Result<Target<'a>, Refusal> {
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
         return Err(Refusal::bad("the target's scheme is not http"));
     }
-    let end = rest
-        .iter()
-        .position(|b| matches!(b, b'/' | b'?' | b'#'))
-        .unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let end = rest.iter().position(|b| b"/?#".contains(b));
+    let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
     if authority.is_empty() {
         return Err(Refusal::bad("the target has no host"));
     }
-    split(Some(authority), path)
+    origin_form(Some(authority), path)
 }
 
-fn split<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target<'a>, Refusal> {
+fn origin_form<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target<'a>, Refusal> {
     // One pass over what is usually short. A fragment is never sent (RFC 9112 §3.2.1).
     let mut question = None;
     for (i, b) in path.iter().enumerate() {
@@ -82,49 +73,44 @@ fn split<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target<'a>, 
     })
 }
 
-/// The host of `uri-host [":" port]`, without the port; `None` if it is malformed (RFC 3986 §3.2.2).
-/// An empty host is well-formed: whoever answers here is meant (RFC 9112 §3.3).
+/// The host of `uri-host [":" port]`, without the port; `None` if it is malformed (RFC 3986
+/// §3.2.2). An empty host is well-formed: the server that is asked is meant (RFC 9112 §3.3).
 pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
-    let (host, port) = if let Some(literal) = authority.strip_prefix(b"[") {
-        let end = literal.iter().position(|&b| b == b']')?;
-        let inside = &literal[..end];
-        let fits = inside
-            .iter()
-            .all(|b| b.is_ascii_hexdigit() || matches!(b, b':' | b'.'));
-        if inside.is_empty() || !fits {
-            return None;
+    let end = match authority.strip_prefix(b"[") {
+        Some(literal) => literal.iter().position(|&b| b == b']')? + 2,
+        None => {
+            let colon = authority.iter().position(|&b| b == b':');
+            colon.unwrap_or(authority.len())
         }
-        authority.split_at(end + 2)
-    } else {
-        let end = authority
-            .iter()
-            .position(|&b| b == b':')
-            .unwrap_or(authority.len());
-        authority.split_at(end)
     };
-    let port_fits = match port.split_first() {
-        None => true,
-        Some((b':', digits)) => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
-        Some(_) => false,
+    let (host, port) = authority.split_at(end);
+    let port_fits = match port {
+        [] => true,
+        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        _ => false,
     };
-    let mut bytes = host.iter();
-    while let Some(&b) = bytes.next() {
-        let fits = match b {
-            b'%' => bytes.next()?.is_ascii_hexdigit() && bytes.next()?.is_ascii_hexdigit(),
-            b'[' | b']' | b':' => host.first() == Some(&b'['),
-            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+'
-            | b',' | b';' | b'=' => true,
-            _ => b.is_ascii_alphanumeric(),
-        };
-        if !fits {
-            return None;
-        }
-    }
-    port_fits.then_some(host)
+    let is_of_address = |b: &u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+    let is_of_name = |b: &u8| b.is_ascii_alphanumeric() || b"%-._~!$&'()*+,;=".contains(b);
+    let host_fits = match host {
+        [b'[', address @ .., b']'] => !address.is_empty() && address.iter().all(is_of_address),
+        name => name.iter().all(is_of_name) && has_whole_escapes(name),
+    };
+    (port_fits && host_fits).then_some(host)
 }
 
-/// A path beneath the root of a site: decoded, without NUL, empty, `.` or `..` segments. It cannot name
-/// anything outside.
+/// Whether two hexadecimal digits follow each `%`.
+pub(crate) fn has_whole_escapes(text: &[u8]) -> bool {
+    let begins_with_digits = |rest: &[u8]| {
+        let digits = rest.first_chunk::<2>();
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    // What stands before the first one follows none.
+    let mut pieces = text.split(|&byte| byte == b'%').skip(1);
+    pieces.all(begins_with_digits)
+}
+
+/// A path beneath the root of a site: decoded, without NUL, empty, `.` or `..` segments. It cannot
+/// name anything outside.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct SitePath {
     /// Segments joined by `/`, without one in front; empty for the root.
@@ -161,36 +147,33 @@ impl SitePath {
         }
     }
 
-    /// Decodes the path of a target: percent-decoding first, then segments, so that `%2e%2e` is what `..` is.
-    /// Bounded by its length.
+    /// Decodes the path of a target: percent-decoding first, then segments, so that `%2e%2e` is
+    /// what `..` is. Bounded by its length.
     ///
     /// # Errors
-    /// 400 for a malformed escape, a NUL, or a path that climbs above the root; 404 for an encoded slash, since no
-    /// file name can contain one.
+    /// 400 for a malformed escape, a NUL, or a path that climbs above the root; 404 for an encoded
+    /// slash, since no file name can contain one.
     pub fn decode(raw: &[u8]) -> Result<Self, Refusal> {
         let mut path = Vec::with_capacity(raw.len());
-        let mut segment = Vec::new();
+        let mut directory = true;
         for part in raw.split(|&b| b == b'/') {
-            segment.clear();
-            unescape(part, &mut segment)?;
-            match segment.as_slice() {
-                b"" | b"." => {}
-                b".." => {
-                    if path.is_empty() {
-                        return Err(Refusal::bad("the path climbs above the root"));
-                    }
-                    let cut = path.iter().rposition(|&b| b == b'/').unwrap_or(0);
-                    path.truncate(cut);
+            let parent = path.len();
+            if parent > 0 {
+                path.push(b'/');
+            }
+            let start = path.len();
+            unescape(part, &mut path)?;
+            directory = matches!(&path[start..], b"" | b"." | b"..");
+            if path[start..] == *b".." {
+                if parent == 0 {
+                    return Err(Refusal::bad("the path climbs above the root"));
                 }
-                name => {
-                    if !path.is_empty() {
-                        path.push(b'/');
-                    }
-                    path.extend_from_slice(name);
-                }
+                let cut = path[..parent].iter().rposition(|&b| b == b'/');
+                path.truncate(cut.unwrap_or(0));
+            } else if directory {
+                path.truncate(parent);
             }
         }
-        let directory = path.is_empty() || matches!(segment.as_slice(), b"" | b"." | b"..");
         Ok(Self { path, directory })
     }
 
@@ -214,16 +197,13 @@ impl SitePath {
         self.path.split(|&b| b == b'/').any(is_hidden)
     }
 
-    /// The path of a name within this directory. `name` is one that we chose, not one from the network.
+    /// The path of a name within this directory. `name` is one that we chose, not one from the
+    /// network.
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
-        let mut path = self.path.clone();
-        if !path.is_empty() {
-            path.push(b'/');
-        }
-        path.extend_from_slice(name);
+        let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
         Self {
-            path,
+            path: [&self.path, slash, name].concat(),
             directory: false,
         }
     }
@@ -231,10 +211,8 @@ impl SitePath {
     /// The same path with `suffix` at the end of its name.
     #[must_use]
     pub fn with_suffix(&self, suffix: &[u8]) -> Self {
-        let mut path = self.path.clone();
-        path.extend_from_slice(suffix);
         Self {
-            path,
+            path: [&self.path, suffix].concat(),
             directory: false,
         }
     }
@@ -258,8 +236,8 @@ impl SitePath {
         }
     }
 
-    /// The absolute path of a URL that names it, encoded. It begins with exactly one slash, so that it can never
-    /// be read as the name of another host.
+    /// The absolute path of a URL that names it, encoded. It begins with exactly one slash, so that
+    /// it can never be read as the name of another host.
     pub fn to_url(&self) -> String {
         let mut url = String::with_capacity(self.path.len() + 2);
         url.push('/');
@@ -277,34 +255,24 @@ pub fn is_hidden(name: &[u8]) -> bool {
     name.starts_with(b".") && name != b".well-known"
 }
 
-const NUL: Refusal = Refusal::bad("the path has a NUL");
-
 fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    const NUL: Refusal = Refusal::bad("the path has a NUL");
+    const SLASH: Refusal = Refusal::new(Status::NOT_FOUND, "no file name has a slash in it");
     let mut bytes = part.iter();
+    let digit = |b: Option<&u8>| u8::try_from(char::from(*b?).to_digit(16)?).ok();
     while let Some(&b) = bytes.next() {
-        if b == 0 {
-            return Err(NUL);
-        }
-        if b != b'%' {
-            out.push(b);
-            continue;
-        }
-        let digit = |b: Option<&u8>| {
-            b.and_then(|&b| char::from(b).to_digit(16))
-                .and_then(|d| u8::try_from(d).ok())
+        let b = if b == b'%' {
+            let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
+                return Err(Refusal::bad("a percent escape is malformed"));
+            };
+            high << 4 | low
+        } else {
+            b
         };
-        let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
-            return Err(Refusal::bad("a percent escape is malformed"));
-        };
-        match high << 4 | low {
+        match b {
             0 => return Err(NUL),
-            b'/' => {
-                return Err(Refusal::new(
-                    Status::NOT_FOUND,
-                    "no file name has a slash in it",
-                ));
-            }
-            byte => out.push(byte),
+            b'/' => return Err(SLASH),
+            _ => out.push(b),
         }
     }
     Ok(())

@@ -1,10 +1,8 @@
-//! The PROXY protocol, versions 1 and 2: whom a proxy speaks for, said before the first byte of a connection
-//! (HAProxy's `doc/proxy-protocol.txt`).
+//! The PROXY protocol, versions 1 and 2: before the first byte of a connection, a proxy tells the
+//! address of its client (HAProxy's `doc/proxy-protocol.txt`).
 //!
-//! What lives here: reading such a header, or finding that there is none. It may not know who is trusted; addresses are
-//! values. Invariant: no bytes lead further than [`PROXY_HEADER_BYTES_MAX`]; a header that has begun is
-//! read to its end or refused, and what has not begun like one is somebody else's.
-//! Read next: `http/forwarded.rs`, which says the same in fields.
+//! A header that has begun is read to its end, within [`PROXY_HEADER_BYTES_MAX`], or refused; bytes
+//! that do not begin like one belong to what follows.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,8 +15,8 @@ pub enum Found {
     Partial,
     /// No header: they belong to what follows.
     None,
-    /// A header of so many bytes, and the address it gives; `None` where the proxy speaks for itself or for
-    /// somebody without an address.
+    /// A header of so many bytes, and the address it gives; `None` where the proxy speaks for
+    /// itself or for a client without an address.
     Header(usize, Option<IpAddr>),
 }
 
@@ -41,8 +39,8 @@ const LINE_BYTES_MAX: usize = 107;
 pub fn read(bytes: &[u8]) -> Result<Found, Wrong> {
     if bytes.starts_with(TEXT) {
         text(bytes)
-    } else if bytes.starts_with(BINARY) {
-        binary(bytes)
+    } else if let Some(rest) = bytes.strip_prefix(BINARY) {
+        binary(rest)
     } else if TEXT.starts_with(bytes) || BINARY.starts_with(bytes) {
         Ok(Found::Partial)
     } else {
@@ -64,44 +62,41 @@ fn text(bytes: &[u8]) -> Result<Found, Wrong> {
         .strip_suffix(b"\r")
         .and_then(|line| str::from_utf8(line).ok())
         .ok_or("a line that does not end in CR LF, or is no text")?;
-    let mut words = line.split(' ');
-    let family = words.next();
-    if family == Some("UNKNOWN") {
+    let words: Vec<&str> = line.split(' ').collect();
+    if words[0] == "UNKNOWN" {
         return Ok(Found::Header(end + 1, None));
     }
-    let (source, target) = (words.next(), words.next());
-    let ports = [words.next(), words.next()];
-    let is_port = |port: &Option<&str>| {
-        port.is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()) && p.parse::<u16>().is_ok())
+    let [family, source, target, ports @ ..] = &words[..] else {
+        return Err("not two addresses and two ports");
     };
-    if words.next().is_some() || !ports.iter().all(is_port) {
+    let is_port =
+        |port: &&str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    if ports.len() != 2 || !ports.iter().all(is_port) {
         return Err("not two addresses and two ports");
     }
-    let address = match family {
-        Some("TCP4") => both::<Ipv4Addr>(source, target).map(IpAddr::V4),
-        Some("TCP6") => both::<Ipv6Addr>(source, target).map(IpAddr::V6),
+    let address = match *family {
+        "TCP4" => both::<Ipv4Addr>(source, target).map(IpAddr::V4),
+        "TCP6" => both::<Ipv6Addr>(source, target).map(IpAddr::V6),
         _ => return Err("neither TCP4, TCP6 nor UNKNOWN"),
     };
-    match address {
-        Some(address) => Ok(Found::Header(end + 1, Some(address.to_canonical()))),
-        None => Err("an address that is none of its family"),
-    }
+    let address = address.ok_or("an address that is none of its family")?;
+    Ok(Found::Header(end + 1, Some(address.to_canonical())))
 }
 
 /// The first of two addresses that must both be some.
-fn both<A: core::str::FromStr>(source: Option<&str>, target: Option<&str>) -> Option<A> {
-    let source = source?.parse().ok()?;
-    target?.parse::<A>().ok()?;
-    Some(source)
+fn both<A: core::str::FromStr>(source: &str, target: &str) -> Option<A> {
+    target.parse::<A>().ok()?;
+    source.parse().ok()
 }
 
-/// Signature, version and command, family, length; then addresses, and behind them what is passed over (TLVs).
-fn binary(bytes: &[u8]) -> Result<Found, Wrong> {
-    let rest = &bytes[BINARY.len()..];
-    let command = match rest.first() {
+/// Behind the signature: version and command, family, length; then addresses, and behind them what
+/// is passed over (TLVs).
+fn binary(rest: &[u8]) -> Result<Found, Wrong> {
+    let is_proxy = match rest.first() {
         None => return Ok(Found::Partial),
-        Some(0x20) => Command::Local,
-        Some(0x21) => Command::Proxy,
+        // LOCAL: the proxy speaks for itself, and only checks that the server is well.
+        Some(0x20) => false,
+        Some(0x21) => true,
         Some(_) => return Err("neither LOCAL nor PROXY of version 2"),
     };
     let [_, family, high, low, body @ ..] = rest else {
@@ -112,15 +107,15 @@ fn binary(bytes: &[u8]) -> Result<Found, Wrong> {
     if whole > PROXY_HEADER_BYTES_MAX {
         return Err("longer than is accepted");
     }
-    // Addresses of both ends, and their ports.
-    let least = match (command, *family) {
-        (Command::Local, _) => 0,
-        // Unspecified, and sockets of Unix: whoever it is has no address.
-        (Command::Proxy, 0x00) => 0,
-        (Command::Proxy, 0x31 | 0x32) => 2 * 108,
-        (Command::Proxy, 0x11 | 0x12) => 2 * (4 + 2),
-        (Command::Proxy, 0x21 | 0x22) => 2 * (16 + 2),
-        (Command::Proxy, _) => return Err("a family that does not exist"),
+    // The addresses and ports of both ends.
+    let least = match family {
+        _ if !is_proxy => 0,
+        // Unspecified: there is no address to tell.
+        0x00 => 0,
+        0x11 | 0x12 => 2 * (4 + 2),
+        0x21 | 0x22 => 2 * (16 + 2),
+        0x31 | 0x32 => 2 * 108,
+        _ => return Err("a family that does not exist"),
     };
     if len < least {
         return Err("too short for its addresses");
@@ -128,21 +123,12 @@ fn binary(bytes: &[u8]) -> Result<Found, Wrong> {
     let Some(body) = body.get(..len) else {
         return Ok(Found::Partial);
     };
-    let address = match (command, *family >> 4) {
-        (Command::Proxy, 1) => body.first_chunk::<4>().map(|a| IpAddr::from(*a)),
-        (Command::Proxy, 2) => body.first_chunk::<16>().map(|a| IpAddr::from(*a)),
-        (Command::Proxy | Command::Local, _) => None,
+    let address = match family >> 4 {
+        1 if is_proxy => body.first_chunk::<4>().map(|a| IpAddr::from(*a)),
+        2 if is_proxy => body.first_chunk::<16>().map(|a| IpAddr::from(*a)),
+        _ => None,
     };
     Ok(Found::Header(whole, address.map(|a| a.to_canonical())))
-}
-
-/// What version 2 is told to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Command {
-    /// The proxy speaks for itself: it looks whether we are well.
-    Local,
-    /// It speaks for a client.
-    Proxy,
 }
 
 #[cfg(test)]

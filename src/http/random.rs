@@ -1,7 +1,9 @@
-//! Numbers that look random and repeat with their seed, for impairments and for tests. They are not for secrets.
-//! The same seed gives the same numbers on every machine and in every version of idler.
+//! Numbers that look random and repeat with their seed, for impairments and for tests. They are not
+//! for secrets. The same seed gives the same numbers on every machine and in every version of
+//! idler.
 
-/// SplitMix64 (Steele, Lea, Flood 2014): one addition and a scramble, every seed as good as any other.
+/// SplitMix64 (Steele, Lea, Flood 2014): one addition and a scramble, every seed as good as any
+/// other.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -22,7 +24,8 @@ impl Random {
 
     /// A number below `n`, or 0 if `n` is 0. Evenly spread but for one part in 2⁶⁴ / `n`.
     pub fn below_u64(&mut self, n: u64) -> u64 {
-        // The upper half of the product, after Lemire: no division, and the upper bits are the best.
+        // The upper half of the product, after Lemire: no division, and the upper bits are the
+        // best.
         let product = u128::from(self.next_u64()) * u128::from(n);
         u64::try_from(product >> 64).unwrap_or(0)
     }

@@ -1,7 +1,9 @@
-//! Ranges: which bytes of a representation were asked for, and how several parts are framed (RFC 9110 §14).
+//! Ranges: which bytes of a representation were asked for, and how several parts are framed (RFC
+//! 9110 §14).
 //!
-//! An answer with ranges never has a longer body than the whole representation, so that no Range makes idler
-//! send more than it would without one. `conditional.rs` says whether a Range may be honoured at all.
+//! An answer with ranges never has a longer body than the whole representation, so that no Range
+//! makes idler send more than it would without one. `conditional.rs` says whether a Range may be
+//! honoured at all.
 
 use std::fmt;
 
@@ -77,15 +79,16 @@ pub enum Selection {
     Unsatisfiable,
 }
 
-/// Reads the Range field of a GET for a representation of `length` bytes and type `content_type`, and hands
-/// `note` a sentence on each range.
+/// Reads the Range field of a GET for a representation of `length` bytes and type `content_type`,
+/// and hands `note` a sentence on each range.
 ///
-/// A Range that is malformed, of another unit, on several lines, or of more than [`RANGES_MAX`] ranges is ignored
-/// (§14.2). Ends beyond the representation are cut (§14.1.2), numbers beyond 64 bits count as the
-/// largest. Ranges that overlap, or are nearer to each other than one part's framing is long, are
-/// joined (§15.3.7.2) at the place of the first of them; all others keep the order in which they were asked
-/// for. Where the parts and their framing would come to as much as the whole, the whole is the answer. That
-/// bounds what is sent; the work is bounded by the length of the field and by `RANGES_MAX` squared.
+/// A Range that is malformed, of another unit, on several lines, or of more than [`RANGES_MAX`]
+/// ranges is ignored (§14.2). Ends beyond the representation are cut (§14.1.2), numbers beyond 64
+/// bits count as the largest. Ranges that overlap, or are nearer to each other than one part's
+/// framing is long, are joined (§15.3.7.2) at the place of the first of them; all others keep the
+/// order in which they were asked for. Where the parts and their framing would come to as much as
+/// the whole, the whole is the answer. That bounds what is sent; the work is bounded by the length
+/// of the field and by `RANGES_MAX` squared.
 pub fn select(
     headers: &[Header<'_>],
     length: u64,
@@ -116,7 +119,15 @@ fn read(
         return Err("its unit is not bytes".to_owned());
     }
 
-    let gap = part_head_bytes_max(content_type, length);
+    // The longest that may stand before a part.
+    let last = Span {
+        start: length,
+        end: length.saturating_add(1),
+    };
+    let mut head = Vec::new();
+    let _ = Multipart::new([last, last].into(), content_type, 0, length).frame(1, &mut head);
+    let gap = head.len() as u64;
+
     let mut spans = Vec::new();
     let (mut asked, mut empty) = (0, false);
     for element in elements(set, b',') {
@@ -148,8 +159,7 @@ fn read(
         [one] => Ok(Selection::One(one)),
         _ => {
             // All boundaries have one length.
-            let boundary = Boundary::from_bits(0);
-            let multipart = Multipart::new(spans.into(), content_type, boundary, length);
+            let multipart = Multipart::new(spans.into(), content_type, 0, length);
             let bytes = multipart.body_bytes();
             if bytes < length {
                 return Ok(Selection::Several(multipart.spans));
@@ -161,8 +171,9 @@ fn read(
     }
 }
 
-/// Adds a span to those that are not near each other, and returns what it was joined to, if it was. The joined
-/// span may be near others in turn, so each look begins anew; each takes a span away, which bounds them.
+/// Adds a span to those that are not near each other, and returns what it was joined to, if it was.
+/// The joined span may be near others in turn, so each look begins anew; each takes a span away,
+/// which bounds them.
 fn add(spans: &mut Vec<Span>, mut span: Span, gap: u64) -> Option<Span> {
     let mut place = spans.len();
     let before = spans.len();
@@ -204,7 +215,8 @@ impl ByteRange {
         }
     }
 
-    /// The bytes it stands for, of a representation of `length`; `None` if there are none (§14.1.2).
+    /// The bytes it stands for, of a representation of `length`; `None` if there are none
+    /// (§14.1.2).
     fn within(self, length: u64) -> Option<Span> {
         let (start, end) = match self {
             Self::FromTo(first, last) => (first, last.saturating_add(1).min(length)),
@@ -225,50 +237,31 @@ impl fmt::Display for ByteRange {
     }
 }
 
-/// The string that stands between the parts (RFC 2046 §5.1.1).
-///
-/// It must not occur in the parts, and idler cannot know: the kernel sends them from the file. It need not
-/// know either, as long as the boundary cannot be guessed: 64 bits that
-/// were drawn at random, or come out of a hash under a random key, meet a given place of a file by
-/// accident once in 2⁶⁴, and the author of the file cannot aim at them. Besides, each part
-/// says its length in `Content-Range`, so that a careful reader does not search at all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Boundary([u8; 16]);
-
-impl Boundary {
-    /// The boundary that stands for these bits, in hexadecimal digits. They should be unpredictable.
-    pub fn from_bits(bits: u64) -> Self {
-        Self(std::array::from_fn(|at| {
-            let digit = (bits >> (60 - 4 * at)) & 0xf;
-            b"0123456789abcdef"[digit as usize]
-        }))
-    }
-
-    /// As it is written.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
 /// A body of several parts, multipart/byteranges (§14.6), of which only the framing is made here.
 ///
-/// Its sender alternates: [`frame`](Self::frame), then the bytes of the span it returned, until there is none.
+/// Its sender alternates: [`frame`](Self::frame), then the bytes of the span it returned, until
+/// there is none.
 #[derive(Clone, Debug)]
 pub struct Multipart {
     spans: Box<[Span]>,
     content_type: Box<str>,
-    boundary: Boundary,
+    /// Stands between the parts (RFC 2046 §5.1.1), and must not occur in them. idler cannot know
+    /// that: the kernel sends them from the file. It need not know either, as long as the boundary
+    /// cannot be guessed: 64 random bits meet a given place of a file by accident once in 2⁶⁴, and
+    /// the author of the file cannot aim at them. Besides, each part says its length in
+    /// `Content-Range`, so that a careful reader does not search at all.
+    boundary: String,
     total: u64,
 }
 
 impl Multipart {
     /// The parts `spans` of a representation of `total` bytes and type `content_type`: what was
-    /// given to [`select`], and what it returned.
-    pub fn new(spans: Box<[Span]>, content_type: &str, boundary: Boundary, total: u64) -> Self {
+    /// given to [`select`], and what it returned. The bits of the boundary should be unpredictable.
+    pub fn new(spans: Box<[Span]>, content_type: &str, boundary: u64, total: u64) -> Self {
         Self {
             spans,
             content_type: content_type.into(),
-            boundary,
+            boundary: format!("{boundary:016x}"),
             total,
         }
     }
@@ -291,8 +284,8 @@ impl Multipart {
         bytes.saturating_add(frames.len() as u64)
     }
 
-    /// Appends what stands before the bytes of part `part` (from 0), and returns where these are. After
-    /// the last part it appends the end of the body and returns `None`.
+    /// Appends what stands before the bytes of part `part` (from 0), and returns where these are.
+    /// After the last part it appends the end of the body and returns `None`.
     pub fn frame(&self, part: usize, out: &mut Vec<u8>) -> Option<Span> {
         if part > 0 {
             out.extend_from_slice(b"\r\n");
@@ -310,23 +303,6 @@ impl Multipart {
         out.extend_from_slice(b"\r\n\r\n");
         Some(span)
     }
-}
-
-/// The longest that may stand before a part of a representation of `total` bytes.
-fn part_head_bytes_max(content_type: &str, total: u64) -> u64 {
-    let last = Span {
-        start: total,
-        end: total.saturating_add(1),
-    };
-    let parts = Multipart::new(
-        [last, last].into(),
-        content_type,
-        Boundary::from_bits(0),
-        total,
-    );
-    let mut head = Vec::new();
-    let _ = parts.frame(1, &mut head);
-    head.len() as u64
 }
 
 #[cfg(test)]

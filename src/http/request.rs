@@ -40,8 +40,8 @@ impl Method {
     }
 }
 
-/// Which fields came that may change the answer to a plain GET: a request without any of them is answered
-/// without another look at its fields.
+/// Which fields came that may change the answer to a plain GET: a request without any of them is
+/// answered without another look at its fields.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct HeaderFlags {
     /// `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-Unmodified-Since` or `If-Range`.
@@ -52,8 +52,8 @@ pub struct HeaderFlags {
     pub accept_encoding: bool,
 }
 
-/// Room for the fields of one head. On the stack, and not cleared: 100 fields would cost 3,200 bytes of
-/// writing for each request.
+/// Room for the fields of one head. On the stack, and not cleared: 100 fields would cost 3,200
+/// bytes of writing for each request.
 #[derive(Debug)]
 pub struct Fields<'a>([MaybeUninit<Header<'a>>; HEADER_LINES_MAX]);
 

@@ -1,10 +1,10 @@
-//! The head of a reply, as bytes (RFC 9112 §4). No value that is written contains a line end, whatever it was
-//! made from.
+//! The head of a reply, as bytes (RFC 9112 §4). No value that is written contains a line end,
+//! whatever it was made from.
 
 use crate::http::status::Status;
 
-/// Where the value of the `Date` field begins in every head written here: right behind the status line
-/// of a 200, so that a kept head can be dated again in place.
+/// Where the value of the `Date` field begins in every head written here: right behind the status
+/// line of a 200, so that a kept head can be dated again in place.
 pub const DATE_AT: usize = b"HTTP/1.1 200 OK\r\nDate: ".len();
 
 /// A head that is being written.
@@ -12,7 +12,8 @@ pub const DATE_AT: usize = b"HTTP/1.1 200 OK\r\nDate: ".len();
 pub struct HeadWriter(Vec<u8>);
 
 impl HeadWriter {
-    /// Begins with the status line, `Date` (RFC 9110 §6.6.1) and `Server`. `date` is an IMF-fixdate.
+    /// Begins with the status line, `Date` (RFC 9110 §6.6.1) and `Server`. `date` is an
+    /// IMF-fixdate.
     pub fn new(status: Status, date: &[u8; 29]) -> Self {
         let mut head = Self(Vec::with_capacity(320));
         head.0.extend_from_slice(b"HTTP/1.1 ");

@@ -1,7 +1,7 @@
 //! Redirects: a small file of them, and which one a path meets.
 //!
-//! Whatever the path was, what ends up in a `Location` consists of characters that may stand in a URL, and leads
-//! to the host that the file names.
+//! Whatever the path was, what ends up in a `Location` consists of characters that may stand in a
+//! URL, and leads to the host that the file names.
 //!
 //! # The file
 //!
@@ -14,21 +14,23 @@
 //! /tmp            /                           307
 //! ```
 //!
-//! - *From* is a path; `%20` stands for a space, and so on. With `/*` at its end it means everything
-//!   beneath, and the slash itself; what the star stood for goes to where the star stands at the end of *to*,
-//!   if there is one.
-//! - *To* is a path on the same site or an `http://` or `https://` URL. A query of the request is kept
-//!   where *to* has none of its own.
-//! - The status is one of 301, 302, 303, 307, 308. It is not optional: browsers remember the permanent ones
-//!   (301, 308) for good, and a forgotten number should not decide that.
-//! - The order of the lines means nothing: a path that is named exactly comes first, else the longest
-//!   prefix with a star.
+//! - *From* is a path; `%20` stands for a space, and so on. With `/*` at its end it means
+//!   everything beneath, and the slash itself; what the star stood for goes to where the star
+//!   stands at the end of *to*, if there is one.
+//! - *To* is a path on the same site or an `http://` or `https://` URL. A query of the request is
+//!   kept where *to* has none of its own.
+//! - The status is one of 301, 302, 303, 307, 308. It is not optional: browsers remember the
+//!   permanent ones (301, 308) for good, and a forgotten number should not decide that.
+//! - The order of the lines means nothing: a path that is named exactly comes first, else the
+//!   longest prefix with a star.
 
 use std::fmt;
 
 use percent_encoding::{AsciiSet, percent_encode};
 
-use crate::http::path::{ENCODED_IN_PATH, ENCODED_IN_QUERY, ENCODED_IN_URL, SitePath};
+use crate::http::path::{
+    ENCODED_IN_PATH, ENCODED_IN_QUERY, ENCODED_IN_URL, SitePath, has_whole_escapes,
+};
 use crate::http::status::Status;
 use crate::limits::{REDIRECT_HOPS_MAX, REDIRECTS_BYTES_MAX, REDIRECTS_MAX};
 
@@ -67,8 +69,9 @@ pub struct Redirects {
 }
 
 impl Redirects {
-    /// Reads a file of redirects, and refuses it as a whole if anything in it is wrong: a line that cannot be
-    /// read or could never be met, two for the same path, or redirects that lead to each other in a circle.
+    /// Reads a file of redirects, and refuses it as a whole if anything in it is wrong: a line that
+    /// cannot be read or could never be met, two for the same path, or redirects that lead to each
+    /// other in a circle.
     ///
     /// Bounded by [`REDIRECTS_BYTES_MAX`], [`REDIRECTS_MAX`] and [`REDIRECT_HOPS_MAX`].
     pub fn parse(file: &[u8]) -> Result<Self, BadRedirects> {
@@ -109,8 +112,8 @@ impl Redirects {
         self.exact.len() + self.beneath.len()
     }
 
-    /// The redirect that `path` meets; a slash at its end counts. Bounded by the number of its segments times
-    /// the logarithm of the number of redirects; nothing is allocated.
+    /// The redirect that `path` meets; a slash at its end counts. Bounded by the number of its
+    /// segments times the logarithm of the number of redirects; nothing is allocated.
     pub fn find<'a>(&'a self, path: &'a SitePath) -> Option<Redirect<'a>> {
         let (bytes, is_directory) = (path.as_bytes(), path.is_directory());
         let whole = look_up(&self.exact, (bytes, is_directory))
@@ -140,9 +143,9 @@ impl Redirects {
             })
     }
 
-    /// Follows each redirect for as long as it stays on the site. The start is the rule's own path, with nothing in
-    /// place of a star; and with something there that no other line names, since a line for the directory itself
-    /// would lead only requests for nothing more out of the circle.
+    /// Follows each redirect for as long as it stays on the site. The start is the rule's own path,
+    /// with nothing in place of a star; and with something there that no other line names, since a
+    /// line for the directory itself would lead only requests for nothing more out of the circle.
     fn refuse_circles(&self) -> Result<(), BadRedirects> {
         for rule in self.exact.iter().chain(&self.beneath) {
             self.follow(rule, rule.from.clone())?;
@@ -176,8 +179,8 @@ fn look_up<'a>(rules: &'a [Rule], key: (&[u8], bool)) -> Option<&'a Rule> {
 #[derive(Clone, Copy, Debug)]
 pub struct Redirect<'a> {
     rule: &'a Rule,
-    /// What the star stood for, decoded. Being the end of a site's path it does not begin with a slash: else `/*`
-    /// could become `//other.example`, which is another host.
+    /// What the star stood for, decoded. Being the end of a site's path it does not begin with a
+    /// slash: else `/*` could become `//other.example`, which is another host.
     rest: &'a [u8],
     rest_is_directory: bool,
 }
@@ -193,8 +196,8 @@ impl Redirect<'_> {
         self.rule.line
     }
 
-    /// Appends the value of `Location` (RFC 9110 §10.2.2). `query` is that of the request as it was sent, without
-    /// its question mark.
+    /// Appends the value of `Location` (RFC 9110 §10.2.2). `query` is that of the request as it was
+    /// sent, without its question mark.
     pub fn write_location(&self, query: Option<&[u8]>, out: &mut Vec<u8>) {
         let to = &self.rule.to;
         out.extend_from_slice(&to.head);
@@ -317,14 +320,8 @@ fn decode_from(from: &[u8]) -> Result<SitePath, &'static str> {
     )
 }
 
-/// Each `%` must be followed by two hexadecimal digits.
 fn check_percents(text: &[u8]) -> Result<(), &'static str> {
-    let is_escape = |rest: &[u8]| {
-        rest.get(..2)
-            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    };
-    // What stands before the first one is followed by none.
-    if text.split(|&byte| byte == b'%').skip(1).all(is_escape) {
+    if has_whole_escapes(text) {
         Ok(())
     } else {
         Err("a % needs two hexadecimal digits; write %25 for itself")

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::{Now, Shared, Tick, clock};
-use crate::http::range::Boundary;
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 
@@ -85,9 +84,9 @@ pub struct Boundaries {
 
 impl Boundaries {
     /// The next one.
-    pub fn draw(&mut self) -> Boundary {
+    pub fn draw(&mut self) -> u64 {
         self.count += 1;
-        Boundary::from_bits(self.key.hash_one(self.count))
+        self.key.hash_one(self.count)
     }
 }
 
