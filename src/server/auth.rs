@@ -56,7 +56,7 @@ pub struct Auth {
 
 /// What is said of a name and its password.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Verdict {
+pub enum Password {
     /// It is the right one.
     Right,
     /// It is not, or there is no such user.
@@ -166,8 +166,8 @@ impl Auth {
     }
 
     /// Whether a request brings a right password.
-    pub fn check_request(&mut self, headers: &[Header<'_>], now: &Now) -> Verdict {
-        Credentials::read(headers).map_or(Verdict::Wrong, |given| self.check(&given, now))
+    pub fn check_request(&mut self, headers: &[Header<'_>], now: &Now) -> Password {
+        Credentials::read(headers).map_or(Password::Wrong, |given| self.check(&given, now))
     }
 
     /// The user who has sent the request that was resolved last.
@@ -177,19 +177,19 @@ impl Auth {
     }
 
     /// Whether the password is right. Bounded by one check of [`BCRYPT_COST_MAX`].
-    fn check(&mut self, credentials: &Credentials, now: &Now) -> Verdict {
+    fn check(&mut self, credentials: &Credentials, now: &Now) -> Password {
         let digest = self.digest(credentials);
         let users = &mut self.file.made;
         let user = users.users.iter().position(|u| u.name == credentials.user);
         if user.is_some_and(|at| users.users[at].right == Some(digest)) {
             self.user = user;
-            return Verdict::Right;
+            return Password::Right;
         }
         if users.wrong.contains(&digest) {
-            return Verdict::Wrong;
+            return Password::Wrong;
         }
         if !self.may_check(now) {
-            return Verdict::Later;
+            return Password::Later;
         }
         let users = &mut self.file.made;
         // Whoever does not exist takes as long as whoever does.
@@ -202,14 +202,14 @@ impl Auth {
             Some(at) if is_right => {
                 users.users[at].right = Some(digest);
                 self.user = user;
-                Verdict::Right
+                Password::Right
             }
             _ => {
                 if users.wrong.len() == WRONG_PASSWORDS_REMEMBERED {
                     users.wrong.pop_front();
                 }
                 users.wrong.push_back(digest);
-                Verdict::Wrong
+                Password::Wrong
             }
         }
     }

@@ -109,6 +109,24 @@ pub struct CacheKey {
     validity: Option<Vec<(SitePath, Identity)>>,
 }
 
+impl Selected {
+    /// The file itself, for a client that takes nothing else.
+    pub(crate) fn plain(path: &SitePath, opened: Opened, varies: bool) -> Self {
+        Self {
+            opened,
+            variant: Variant {
+                coding: Coding::Identity,
+                varies,
+            },
+            key: CacheKey {
+                class: Preference::PLAIN.class(),
+                path: path.clone(),
+                validity: Some(Vec::new()),
+            },
+        }
+    }
+}
+
 impl SiteState {
     /// The class of the cache in which the answer to a request for `raw` may stand. A file that has no variants is kept in class 0
     /// alone.

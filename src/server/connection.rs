@@ -412,7 +412,8 @@ impl<T: Transport> Drive<'_, '_, T> {
         // The client for which a trusted proxy asks.
         let client = self.client.as_ref();
         let client = client.and_then(|c| c.of_request(request.headers, &shared.guests));
-        let reply = shared.answer(&request, options, client, &peer, now);
+        let outcome = shared.resolve(&request, client, &peer, now, &mut |_, _| ());
+        let reply = shared.http.respond(outcome, options, now);
         shared.counters.reply(reply.status);
         // Health checks come every few seconds from each balancer, and would hide the rest.
         let is_logged = shared.access.is_on()

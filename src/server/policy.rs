@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::cli::{CachePolicy, ServeOptions};
+use crate::http::path::SitePath;
 use crate::limits::{LINGER_TIMEOUT, REDIRECTS_BYTES_MAX};
 use crate::server::redirects::Redirects;
 use crate::site::media::MediaTypes;
@@ -124,9 +125,9 @@ impl Policy {
         lines
     }
 
-    /// Whether a path may lead elsewhere before it is looked for.
-    pub fn redirects_paths(&self) -> bool {
-        self.clean_urls || self.redirects.is_some()
+    /// Whether a file has the name that is looked for first in a directory.
+    pub fn is_first_index(&self, path: &SitePath) -> bool {
+        self.indexes.first().is_some_and(|name| name == path.name())
     }
 
     /// Reads again what may have changed.

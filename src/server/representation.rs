@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::AsFd as _;
 use std::rc::Rc;
 use std::time::SystemTime;
@@ -136,14 +137,11 @@ impl FileMeta {
         }
     }
 
-    /// The head of a reply with all of it. It is written here, not in `respond.rs`, since the cache
-    /// keeps it in front of the file's bytes.
-    pub fn head(&self, status: Status, date: &[u8; 29]) -> HeadWriter {
-        let mut head = HeadWriter::new(status, date);
+    /// Writes the fields of a reply with all of it.
+    pub fn write_fields(&self, head: &mut HeadWriter) {
         head.field("Content-Type", self.content_type.as_bytes())
             .lines(&self.lines)
             .field_number("Content-Length", self.size);
-        head
     }
 
     /// The `Vary` of an answer that is none of 200, 206 or 304, but depends on which variant was
@@ -233,7 +231,10 @@ impl Representation {
                 break;
             }
             let mut meta = FileMeta::of(path, &identity, variant, policy, wall);
-            let mut whole = meta.head(Status::OK, date).end();
+            // The one head that is not written in `respond.rs`: the cache keeps it.
+            let mut head = HeadWriter::new(Status::OK, date);
+            meta.write_fields(&mut head);
+            let mut whole = head.end();
             let head_len = whole.len();
             let size = usize::try_from(identity.size).unwrap_or_default();
             whole.resize(head_len + size, 0);
@@ -263,6 +264,17 @@ impl Representation {
             meta: Rc::new(meta),
             content,
         }
+    }
+
+    /// Some bytes of a body that is in memory; none of one that is not.
+    pub fn slice(&self, part: Range<u64>) -> &[u8] {
+        let Content::Whole(whole) = &self.content else {
+            return &[];
+        };
+        let at = |n: u64| usize::try_from(n).ok()?.checked_add(self.meta.head_len);
+        let range = at(part.start).zip(at(part.end));
+        let bytes = range.and_then(|(start, end)| whole.get(start..end));
+        bytes.unwrap_or_default()
     }
 
     /// From the cache.

@@ -10,19 +10,18 @@ use std::rc::Rc;
 
 use crate::event_loop::Now;
 use crate::http::payload::{Body, Bytes, FileSpan, Parts};
-use crate::http::range::{Multipart, Span, write_unsatisfied_range};
-use crate::http::request::Request;
+use crate::http::range::{Multipart, write_unsatisfied_range};
 use crate::http::response::HeadWriter;
+
 use crate::http::status::{Refusal, Status};
 use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;
 
 use crate::server::answer::{DirectoryList, Outcome, Part};
-use crate::server::clients::Client;
 use crate::server::listing::ListingBody;
 use crate::server::policy::Policy;
 use crate::server::representation::{Content, FileMeta, Representation};
-use crate::server::shared::{Http, Server};
+use crate::server::shared::Http;
 use crate::server::sites::DEFAULT_SITE;
 
 /// The methods that are answered.
@@ -78,21 +77,6 @@ struct ReplyContext<'a> {
     pub policy: &'a Policy,
 }
 
-impl Server {
-    /// Answers a request: decides, then writes. See [`Server::resolve`] for `client` and `peer`.
-    pub fn answer(
-        &mut self,
-        request: &Request<'_>,
-        options: ResponseOptions,
-        client: Option<Client>,
-        peer: &dyn Fn() -> Client,
-        now: &Now,
-    ) -> Response {
-        let outcome = self.resolve(request, client, peer, now, &mut |_, _| ());
-        self.http.respond(outcome, options, now)
-    }
-}
-
 impl Http {
     /// The reply that says what is wrong with a request that was not understood. The connection is
     /// closed after it. `head_only`: so much was understood that it began with HEAD, and no body
@@ -126,13 +110,16 @@ impl Http {
         Ok(Some(made))
     }
 
-    /// See [`respond`].
+    /// Writes the reply that an outcome comes to.
     pub(crate) fn respond(
         &mut self,
         outcome: Outcome,
         options: ResponseOptions,
         now: &Now,
     ) -> Response {
+        if let Outcome::Kept { reply, head_len } = outcome {
+            return kept(reply, head_len, options);
+        }
         let context = ReplyContext {
             options,
             date: self.dates.header(now.wall),
@@ -142,10 +129,9 @@ impl Http {
     }
 }
 
-/// Writes the reply that an outcome comes to.
 fn respond(outcome: Outcome, context: &ReplyContext<'_>) -> Response {
     match outcome {
-        Outcome::Kept { reply, head_len } => context.kept(reply, head_len),
+        Outcome::Kept { reply, head_len } => kept(reply, head_len, context.options),
         Outcome::File { file, part } => context.file(&file, part),
         Outcome::Directory(list) => context.directory(*list),
         Outcome::Redirect {
@@ -153,81 +139,92 @@ fn respond(outcome: Outcome, context: &ReplyContext<'_>) -> Response {
             location,
             why,
         } => {
-            let mut head = context.head(status);
-            head.field("Location", &location);
-            context.own_page(status, head, why)
+            let mut draft = context.draft(status);
+            draft.head.field("Location", &location);
+            context.own_page(draft, why)
         }
         Outcome::Error {
-            status,
-            why,
+            refusal,
             page,
             file,
-        } => context.error(status, why, page.as_ref(), file.as_deref()),
+        } => context.error(refusal, page.as_ref(), file.as_deref()),
         Outcome::Text {
             status,
             media_type,
             body,
         } => {
-            let mut head = context.head(status);
-            head.field("Content-Type", media_type.as_bytes())
+            let mut draft = context.draft(status);
+            draft
+                .head
+                .field("Content-Type", media_type.as_bytes())
                 .field("X-Content-Type-Options", b"nosniff")
                 .field("Cache-Control", b"no-store")
                 .field_number("Content-Length", body.len() as u64);
-            context.finish(status, head, Some(&body))
+            draft.finish(&body)
         }
         Outcome::Methods { preflight } => {
-            let mut head = context.head(Status::NO_CONTENT);
-            head.field("Allow", ALLOW);
+            let mut draft = context.draft(Status::NO_CONTENT);
+            draft.head.field("Allow", ALLOW);
             if preflight {
                 // What a browser asks before it lets a script of another site send what a plain
                 // link would not (Fetch standard, CORS protocol). Nothing here depends on cookies,
-                // so that every site may read it.
-                head.field("Access-Control-Allow-Origin", b"*")
+                // so that every site may read it. A star does not stand for Authorization.
+                draft
+                    .head
+                    .field("Access-Control-Allow-Origin", b"*")
                     .field("Access-Control-Allow-Methods", ALLOW)
-                    // A star does not stand for Authorization.
                     .field("Access-Control-Allow-Headers", b"*, Authorization")
                     .field_number("Access-Control-Max-Age", PREFLIGHT_SECONDS.into());
             }
-            context.finish(Status::NO_CONTENT, head, None)
+            draft.finish(b"")
         }
     }
 }
 
-/// The 503 of a server without a slot for the connection, and without memory for a page.
+/// A whole reply with status 200 that was made for a client of HTTP/1.1 that keeps its connection.
+/// Such a client gets it as it is, any other a copy of what it wants, with what it must be told at
+/// the end of the head.
+fn kept(reply: Rc<[u8]>, head_len: usize, options: ResponseOptions) -> Response {
+    let ResponseOptions {
+        keep,
+        head_only,
+        minor,
+    } = options;
+    let (bytes, head_len) = if keep && minor > 0 && !head_only {
+        (Bytes::Shared(reply), head_len)
+    } else {
+        let (head, body) = reply.split_at_checked(head_len).unwrap_or_default();
+        let fields = head.strip_suffix(b"\r\n").unwrap_or(head);
+        let connection = options.connection();
+        let body = if head_only { b"" } else { body };
+        let parts = [fields, connection, b"\r\n", body];
+        (Bytes::Own(parts.concat()), head_len + connection.len())
+    };
+    Response {
+        status: Status::OK,
+        bytes,
+        head_len,
+        body: Body::Nothing,
+        keep,
+        listing: None,
+    }
+}
+
+/// The 503 of a server that has neither a slot for a connection nor the memory to refuse it well.
 pub fn busy() -> String {
     format!(
-        "HTTP/1.1 503 Service Unavailable\r\nServer: idler\r\nRetry-After: {RETRY_AFTER_SECONDS}\r\n\
-         Content-Type: text/plain\r\nContent-Length: 5\r\nConnection: close\r\n\r\nbusy\n"
+        "HTTP/1.1 503 Service Unavailable\r\nServer: idler\r\n\
+         Retry-After: {RETRY_AFTER_SECONDS}\r\nContent-Type: text/plain\r\n\
+         Content-Length: 5\r\nConnection: close\r\n\r\nbusy\n"
     )
 }
 
 impl ReplyContext<'_> {
-    /// A whole reply with status 200 that was made for a client of HTTP/1.1 that keeps its
-    /// connection. Such a one gets it as it is, any other a copy of what it wants, with what it
-    /// must be told at the end of the head.
-    fn kept(&self, reply: Rc<[u8]>, head_len: usize) -> Response {
-        let ResponseOptions {
-            keep,
-            head_only,
-            minor,
-        } = self.options;
-        let (bytes, head_len) = if keep && minor > 0 && !head_only {
-            (Bytes::Shared(reply), head_len)
-        } else {
-            let (head, body) = reply.split_at_checked(head_len).unwrap_or_default();
-            let fields = head.strip_suffix(b"\r\n").unwrap_or(head);
-            let connection = self.options.connection();
-            let body = if head_only { b"" } else { body };
-            let parts = [fields, connection, b"\r\n", body];
-            (Bytes::Own(parts.concat()), head_len + connection.len())
-        };
-        Response {
-            status: Status::OK,
-            bytes,
-            head_len,
-            body: Body::Nothing,
-            keep,
-            listing: None,
+    fn draft(&self, status: Status) -> Draft {
+        Draft {
+            status,
+            head: HeadWriter::new(status, self.date),
+            options: self.options,
         }
     }
 
@@ -235,96 +232,93 @@ impl ReplyContext<'_> {
         let meta = &file.meta;
         match part {
             Part::Whole => {
-                let head = meta.head(Status::OK, self.date);
-                self.bytes_of(Status::OK, head, file, 0..meta.size)
+                let mut draft = self.draft(Status::OK);
+                meta.write_fields(&mut draft.head);
+                draft.finish_with_file(file, 0..meta.size)
             }
             Part::NotModified => {
-                let mut head = self.head(Status::NOT_MODIFIED);
-                head.lines(&meta.validator_lines);
-                self.finish(Status::NOT_MODIFIED, head, None)
+                let mut draft = self.draft(Status::NOT_MODIFIED);
+                draft.head.lines(&meta.validator_lines);
+                draft.finish(b"")
             }
             // RFC 9110 §15.3.7.1.
             Part::One(span) => {
                 let mut range = Vec::new();
                 span.write_content_range(meta.size, &mut range);
-                let mut head = self.head(Status::PARTIAL_CONTENT);
-                head.field("Content-Type", meta.content_type.as_bytes())
+                let mut draft = self.draft(Status::PARTIAL_CONTENT);
+                draft
+                    .head
+                    .field("Content-Type", meta.content_type.as_bytes())
                     .lines(&meta.lines)
                     .field("Content-Range", &range)
                     .field_number("Content-Length", span.len());
-                self.bytes_of(Status::PARTIAL_CONTENT, head, file, span.start..span.end)
+                draft.finish_with_file(file, span.start..span.end)
             }
-            Part::Several(multipart) => self.parts(file, *multipart),
+            Part::Several(parts) => self.parts(file, *parts),
         }
     }
 
     /// 206 with several parts (RFC 9110 §15.3.7.2).
-    fn parts(&self, file: &Representation, multipart: Multipart) -> Response {
-        let status = Status::PARTIAL_CONTENT;
+    fn parts(&self, file: &Representation, parts: Multipart) -> Response {
         let mut content_type = Vec::new();
-        multipart.write_content_type(&mut content_type);
-        let mut head = self.head(status);
-        head.field("Content-Type", &content_type)
+        parts.write_content_type(&mut content_type);
+        let mut draft = self.draft(Status::PARTIAL_CONTENT);
+        draft
+            .head
+            .field("Content-Type", &content_type)
             .lines(&file.meta.lines)
-            .field_number("Content-Length", multipart.body_bytes());
+            .field_number("Content-Length", parts.body_bytes());
         match &file.content {
-            Content::Whole(whole) => {
+            Content::Whole(_) => {
                 let mut body = Vec::new();
                 let mut part = 0;
-                while let Some(Span { start, end }) = multipart.frame(part, &mut body) {
-                    body.extend_from_slice(slice(whole, &file.meta, &(start..end)));
+                while let Some(span) = parts.frame(part, &mut body) {
+                    body.extend_from_slice(file.slice(span.start..span.end));
                     part += 1;
                 }
-                self.finish(status, head, Some(&body))
+                draft.finish(&body)
             }
             Content::File(file) => {
-                let parts = Box::new(Parts::new(Rc::clone(file), multipart));
-                self.finish_with(status, head, Body::Parts(parts))
+                let parts = Parts::new(Rc::clone(file), parts);
+                draft.finish_with(Body::Parts(Box::new(parts)))
             }
         }
     }
 
     fn directory(&self, list: DirectoryList) -> Response {
-        // Without chunks the end of the listing is the end of the connection.
-        let chunked = self.options.minor > 0;
-        let keep = self.options.keep && chunked;
-        let context = ReplyContext {
-            options: ResponseOptions {
-                keep,
-                ..self.options
-            },
-            ..*self
-        };
-        let status = if list.not_modified {
+        let is_json = list.query.json;
+        let mut draft = self.draft(if list.not_modified {
             Status::NOT_MODIFIED
         } else {
             Status::OK
-        };
-        let mut head = context.head(status);
+        });
+        // Without chunks the end of the listing is the end of the connection.
+        let chunked = self.options.minor > 0;
+        draft.options.keep &= chunked;
         if !list.not_modified {
-            let media_type = if list.query.json {
+            let media_type = if is_json {
                 pages::JSON_TYPE
             } else {
                 pages::HTML_TYPE
             };
-            head.field("Content-Type", media_type.as_bytes());
+            draft.head.field("Content-Type", media_type.as_bytes());
         }
         if list.negotiated {
-            head.field("Vary", b"Accept");
+            draft.head.field("Vary", b"Accept");
         }
         let mut path = list.path.as_bytes().to_vec();
         if !path.is_empty() {
             path.push(b'/');
         }
-        own_fields(&mut head, &self.policy.made_lines(&path));
+        draft.own_fields(&self.policy.made_lines(&path));
         if list.not_modified {
-            return context.finish(status, head, None);
+            return draft.finish(b"");
         }
         if chunked {
-            head.field("Transfer-Encoding", b"chunked");
+            draft.head.field("Transfer-Encoding", b"chunked");
         }
-        let mut response = context.finish_with(status, head, Body::Produced);
-        if !context.options.head_only {
+        let mut response = draft.finish_with(Body::Produced);
+        if !self.options.head_only {
             response.listing = Some(ListingBody::new(
                 list.directory,
                 &list.path,
@@ -337,26 +331,18 @@ impl ReplyContext<'_> {
         response
     }
 
-    /// A reply that says what is wrong, with the page that the site has for it, else with one of
-    /// our own.
+    /// A reply that says what is wrong, with the page that the site has for it, else with our own.
     fn error(
         &self,
-        status: Status,
-        why: &str,
+        refusal: Refusal,
         page: Option<&Representation>,
         file: Option<&FileMeta>,
     ) -> Response {
+        let mut draft = self.draft(refusal.status);
         // A client that breaks the grammar once may have meant something else all along.
-        let keep = self.options.keep && status != Status::BAD_REQUEST;
-        let context = ReplyContext {
-            options: ResponseOptions {
-                keep,
-                ..self.options
-            },
-            ..*self
-        };
-        let mut head = context.head(status);
-        match status {
+        draft.options.keep &= refusal.status != Status::BAD_REQUEST;
+        let head = &mut draft.head;
+        match refusal.status {
             Status::UNAUTHORIZED => {
                 let challenge = b"Basic realm=\"idler\", charset=\"UTF-8\"";
                 head.field("WWW-Authenticate", challenge);
@@ -370,7 +356,7 @@ impl ReplyContext<'_> {
             _ => {}
         }
         if let Some(file) = file {
-            if status == Status::RANGE_NOT_SATISFIABLE {
+            if refusal.status == Status::RANGE_NOT_SATISFIABLE {
                 let mut range = Vec::new();
                 write_unsatisfied_range(file.size, &mut range);
                 head.field("Content-Range", &range);
@@ -378,73 +364,78 @@ impl ReplyContext<'_> {
             head.lines(file.vary());
         }
         let Some(page) = page else {
-            return context.own_page(status, head, Some(why));
+            return self.own_page(draft, Some(refusal.why));
         };
-        let meta = &page.meta;
-        head.field("Content-Type", meta.content_type.as_bytes())
+        head.field("Content-Type", page.meta.content_type.as_bytes())
             .field("X-Content-Type-Options", b"nosniff")
             .lines(&self.policy.extra_lines)
-            .field_number("Content-Length", meta.size);
-        context.bytes_of(status, head, page, 0..meta.size)
-    }
-
-    fn head(&self, status: Status) -> HeadWriter {
-        HeadWriter::new(status, self.date)
+            .field_number("Content-Length", page.meta.size);
+        draft.finish_with_file(page, 0..page.meta.size)
     }
 
     /// Ends a reply with a page of our own.
-    fn own_page(&self, status: Status, mut head: HeadWriter, detail: Option<&str>) -> Response {
-        let page = pages::error_page(status.0, status.reason(), detail);
-        head.field("Content-Type", pages::HTML_TYPE.as_bytes());
-        own_fields(&mut head, &self.policy.extra_lines);
-        head.field_number("Content-Length", page.len() as u64);
-        self.finish(status, head, Some(&page))
+    fn own_page(&self, mut draft: Draft, why: Option<&str>) -> Response {
+        let status = draft.status;
+        let page = pages::error_page(status.0, status.reason(), why);
+        draft
+            .head
+            .field("Content-Type", pages::HTML_TYPE.as_bytes());
+        draft.own_fields(&self.policy.extra_lines);
+        draft.head.field_number("Content-Length", page.len() as u64);
+        draft.finish(&page)
+    }
+}
+
+/// A reply whose head lacks its last fields.
+struct Draft {
+    status: Status,
+    head: HeadWriter,
+    options: ResponseOptions,
+}
+
+impl Draft {
+    /// What is said of every page that idler writes itself. `extra` are the lines that options add.
+    fn own_fields(&mut self, extra: &[u8]) {
+        let csp = pages::CONTENT_SECURITY_POLICY.as_bytes();
+        self.head
+            .field("X-Content-Type-Options", b"nosniff")
+            .field("Content-Security-Policy", csp)
+            .lines(extra);
     }
 
-    /// Ends a reply with some of a file's bytes, or all of them; an empty file has none.
-    fn bytes_of(
-        &self,
-        status: Status,
-        head: HeadWriter,
-        file: &Representation,
-        part: Range<u64>,
-    ) -> Response {
+    /// Ends a reply with some of a file's bytes; an empty file has none.
+    fn finish_with_file(self, file: &Representation, part: Range<u64>) -> Response {
         match &file.content {
-            Content::Whole(whole) => {
-                self.finish(status, head, Some(slice(whole, &file.meta, &part)))
-            }
-            Content::File(file) => {
-                let span = FileSpan {
-                    file: Rc::clone(file),
-                    at: part.start,
-                    len: part.end - part.start,
-                };
-                self.finish_with(status, head, Body::Span(span))
-            }
+            Content::Whole(_) => self.finish(file.slice(part)),
+            Content::File(file) => self.finish_with(Body::Span(FileSpan {
+                file: Rc::clone(file),
+                at: part.start,
+                len: part.end - part.start,
+            })),
         }
     }
 
-    /// Ends the head of a reply whose body is not in memory. A client that asked for the head alone
-    /// gets none.
-    fn finish_with(&self, status: Status, head: HeadWriter, body: Body<Rc<File>>) -> Response {
-        let response = self.finish(status, head, None);
-        if self.options.head_only {
-            response
-        } else {
-            Response { body, ..response }
+    /// Ends a reply whose body is not in memory.
+    fn finish_with(self, body: Body<Rc<File>>) -> Response {
+        let head_only = self.options.head_only;
+        let mut response = self.finish(b"");
+        if !head_only {
+            response.body = body;
         }
+        response
     }
 
-    /// Ends the head, and adds a body that is in memory unless the client asked for the head alone.
-    fn finish(&self, status: Status, mut head: HeadWriter, body: Option<&[u8]>) -> Response {
-        head.lines(self.options.connection());
-        let mut bytes = head.end();
+    /// Ends the head, and adds a body that is in memory, unless the client asked for the head
+    /// alone.
+    fn finish(mut self, body: &[u8]) -> Response {
+        self.head.lines(self.options.connection());
+        let mut bytes = self.head.end();
         let head_len = bytes.len();
         if !self.options.head_only {
-            bytes.extend_from_slice(body.unwrap_or_default());
+            bytes.extend_from_slice(body);
         }
         Response {
-            status,
+            status: self.status,
             bytes: Bytes::Own(bytes),
             head_len,
             body: Body::Nothing,
@@ -452,23 +443,4 @@ impl ReplyContext<'_> {
             listing: None,
         }
     }
-}
-
-/// What is said of every page that idler makes itself. `extra` are the lines that options add.
-fn own_fields(head: &mut HeadWriter, extra: &[u8]) {
-    head.field("X-Content-Type-Options", b"nosniff")
-        .field(
-            "Content-Security-Policy",
-            pages::CONTENT_SECURITY_POLICY.as_bytes(),
-        )
-        .lines(extra);
-}
-
-/// Some bytes of a body that is kept behind its head.
-fn slice<'a>(whole: &'a [u8], meta: &FileMeta, part: &Range<u64>) -> &'a [u8] {
-    let at = |n: u64| usize::try_from(n).ok()?.checked_add(meta.head_len);
-    let range = at(part.start).zip(at(part.end));
-    range
-        .and_then(|(start, end)| whole.get(start..end))
-        .unwrap_or_default()
 }

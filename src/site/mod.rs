@@ -148,7 +148,7 @@ impl Site {
     }
 
     /// The path beneath the root: in a site of one file, the root's path leads to that file.
-    fn inner<'a>(&'a self, path: &'a SitePath) -> &'a [u8] {
+    pub fn inner<'a>(&'a self, path: &'a SitePath) -> &'a [u8] {
         match &self.only {
             Some(only) if path.as_bytes().is_empty() => only,
             _ => path.as_bytes(),

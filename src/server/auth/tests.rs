@@ -47,13 +47,13 @@ fn the_right_password_is_known_by_its_hash_and_then_remembered() {
     for (turn, user) in [(1, "alice"), (2, "bob")] {
         assert_eq!(
             auth.check(&credentials(user, "secret"), &at(turn, 0)),
-            Verdict::Right
+            Password::Right
         );
     }
     for user in ["alice", "bob"] {
         for _ in 0..100 {
             let verdict = auth.check(&credentials(user, "secret"), &at(2, 0));
-            assert_eq!(verdict, Verdict::Right, "without another check");
+            assert_eq!(verdict, Password::Right, "without another check");
         }
     }
     let mut turn = 2;
@@ -68,7 +68,7 @@ fn the_right_password_is_known_by_its_hash_and_then_remembered() {
         turn += 1;
         let millis = u32::try_from(turn * 1000).unwrap();
         let verdict = auth.check(&credentials(user, password), &at(turn, millis));
-        assert_eq!(verdict, Verdict::Wrong, "{user} {password}");
+        assert_eq!(verdict, Password::Wrong, "{user} {password}");
     }
 }
 
@@ -80,16 +80,16 @@ fn no_turn_has_two_checks_and_no_second_five() {
         n += 1;
         auth.check(&credentials("bob", &n.to_string()), &at(turn, millis))
     };
-    assert_eq!(check(1, 0), Verdict::Wrong);
-    assert_eq!(check(1, 0), Verdict::Later);
+    assert_eq!(check(1, 0), Password::Wrong);
+    assert_eq!(check(1, 0), Password::Later);
     for (turn, millis) in [(2, 10), (3, 20), (4, 990)] {
-        assert_eq!(check(turn, millis), Verdict::Wrong);
+        assert_eq!(check(turn, millis), Password::Wrong);
     }
     for (turn, millis) in [(5, 991), (6, 999)] {
-        assert_eq!(check(turn, millis), Verdict::Later);
+        assert_eq!(check(turn, millis), Password::Later);
     }
-    assert_eq!(check(7, 1000), Verdict::Wrong);
-    assert_eq!(check(7, 5000), Verdict::Later);
+    assert_eq!(check(7, 1000), Password::Wrong);
+    assert_eq!(check(7, 5000), Password::Later);
 }
 
 /// Ticks that are more than 24 days apart cannot be told from those of the other order.
@@ -101,7 +101,7 @@ fn a_second_is_over_after_a_month_as_well() {
     }
     let month = at(9, 30 * 24 * 60 * 60 * 1000);
     let verdict = auth.check(&credentials("bob", "secret"), &month);
-    assert_eq!(verdict, Verdict::Right);
+    assert_eq!(verdict, Password::Right);
 }
 
 #[test]
@@ -109,11 +109,11 @@ fn the_same_wrong_password_costs_one_check() {
     let mut auth = auth(&[BOB]);
     for turn in 0..100 {
         let verdict = auth.check(&credentials("bob", "wrong"), &at(turn, 0));
-        assert_eq!(verdict, Verdict::Wrong);
+        assert_eq!(verdict, Password::Wrong);
     }
     assert_eq!(
         auth.check(&credentials("bob", "secret"), &at(100, 0)),
-        Verdict::Right
+        Password::Right
     );
     // However many there are.
     for n in 0..200_u32 {
