@@ -44,7 +44,7 @@ pub enum ClientTask {
     /// Pings.
     Ping(Box<PingClient>),
     /// Gets something by HTTP.
-    Get(Box<get::Client>),
+    Get(Box<get::GetClient>),
     /// Leads a crowd.
     Leader(Box<crowd::Leader>),
     /// One of a crowd: the only one here of whom there are many, so it has no box.

@@ -1,8 +1,6 @@
-//! `idler password`: a line for the file of users.
+//! `idler password`: reads a password without showing it, and prints a line for the file of users.
 //!
-//! What lives here: reading a password, without showing it, and printing its hash. It may not
-//! know the server. Invariant: a terminal is left as it was found, whatever is typed. Read next:
-//! `auth.rs`.
+//! Invariant: a terminal is left as it was found, whatever is typed.
 
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::process::ExitCode;
@@ -72,7 +70,8 @@ fn ask(prompt: &str) -> io::Result<Vec<u8>> {
     line
 }
 
-/// A line, byte by byte: what follows it is not ours. `keys` says that nobody has edited it yet.
+/// A line, byte by byte: what follows it is not ours. `keys` says that it comes key by key,
+/// not edited by the terminal.
 /// Longer ones are cut one byte beyond what is allowed, and refused later.
 fn read_line(keys: bool) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
@@ -110,7 +109,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // There is nobody to tell if the terminal is gone.
+        // If the terminal is gone, there is nothing to restore.
         let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &self.0);
     }
 }

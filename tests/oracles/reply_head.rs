@@ -3,7 +3,7 @@
 //! The input is what a server sends. Oracle: the same events however it is cut, but for the cuts of the body; never more taken than came; a strict
 //! reader that accepts it reads the same out of it.
 
-use idler::http::reply::{Broken, Event, Head, Reply};
+use idler::http::reply::{Broken, Event, Reply, ReplyHead};
 
 use super::reply::{Ear, Source, Trouble};
 
@@ -44,7 +44,7 @@ pub fn check(bytes: &[u8]) {
 /// All that was heard of a reply.
 #[derive(PartialEq, Eq, Debug)]
 struct Heard {
-    heads: Vec<Head>,
+    heads: Vec<ReplyHead>,
     data: Vec<u8>,
     trailers: Vec<(String, String)>,
     /// How much of what came belongs to it.
@@ -69,7 +69,7 @@ fn hear(bytes: &[u8], step: usize, to_head: bool) -> Heard {
             }
             reach = reach.saturating_add(step).min(bytes.len());
         }
-        let (used, event) = match reply.hear(&bytes[at..reach]) {
+        let (used, event) = match reply.feed(&bytes[at..reach]) {
             Ok(heard) => heard,
             Err(broken) => {
                 heard.end = Some(broken);

@@ -12,7 +12,7 @@ use super::Broken;
 
 /// The head of a reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Head {
+pub struct ReplyHead {
     /// Minor version: 0 for HTTP/1.0, else 1.
     minor: u8,
     /// 100 to 999.
@@ -43,11 +43,11 @@ impl HeadLines {
         self.bytes.is_empty()
     }
 
-    /// Hears some bytes: returns how many it took, and whether the head is whole.
+    /// Takes some bytes: returns how many it took, and whether the head is whole.
     ///
     /// # Errors
     /// If this is no head, or it is too long.
-    pub(super) fn hear(&mut self, bytes: &[u8]) -> Result<(usize, bool), Broken> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), Broken> {
         for (i, &byte) in bytes.iter().enumerate() {
             if self.bytes.len() == REPLY_HEAD_BYTES_MAX {
                 return Err(format!(
@@ -88,8 +88,8 @@ impl HeadLines {
     ///
     /// # Errors
     /// If it has no status, or two lengths.
-    pub(super) fn parse(self, to_head: bool) -> Result<Head, Broken> {
-        let mut head = Head {
+    pub(super) fn parse(self, to_head: bool) -> Result<ReplyHead, Broken> {
+        let mut head = ReplyHead {
             minor: 1,
             status: 0,
             fields: Vec::new(),
@@ -119,7 +119,7 @@ impl HeadLines {
     }
 }
 
-impl Head {
+impl ReplyHead {
     /// The value of the first field of that name.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.all(name).next()

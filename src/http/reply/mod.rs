@@ -11,7 +11,7 @@ mod head;
 
 use crate::http::body::{BodyDecoder, BodyLength};
 use crate::http::reply::head::HeadLines;
-pub use crate::http::reply::head::{ContentRange, Head, content_range};
+pub use crate::http::reply::head::{ContentRange, ReplyHead, content_range};
 use crate::http::url::Url;
 
 /// Why a reply makes no sense: one line for the user.
@@ -19,7 +19,7 @@ pub type Broken = String;
 
 /// A request without a body.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
+pub struct ClientRequest<'a> {
     /// `GET` or `HEAD`.
     pub method: &'static str,
     /// What for.
@@ -31,7 +31,7 @@ pub struct Request<'a> {
     pub close: bool,
 }
 
-impl Request<'_> {
+impl ClientRequest<'_> {
     /// The request as it is sent (RFC 9112 §3, RFC 9110 §7.2).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.url.target).into_bytes();
@@ -64,9 +64,9 @@ pub enum Event<'a> {
     /// Part of something: more is needed.
     More,
     /// A head with a status of 1xx; another one follows.
-    Interim(Head),
+    Interim(ReplyHead),
     /// The head.
-    Head(Head),
+    Head(ReplyHead),
     /// Some of the body.
     Data(&'a [u8]),
     /// The reply is whole.
@@ -77,11 +77,11 @@ pub enum Event<'a> {
 #[derive(Debug)]
 pub struct Reply {
     to_head: bool,
-    part: Part,
+    part: ReplyPart,
 }
 
 #[derive(Debug)]
-enum Part {
+enum ReplyPart {
     Head(HeadLines),
     Body(BodyDecoder),
 }
@@ -91,19 +91,19 @@ impl Reply {
     pub fn new(to_head: bool) -> Self {
         Self {
             to_head,
-            part: Part::Head(HeadLines::default()),
+            part: ReplyPart::Head(HeadLines::default()),
         }
     }
 
-    /// Hears some bytes: returns how many of them it took, and what they were. It takes at least
-    /// one until the reply is whole, and none after that.
+    /// Takes some bytes: returns how many of them belong to the reply, and what they were. It
+    /// takes at least one until the reply is whole, and none after that.
     ///
     /// # Errors
     /// If they make no sense. The reply must not be used after that.
-    pub fn hear<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Event<'a>), Broken> {
+    pub fn feed<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Event<'a>), Broken> {
         match &mut self.part {
-            Part::Head(lines) => {
-                let (used, whole) = lines.hear(bytes)?;
+            ReplyPart::Head(lines) => {
+                let (used, whole) = lines.feed(bytes)?;
                 if !whole {
                     return Ok((used, Event::More));
                 }
@@ -112,10 +112,10 @@ impl Reply {
                 if (100..200).contains(&head.status) {
                     return Ok((used, Event::Interim(head)));
                 }
-                self.part = Part::Body(BodyDecoder::lenient(head.body));
+                self.part = ReplyPart::Body(BodyDecoder::lenient(head.body));
                 Ok((used, Event::Head(head)))
             }
-            Part::Body(body) => {
+            ReplyPart::Body(body) => {
                 let (used, data) = match body.feed(bytes) {
                     Ok(fed) => fed,
                     Err(error) => return Err(body.describe(error)),
@@ -130,17 +130,17 @@ impl Reply {
         }
     }
 
-    /// Hears what of `bytes` belongs to the reply; `status` is called when its head is whole.
+    /// Takes what of `bytes` belongs to the reply; `status` is called when its head is whole.
     ///
     /// # Errors
-    /// Like [`hear`](Self::hear).
-    pub(crate) fn feed(
+    /// Like [`feed`](Self::feed).
+    pub(crate) fn feed_all(
         &mut self,
         mut bytes: &[u8],
         mut status: impl FnMut(u16),
     ) -> Result<(), Broken> {
         while !bytes.is_empty() && !self.is_done() {
-            let (used, event) = self.hear(bytes)?;
+            let (used, event) = self.feed(bytes)?;
             if let Event::Head(head) = event {
                 status(head.status);
             }
@@ -153,38 +153,38 @@ impl Reply {
     ///
     /// # Errors
     /// If the reply was not whole.
-    pub fn end(&mut self) -> Result<Option<Head>, Broken> {
+    pub fn end(&mut self) -> Result<Option<ReplyHead>, Broken> {
         match &mut self.part {
-            Part::Head(lines) if lines.is_empty() => {
+            ReplyPart::Head(lines) if lines.is_empty() => {
                 Err("the server closed the connection without a reply".to_owned())
             }
-            Part::Head(lines) => {
+            ReplyPart::Head(lines) => {
                 let mut head = std::mem::take(lines).parse(self.to_head)?;
                 head.note("the connection was closed before the blank line that ends a head");
                 BodyDecoder::lenient(head.body).end()?;
-                self.part = Part::Body(BodyDecoder::lenient(BodyLength::None));
+                self.part = ReplyPart::Body(BodyDecoder::lenient(BodyLength::None));
                 Ok(Some(head))
             }
-            Part::Body(body) => body.end().map(|()| None),
+            ReplyPart::Body(body) => body.end().map(|()| None),
         }
     }
 
     /// The trailers that came behind a chunked body (RFC 9112 §7.1.2).
     pub fn trailers(&self) -> &[(String, String)] {
         match &self.part {
-            Part::Head(_) => &[],
-            Part::Body(body) => body.trailers(),
+            ReplyPart::Head(_) => &[],
+            ReplyPart::Body(body) => body.trailers(),
         }
     }
 
     /// Whether the reply is whole: what comes now belongs to the next one.
     pub fn is_done(&self) -> bool {
-        matches!(&self.part, Part::Body(body) if body.is_done())
+        matches!(&self.part, ReplyPart::Body(body) if body.is_done())
     }
 
     /// Whether nothing of the reply has come yet.
     pub fn is_fresh(&self) -> bool {
-        matches!(&self.part, Part::Head(lines) if lines.is_empty())
+        matches!(&self.part, ReplyPart::Head(lines) if lines.is_empty())
     }
 }
 

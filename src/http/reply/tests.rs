@@ -13,7 +13,7 @@ use crate::limits::{CHUNK_LINE_BYTES_MAX, REPLY_HEAD_BYTES_MAX, TRAILER_BYTES_MA
 #[derive(PartialEq, Eq, Debug)]
 struct Outcome {
     interim: Vec<u16>,
-    head: Head,
+    head: ReplyHead,
     body: Vec<u8>,
     trailers: Vec<(String, String)>,
     /// Bytes behind the reply.
@@ -26,7 +26,7 @@ fn play(wire: &[u8], cuts: &[usize], to_head: bool) -> Result<Outcome, Broken> {
     let mut at = 0;
     for &cut in cuts.iter().chain([&wire.len()]) {
         while at < cut {
-            let (used, event) = reply.hear(&wire[at..cut])?;
+            let (used, event) = reply.feed(&wire[at..cut])?;
             at += used;
             match event {
                 Event::More => assert!(used > 0, "would spin"),
@@ -76,7 +76,7 @@ fn wrong(wire: &str) -> Broken {
 #[test]
 fn a_request_is_what_the_rfc_wants() {
     let url = Url::parse("http://h:81/a?b").unwrap();
-    let mut request = Request {
+    let mut request = ClientRequest {
         method: "GET",
         url: &url,
         fields: &[],

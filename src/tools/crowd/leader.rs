@@ -32,7 +32,7 @@ use super::{Crowd, Phase};
 #[derive(Debug)]
 pub struct Leader {
     about: Circumstances,
-    pace: Pace,
+    pace: OpeningPace,
     sources: Sources,
     probe: Option<(Url, SocketAddr)>,
     /// The line while it lasts, on a terminal; elsewhere, when the next one is logged.
@@ -61,7 +61,7 @@ impl Leader {
     ) -> Self {
         let now = to.now.instant;
         Self {
-            pace: Pace::new(options.rate, now),
+            pace: OpeningPace::new(options.rate, now),
             sources: Sources::new(to.address, options.mode),
             line: StatusLine::on_terminal().filter(|_| !options.voice.quiet),
             // Where lines stay, the first can wait.
@@ -172,7 +172,8 @@ impl Leader {
         self.wait(CROWD_PACE, cx)
     }
 
-    /// Waits until the time is over, or none is left. Those who come and go are replaced.
+    /// Waits until the time is over, or no member is left. Members that come and go are
+    /// replaced.
     fn hold(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
         let left = self.about.options.duration.saturating_sub(self.passed(cx));
         let tally = &cx.shared.crowd.tally;
@@ -203,7 +204,7 @@ impl Leader {
         };
         let now = cx.now.instant;
         self.since = now;
-        self.pace = Pace::new(self.about.options.rate, now);
+        self.pace = OpeningPace::new(self.about.options.rate, now);
         if let Some(line) = &mut self.line {
             line.clear();
         }
@@ -301,7 +302,7 @@ impl Leader {
 
 /// How many connections may be opened by now: never more than the rate has earned.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct OpeningPace {
     /// In a second.
     rate: u32,
     last: Instant,
@@ -312,7 +313,7 @@ pub(super) struct Pace {
 /// One connection's worth of credit.
 const ONE: u64 = 1_000_000_000;
 
-impl Pace {
+impl OpeningPace {
     pub(super) fn new(rate: u32, now: Instant) -> Self {
         Self {
             rate,

@@ -22,7 +22,7 @@ pub struct Member {
     stream: Stream,
     /// Since when it connects, or is connected.
     since: Tick,
-    /// What has come of an answer, for those who wait for its end.
+    /// The answer that comes in, in a mode that waits for its end.
     pub(super) answer: Option<Box<Reply>>,
     /// Bytes of the crowd's request that it has sent.
     sent: u32,
@@ -187,7 +187,7 @@ impl Member {
             tally.answered(status);
         };
         if let Some(answer) = &mut self.answer {
-            let fed = answer.feed(bytes, answered);
+            let fed = answer.feed_all(bytes, answered);
             fed.map_err(|_| Departure::Ended(Ending::NotHttp))?;
         } else if let Some(status) = status_of(bytes) {
             answered(status);

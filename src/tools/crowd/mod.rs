@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Failure, resolve};
 use crate::http::amount::Count;
-use crate::http::reply::Request;
+use crate::http::reply::ClientRequest;
 use crate::http::url::Url;
 use crate::process::descriptors;
 
@@ -50,7 +50,7 @@ pub struct Crowd {
 /// How far a crowd has come.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 enum Phase {
-    /// One goes first, to see whether anybody is let in.
+    /// One goes first, to see whether the server lets clients in.
     #[default]
     Scouting,
     /// The honest client is measured without the crowd.
@@ -157,7 +157,7 @@ fn request(options: &Options) -> Vec<u8> {
         port: options.peer.port,
         target: target.to_owned(),
     };
-    let mut request = Request {
+    let mut request = ClientRequest {
         method: "GET",
         url: &url,
         fields: &[],

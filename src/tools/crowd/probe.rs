@@ -10,7 +10,7 @@ use mio::net::TcpStream;
 use crate::companions::client::{Failure, connecting};
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::{Attempt, Deadline, Newcomers, Next, Side, Stage, Stream, Tick, connect};
-use crate::http::reply::{Reply, Request};
+use crate::http::reply::{ClientRequest, Reply};
 use crate::http::url::Url;
 use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
 use crate::tools::{ClientTask, TaskContext};
@@ -46,7 +46,7 @@ impl Probe {
     /// # Errors
     /// If the kernel refuses at once.
     pub(super) fn start(to: SocketAddr, url: &Url, now: Tick) -> Result<Self, Failure> {
-        let request = Request {
+        let request = ClientRequest {
             method: "GET",
             url,
             fields: &[],
@@ -154,7 +154,7 @@ impl Probe {
                 Attempt::Done(n) => {
                     let bytes = cx.scratch.get(..n).unwrap_or_default();
                     let mut status = 200;
-                    let fed = self.reply.feed(bytes, |came| status = came);
+                    let fed = self.reply.feed_all(bytes, |came| status = came);
                     if !(200..300).contains(&status) {
                         return Err(Failure::new(format!("{} answers {status}", self.to)));
                     }

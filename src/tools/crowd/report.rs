@@ -130,8 +130,8 @@ impl Tally {
         self.missed.get(&why).copied().unwrap_or(0)
     }
 
-    /// How many of those who asked and stay have not been answered. A server that only lets them in
-    /// holds nobody.
+    /// How many members that asked and stay have not been answered. A server that lets clients in
+    /// and does not answer does not hold them.
     fn unanswered(&self, mode: CrowdMode) -> u64 {
         match mode {
             CrowdMode::KeepAlive | CrowdMode::SlowRead => {

@@ -23,7 +23,7 @@ use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::tools::TaskState;
 
 use super::Crowd;
-use super::leader::{Pace, Sources};
+use super::leader::{OpeningPace, Sources};
 use super::member::{Member, status_of};
 use super::report::{Circumstances, Ending, Latencies, Missed, Tally};
 
@@ -399,14 +399,14 @@ fn the_verdict_names_every_way_to_fail() {
 fn the_pace_is_kept_and_arrears_are_bounded() {
     let begin = monotonic_now();
     let at = |millis| begin + Duration::from_millis(millis);
-    let mut pace = Pace::new(1000, begin);
+    let mut pace = OpeningPace::new(1000, begin);
     assert_eq!(pace.due(at(0)), 0);
     assert_eq!(pace.due(at(10)), 10);
     pace.spend(4);
     assert_eq!(pace.due(at(10)), 6, "what was not opened is still due");
     pace.spend(6);
     assert_eq!(pace.due(at(5000)), 100, "not five thousand at once");
-    let mut slow = Pace::new(1, begin);
+    let mut slow = OpeningPace::new(1, begin);
     let opened: u64 = (1..=300)
         .map(|turn| {
             let due = slow.due(at(turn * 10));
@@ -415,7 +415,7 @@ fn the_pace_is_kept_and_arrears_are_bounded() {
         })
         .sum();
     assert_eq!(opened, 3, "one a second, whatever the turns");
-    let mut fast = Pace::new(u32::MAX, begin);
+    let mut fast = OpeningPace::new(u32::MAX, begin);
     assert!(fast.due(at(1)) > 4_000_000);
 }
 

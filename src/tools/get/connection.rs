@@ -14,24 +14,24 @@ use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Failure, connecting};
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick, connect};
-use crate::http::reply::Request;
+use crate::http::reply::ClientRequest;
 use crate::http::url::Url;
 use crate::limits::PROGRESS_INTERVAL;
 use crate::log::logger;
 
-use super::Answer;
+use super::LastReply;
 use super::output::{Half, half};
-use super::replies::{Incoming, is_verbose, show};
+use super::replies::{Replies, is_verbose, show};
 
 /// See the module.
 #[derive(Debug)]
-pub struct Client {
+pub struct GetClient {
     stream: Stream,
     to: SocketAddr,
     options: Rc<Options>,
     connected: bool,
-    requests: Outgoing,
-    replies: Incoming,
+    requests: RequestQueue,
+    replies: Replies,
     /// When bytes moved last.
     moved: Tick,
     /// It waits for an edge: the next drive that does not come of a deadline counts as one.
@@ -39,7 +39,7 @@ pub struct Client {
     record: Record,
 }
 
-impl Client {
+impl GetClient {
     /// Starts to connect to `to`, for what `options` ask; names were resolved as `record` says.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Client {
         options: &Rc<Options>,
         url: &Url,
         record: Record,
-        answer: Rc<RefCell<Answer>>,
+        answer: Rc<RefCell<LastReply>>,
     ) -> Result<Self, Failure> {
         let (to, now) = (to.address, to.now.tick);
         if is_verbose(options) {
@@ -66,8 +66,8 @@ impl Client {
             to,
             options: Rc::clone(options),
             connected: false,
-            requests: Outgoing::new(options, url, half.as_ref()),
-            replies: Incoming::new(options, half, answer),
+            requests: RequestQueue::new(options, url, half.as_ref()),
+            replies: Replies::new(options, half, answer),
             moved: now,
             parked: true,
             record,
@@ -210,7 +210,7 @@ impl Client {
 
 /// The requests on their way out: at once, or slowly on purpose; each whole, and in order.
 #[derive(Debug)]
-struct Outgoing {
+struct RequestQueue {
     request: Vec<u8>,
     last_request: Vec<u8>,
     /// Requests that are still to be put into `bytes`.
@@ -225,7 +225,7 @@ struct Outgoing {
     not_before: Option<Tick>,
 }
 
-impl Outgoing {
+impl RequestQueue {
     fn new(options: &Options, url: &Url, half: Option<&Half>) -> Self {
         let given = options.headers.iter();
         let given = given.map(|line| (line.name.clone(), line.value.clone()));
@@ -235,7 +235,7 @@ impl Outgoing {
             fields.push(("Range".to_owned(), range.into_bytes()));
             fields.push(("If-Range".to_owned(), half.validator.clone().into_bytes()));
         }
-        let request = |close| Request {
+        let request = |close| ClientRequest {
             method: if options.head_only { "HEAD" } else { "GET" },
             url,
             fields: &fields,

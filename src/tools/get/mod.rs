@@ -22,12 +22,12 @@ use crate::log::logger;
 
 use crate::tools::{self, ClientTask, at_first_of};
 
-pub use self::connection::Client;
+pub use self::connection::GetClient;
 use self::connection::Record;
 
 /// What is known of the last reply when it is over.
 #[derive(Default, Debug)]
-struct Answer {
+struct LastReply {
     status: u16,
     /// Where a redirect leads.
     location: Option<String>,
@@ -69,14 +69,14 @@ fn follow(mut url: Url, options: &Rc<Options>) -> Result<u16, Failure> {
 }
 
 /// One hop.
-fn get(options: &Rc<Options>, url: &Url) -> Result<Answer, Failure> {
+fn get(options: &Rc<Options>, url: &Url) -> Result<LastReply, Failure> {
     let started = monotonic_now();
     let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
     let answer = Rc::new(RefCell::default());
     at_first_of(1, &addresses, |to| {
         let record = Record::new(started, resolved);
-        let client = Client::start(to, options, url, record, Rc::clone(&answer))?;
+        let client = GetClient::start(to, options, url, record, Rc::clone(&answer))?;
         Ok(ClientTask::Get(Box::new(client)))
     })?;
     Ok(answer.take())

@@ -15,11 +15,11 @@ use std::time::Duration;
 use crate::companions::client::{Failure, print};
 use crate::companions::temporary::{Temporary, cannot_write};
 use crate::http::printable::printable;
-use crate::http::reply::{ContentRange, Head, content_range};
+use crate::http::reply::{ContentRange, ReplyHead, content_range};
 
 /// Where the body of the present reply goes.
 #[derive(Debug)]
-pub(super) enum Output {
+pub(super) enum BodyOutput {
     Stdout,
     /// Nowhere: an error page is not what was to be saved.
     Nowhere,
@@ -65,7 +65,7 @@ pub(super) fn half(name: &Path) -> Option<Half> {
 
 /// What `If-Range` may be asked with: a strong tag, else a date that is as good (RFC 9110 §13.1.5),
 /// which it is if the file had been left alone for a second when it was sent (§8.8.2.2).
-fn validator(head: &Head) -> Option<&str> {
+fn validator(head: &ReplyHead) -> Option<&str> {
     if let Some(tag) = head.field("etag").filter(|tag| tag.starts_with('"')) {
         return Some(tag);
     }
@@ -75,7 +75,7 @@ fn validator(head: &Head) -> Option<&str> {
         .filter(|_| age >= Duration::from_secs(1))
 }
 
-impl Output {
+impl BodyOutput {
     /// Chooses where the body of a reply goes, and what of it is there already.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Output {
         name: Option<&Path>,
         resume: bool,
         half: Option<&Half>,
-        head: &Head,
+        head: &ReplyHead,
     ) -> Result<Self, Failure> {
         let Some(name) = name else {
             return Ok(Self::Stdout);
@@ -127,7 +127,7 @@ impl Output {
     }
 
     /// A new file, kept half if it is cut short.
-    fn begin_part(name: &Path, head: &Head) -> Result<Self, Failure> {
+    fn begin_part(name: &Path, head: &ReplyHead) -> Result<Self, Failure> {
         // In this order: at no moment does a validator stand beside bytes that are not of its
         // version.
         remove(&validator_of(name))?;
@@ -142,7 +142,7 @@ impl Output {
     }
 
     /// The rest of a half file.
-    fn complete(name: &Path, half: &Half, head: &Head) -> Result<Self, Failure> {
+    fn complete(name: &Path, half: &Half, head: &ReplyHead) -> Result<Self, Failure> {
         let spoils = |what: &str| {
             Failure::new(format!(
                 "the server's part does not fit: {what}; the half file is left as it was"
@@ -172,7 +172,7 @@ impl Output {
     }
 
     /// There is no rest: the half file may be the whole.
-    fn already_whole(name: &Path, half: &Half, head: &Head) -> Result<Self, Failure> {
+    fn already_whole(name: &Path, half: &Half, head: &ReplyHead) -> Result<Self, Failure> {
         let range = head.field("content-range").and_then(content_range);
         if range == Some(ContentRange::Unsatisfied(half.bytes)) {
             keep(name)?;

@@ -12,15 +12,15 @@ use crate::companions::client::{Failure, print};
 use crate::companions::progress::Progress;
 use crate::http::body::BodyLength;
 use crate::http::printable::printable;
-use crate::http::reply::{Event, Head, Reply};
+use crate::http::reply::{Event, Reply, ReplyHead};
 use crate::log::logger;
 
-use super::Answer;
-use super::output::{Half, Output};
+use super::LastReply;
+use super::output::{BodyOutput, Half};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Incoming {
+pub(super) struct Replies {
     options: Rc<Options>,
     reply: Reply,
     /// Replies that are still to come, the present one counted in.
@@ -29,18 +29,18 @@ pub(super) struct Incoming {
     keeps_open: bool,
     /// Where the body goes, from the head to the end of a reply. It is kept only when the reply is
     /// whole.
-    output: Option<Output>,
+    output: Option<BodyOutput>,
     half: Option<Half>,
     pub(super) body_bytes: u64,
     pub(super) progress: Option<Progress>,
-    answer: Rc<RefCell<Answer>>,
+    answer: Rc<RefCell<LastReply>>,
 }
 
-impl Incoming {
+impl Replies {
     pub(super) fn new(
         options: &Rc<Options>,
         half: Option<Half>,
-        answer: Rc<RefCell<Answer>>,
+        answer: Rc<RefCell<LastReply>>,
     ) -> Self {
         let on_terminal = options.output.as_deref().is_none() && std::io::stdout().is_terminal();
         let draws = !(options.voice.quiet || is_verbose(options) || on_terminal);
@@ -59,7 +59,7 @@ impl Incoming {
 
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Failure> {
         while !bytes.is_empty() && self.left > 0 {
-            let (used, event) = self.reply.hear(bytes).map_err(Failure::new)?;
+            let (used, event) = self.reply.feed(bytes).map_err(Failure::new)?;
             bytes = bytes.get(used..).unwrap_or_default();
             match event {
                 Event::More | Event::Done => {}
@@ -103,16 +103,16 @@ impl Incoming {
     }
 
     /// The head of a reply is whole.
-    fn begin(&mut self, head: &Head) -> Result<(), Failure> {
+    fn begin(&mut self, head: &ReplyHead) -> Result<(), Failure> {
         self.show_head(head);
         let redirects = matches!(head.status, 301 | 302 | 303 | 307 | 308);
         let location = head.field("location").filter(|_| redirects);
         let half = self.half.as_ref();
         let options = &*self.options;
         let output = if options.head_only || (options.follow && location.is_some()) {
-            Output::Nowhere
+            BodyOutput::Nowhere
         } else {
-            Output::choose(options.output.as_deref(), options.resume, half, head)?
+            BodyOutput::choose(options.output.as_deref(), options.resume, half, head)?
         };
         if let Some(progress) = &mut self.progress {
             let before = output.before();
@@ -125,7 +125,7 @@ impl Incoming {
         }
         // A file that was whole already is no error.
         let was_whole = head.status == 416 && half.is_some();
-        *self.answer.borrow_mut() = Answer {
+        *self.answer.borrow_mut() = LastReply {
             status: if was_whole { 200 } else { head.status },
             location: location.map(str::to_owned),
         };
@@ -163,7 +163,7 @@ impl Incoming {
         Ok(())
     }
 
-    fn show_head(&self, head: &Head) {
+    fn show_head(&self, head: &ReplyHead) {
         if is_verbose(&self.options) {
             show('<', &head.raw);
             for odd in &head.odd {
