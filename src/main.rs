@@ -3,10 +3,7 @@
 #![forbid(unsafe_code)]
 
 use idler::cli::{self, Command};
-use idler::companions::daytime::{self, DatagramClient};
-use idler::companions::ping::client::PingClient;
-use idler::companions::ping::server as ping;
-use idler::companions::{message, transfer};
+use idler::companions::{daytime, message, ping, transfer};
 use idler::event_loop::signal;
 use idler::log::logger;
 use idler::server::start;
@@ -35,19 +32,15 @@ fn run(command: Command) -> ExitCode {
         Command::Page(_) => ExitCode::SUCCESS,
         Command::Serve(o) => start::run(&o),
         Command::Get(url, o) => get::run(url, &o),
-        Command::MessageServer(o) => tools::serve("message-server", o.voice, || message::serve(&o)),
-        Command::DaytimeServer(o) => tools::serve("daytime-server", o.voice, || daytime::serve(&o)),
-        Command::TransferServer(o) => {
-            tools::serve("transfer-server", o.voice, || transfer::serve(&o))
-        }
-        Command::PingServer(o) => tools::serve("ping-server", o.voice, || ping::serve(&o)),
-        Command::MessageClient(o) => tools::run(&o.peer, o.voice, |to| message::ask(&o, to)),
-        Command::DaytimeClient(o) if o.udp => {
-            tools::run(&o.peer, o.voice, |to| DatagramClient::start(to, o.timeout))
-        }
-        Command::DaytimeClient(o) => tools::run(&o.peer, o.voice, |to| daytime::ask(&o, to)),
-        Command::TransferClient(o) => tools::run(&o.peer, o.voice, |to| transfer::ask(&o, to)),
-        Command::PingClient(o) => tools::run(&o.peer, o.voice, |to| PingClient::start(&o, to)),
+        Command::MessageServer(o) => start::alone("message-server", &o, message::serve),
+        Command::DaytimeServer(o) => start::alone("daytime-server", &o, daytime::serve),
+        Command::TransferServer(o) => start::alone("transfer-server", &o, transfer::serve),
+        Command::PingServer(o) => start::alone("ping-server", &o, ping::serve),
+        Command::MessageClient(o) => tools::run(&o, message::ask),
+        Command::DaytimeClient(o) if o.udp => tools::run(&o, daytime::ask_by_datagram),
+        Command::DaytimeClient(o) => tools::run(&o, daytime::ask),
+        Command::TransferClient(o) => tools::run(&o, transfer::ask),
+        Command::PingClient(o) => tools::run(&o, ping::ask),
         Command::Explain(target, o) => explain::run(&target, &o),
         Command::Precompress(o) => precompress::run(&o),
         Command::Password(user) => password::run(&user),

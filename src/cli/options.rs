@@ -7,7 +7,8 @@ use crate::cli::values::{
     LogDestination, Proxies, Share, TypeRule,
 };
 use crate::http::url::Url;
-use crate::log::logger::Color;
+use crate::log::logger::{self, Color};
+use log::LevelFilter;
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// All that a verb may be told. Each verb reads what its own options and words set.
@@ -88,6 +89,20 @@ pub struct Voice {
     pub(crate) verbose: u8,
     /// `NO_COLOR` and `CLICOLOR_FORCE` are already heeded.
     pub(crate) color: Color,
+}
+
+impl Voice {
+    /// Sets up the log: `-q` has errors alone, `-v` says why connections end, `-vv` every step, and
+    /// neither is the `usual` level.
+    pub(crate) fn start_logger(self, usual: LevelFilter) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => LevelFilter::Error,
+            (false, 0) => usual,
+            (false, 1) => LevelFilter::Debug,
+            (false, _) => LevelFilter::Trace,
+        };
+        logger::init(level, self.color);
+    }
 }
 
 /// Where a server listens.

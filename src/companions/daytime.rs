@@ -74,7 +74,7 @@ pub(super) fn open(
                     socket: Datagram::new(socket),
                     clock: Rc::clone(&clock),
                 };
-                opened.handlers.push(Companion::DaytimeUdp(datagrams));
+                opened.datagrams.push(Companion::DaytimeUdp(datagrams));
                 opened.places.push(format!("udp {address}"));
             }
         }
@@ -154,7 +154,21 @@ pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure>
     Exchange::start(to, Vec::new(), Box::new(time), options.timeout)
 }
 
-/// The client with `--udp`: asks by datagram, again and again until there is an answer.
+/// The client with `--udp`: asks by datagram.
+///
+/// # Errors
+/// If no socket can be had, or no route leads there.
+pub fn ask_by_datagram(options: &Options, to: &Destination<'_>) -> Result<DatagramClient, Failure> {
+    Ok(DatagramClient {
+        socket: connected_datagrams(to.address)?,
+        to: to.address,
+        timeout: options.timeout,
+        end: to.now.tick.after(options.timeout),
+        ask_at: to.now.tick,
+    })
+}
+
+/// Asks again and again until there is an answer.
 #[derive(Debug)]
 pub struct DatagramClient {
     socket: Datagram,
@@ -165,20 +179,6 @@ pub struct DatagramClient {
 }
 
 impl DatagramClient {
-    /// Will ask `to`, for as long as `timeout` lasts.
-    ///
-    /// # Errors
-    /// If no socket can be had, or no route leads there.
-    pub fn start(to: &Destination<'_>, timeout: Duration) -> Result<Self, Failure> {
-        Ok(Self {
-            socket: connected_datagrams(to.address)?,
-            to: to.address,
-            timeout,
-            end: to.now.tick.after(timeout),
-            ask_at: to.now.tick,
-        })
-    }
-
     pub(crate) fn source(&mut self) -> &mut UdpSocket {
         self.socket.socket()
     }

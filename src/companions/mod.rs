@@ -18,16 +18,15 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use log::{debug, error, warn};
+use log::debug;
 use mio::event::Source;
 use mio::net::TcpStream;
 
 use crate::cli::{BindAddress, Companion as Asked, DaytimeFormat, Listening, Weather};
-use crate::event_loop::clock::RateLimit;
-use crate::event_loop::listener::{Accepted, Listener};
+use crate::event_loop::listener::Listener;
 use crate::event_loop::tcp::Lingering;
-use crate::event_loop::{Attempt, Context, Deadline, Newcomers, Next, Now, Side, Stage, Stream};
-use crate::limits::{ACCEPT_PAUSE, LINGER_TIMEOUT, STALL_TIMEOUT};
+use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stream};
+use crate::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::process::sockets::{self, SocketKind};
 
 /// What a companion needs of the state that the handlers of its loop share: a place to say who
@@ -40,8 +39,6 @@ pub trait Notices {
 /// Every kind of handler that companions have.
 #[derive(Debug)]
 pub enum Companion {
-    /// A listening socket.
-    Acceptor(Acceptor),
     /// A client that is sent something at once: the time, a file.
     Reply(Reply),
     /// A client that sends a message and gets an answer.
@@ -56,7 +53,6 @@ impl Companion {
     /// The socket, for registering it.
     pub fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Acceptor(acceptor) => acceptor.listener.source(),
             Self::Reply(reply) => reply.stream.transport(),
             Self::Message(conversation) => conversation.source(),
             Self::DaytimeUdp(datagrams) => datagrams.source(),
@@ -65,13 +61,8 @@ impl Companion {
     }
 
     /// Moves on as far as readiness and budget allow.
-    pub fn drive<S: Notices, H: From<Self>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        new: &mut Newcomers<'_, H>,
-    ) -> Next {
+    pub fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         match self {
-            Self::Acceptor(acceptor) => acceptor.drive(cx, new),
             Self::Reply(reply) => reply.drive(cx),
             Self::Message(conversation) => conversation.drive(cx),
             Self::DaytimeUdp(datagrams) => datagrams.drive(cx),
@@ -89,31 +80,26 @@ pub trait Offer: fmt::Debug {
     fn welcome(&self, stream: Stream, client: String, now: &Now) -> Result<Companion, String>;
 }
 
-/// A companion that is ready to run: its handlers, and where they listen.
+/// A companion that is ready to run.
 #[derive(Default, Debug)]
 pub struct Opened {
-    /// What the loop is to hold.
-    pub handlers: Vec<Companion>,
-    /// Where clients find it.
+    /// The sockets that listen, and what is spoken at each.
+    pub listeners: Vec<(Listener, Rc<dyn Offer>)>,
+    /// The sockets that receive datagrams.
+    pub datagrams: Vec<Companion>,
+    /// Where clients find all of them.
     pub places: Vec<String>,
 }
 
 /// Listens at each address that was asked for, and offers this there.
-pub(crate) fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String> {
+fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String> {
+    let kind = SocketKind::Stream { reuse_port: false };
     let mut opened = Opened::default();
-    for socket in sockets::bind(
-        &listening.bind,
-        listening.port,
-        SocketKind::Stream { reuse_port: false },
-    )? {
+    for socket in sockets::bind(&listening.bind, listening.port, kind)? {
         opened.places.push(socket.address().to_string());
         let listener = Listener::new(socket.into_socket());
-        let acceptor = Acceptor {
-            listener: listener.map_err(|e| format!("cannot listen: {e}"))?,
-            offer: Rc::clone(offer),
-            warnings: RateLimit::default(),
-        };
-        opened.handlers.push(Companion::Acceptor(acceptor));
+        let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
+        opened.listeners.push((listener, Rc::clone(offer)));
     }
     Ok(opened)
 }
@@ -145,7 +131,8 @@ pub fn beside(asked: &[Asked], bind: &[BindAddress]) -> Result<Opened, String> {
                 ("ping", opened)
             }
         };
-        all.handlers.extend(opened.handlers);
+        all.listeners.extend(opened.listeners);
+        all.datagrams.extend(opened.datagrams);
         let places = opened.places.iter();
         all.places
             .extend(places.map(|place| format!("{name} at {place}")));
@@ -159,74 +146,6 @@ pub(crate) fn name_of(client: Option<SocketAddr>) -> String {
     match client {
         Some(at) => SocketAddr::new(at.ip().to_canonical(), at.port()).to_string(),
         None => "a client of this machine".to_owned(),
-    }
-}
-
-/// A listening socket of a companion.
-#[derive(Debug)]
-pub struct Acceptor {
-    listener: Listener,
-    offer: Rc<dyn Offer>,
-    warnings: RateLimit,
-}
-
-impl Acceptor {
-    /// Accepts the connections that wait. Bounded by the budget of a drive, which pays for each.
-    fn drive<S: Notices, H: From<Companion>>(
-        &mut self,
-        cx: &mut Context<'_, S>,
-        new: &mut Newcomers<'_, H>,
-    ) -> Next {
-        loop {
-            let full = new.room == 0;
-            if full && !new.no_room {
-                if cx.stage == Stage::Stopping {
-                    return Next::Leave;
-                }
-                // Only a connection that really waits is worth the slot of an idle one.
-                if !cx.link.ready.is(Side::Read) {
-                    return Next::Park(Side::Read, Deadline::Never);
-                }
-                return Next::Room;
-            }
-            match self.listener.accept(&mut cx.link) {
-                // All slots are taken, and none is idle: it is closed again, which is all these
-                // protocols can say.
-                Accepted::Newcomer(stream) if full => drop(stream),
-                Accepted::Newcomer(stream) => self.welcome(stream, cx, new),
-                Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
-                Accepted::Blocked => return Next::Park(Side::Read, Deadline::Never),
-                Accepted::Spent => return Next::Again(Deadline::Keep),
-                Accepted::Exhausted(e) | Accepted::Failing(e) => {
-                    if self.warnings.is_due(&cx.now) {
-                        warn!("{} cannot accept: {e}", cx.link.key);
-                    }
-                    drop(self.listener.accept_by_reserve(&mut cx.link));
-                    self.listener.restore_reserve();
-                    return if cx.stage == Stage::Stopping {
-                        Next::Leave
-                    } else {
-                        Next::Sleep(cx.now.tick.after(ACCEPT_PAUSE))
-                    };
-                }
-                Accepted::Broken(e) => {
-                    error!("{} the listening socket is broken: {e}", cx.link.key);
-                    return Next::Leave;
-                }
-            }
-        }
-    }
-
-    fn welcome<S: Notices, H: From<Companion>>(
-        &self,
-        stream: TcpStream,
-        cx: &mut Context<'_, S>,
-        new: &mut Newcomers<'_, H>,
-    ) {
-        if let Some(companion) = welcome(&*self.offer, stream, cx) {
-            let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
-            new.admit(companion.into(), Next::Park(Side::Either, deadline));
-        }
     }
 }
 

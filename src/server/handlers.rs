@@ -80,7 +80,7 @@ impl Handler for Service {
             }
             Self::Acceptor(door) => door.drive(cx, new),
             Self::Signals(signals) => signals.drive(cx),
-            Self::Companion(companion) => companion.drive(cx, new),
+            Self::Companion(companion) => companion.drive(cx),
         }
     }
 

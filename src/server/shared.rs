@@ -5,6 +5,8 @@ use std::time::SystemTime;
 
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::{Now, Shared, Tick, clock};
+use crate::log::logger;
+use crate::log::sink::LogSink;
 use crate::process::notify::Notify;
 use crate::process::usage::Usage;
 
@@ -29,6 +31,9 @@ pub struct Server {
     pub guests: ClientLimits,
     /// The access log.
     pub access: AccessLog,
+    /// Where notices of companions go that run without HTTP: standard output, which else has the
+    /// access log alone.
+    pub(crate) notices: Option<LogSink>,
     /// What has happened.
     pub counters: Counters,
     /// What the kernel knows of this process.
@@ -51,7 +56,8 @@ pub struct Server {
 /// What answering needs: the sites and the policies.
 #[derive(Debug)]
 pub struct Http {
-    /// The sites; [`DEFAULT_SITE`](crate::server::sites::DEFAULT_SITE) is always there.
+    /// The sites; none if companions run without HTTP. Else
+    /// [`DEFAULT_SITE`](crate::server::sites::DEFAULT_SITE) is there.
     pub sites: Vec<SiteState>,
     /// What options switch on.
     pub policy: Policy,
@@ -98,6 +104,7 @@ impl Server {
             http,
             guests,
             access,
+            notices: None,
             counters: Counters::default(),
             usage: Usage::default(),
             started: SystemTime::UNIX_EPOCH,
@@ -130,14 +137,22 @@ impl Server {
 
 impl Notices for Server {
     fn notice(&mut self, line: &str) {
-        // Standard output has the access log alone.
-        log::info!("{line}");
+        match &mut self.notices {
+            Some(sink) => {
+                sink.line(|into| into.extend_from_slice(line.as_bytes()));
+            }
+            None => log::info!("{line}"),
+        }
     }
 }
 
 impl Shared for Server {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let again = [self.access.flush(now), crate::log::logger::flush()];
+        let notices = self.notices.as_mut().and_then(|sink| {
+            sink.flush();
+            sink.retry_after()
+        });
+        let again = [self.access.flush(now), logger::flush(), notices];
         if let Some(status) = &mut self.status {
             status
                 .turns

@@ -4,21 +4,22 @@
 //! walls, then the loop, and only then the lines that say so. It may not know what is said on
 //! connections. Invariant: nothing is printed as done that is not. Read next: `door.rs`.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use log::LevelFilter;
 use rustix::fs::Access;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{HostRule, LogDestination, Options, ServeOptions, Voice, misspelt};
+use crate::cli::{HostRule, LogDestination, LogFormat, Options, ServeOptions, misspelt};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
 use crate::event_loop::turn::EventLoop;
 use crate::event_loop::{Deadline, Next, Side};
-use crate::limits::{CACHE_DESCRIPTORS_MAX, HOSTS_MAX, REFUSALS_MAX};
+use crate::limits::{CACHE_DESCRIPTORS_MAX, GRACE, HOSTS_MAX, REFUSALS_MAX};
 use crate::process::notify::Notify;
 use crate::process::sockets::{Address, SocketKind};
 use crate::process::usage::Usage;
@@ -29,8 +30,9 @@ use crate::site::Site;
 use crate::site::cache::Cache;
 use crate::site::open::Opener;
 
-use crate::companions;
+use crate::companions::{self, Opened};
 use crate::log::logger;
+use crate::log::sink::{LogSink, Target};
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::auth::Auth;
@@ -44,42 +46,49 @@ use crate::server::signals::Signals;
 use crate::server::sites::{self, DEFAULT_SITE, SiteState};
 use crate::server::status::Status;
 
-/// Serves until a signal stops it.
+/// Runs `idler serve` until a signal stops it.
 pub fn run(options: &Options) -> ExitCode {
     if options.server.check {
-        return check(options);
+        return exit_code(check(options));
     }
-    match start(options).and_then(|mut server| serve(&mut server)) {
-        Ok(code) => code,
-        Err(line) => {
-            let _ = writeln!(std::io::stderr(), "idler: {line}");
-            ExitCode::FAILURE
-        }
+    exit_code(start(options).and_then(serve))
+}
+
+/// Runs the server of a companion without HTTP, until a signal or its own count ends it.
+pub fn alone(
+    name: &str,
+    options: &Options,
+    open: impl FnOnce(&Options) -> Result<Opened, String>,
+) -> ExitCode {
+    options.voice.start_logger(LevelFilter::Warn);
+    exit_code(start_alone(name, options, open).and_then(serve))
+}
+
+/// Says what went wrong, if anything did. `Ok(false)`: not everything ended as it should.
+fn exit_code(outcome: Result<bool, String>) -> ExitCode {
+    if let Err(line) = &outcome {
+        logger::say(&format!("idler: {line}"));
+    }
+    logger::finish();
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) | Err(_) => ExitCode::FAILURE,
     }
 }
 
 /// `--check`: everything is validated that can be without taking a port, and the settings are
 /// printed.
-fn check(options: &Options) -> ExitCode {
+fn check(options: &Options) -> Result<bool, String> {
     let server = &options.server;
-    let user = server.user.as_deref().map(User::find).transpose();
-    let http = open_site(server).and_then(|site| http(server, site));
-    if let Err(line) = user.and(http) {
-        let _ = writeln!(std::io::stderr(), "idler: {line}");
-        return ExitCode::FAILURE;
-    }
+    server.user.as_deref().map(User::find).transpose()?;
+    http(server, open_sites(server)?)?;
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
-        let _ = writeln!(std::io::stderr(), "idler: {line}");
+        logger::say(&format!("idler: {line}"));
     }
-    let mut out = std::io::stdout().lock();
-    let printed = options
-        .settings
-        .iter()
-        .try_for_each(|setting| writeln!(out, "{setting}"));
-    match printed {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        Ok(()) | Err(_) => ExitCode::SUCCESS,
-    }
+    let mut out = io::stdout().lock();
+    let mut lines = options.settings.iter();
+    let printed = lines.try_for_each(|setting| writeln!(out, "{setting}"));
+    Ok(printed.map_or_else(|e| e.kind() == ErrorKind::BrokenPipe, |()| true))
 }
 
 /// Everything is in place; the loop has not turned yet.
@@ -87,14 +96,14 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let (options, asked, voice) = (&all.server, &all.listening, all.voice);
     // Before anything else is opened: they are known by their numbers only.
     let inherited = inherited::take()?;
-    start_logger(voice);
+    voice.start_logger(LevelFilter::Info);
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         log::warn!("{line}");
     }
     let descriptors = descriptors::raise_limit();
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
-    let site = open_site(options)?;
+    let sites = open_sites(options)?;
     let only_inherited = !inherited.is_empty() && asked.bind.is_empty();
     let lent = inherited.len();
     let mut listening = inherited;
@@ -121,7 +130,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
         companions::beside(&options.with, &asked.bind).map_err(|e| format!("--with: {e}"))?;
     let access = AccessLog::open(&options.access_log, options.log_format)?;
     let notify = Notify::from_env();
-    let http = http(options, site)?;
+    let http = http(options, sites)?;
     // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left
     // to connections.
     let usage = match options.status {
@@ -138,7 +147,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     if asked.bind.is_empty() && !only_inherited {
         start_up += "  only this machine can connect; -b 0.0.0.0 shares with the network\n";
     }
-    if std::io::stderr().is_terminal() {
+    if io::stderr().is_terminal() {
         start_up += "  Ctrl-C stops\n";
     }
 
@@ -148,29 +157,18 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     server.usage = usage;
     server.status = Status::new(options);
     server.connections_max = connections;
-    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
-    let mut event_loop = EventLoop::<Service>::new(
-        connections + listening.len() + companions.handlers.len() + stops.len(),
-        REFUSALS_MAX,
-        server,
-    )
-    .map_err(|e| format!("cannot start: {}", words_of(&e)))?;
-    event_loop.shared.started = event_loop.now().wall;
-    for number in stops {
-        let signal =
-            Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
-        let signals = Signals::new(signal, options.drain_delay, options.grace);
-        add(&mut event_loop, Service::Signals(Box::new(signals)))?;
-    }
+    let mut handlers = Vec::new();
     for (number, socket) in listening.into_iter().enumerate() {
         let listener =
             Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let door = Acceptor::http(listener, number < lent);
-        add(&mut event_loop, Service::Acceptor(Box::new(door)))?;
+        let acceptor = Acceptor::http(listener, number < lent);
+        handlers.push(Service::Acceptor(Box::new(acceptor)));
     }
-    for companion in companions.handlers {
-        add(&mut event_loop, companion.into())?;
-    }
+    handlers.extend(services(companions));
+    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
+    let patience = (options.drain_delay, options.grace);
+    let mut event_loop = event_loop(server, handlers, &stops, patience)?;
+    event_loop.shared.started = event_loop.now().wall;
     if !voice.quiet {
         logger::say(start_up.trim_end());
     }
@@ -178,54 +176,87 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     Ok(event_loop)
 }
 
-fn add(event_loop: &mut EventLoop<Service>, service: Service) -> Result<(), String> {
-    event_loop
-        .add(service, Next::Park(Side::Read, Deadline::Never))
-        .map(|_| ())
-        .map_err(|e| format!("cannot start: {}", words_of(&e)))
+/// The same for the server of a companion without HTTP.
+fn start_alone(
+    name: &str,
+    options: &Options,
+    open: impl FnOnce(&Options) -> Result<Opened, String>,
+) -> Result<EventLoop<Service>, String> {
+    let opened = open(options)?;
+    let access = AccessLog::open(&LogDestination::Off, LogFormat::default())?;
+    let http = http(&ServeOptions::default(), Vec::new())?;
+    // Everything is open: from here on no file and no other socket is needed.
+    Walls::new().raise()?;
+    let mut server = Server::new(http, ClientLimits::default(), access);
+    server.connections_max = descriptors::connections_for(descriptors::raise_limit(), None);
+    if !options.voice.quiet {
+        server.notices = Some(LogSink::new(Target::Stdout(io::stdout())));
+    }
+    let places = opened.places.join(" and ");
+    let patience = (Duration::ZERO, GRACE);
+    let event_loop = event_loop(server, services(opened), &[SIGINT, SIGTERM], patience)?;
+    logger::say(&format!("idler {name} listens on {places}"));
+    Ok(event_loop)
 }
 
-fn serve(event_loop: &mut EventLoop<Service>) -> Result<ExitCode, String> {
-    event_loop
-        .run()
-        .map_err(|e| format!("the loop cannot wait any more: {e}"))?;
-    event_loop.shared.access.finish();
-    if log::log_enabled!(log::Level::Debug) {
+/// The handlers of a companion.
+fn services(opened: Opened) -> Vec<Service> {
+    let listeners = opened.listeners.into_iter();
+    let acceptors = listeners
+        .map(|(listener, offer)| Service::Acceptor(Box::new(Acceptor::companion(listener, offer))));
+    acceptors
+        .chain(opened.datagrams.into_iter().map(Service::from))
+        .collect()
+}
+
+/// A loop with these handlers and room for `connections_max` connections. Of the `signals`, those
+/// that stop it have the drain delay and the grace of `patience`.
+fn event_loop(
+    server: Server,
+    mut handlers: Vec<Service>,
+    signals: &[i32],
+    patience: (Duration, Duration),
+) -> Result<EventLoop<Service>, String> {
+    for &number in signals {
+        let signal =
+            Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
+        let signals = Signals::new(signal, patience.0, patience.1);
+        handlers.push(Service::Signals(Box::new(signals)));
+    }
+    let cannot = |e: io::Error| format!("cannot start: {}", words_of(&e));
+    let capacity = server.connections_max + handlers.len();
+    let mut event_loop = EventLoop::new(capacity, REFUSALS_MAX, server).map_err(cannot)?;
+    for handler in handlers {
+        let next = Next::Park(Side::Read, Deadline::Never);
+        event_loop.add(handler, next).map_err(cannot)?;
+    }
+    Ok(event_loop)
+}
+
+/// Serves to the end. False if not everything ended as it should.
+fn serve(mut event_loop: EventLoop<Service>) -> Result<bool, String> {
+    let cannot = |e| format!("the loop cannot wait any more: {e}");
+    event_loop.run().map_err(cannot)?;
+    let server = &mut event_loop.shared;
+    server.access.finish();
+    if let Some(notices) = &mut server.notices {
+        notices.finish();
+    }
+    if !server.http.sites.is_empty() && log::log_enabled!(log::Level::Debug) {
         logger::say(&event_loop.shared.metrics_as_lines(event_loop.now()));
     }
-    logger::finish();
-    Ok(if event_loop.shared.failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-fn start_logger(voice: Voice) {
-    let level = match (voice.quiet, voice.verbose) {
-        (true, _) => LevelFilter::Error,
-        (false, 0) => LevelFilter::Info,
-        (false, 1) => LevelFilter::Debug,
-        (false, _) => LevelFilter::Trace,
-    };
-    logger::init(level, voice.color);
-}
-
-pub(crate) fn open_site(options: &ServeOptions) -> Result<Site, String> {
-    open_root(&options.path, options, options.path_resembles_verb)
+    Ok(!event_loop.shared.failed)
 }
 
 fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<Site, String> {
     let path = root.display();
     Site::open(root, options.hidden).map_err(|e| {
         let hint = match (e.kind(), verb) {
-            (std::io::ErrorKind::NotFound, Some(verb)) => {
+            (ErrorKind::NotFound, Some(verb)) => {
                 format!("; did you mean the command '{verb}'?")
             }
-            (std::io::ErrorKind::NotFound, None) => {
-                " (name a directory or file that is there)".to_owned()
-            }
-            (std::io::ErrorKind::PermissionDenied, _) => {
+            (ErrorKind::NotFound, None) => " (name a directory or file that is there)".to_owned(),
+            (ErrorKind::PermissionDenied, _) => {
                 " (give this user the right to read it, or serve another directory)".to_owned()
             }
             _ => String::new(),
@@ -292,7 +323,7 @@ fn can_log_again(options: &ServeOptions) {
 }
 
 /// The default site and those of `--host`, each with its share of the cache.
-fn open_sites(options: &ServeOptions, default: Site) -> Result<Vec<SiteState>, String> {
+pub(crate) fn open_sites(options: &ServeOptions) -> Result<Vec<SiteState>, String> {
     if options.hosts.len() > HOSTS_MAX {
         return Err(format!("--host: more than {HOSTS_MAX} sites"));
     }
@@ -305,16 +336,15 @@ fn open_sites(options: &ServeOptions, default: Site) -> Result<Vec<SiteState>, S
             (CACHE_DESCRIPTORS_MAX / sites).max(1),
         ),
     };
+    let default = open_root(&options.path, options, options.path_resembles_verb)?;
     let open = |rule: &HostRule| {
         let site = open_root(&rule.directory, options, None);
         Ok(state(&rule.name, site.map_err(|e| format!("--host: {e}"))?))
     };
     let named: Result<Vec<SiteState>, String> = options.hosts.iter().map(open).collect();
     sites::sorted(state("", default), named?).map_err(|host| {
-        format!(
-            "--host: {} has two sites (give each its own name)",
-            String::from_utf8_lossy(&host)
-        )
+        let host = String::from_utf8_lossy(&host);
+        format!("--host: {host} has two sites (give each its own name)")
     })
 }
 
@@ -337,8 +367,8 @@ fn open_auth(options: &ServeOptions, sites: &[SiteState]) -> Result<Option<Auth>
     Ok(Some(auth))
 }
 
-pub(crate) fn http(options: &ServeOptions, site: Site) -> Result<Http, String> {
-    let sites = open_sites(options, site)?;
+/// What answers for these sites.
+pub(crate) fn http(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Http, String> {
     Ok(Http {
         auth: open_auth(options, &sites)?,
         sites,

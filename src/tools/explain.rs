@@ -48,7 +48,7 @@ pub fn run(target: &OsStr, options: &Options) -> ExitCode {
 
 /// A server without sockets and without a log.
 fn server_for(options: &ServeOptions) -> Result<Server, String> {
-    let http = start::http(options, start::open_site(options)?)?;
+    let http = start::http(options, start::open_sites(options)?)?;
     let access = AccessLog::open(&LogDestination::Off, options.log_format)?;
     let mut server = Server::new(http, ClientLimits::default(), access);
     server.status = Status::new(options);

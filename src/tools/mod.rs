@@ -15,28 +15,21 @@ use log::LevelFilter;
 use mio::event::Source;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::cli::{Peer, Voice};
+use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Exchange, Failure, resolve};
 use crate::companions::daytime::DatagramClient;
 use crate::companions::ping::client::PingClient;
-use crate::companions::{Companion, Notices, Opened};
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{
     Context, Deadline, EventLoop, Handler, Newcomers, Next, Now, Shared, Side, Stage, Tick,
 };
-use crate::limits::{GRACE, LOG_RETRY_FIRST};
 use crate::log::logger;
-use crate::log::sink::{Flushed, LogSink, Target};
-use crate::process::descriptors;
-use crate::process::walls::Walls;
 
 /// Every kind of handler of a process with one task.
 #[derive(Debug)]
 pub enum ClientTask {
-    /// A companion's server.
-    Companion(Box<Companion>),
-    /// A signal that ends the task.
-    Stop(Box<Stop>),
+    /// A signal: the first one lets the task end, the second does not wait for that.
+    Interrupt(Box<Signal>),
     /// Sends something or nothing, and receives an answer, the time, or a file.
     Exchange(Box<Exchange>),
     /// Asks for the time by datagram.
@@ -56,12 +49,6 @@ pub enum ClientTask {
 // What makes a member of a crowd as cheap as the server's side of it.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<crate::event_loop::turn::Slot<ClientTask>>() <= 32);
-
-impl From<Companion> for ClientTask {
-    fn from(companion: Companion) -> Self {
-        Self::Companion(Box::new(companion))
-    }
-}
 
 impl From<Exchange> for ClientTask {
     fn from(exchange: Exchange) -> Self {
@@ -86,8 +73,7 @@ impl Handler for ClientTask {
 
     fn source(&mut self) -> Option<&mut dyn Source> {
         Some(match self {
-            Self::Companion(companion) => companion.source(),
-            Self::Stop(stop) => stop.signal.source(),
+            Self::Interrupt(signal) => signal.source(),
             Self::Exchange(exchange) => exchange.source(),
             Self::DaytimeUdp(client) => client.source(),
             Self::Ping(client) => client.source(),
@@ -100,8 +86,7 @@ impl Handler for ClientTask {
 
     fn drive(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, Self>) -> Next {
         let driven = match self {
-            Self::Companion(companion) => return companion.drive(cx, new),
-            Self::Stop(stop) => return stop.drive(cx),
+            Self::Interrupt(signal) => return interrupt(signal, cx),
             Self::Exchange(exchange) => exchange.drive(cx),
             Self::DaytimeUdp(client) => client.drive(cx),
             Self::Ping(client) => client.drive(cx),
@@ -114,7 +99,7 @@ impl Handler for ClientTask {
     }
 
     fn is_background(&self) -> bool {
-        matches!(self, Self::Stop(_))
+        matches!(self, Self::Interrupt(_))
     }
 }
 
@@ -128,20 +113,9 @@ pub struct TaskState {
     pub outcome: Option<Result<(), Failure>>,
     /// What the members of a crowd share.
     pub(crate) crowd: crowd::Crowd,
-    /// Where a server says who comes: standard output, unless it is to be quiet.
-    notices: Option<LogSink>,
-    /// Whether the stop did not wait for everybody.
-    cut_short: bool,
 }
 
 impl TaskState {
-    fn serving(voice: Voice) -> Self {
-        Self {
-            notices: (!voice.quiet).then(|| LogSink::new(Target::Stdout(io::stdout()))),
-            ..Self::default()
-        }
-    }
-
     /// How a client waits next; one that is done leaves its outcome here.
     pub(crate) fn next(&mut self, driven: Driven) -> Next {
         let outcome = match driven {
@@ -152,51 +126,23 @@ impl TaskState {
         self.outcome = Some(outcome);
         Next::Leave
     }
-
-    fn farewell(&mut self) {
-        if let Some(notices) = &mut self.notices {
-            notices.finish();
-        }
-    }
-}
-
-impl Notices for TaskState {
-    fn notice(&mut self, line: &str) {
-        if let Some(notices) = &mut self.notices {
-            notices.line(|into| into.extend_from_slice(line.as_bytes()));
-        }
-    }
 }
 
 impl Shared for TaskState {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let notices = self.notices.as_mut().map(LogSink::flush);
-        let blocked = (notices == Some(Flushed::Blocked)).then_some(LOG_RETRY_FIRST);
-        let again = [blocked, logger::flush()].into_iter().flatten().min()?;
-        Some(now.tick.after(again))
+        Some(now.tick.after(logger::flush()?))
     }
 }
 
-/// A signal that ends the errand: the first one lets the busy finish for [`GRACE`], the second
-/// does not.
-#[derive(Debug)]
-pub struct Stop {
-    signal: Signal,
-}
-
-impl Stop {
-    fn drive(&mut self, cx: &mut TaskContext<'_>) -> Next {
-        let came = self.signal.came(&mut cx.link);
-        if cx.expired || (came && cx.stage == Stage::Stopping) {
-            cx.shared.cut_short = true;
+/// Tells all handlers of the first signal; they leave. Ends the loop with the second.
+fn interrupt(signal: &mut Signal, cx: &mut TaskContext<'_>) -> Next {
+    if signal.came(&mut cx.link) {
+        if cx.stage == Stage::Stopping {
             cx.quit();
-        } else if came {
-            cx.advance_to(Stage::Stopping);
-            let deadline = Deadline::At(cx.now.tick.after(GRACE));
-            return Next::Park(Side::Read, deadline);
         }
-        Next::Park(Side::Read, Deadline::Keep)
+        cx.advance_to(Stage::Stopping);
     }
+    Next::Park(Side::Read, Deadline::Never)
 }
 
 fn event_loop(capacity: usize, errand: TaskState) -> Result<EventLoop<ClientTask>, Failure> {
@@ -204,40 +150,11 @@ fn event_loop(capacity: usize, errand: TaskState) -> Result<EventLoop<ClientTask
     let mut event_loop = EventLoop::new(capacity + 2, 0, errand).map_err(cannot)?;
     for number in [SIGINT, SIGTERM] {
         let signal = Signal::new(number).map_err(cannot)?;
-        let stop = ClientTask::Stop(Box::new(Stop { signal }));
+        let interrupt = ClientTask::Interrupt(Box::new(signal));
         let next = Next::Park(Side::Read, Deadline::Never);
-        event_loop.add(stop, next).map_err(cannot)?;
+        event_loop.add(interrupt, next).map_err(cannot)?;
     }
     Ok(event_loop)
-}
-
-/// Runs a server until a signal, or its own count, ends it, and returns the exit code. `make` opens
-/// what it needs; after it the walls stand.
-pub fn serve(name: &str, voice: Voice, make: impl FnOnce() -> Result<Opened, String>) -> ExitCode {
-    start_logger(voice);
-    let served = make().map_err(Failure::new).and_then(|opened| {
-        let companions = opened.handlers;
-        // Everything is open: from here on no file and no other socket is needed.
-        Walls::new().raise().map_err(Failure::new)?;
-        let connections = descriptors::connections_for(descriptors::raise_limit(), None);
-        let mut event_loop = event_loop(connections + companions.len(), TaskState::serving(voice))?;
-        for companion in companions {
-            let next = Next::Park(Side::Read, Deadline::Never);
-            let added = event_loop.add(ClientTask::from(companion), next);
-            added.map_err(|e| Failure::new(format!("cannot start: {e}")))?;
-        }
-        let places = opened.places.join(" and ");
-        logger::say(&format!("idler {name} listens on {places}"));
-        run_loop(&mut event_loop)?;
-        event_loop.shared.farewell();
-        Ok(event_loop.shared.cut_short)
-    });
-    logger::finish();
-    match served {
-        Ok(false) => ExitCode::SUCCESS,
-        Ok(true) => ExitCode::FAILURE,
-        Err(failure) => exit_code(Err(failure)),
-    }
 }
 
 /// Says why it failed, if it did, and returns the exit code.
@@ -263,27 +180,16 @@ pub fn print_page(text: &str) -> ExitCode {
     }
 }
 
-/// `-v` says why connections end, `-vv` every step. Who comes is said elsewhere.
-pub(crate) fn start_logger(voice: Voice) {
-    let level = match (voice.quiet, voice.verbose) {
-        (true, _) => LevelFilter::Error,
-        (false, 0) => LevelFilter::Warn,
-        (false, 1) => LevelFilter::Debug,
-        (false, _) => LevelFilter::Trace,
-    };
-    logger::init(level, voice.color);
-}
-
 /// Runs the client of a companion, and returns its exit code.
 pub fn run<T: Into<ClientTask>>(
-    peer: &Peer,
-    voice: Voice,
-    mut client: impl FnMut(&Destination<'_>) -> Result<T, Failure>,
+    options: &Options,
+    start: impl Fn(&Options, &Destination<'_>) -> Result<T, Failure>,
 ) -> ExitCode {
-    start_logger(voice);
-    let addresses = resolve(&peer.host, peer.port);
+    options.voice.start_logger(LevelFilter::Warn);
+    let addresses = resolve(&options.peer.host, options.peer.port);
     exit_code(
-        addresses.and_then(|addresses| at_first_of(1, &addresses, |to| Ok(client(to)?.into()))),
+        addresses
+            .and_then(|addresses| at_first_of(1, &addresses, |to| Ok(start(options, to)?.into()))),
     )
 }
 

@@ -17,6 +17,33 @@ use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage};
 use crate::limits::{DATAGRAM_BYTES_MAX, PING_QUIET};
 use crate::log::logger;
 
+/// The client of `idler ping-client`, which says what it is about to do.
+///
+/// # Errors
+/// If no socket can be had, no route leads there, or nothing can be printed.
+pub fn ask(options: &Options, to: &Destination<'_>) -> Result<PingClient, Failure> {
+    let client = PingClient {
+        socket: connected_datagrams(to.address)?,
+        to: to.address,
+        trips: RoundTrips::new(options.wait),
+        options: options.clone(),
+        is_last: to.is_last,
+        started: to.now.instant,
+        next_send: Duration::ZERO,
+        last_received: Duration::ZERO,
+        refused: false,
+    };
+    let (count, bytes) = (options.count, options.message_bytes_min);
+    let s = if count == 1 { "" } else { "s" };
+    let padded = if bytes > 0 {
+        format!(" of {bytes} bytes")
+    } else {
+        String::new()
+    };
+    client.say(&format!("PING {}: {count} ping{s}{padded}\n", to.address))?;
+    Ok(client)
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct PingClient {
@@ -34,33 +61,6 @@ pub struct PingClient {
 }
 
 impl PingClient {
-    /// A client of the server at `to`, which says what it is about to do.
-    ///
-    /// # Errors
-    /// If no socket can be had, no route leads there, or nothing can be printed.
-    pub fn start(options: &Options, to: &Destination<'_>) -> Result<Self, Failure> {
-        let client = Self {
-            socket: connected_datagrams(to.address)?,
-            to: to.address,
-            trips: RoundTrips::new(options.wait),
-            options: options.clone(),
-            is_last: to.is_last,
-            started: to.now.instant,
-            next_send: Duration::ZERO,
-            last_received: Duration::ZERO,
-            refused: false,
-        };
-        let (count, bytes) = (options.count, options.message_bytes_min);
-        let s = if count == 1 { "" } else { "s" };
-        let padded = if bytes > 0 {
-            format!(" of {bytes} bytes")
-        } else {
-            String::new()
-        };
-        client.say(&format!("PING {}: {count} ping{s}{padded}\n", to.address))?;
-        Ok(client)
-    }
-
     pub(crate) fn source(&mut self) -> &mut UdpSocket {
         self.socket.socket()
     }

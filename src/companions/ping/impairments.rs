@@ -15,22 +15,22 @@ use crate::limits::{PING_HELD_BYTES_MAX, PING_HELD_MAX, PING_REORDER_HOLD};
 
 /// What was done on purpose, or could not be helped.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Counts {
+pub(super) struct Counts {
     /// Datagrams that came.
-    pub heard: u64,
+    pub(super) heard: u64,
     /// Replies that were lost on purpose.
-    pub lost: u64,
+    pub(super) lost: u64,
     /// Replies that were doubled on purpose.
-    pub doubled: u64,
+    pub(super) doubled: u64,
     /// Replies that were held back to be overtaken.
-    pub held: u64,
+    pub(super) held: u64,
     /// Replies that were dropped because too many were held back.
-    pub overflowed: u64,
+    pub(super) overflowed: u64,
 }
 
 /// What is to happen to the reply to a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Fate {
+pub(super) enum Fate {
     /// It is lost.
     Lost,
     /// It is sent now, as many times.
@@ -41,18 +41,18 @@ pub enum Fate {
 
 /// A reply that waits, and then is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct HeldReply {
+pub(super) struct HeldReply {
     /// What is sent.
-    pub datagram: Box<[u8]>,
+    pub(super) datagram: Box<[u8]>,
     /// Where it goes.
-    pub to: SocketAddr,
+    pub(super) to: SocketAddr,
     /// How many times.
-    pub copies: u32,
+    pub(super) copies: u32,
 }
 
 /// The bad network on the way back to the clients.
 #[derive(Debug)]
-pub struct Impairments {
+pub(super) struct Impairments {
     weather: Weather,
     random: Random,
     /// Delayed replies, by the millisecond at which they are due, then in order of arrival.
@@ -63,12 +63,12 @@ pub struct Impairments {
     released: usize,
     bytes: usize,
     /// What was done so far.
-    pub counts: Counts,
+    pub(super) counts: Counts,
 }
 
 impl Impairments {
     /// A network as bad as `weather`, another one each time if it has no seed.
-    pub fn new(weather: Weather) -> Self {
+    pub(super) fn new(weather: Weather) -> Self {
         let any_seed = || RandomState::new().hash_one(std::process::id());
         Self {
             weather,
@@ -83,7 +83,7 @@ impl Impairments {
 
     /// Decides on the reply to a datagram that came from `from` at `now_millis`. At most
     /// [`PING_HELD_MAX`] replies and [`PING_HELD_BYTES_MAX`] bytes are held back.
-    pub fn receive(&mut self, datagram: &[u8], from: SocketAddr, now_millis: u64) -> Fate {
+    pub(super) fn receive(&mut self, datagram: &[u8], from: SocketAddr, now_millis: u64) -> Fate {
         self.counts.heard += 1;
         let lost = self.happens(self.weather.loss);
         let doubled = self.happens(self.weather.dup);
@@ -124,7 +124,7 @@ impl Impairments {
     }
 
     /// The next reply whose time has come. Ask until there is none.
-    pub fn due(&mut self, now_millis: u64) -> Option<HeldReply> {
+    pub(super) fn due(&mut self, now_millis: u64) -> Option<HeldReply> {
         let reply = self.due_of_held(now_millis);
         let reply = reply.or_else(|| self.due_of_delayed(now_millis))?;
         self.bytes -= reply.datagram.len();
@@ -151,7 +151,7 @@ impl Impairments {
     }
 
     /// When the next reply is due, in milliseconds; `None` if none is held back.
-    pub fn next_millis(&self) -> Option<u64> {
+    pub(super) fn next_millis(&self) -> Option<u64> {
         if self.released > 0 {
             return Some(0);
         }
@@ -161,7 +161,7 @@ impl Impairments {
     }
 
     /// Whether no reply is held back.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.held.is_empty() && self.delayed.is_empty()
     }
 

@@ -6,12 +6,15 @@
 //! out; padding does not count.
 
 pub mod client;
-pub mod impairments;
+mod impairments;
 mod round_trips;
 pub mod server;
 mod statistics;
 
 use std::time::Duration;
+
+pub use crate::companions::ping::client::ask;
+pub use crate::companions::ping::server::serve;
 
 use crate::limits::DATAGRAM_BYTES_MAX;
 

@@ -37,7 +37,7 @@ pub(in crate::companions) fn open(
     let addresses = &listening.bind;
     for socket in sockets::bind(addresses, listening.port, SocketKind::Datagram)? {
         opened.places.push(format!("udp {}", socket.address()));
-        opened.handlers.push(Companion::Ping(PingServer {
+        opened.datagrams.push(Companion::Ping(PingServer {
             socket: Datagram::new(UdpSocket::from_std(socket.into_socket().into())),
             network: Impairments::new(*weather),
             remaining: Rc::clone(&remaining),

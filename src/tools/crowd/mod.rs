@@ -18,6 +18,8 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
+use log::LevelFilter;
+
 use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Failure, resolve};
 use crate::http::amount::Count;
@@ -25,7 +27,7 @@ use crate::http::reply::ClientRequest;
 use crate::http::url::Url;
 use crate::process::descriptors;
 
-use super::{ClientTask, at_first_of, exit_code, start_logger};
+use super::{ClientTask, at_first_of, exit_code};
 
 pub use self::leader::Leader;
 pub use self::member::Member;
@@ -85,7 +87,7 @@ impl Crowd {
 /// Runs `idler crowd`, and returns its exit code: 0 if all stayed as asked, 1 if not, 2 if it must
 /// not.
 pub fn run(options: &Options) -> ExitCode {
-    start_logger(options.voice);
+    options.voice.start_logger(LevelFilter::Warn);
     let Destinations { crowd, probe } = match destinations(options) {
         Ok(destinations) => destinations,
         Err(failure) => return exit_code(Err(failure)),

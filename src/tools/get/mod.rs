@@ -12,6 +12,8 @@ use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use log::LevelFilter;
+
 use crate::cli::{HeaderLine, Options, Voice};
 use crate::companions::client::{Failure, resolve};
 use crate::event_loop::clock::monotonic_now;
@@ -37,10 +39,11 @@ struct LastReply {
 pub fn run(url: Url, options: &Options) -> ExitCode {
     // The first `-v` is for the heads.
     let verbose = options.voice.verbose.saturating_sub(1);
-    tools::start_logger(Voice {
+    let voice = Voice {
         verbose: if verbose > 0 { 2 } else { 0 },
         ..options.voice
-    });
+    };
+    voice.start_logger(LevelFilter::Warn);
     match follow(url, &Rc::new(options.clone())) {
         Ok(status) => {
             logger::finish();

@@ -129,8 +129,8 @@ impl Stand {
         let Ok(Command::Serve(options)) = cli::parse(words, |_| None) else {
             panic!("serving a directory is a command");
         };
-        let http = start::open_site(&options.server)
-            .and_then(|site| start::http(&options.server, site))
+        let http = start::open_sites(&options.server)
+            .and_then(|sites| start::http(&options.server, sites))
             .unwrap();
         let access = AccessLog::open(&LogDestination::Off, LogFormat::Combined).unwrap();
         let mut now = Clock::new().read();
