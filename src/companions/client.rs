@@ -11,7 +11,7 @@ use mio::net::{TcpStream, UdpSocket};
 use rustix::io::Errno;
 
 use crate::companions::progress::Progress;
-use crate::event_loop::connect::{self, Connecting};
+use crate::event_loop::connect::{self, ConnectOptions, Connecting};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::printable::printable;
@@ -253,7 +253,8 @@ impl Exchange {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let (now, to) = (to.now.tick, to.address);
-        let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
+        let socket = connect::start(to, ConnectOptions::default())
+            .map_err(|e| Failure::to_connect(to, &e))?;
         Ok(Self {
             stream: Stream::new(socket),
             to,

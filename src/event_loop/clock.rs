@@ -1,8 +1,6 @@
-//! The time, read once a turn: the only file that asks for it.
+//! The time: the only file that asks for it, mostly once a turn, so that it stands still within one.
 //!
-//! What lives here: the monotonic clock as ticks for deadlines, and the wall clock for headers and
-//! logs. It may not know who asks. Invariant: within one turn the time stands still. Read next:
-//! `timer.rs`.
+//! Ticks of the monotonic clock are for deadlines, the wall clock is for headers and logs.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -72,11 +70,7 @@ pub struct Clock {
 
 impl Clock {
     /// A clock whose tick 0 is now.
-    #[expect(
-        clippy::new_without_default,
-        reason = "a clock that starts by default would hide that it starts"
-    )]
-    pub fn new() -> Self {
+    pub fn start() -> Self {
         Self {
             started: Instant::now(),
             turn: 0,
@@ -99,7 +93,7 @@ impl Clock {
     }
 }
 
-/// Whether to say again what might be said a thousand times a second.
+/// Whether to log again what might be logged a thousand times a second.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct RateLimit(Option<Instant>);
 
@@ -115,8 +109,7 @@ impl RateLimit {
     }
 }
 
-/// Microseconds of `CLOCK_MONOTONIC`, as others on this machine read it too (service managers ask
-/// for it).
+/// Microseconds of `CLOCK_MONOTONIC`, as service managers ask for them.
 pub fn monotonic_micros() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let part = |n: i64| u64::try_from(n).unwrap_or(0);

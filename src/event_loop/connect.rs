@@ -1,8 +1,6 @@
-//! Connecting without waiting: when a connection has truly been made.
+//! Connecting without waiting, and finding out whether a connection came about.
 //!
-//! What lives here: starting a connection, and finding out whether it came about. It may not know
-//! what will be said on it. Invariant: a socket is used only after its pending error was asked for;
-//! writable alone proves nothing. Read next: `datagram.rs`.
+//! A socket is used only after its pending error was asked for: writable alone proves nothing.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -25,31 +23,22 @@ pub enum Connecting {
     Failed(io::Error),
 }
 
+/// How a connection is made, where the kernel's own choice is not wanted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct ConnectOptions {
+    /// The address to come from: each has ports of its own.
+    pub source: Option<IpAddr>,
+    /// Bytes of the receive buffer. Set before connecting, since the window is agreed upon then.
+    pub receive_buffer_bytes: Option<usize>,
+    /// Closing is a reset, which leaves nothing behind in the kernel.
+    pub abort_on_close: bool,
+}
+
 /// Starts to connect. Admit the socket parked on [`Side::Write`], and ask [`progress`] when driven.
 ///
 /// # Errors
 /// If the kernel refuses at once (no route, no descriptor, no port left).
-pub fn start(to: SocketAddr) -> io::Result<TcpStream> {
-    TcpStream::connect(to)
-}
-
-/// How a connection is made, where the kernel's own choice is not wanted.
-#[derive(Clone, Copy, Default, Debug)]
-pub struct Manner {
-    /// The address to come from: each has ports of its own.
-    pub source: Option<IpAddr>,
-    /// Bytes of the receive buffer. Set before connecting, since that is when the window is agreed
-    /// upon.
-    pub receive_buffer_bytes: Option<usize>,
-    /// Closing is a reset, which leaves nothing behind in the kernel.
-    pub abrupt: bool,
-}
-
-/// [`start`], in this manner.
-///
-/// # Errors
-/// If the kernel refuses at once.
-pub fn start_like(to: SocketAddr, manner: Manner) -> io::Result<TcpStream> {
+pub fn start(to: SocketAddr, options: ConnectOptions) -> io::Result<TcpStream> {
     let family = if to.is_ipv4() {
         AddressFamily::INET
     } else {
@@ -57,13 +46,13 @@ pub fn start_like(to: SocketAddr, manner: Manner) -> io::Result<TcpStream> {
     };
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
-    if let Some(bytes) = manner.receive_buffer_bytes {
+    if let Some(bytes) = options.receive_buffer_bytes {
         sockopt::set_socket_recv_buffer_size(&socket, bytes)?;
     }
-    if manner.abrupt {
+    if options.abort_on_close {
         sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
     }
-    if let Some(source) = manner.source {
+    if let Some(source) = options.source {
         rustix::net::bind(&socket, &SocketAddr::new(source, 0))?;
     }
     match rustix::net::connect(&socket, &to) {

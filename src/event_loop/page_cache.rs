@@ -1,10 +1,8 @@
-//! Waiting for a disk, which has no readiness: epoll cannot say when it has answered; a read just
-//! waits, and with it everybody.
+//! The page cache: which bytes of a file are in memory, and having the others fetched.
 //!
-//! What lives here: whether bytes of a file are in memory, having those fetched that are not, and
-//! reading only those that are. The caller sleeps and asks again. It may not know what the bytes
-//! mean or where they go. Invariant: nothing here waits, where the file system can say what is in
-//! memory; where it cannot, everything counts as that. Read next: `stream.rs`.
+//! A disk has no readiness: epoll cannot say when it has answered, and a read waits for it, with
+//! every connection of the loop. So nothing here waits; the caller sleeps and asks again. Where the
+//! file system cannot say what is in memory, everything counts as that.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -44,9 +42,9 @@ pub enum Before {
 /// Whether the first `count` of the `left` bytes of `file` from `at` on are in memory. If not, they
 /// are being fetched when this returns.
 ///
-/// A look at the first and the last byte, or at the last alone: what is hot is so as a whole, and
-/// asking must cost nothing there. Where it was cold `before`, it is looked at more closely, and
-/// what will be wanted later is fetched while these bytes are sent.
+/// Tries the first and the last byte, or the last alone: a hot file is mostly so as a whole, and
+/// asking must cost next to nothing there. Where it was cold `before`, more bytes are tried, and
+/// those that will be wanted later are fetched while these are sent.
 pub fn is_in_memory(file: &File, at: u64, count: usize, left: usize, before: Before) -> bool {
     let last = count.saturating_sub(1);
     let cold = before == Before::Cold;
@@ -58,8 +56,8 @@ pub fn is_in_memory(file: &File, at: u64, count: usize, left: usize, before: Bef
     let is_there = |offset: usize| {
         read_in_memory(file, &mut [0], at + offset as u64) != Some(Err(Errno::AGAIN))
     };
-    let mut looks = (first..last).step_by(step.max(1)).chain([last]);
-    if let Some(missing) = looks.find(|offset| !is_there(*offset)) {
+    let mut tried = (first..last).step_by(step.max(1)).chain([last]);
+    if let Some(missing) = tried.find(|offset| !is_there(*offset)) {
         // What comes after these has been asked for already, if it is cold.
         let end = if cold {
             count
@@ -114,8 +112,8 @@ pub fn read_whole(file: &File, into: &mut [u8]) -> io::Result<Came> {
     Ok(Came::Whole)
 }
 
-/// Has bytes fetched, counted from `at`, without waiting for them. What cannot be fetched is found
-/// out by who reads it.
+/// Has bytes fetched, counted from `at`, without waiting for them. A later read finds out
+/// what cannot be fetched.
 ///
 /// In pieces: of each request the kernel silently leaves out what exceeds both its read-ahead and
 /// the largest transfer of the disk.

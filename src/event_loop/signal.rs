@@ -1,8 +1,6 @@
-//! Signals as bytes on a socket, so that the loop hears them like anything else.
+//! Signals as bytes on a socket (a self-pipe), so that the loop waits for them as for anything else.
 //!
-//! What lives here: turning a signal into readiness, without threads. It may not know what a signal
-//! means to the program. Invariant: a signal is never lost, though several of one kind may be heard
-//! as one. Read next: the handlers, in `service`.
+//! A signal is never lost, though several of one kind may be received as one.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +18,7 @@ pub fn tolerate(numbers: &[i32]) {
     }
 }
 
-/// One signal that the loop can hear.
+/// One signal that the loop can wait for.
 #[derive(Debug)]
 pub struct Signal {
     number: i32,

@@ -95,7 +95,7 @@ impl<H: Handler> EventLoop<H> {
     /// # Errors
     /// If the kernel refuses an epoll instance.
     pub fn new(capacity: usize, reserve: usize, shared: H::Shared) -> io::Result<Self> {
-        let mut clock = Clock::new();
+        let mut clock = Clock::start();
         let now = clock.read();
         Ok(Self {
             poll: Poll::new()?,

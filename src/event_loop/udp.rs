@@ -1,7 +1,6 @@
 //! A datagram socket together with its readiness: the only file that moves datagrams.
 //!
-//! What lives here: receiving and sending without ever waiting. It may not know what a datagram
-//! means. Invariant: every call goes through [`Link::attempt`]. Read next: `service/ping/mod.rs`.
+//! It receives and sends without ever waiting: every call goes through [`Link::attempt`].
 
 use std::net::SocketAddr;
 

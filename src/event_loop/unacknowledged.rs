@@ -1,9 +1,9 @@
 //! What the peer has not acknowledged yet: the only sign of life of a reader too slow for its
 //! socket to become writable.
 //!
-//! What lives here: one question to the kernel (sock_diag(7)). The socket option and the ioctl that
-//! say the same are out of reach of safe code. It may not know what was sent. Invariant: it is
-//! asked only of those who let a deadline pass, and never waited for. Read next: `stream.rs`.
+//! The kernel is asked by sock_diag(7): the socket option and the ioctl that say the same are out of
+//! reach of safe code. It is asked only about sockets that let a deadline pass, and never waited
+//! for.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;

@@ -32,7 +32,7 @@ use crate::server::status::Status;
 pub fn run(target: &OsStr, options: &Options) -> ExitCode {
     match server_for(&options.server) {
         Ok(mut server) => {
-            let now = Clock::new().read();
+            let now = Clock::start().read();
             let text = explain(&mut server, &head_of(target, options), &now);
             match std::io::stdout().lock().write_all(text.as_bytes()) {
                 Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,

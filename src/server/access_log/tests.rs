@@ -30,7 +30,7 @@ fn at(path: &Path) -> AccessLog {
 }
 
 fn now() -> Now {
-    Clock::new().read()
+    Clock::start().read()
 }
 
 fn say(log: &mut AccessLog, text: &str) {

@@ -12,7 +12,7 @@ fn record() -> LogRecord {
         referer: None,
         user_agent: Some(b"curl/8.5".to_vec()),
         status: Status::OK,
-        begun: Clock::new().read().instant,
+        begun: Clock::start().read().instant,
     }
 }
 
@@ -20,7 +20,7 @@ fn written_at(unix_seconds: u64, record: &LogRecord, format: LogFormat) -> Strin
     let now = Now {
         instant: record.begun + Duration::from_micros(1_234),
         wall: UNIX_EPOCH + Duration::from_secs(unix_seconds),
-        ..Clock::new().read()
+        ..Clock::start().read()
     };
     let mut into = Vec::new();
     record.write(format, 5, &now, &mut into);

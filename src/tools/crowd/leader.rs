@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Destination, Driven, Failure, print};
 use crate::companions::progress::StatusLine;
-use crate::event_loop::connect::{self, Manner};
+use crate::event_loop::connect::{self, ConnectOptions};
 use crate::event_loop::{Deadline, Newcomers, Next, Stage};
 use crate::http::url::Url;
 use crate::limits::{
@@ -343,7 +343,7 @@ impl OpeningPace {
 /// address after the other, since each has ports of its own.
 #[derive(Debug)]
 pub(super) struct Sources {
-    pub(super) manner: Manner,
+    pub(super) options: ConnectOptions,
     /// The last byte of 127.0.0.x; 0 is the kernel's choice.
     last: u8,
     /// Whether there is a choice.
@@ -354,12 +354,12 @@ impl Sources {
     pub(super) fn new(to: SocketAddr, mode: CrowdMode) -> Self {
         let sips = mode == CrowdMode::SlowRead;
         Self {
-            manner: Manner {
+            options: ConnectOptions {
                 source: None,
                 receive_buffer_bytes: sips.then_some(CROWD_RECEIVE_BUFFER_BYTES),
                 // A crowd that leaves must not take its ports with it for a minute. One that comes
                 // and goes leaves like any client.
-                abrupt: !mode.comes_and_goes(),
+                abort_on_close: !mode.comes_and_goes(),
             },
             last: 0,
             many: to.is_ipv4() && to.ip().is_loopback(),
@@ -370,7 +370,7 @@ impl Sources {
     fn start(&mut self, to: SocketAddr) -> io::Result<TcpStream> {
         let first = self.last;
         loop {
-            let started = connect::start_like(to, self.manner);
+            let started = connect::start(to, self.options);
             match &started {
                 Err(e) if self.many && no_port_is_left(e) => self.turn(),
                 Ok(_) | Err(_) => return started,
@@ -388,8 +388,8 @@ impl Sources {
             last => last.wrapping_add(1) % u8::MAX,
         };
         let chosen = self.last > 0;
-        self.manner.source = chosen.then(|| Ipv4Addr::new(127, 0, 0, self.last).into());
-        let source = self.manner.source;
+        self.options.source = chosen.then(|| Ipv4Addr::new(127, 0, 0, self.last).into());
+        let source = self.options.source;
         log::debug!("no port is left; the next source is {source:?}");
     }
 }

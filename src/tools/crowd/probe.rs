@@ -57,7 +57,8 @@ impl Probe {
 
     fn connect(to: SocketAddr, request: Rc<[u8]>, now: Tick) -> Result<Self, Failure> {
         let began = monotonic_now();
-        let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
+        let socket = connect::start(to, connect::ConnectOptions::default())
+            .map_err(|e| Failure::to_connect(to, &e))?;
         Ok(Self {
             stream: Stream::new(socket),
             to,

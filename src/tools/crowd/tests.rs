@@ -41,7 +41,11 @@ const DRIP: Duration = Duration::from_secs(10);
 impl Stand {
     fn new(mode: CrowdMode, request: &[u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = connect::start(listener.local_addr().unwrap()).unwrap();
+        let socket = connect::start(
+            listener.local_addr().unwrap(),
+            connect::ConnectOptions::default(),
+        )
+        .unwrap();
         let (server, _) = listener.accept().unwrap();
         server.set_nonblocking(true).unwrap();
         let (member, _) = Member::new(socket, Tick(0));
@@ -425,7 +429,7 @@ fn sources_go_round_and_leave_out_the_first_and_the_last() {
     let mut seen = Vec::new();
     loop {
         sources.turn();
-        match sources.manner.source {
+        match sources.options.source {
             Some(source) => seen.push(source),
             None => break,
         }

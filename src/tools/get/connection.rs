@@ -55,7 +55,8 @@ impl GetClient {
         if is_verbose(options) {
             logger::say(&format!("* connecting to {to}"));
         }
-        let socket = connect::start(to).map_err(|e| Failure::to_connect(to, &e))?;
+        let socket = connect::start(to, connect::ConnectOptions::default())
+            .map_err(|e| Failure::to_connect(to, &e))?;
         let half = options
             .output
             .as_deref()

@@ -133,7 +133,7 @@ impl Stand {
             .and_then(|sites| start::http(&options.server, sites))
             .unwrap();
         let access = AccessLog::open(&LogDestination::Off, LogFormat::Combined).unwrap();
-        let mut now = Clock::new().read();
+        let mut now = Clock::start().read();
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
