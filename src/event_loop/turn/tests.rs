@@ -254,7 +254,7 @@ fn a_deadline_passes_once() {
     event_loop
         .add(handler('a', &[keep]), Next::Sleep(soon))
         .unwrap();
-    let later = in_millis(&event_loop, 5);
+    let later = in_millis(&event_loop, 100);
     event_loop
         .add(handler('b', &[]), Next::Sleep(later))
         .unwrap();
