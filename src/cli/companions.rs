@@ -3,9 +3,9 @@
 use super::get::{DOES, NO_PROGRESS_BAR, TIMEOUT};
 use super::serve::{COLOR, VERBOSE, WHERE, set_port};
 use super::table::{Repeat, Row, Verb, row};
-use super::values::{
-    bind_address, host, jitter, number, one_of, path, peer_port, push, put, share, timeout, yes_no,
-};
+use super::values::network::{bind_address, host, peer_port};
+use super::values::policy::{jitter, share};
+use super::values::{number, one_of, path, push, put, timeout, yes_no};
 use super::{BindAddress, Command, DaytimeFormat, Options};
 use crate::limits;
 use std::os::unix::ffi::OsStrExt;

@@ -3,10 +3,9 @@
 use super::Command;
 use super::serve::COLOR;
 use super::table::{Repeat, Row, Verb, row};
-use super::values::{
-    delay, file_name_of, number, path, push, put, request_header_line, timeout, url, url_of_words,
-    within_header_limit, yes_no,
-};
+use super::values::network::{file_name_of, url, url_of_words};
+use super::values::policy::{delay, request_header_line, within_header_limit};
+use super::values::{number, path, push, put, timeout, yes_no};
 use crate::http::url::Url;
 use crate::limits;
 use std::path::PathBuf;

@@ -21,11 +21,11 @@ pub use crate::cli::options::{
     CrowdMode, DaytimeFormat, Listening, LogFormat, Options, Peer, ServeOptions, Voice, Weather,
 };
 pub use crate::cli::parse::misspelt;
-pub(crate) use crate::cli::values::printable;
-pub use crate::cli::values::{
-    BindAddress, CachePolicy, Cidr, Companion, HeaderLine, HeaderRule, HostRule, Jitter,
-    LogDestination, Proxies, Share, TypeRule,
+pub use crate::cli::values::network::{BindAddress, Cidr, Companion, Proxies};
+pub use crate::cli::values::policy::{
+    CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
 };
+pub(crate) use crate::cli::values::printable;
 
 use crate::cli::completions::Shell;
 use crate::cli::table::Verb;

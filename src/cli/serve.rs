@@ -2,10 +2,13 @@
 
 use super::parse::verb_like;
 use super::table::{OTHER, Repeat, Row, Verb, row};
+use super::values::network::{bind_address, cidr, companions, proxies};
+use super::values::policy::{
+    access_log, cache_policy, header_rule, host_rule, own_path, type_rule, user,
+    within_header_limit,
+};
 use super::values::{
-    access_log, bind_address, cache_policy, cidr, companions, file_name, header_rule, host_rule,
-    memory, number, number_or, one_of, own_path, path, proxies, push, put, timeout, type_rule,
-    user, wait, within_header_limit, yes_no,
+    file_name, memory, number, number_or, one_of, path, push, put, timeout, wait, yes_no,
 };
 use super::{Command, LogFormat, Options, ServeOptions};
 use crate::limits;

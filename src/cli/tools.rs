@@ -4,10 +4,9 @@ use super::companions::{SAYS, set_peer};
 use super::get::{DOES, REQUEST};
 use super::serve::{ANSWERS, BOUNDS, FILES, OPERATION, OWN_PATHS, VERBOSE, WHAT};
 use super::table::{Row, Verb, row};
-use super::values::{
-    login, number, one_of, path, put, target_of_path, timeout, url, wait, within_header_limit,
-    yes_no,
-};
+use super::values::network::{target_of_path, url};
+use super::values::policy::{login, within_header_limit};
+use super::values::{number, one_of, path, put, timeout, wait, yes_no};
 use super::{Command, CrowdMode, serve};
 use crate::limits;
 

@@ -4,21 +4,8 @@
 //! what is refused says what was given and what is accepted, on one line, since that is what the user
 //! reads after the option's name.
 
-mod network;
-mod policy;
-
-pub use crate::cli::values::network::{BindAddress, Cidr, Companion, Proxies};
-pub(crate) use crate::cli::values::network::{
-    bind_address, cidr, companions, file_name_of, host, peer_port, proxies, target_of_path, url,
-    url_of_words,
-};
-pub use crate::cli::values::policy::{
-    CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
-};
-pub(crate) use crate::cli::values::policy::{
-    access_log, cache_policy, delay, header_rule, host_rule, jitter, login, own_path,
-    request_header_line, share, type_rule, user, within_header_limit,
-};
+pub(crate) mod network;
+pub(crate) mod policy;
 
 use crate::limits;
 use std::{
@@ -55,6 +42,11 @@ pub(crate) fn shown(given: &OsStr) -> String {
     format!("'{}…'", printable(OsStr::new(&cut)))
 }
 
+/// Why an argument is refused: `'x' is not …`.
+fn refusal(given: &OsStr, why: &str) -> String {
+    format!("{}{why}", shown(given))
+}
+
 /// An argument as it can be printed: what a terminal would act on is escaped.
 pub(crate) fn printable(given: &OsStr) -> String {
     let mut out = String::new();
@@ -72,7 +64,7 @@ pub(crate) fn yes_no(given: &OsStr) -> Result<bool, String> {
     match given.to_str().map(str::to_ascii_lowercase).as_deref() {
         Some("1" | "yes" | "true" | "on") => Ok(true),
         Some("0" | "no" | "false" | "off") => Ok(false),
-        Some(_) | None => Err(format!("{} is neither yes nor no", shown(given))),
+        Some(_) | None => Err(refusal(given, " is neither yes nor no")),
     }
 }
 
@@ -86,7 +78,7 @@ where
         .filter(|number| range.contains(number))
         .ok_or_else(|| {
             let (least, most) = (range.start(), range.end());
-            format!("{} is not a number from {least} to {most}", shown(given))
+            refusal(given, &format!(" is not a number from {least} to {most}"))
         })
 }
 
@@ -102,10 +94,8 @@ where
     if given == word {
         return Ok(None);
     }
-    match number(given, range) {
-        Ok(number) => Ok(Some(number)),
-        Err(reason) => Err(format!("{reason}, nor '{word}'")),
-    }
+    let number = number(given, range).map(Some);
+    number.map_err(|reason| format!("{reason}, nor '{word}'"))
 }
 
 /// What one of `words` means, spelled exactly.
@@ -113,7 +103,7 @@ pub(crate) fn one_of<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, S
     let found = words.iter().find(|(word, _)| given == *word);
     found.map(|&(_, meaning)| meaning).ok_or_else(|| {
         let all: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
-        format!("{} is not one of {}", shown(given), all.join(", "))
+        refusal(given, &format!(" is not one of {}", all.join(", ")))
     })
 }
 
@@ -129,10 +119,8 @@ pub(crate) fn path(given: &OsStr) -> Result<PathBuf, String> {
 pub(crate) fn file_name(given: &OsStr) -> Result<OsString, String> {
     let bytes = given.as_bytes();
     if matches!(bytes, b"" | b"." | b"..") || bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
-        return Err(format!(
-            "{} is not the name of a file; give one without '/', such as index.html",
-            shown(given)
-        ));
+        let form = " is not the name of a file; give one without '/', such as index.html";
+        return Err(refusal(given, form));
     }
     Ok(given.to_owned())
 }
@@ -150,18 +138,15 @@ pub(crate) fn wait(given: &OsStr) -> Result<Duration, String> {
 /// `500ms`, `10s`, `5m`, `1h`, `1.5s`; a bare number counts seconds. Exact to the millisecond.
 pub(crate) fn duration(given: &OsStr, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let Some(millis) = given.to_str().and_then(milliseconds) else {
-        return Err(format!(
-            "{} is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)",
-            shown(given)
-        ));
+        let form = " is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)";
+        return Err(refusal(given, form));
     };
     let duration = Duration::from_millis(millis);
     if !range.contains(&duration) {
-        return Err(format!(
-            "{} is not a duration from {} to {}",
-            shown(given),
-            duration_text(*range.start()),
-            duration_text(*range.end())
+        let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
+        return Err(refusal(
+            given,
+            &format!(" is not a duration from {least} to {most}"),
         ));
     }
     Ok(duration)
@@ -211,17 +196,16 @@ pub(crate) fn duration_text(duration: Duration) -> String {
 /// `512`, `16K`, `4M`, `1G`: bytes, in powers of 1,024.
 pub(crate) fn size(given: &OsStr, range: RangeInclusive<u64>) -> Result<u64, String> {
     let Some(bytes) = given.to_str().and_then(bytes) else {
-        return Err(format!(
-            "{} is not a size in bytes such as 512, 16K, 4M or 1G",
-            shown(given)
+        return Err(refusal(
+            given,
+            " is not a size in bytes such as 512, 16K, 4M or 1G",
         ));
     };
     if !range.contains(&bytes) {
-        return Err(format!(
-            "{} is not a size from {} to {}",
-            shown(given),
-            size_text(*range.start()),
-            size_text(*range.end())
+        let (least, most) = (size_text(*range.start()), size_text(*range.end()));
+        return Err(refusal(
+            given,
+            &format!(" is not a size from {least} to {most}"),
         ));
     }
     Ok(bytes)
@@ -256,8 +240,8 @@ fn digits(text: &str) -> Option<&str> {
 /// A size of memory.
 pub(crate) fn memory(given: &OsStr, range: RangeInclusive<u64>) -> Result<usize, String> {
     let bytes = size(given, range)?;
-    let given = shown(given);
-    usize::try_from(bytes).map_err(|_| format!("{given} is more than this machine can address"))
+    let why = " is more than this machine can address";
+    usize::try_from(bytes).map_err(|_| refusal(given, why))
 }
 
 #[cfg(test)]

@@ -3,16 +3,11 @@
 //! Invariant: no header line accepted here can end early or contradict what idler itself says; amounts
 //! are whole numbers of a stated unit.
 
-use super::{digits, duration, duration_text, path, shown};
+use super::network::{bracketed, split_at_first};
+use super::{digits, duration, duration_text, path, refusal};
 use crate::http::fields::is_token;
 use crate::limits;
-use std::{
-    ffi::{OsStr, OsString},
-    net::Ipv6Addr,
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
 /// Where the access log goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,86 +100,70 @@ pub(crate) fn cache_policy(given: &OsStr) -> Result<CachePolicy, String> {
         Some(age) => (age, true),
         None => (text, false),
     };
-    if age == "no-cache" {
-        let max_age = None;
-        return Ok(CachePolicy { max_age, immutable });
-    }
-    match duration(
-        OsStr::new(age),
-        Duration::ZERO..=limits::CACHE_AGE_OPTION_MAX,
-    ) {
+    let range = Duration::ZERO..=limits::CACHE_AGE_OPTION_MAX;
+    let max_age = match duration(age.as_ref(), range) {
         // Caches count seconds (RFC 9111 §1.2.2).
-        Ok(max_age) if max_age.subsec_nanos() == 0 => Ok(CachePolicy {
-            max_age: Some(max_age),
-            immutable,
-        }),
-        Ok(_) | Err(_) => Err(format!(
-            "{} is neither no-cache nor a number of seconds up to a year, such as 60, 1h or \
-             60,immutable",
-            shown(given)
-        )),
-    }
-}
-
-/// `NAME=DIR`.
-pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
-    let bytes = given.as_bytes();
-    let equals = bytes.iter().position(|&byte| byte == b'=');
-    let rule = equals.map(|at| (&bytes[..at], &bytes[at + 1..]));
-    let named = rule.and_then(|(name, directory)| {
-        let name = str::from_utf8(name).ok().filter(|name| is_host(name))?;
-        (!directory.is_empty()).then_some((name, directory))
-    });
-    let Some((name, directory)) = named else {
-        return Err(format!(
-            "{} is not of the form NAME=DIR, such as example.com=/srv/example",
-            shown(given)
-        ));
-    };
-    Ok(HostRule {
-        name: name.to_ascii_lowercase(),
-        directory: PathBuf::from(OsString::from_vec(directory.to_vec())),
-    })
-}
-
-/// A host as a `Host` field names it, without a port: an IPv6 address has its brackets.
-fn is_host(text: &str) -> bool {
-    let inner = text
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
-    match inner {
-        Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-            !text.is_empty() && !text.bytes().any(odd)
+        Ok(max_age) if max_age.subsec_nanos() == 0 => Some(max_age),
+        Ok(_) | Err(_) if age == "no-cache" => None,
+        Ok(_) | Err(_) => {
+            let form = " is neither no-cache nor a number of seconds up to a year, such as 60, 1h or \
+                        60,immutable";
+            return Err(refusal(given, form));
         }
-    }
+    };
+    Ok(CachePolicy { max_age, immutable })
+}
+
+/// `NAME=DIR`. The name is a host as a `Host` field says it, without a port: an IPv6 address has its
+/// brackets.
+pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(is_part);
+    let rule = split_at_first(given.as_bytes(), b'=').and_then(|(name, directory)| {
+        let name = str::from_utf8(name).ok();
+        let name = name.filter(|name| is_name(name) || bracketed(name).is_some())?;
+        (!directory.is_empty()).then(|| HostRule {
+            name: name.to_ascii_lowercase(),
+            directory: PathBuf::from(OsStr::from_bytes(directory)),
+        })
+    });
+    let form = " is not of the form NAME=DIR, such as example.com=/srv/example";
+    rule.ok_or_else(|| refusal(given, form))
 }
 
 /// A path that idler answers itself: begins with `/`, plain enough to need no encoding.
 pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
-    let plain = |text: &&str| {
-        let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte));
-        text.len() > 1 && text.starts_with('/') && !text.bytes().any(odd)
-    };
-    given
-        .to_str()
-        .filter(plain)
-        .map(str::to_owned)
-        .ok_or_else(|| {
-            let given = shown(given);
-            format!("{given} is not a plain path such as /health (letters, digits, / - . _ ~)")
-        })
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    match given.to_str() {
+        Some(text) if text.len() > 1 && text.starts_with('/') && text.bytes().all(is_plain) => {
+            Ok(text.to_owned())
+        }
+        Some(_) | None => {
+            let form = " is not a plain path such as /health (letters, digits, / - . _ ~)";
+            Err(refusal(given, form))
+        }
+    }
 }
 
 /// The name or number of a user, with `:GROUP` or without. Whether there is one is not known here.
 pub(crate) fn user(given: &OsStr) -> Result<String, String> {
-    let text = given.to_str().unwrap_or_default();
-    let odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
-    if text.is_empty() || text.contains(odd) {
-        return Err(format!("{} is not the name of a user", shown(given)));
+    let is_odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
+    match given.to_str() {
+        Some(name) if !name.is_empty() && !name.contains(is_odd) => Ok(name.to_owned()),
+        Some(_) | None => Err(refusal(given, " is not the name of a user")),
     }
-    Ok(text.to_owned())
+}
+
+/// A name that Basic authentication can carry (RFC 7617 §2).
+pub(crate) fn login(given: &OsStr) -> Result<String, String> {
+    let is_odd = |char: char| char == ':' || char.is_control();
+    match given.to_str() {
+        Some(name) if !name.is_empty() && !name.contains(is_odd) => Ok(name.to_owned()),
+        Some(_) | None => {
+            let form = " is not a name without ':' and control characters";
+            Err(refusal(given, form))
+        }
+    }
 }
 
 /// `30%`, `0.5%`; the sign may be left out.
@@ -199,46 +178,46 @@ pub(crate) fn share(given: &OsStr) -> Result<Share, String> {
         let millionths = whole.checked_mul(10_000)?.checked_add(fraction)?;
         (millionths <= 1_000_000).then_some(Share { millionths })
     };
-    given.to_str().and_then(read).ok_or_else(|| {
-        let given = shown(given);
-        format!("{given} is not a share from 0% to 100%, such as 30% or 0.5%")
-    })
+    let form = " is not a share from 0% to 100%, such as 30% or 0.5%";
+    let share = given.to_str().and_then(read);
+    share.ok_or_else(|| refusal(given, form))
 }
 
 /// `100ms` or `100ms+-50ms`.
 pub(crate) fn jitter(given: &OsStr) -> Result<Jitter, String> {
     let text = given.to_str().unwrap_or_default();
     let (delay, spread) = text.split_once("+-").unwrap_or((text, "0"));
-    let range = Duration::ZERO..=limits::DELAY_OPTION_MAX;
-    let read = |text: &str| duration(OsStr::new(text), range.clone()).ok();
+    let longest = limits::DELAY_OPTION_MAX;
+    let read = |text: &str| duration(text.as_ref(), Duration::ZERO..=longest).ok();
     match (read(delay), read(spread)) {
         (Some(delay), Some(spread)) if spread <= delay => Ok(Jitter { delay, spread }),
-        _ => Err(format!(
-            "{} is not a delay up to {} such as 100ms or 100ms+-50ms (the spread is at most the delay)",
-            shown(given),
-            duration_text(limits::DELAY_OPTION_MAX)
-        )),
+        _ => {
+            let longest = duration_text(longest);
+            let form = "such as 100ms or 100ms+-50ms (the spread is at most the delay)";
+            Err(refusal(
+                given,
+                &format!(" is not a delay up to {longest} {form}"),
+            ))
+        }
     }
 }
 
 /// A duration whose bare numbers count milliseconds.
 pub(crate) fn delay(given: &OsStr) -> Result<Duration, String> {
-    let bare = digits(given.to_str().unwrap_or_default()).is_some();
+    let is_bare = digits(given.to_str().unwrap_or_default()).is_some();
     let mut text = given.to_owned();
-    if bare {
+    if is_bare {
         text.push("ms");
     }
     duration(&text, Duration::ZERO..=limits::DELAY_OPTION_MAX).map_err(|_| {
-        format!(
-            "{} is not a number of milliseconds, nor a duration, up to {}",
-            shown(given),
-            duration_text(limits::DELAY_OPTION_MAX)
-        )
+        let longest = duration_text(limits::DELAY_OPTION_MAX);
+        let form = "is not a number of milliseconds, nor a duration, up to";
+        refusal(given, &format!(" {form} {longest}"))
     })
 }
 
-/// A header line for replies, with the path it is for in front or without. No name begins with a slash, so that
-/// nothing can be meant both ways.
+/// A header line for replies, with the path it is for in front or without. No name begins with a slash,
+/// so that nothing can be meant both ways.
 pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
     let bytes = given.as_bytes();
     let blank = bytes.iter().position(|byte| b" \t".contains(byte));
@@ -247,10 +226,8 @@ pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
         Some(_) | None => (&b""[..], bytes),
     };
     if path.iter().any(|byte| b"?#".contains(byte)) {
-        return Err(format!(
-            "{}: a path has no query; write %3F for a question mark",
-            shown(given)
-        ));
+        let why = ": a path has no query; write %3F for a question mark";
+        return Err(refusal(given, why));
     }
     Ok(HeaderRule {
         path: path.to_vec(),
@@ -258,37 +235,13 @@ pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
     })
 }
 
-/// `Name: value`, by RFC 9110 §5.1 and §5.5.
-pub(crate) fn request_header_line(given: &OsStr) -> Result<HeaderLine, String> {
-    let refuse = |why: &str| Err(format!("{}: {why}", shown(given)));
-    let Some(colon) = given.as_bytes().iter().position(|&byte| byte == b':') else {
-        return refuse("not a header line such as 'Name: value'");
-    };
-    let (name, value) = given.as_bytes().split_at(colon);
-    let Some(name) = str::from_utf8(name)
-        .ok()
-        .filter(|name| is_token(name.as_bytes()))
-    else {
-        return refuse("the name before ':' is not a token of letters, digits and !#$%&'*+-.^_`|~");
-    };
-    let value = trim_blanks(&value[1..]);
-    if value.iter().any(|&byte| is_control(byte)) {
-        return refuse("the value contains a control byte; only tabs are allowed");
-    }
-    Ok(HeaderLine {
-        name: name.to_owned(),
-        value: value.to_vec(),
-    })
-}
-
 /// A line for replies: none that idler alone can get right.
 pub(super) fn reply_header_line(given: &OsStr) -> Result<HeaderLine, String> {
     let line = request_header_line(given)?;
-    let is_meant = |name: &str| name.eq_ignore_ascii_case(&line.name);
-    let refused = REFUSED_HEADERS.iter();
-    let mut refused = refused.filter(|(names, _)| names.split(' ').any(is_meant));
-    match refused.next() {
-        Some((_, why)) => Err(format!("{}: {why}", shown(given))),
+    let is_same = |name: &str| name.eq_ignore_ascii_case(&line.name);
+    let mut refused = REFUSED_HEADERS.iter();
+    match refused.find(|(names, _)| names.split(' ').any(is_same)) {
+        Some((_, why)) => Err(refusal(given, &format!(": {why}"))),
         None => Ok(line),
     }
 }
@@ -315,25 +268,27 @@ const REFUSED_HEADERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Refuses more than [`limits::GIVEN_HEADER_BYTES_MAX`] of header lines.
-pub(crate) fn within_header_limit<'a>(
-    lines: impl IntoIterator<Item = &'a HeaderLine>,
-) -> Result<(), String> {
-    // With ": " and CR LF.
-    let lengths = lines
-        .into_iter()
-        .map(|line| line.name.len() + line.value.len() + 4);
-    match lengths.sum::<usize>() > limits::GIVEN_HEADER_BYTES_MAX {
-        true => Err(format!(
-            "--header: all lines together may have {} bytes; proxies refuse longer heads",
-            limits::GIVEN_HEADER_BYTES_MAX
-        )),
-        false => Ok(()),
+/// `Name: value`, by RFC 9110 §5.1 and §5.5.
+pub(crate) fn request_header_line(given: &OsStr) -> Result<HeaderLine, String> {
+    let Some((name, value)) = split_at_first(given.as_bytes(), b':') else {
+        return Err(refusal(given, ": not a header line such as 'Name: value'"));
+    };
+    let Some(name) = str::from_utf8(name).ok().filter(|_| is_token(name)) else {
+        let why = ": the name before ':' is not a token of letters, digits and !#$%&'*+-.^_`|~";
+        return Err(refusal(given, why));
+    };
+    let value = trim_blanks(value);
+    if value
+        .iter()
+        .any(|byte| byte.is_ascii_control() && *byte != b'\t')
+    {
+        let why = ": the value contains a control byte; only tabs are allowed";
+        return Err(refusal(given, why));
     }
-}
-
-fn is_control(byte: u8) -> bool {
-    byte.is_ascii_control() && byte != b'\t'
+    Ok(HeaderLine {
+        name: name.to_owned(),
+        value: value.to_vec(),
+    })
 }
 
 fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
@@ -343,53 +298,56 @@ fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
+/// Refuses more than [`limits::GIVEN_HEADER_BYTES_MAX`] of header lines.
+pub(crate) fn within_header_limit<'a>(
+    lines: impl IntoIterator<Item = &'a HeaderLine>,
+) -> Result<(), String> {
+    // With ": " and CR LF.
+    let lengths = lines
+        .into_iter()
+        .map(|line| line.name.len() + line.value.len() + 4);
+    let most = limits::GIVEN_HEADER_BYTES_MAX;
+    if lengths.sum::<usize>() > most {
+        let limit = format!("--header: all lines together may have {most} bytes");
+        return Err(format!("{limit}; proxies refuse longer heads"));
+    }
+    Ok(())
+}
+
 /// `.ext=media/type`, with parameters or without (RFC 9110 §8.3.1).
 pub(crate) fn type_rule(given: &OsStr) -> Result<TypeRule, String> {
+    let is_odd = |char: char| matches!(char, '/' | '.') || char.is_control();
     let rule = given
         .to_str()
-        .and_then(|text| text.strip_prefix('.'))
-        .and_then(|text| text.split_once('='));
+        .and_then(|text| text.strip_prefix('.')?.split_once('='));
     match rule {
-        Some((extension, media_type)) if is_extension(extension) && is_media_type(media_type) => {
+        Some((extension, media_type))
+            if !extension.is_empty()
+                && !extension.contains(is_odd)
+                && is_media_type(media_type) =>
+        {
             Ok(TypeRule {
                 extension: extension.to_ascii_lowercase(),
                 media_type: media_type.to_owned(),
             })
         }
-        Some(_) | None => Err(format!(
-            "{} is not of the form .ext=media/type, such as .wasm=application/wasm",
-            shown(given)
-        )),
+        Some(_) | None => {
+            let form = " is not of the form .ext=media/type, such as .wasm=application/wasm";
+            Err(refusal(given, form))
+        }
     }
-}
-
-fn is_extension(text: &str) -> bool {
-    let odd = |char: char| matches!(char, '/' | '.') || char.is_control();
-    !text.is_empty() && !text.contains(odd)
 }
 
 /// Parameters are tokens on both sides: quoted values have no use in a type for an extension.
 fn is_media_type(text: &str) -> bool {
+    let are_tokens =
+        |(left, right): (&str, &str)| is_token(left.as_bytes()) && is_token(right.as_bytes());
     let mut parts = text.split(';');
-    let kind = parts.next().unwrap_or_default();
-    let kind = kind.trim_end_matches([' ', '\t']).split_once('/');
-    kind.is_some_and(|(kind, subtype)| is_token(kind.as_bytes()) && is_token(subtype.as_bytes()))
-        && parts.all(|parameter| {
-            let parameter = parameter.trim_matches([' ', '\t']).split_once('=');
-            parameter.is_some_and(|(name, value)| {
-                is_token(name.as_bytes()) && is_token(value.as_bytes())
-            })
-        })
-}
-
-/// A name that Basic authentication can carry (RFC 7617 §2).
-pub(crate) fn login(given: &OsStr) -> Result<String, String> {
-    let odd = |char: char| char == ':' || char.is_control();
-    match given.to_str() {
-        Some(name) if !name.is_empty() && !name.contains(odd) => Ok(name.to_owned()),
-        Some(_) | None => Err(format!(
-            "{} is not a name without ':' and control characters",
-            shown(given)
-        )),
-    }
+    let kind = parts
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches([' ', '\t']);
+    let mut parameters = parts.map(|part| part.trim_matches([' ', '\t']));
+    kind.split_once('/').is_some_and(are_tokens)
+        && parameters.all(|parameter| parameter.split_once('=').is_some_and(are_tokens))
 }

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
-use super::policy::reply_header_line;
+use super::network::*;
+use super::policy::*;
 use super::*;
 use crate::http::url::Url;
 
