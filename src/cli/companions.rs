@@ -30,23 +30,19 @@ const SERVER_SAYS: &[Row] = &[
 
 const CLIENT_SAYS: &[Row] = &[VERBOSE, COLOR];
 
+const MESSAGE_PORT: Row = row(
+    "-p, --port N  Listen on this port; 0 takes any free one (default: 8000)",
+    set_port,
+);
+
 pub(super) static MESSAGE_SERVER: Verb = Verb {
     name: "message-server",
     usage: &["message-server [OPTIONS]"],
     summary: "A message and its answer over TCP",
     about: &["Prints each peer and the message it sent, answers, and closes."],
-    examples: &[("idler message-server --answer No", "answer something else")],
+    examples: &["idler message-server --answer No  answer something else"],
     options: &[
-        (
-            WHERE,
-            &[
-                row(
-                    "-p, --port N  Listen on this port; 0 takes any free one (default: 8000)",
-                    set_port,
-                ),
-                BIND,
-            ],
-        ),
+        (WHERE, &[MESSAGE_PORT, BIND]),
         (
             DOES,
             &[row(
@@ -64,7 +60,7 @@ pub(super) static MESSAGE_CLIENT: Verb = Verb {
     usage: &["message-client [OPTIONS] HOST PORT [TEXT]"],
     summary: "Send a message and print the answer",
     about: &["Sends TEXT, or \"can you hear me?\", and prints the answer."],
-    examples: &[("idler message-client localhost 8000 hello", "say hello")],
+    examples: &["idler message-client localhost 8000 hello  say hello"],
     options: &[(DOES, &[TIMEOUT]), (SAYS, CLIENT_SAYS)],
     finish: |mut options| {
         set_peer(&mut options, limits::MESSAGE_PORT)?;
@@ -74,24 +70,20 @@ pub(super) static MESSAGE_CLIENT: Verb = Verb {
     },
 };
 
+const DAYTIME_PORT: Row = row(
+    "-p, --port N  Listen on this port; 0 takes any free one (default: 1313). Many courses use \
+     9999; RFC 867 has 13.",
+    set_port,
+);
+
 pub(super) static DAYTIME_SERVER: Verb = Verb {
     name: "daytime-server",
     usage: &["daytime-server [OPTIONS]"],
     summary: "Date and time (RFC 867)",
     about: &["Sends date and time, in this machine's zone, to whoever connects, and closes."],
-    examples: &[("idler daytime-server --format iso", "a standard form")],
+    examples: &["idler daytime-server --format iso  a standard form"],
     options: &[
-        (
-            WHERE,
-            &[
-                row(
-                    "-p, --port N  Listen on this port; 0 takes any free one (default: 1313). \
-                     Many courses use 9999; RFC 867 has 13.",
-                    set_port,
-                ),
-                BIND,
-            ],
-        ),
+        (WHERE, &[DAYTIME_PORT, BIND]),
         (
             DOES,
             &[
@@ -130,7 +122,7 @@ pub(super) static DAYTIME_CLIENT: Verb = Verb {
     usage: &["daytime-client [OPTIONS] HOST [PORT]"],
     summary: "Print another machine's date and time",
     about: &["Prints the date and time that HOST sends; PORT is 1313 unless given."],
-    examples: &[("idler daytime-client localhost", "on this machine")],
+    examples: &["idler daytime-client localhost  on this machine"],
     options: &[
         (
             DOES,
@@ -147,6 +139,11 @@ pub(super) static DAYTIME_CLIENT: Verb = Verb {
     },
 };
 
+const TRANSFER_PORT: Row = row(
+    "-p, --port N  Listen on this port; 0 takes any free one (default: 5566)",
+    set_port,
+);
+
 pub(super) static TRANSFER_SERVER: Verb = Verb {
     name: "transfer-server",
     usage: &["transfer-server [OPTIONS] FILE…"],
@@ -155,23 +152,8 @@ pub(super) static TRANSFER_SERVER: Verb = Verb {
         "Sends to each client that connects one JSON object with the name of FILE and its contents \
          in base64, and closes. Of several files, clients get each in turn.",
     ],
-    examples: &[(
-        "idler transfer-server song.mp3",
-        "to whoever connects to port 5566",
-    )],
-    options: &[
-        (
-            WHERE,
-            &[
-                row(
-                    "-p, --port N  Listen on this port; 0 takes any free one (default: 5566)",
-                    set_port,
-                ),
-                BIND,
-            ],
-        ),
-        (SAYS, SERVER_SAYS),
-    ],
+    examples: &["idler transfer-server song.mp3  to whoever connects to port 5566"],
+    options: &[(WHERE, &[TRANSFER_PORT, BIND]), (SAYS, SERVER_SAYS)],
     finish: |mut options| {
         let files: Result<_, String> = options.words.iter().map(|word| path(word)).collect();
         options.files = files.map_err(|reason| format!("FILE: {reason}"))?;
@@ -187,10 +169,7 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
         "Receives a file and writes it under the last component of its name; PORT is 5566 unless \
          given. Nothing is left behind unless all of it came.",
     ],
-    examples: &[(
-        "idler transfer-client localhost -o Downloads",
-        "into another directory",
-    )],
+    examples: &["idler transfer-client localhost -o Downloads  into another directory"],
     options: &[
         (
             DOES,
@@ -213,26 +192,22 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
     },
 };
 
+const PING_PORT: Row = row(
+    "-p, --port N  Listen on this port; 0 takes any free one (default: 12000)",
+    set_port,
+);
+
 pub(super) static PING_SERVER: Verb = Verb {
     name: "ping-server",
     usage: &["ping-server [OPTIONS]"],
     summary: "UDP ping, with bad weather if asked for",
     about: &["Answers each datagram with its text in capitals."],
-    examples: &[(
-        "idler ping-server --loss 30% --delay 100ms+-50ms --seed 1",
-        "a bad line, the same each time",
-    )],
+    examples: &[
+        "idler ping-server --loss 30% --delay 100ms+-50ms --seed 1  a bad line, the same each \
+         time",
+    ],
     options: &[
-        (
-            WHERE,
-            &[
-                row(
-                    "-p, --port N  Listen on this port; 0 takes any free one (default: 12000)",
-                    set_port,
-                ),
-                BIND,
-            ],
-        ),
+        (WHERE, &[PING_PORT, BIND]),
         (
             DOES,
             &[row("-c, --count N  Stop after N messages", |o, v| {
@@ -280,10 +255,7 @@ pub(super) static PING_CLIENT: Verb = Verb {
          PORT is 12000 unless given. Ctrl-C prints the figures so far. The exit code is 1 if no \
          reply came.",
     ],
-    examples: &[(
-        "idler ping-client -c 100 -i 0.2 localhost",
-        "five a second, for 20 seconds",
-    )],
+    examples: &["idler ping-client -c 100 -i 0.2 localhost  five a second, for 20 seconds"],
     options: &[(DOES, PINGS), (SAYS, FIGURES), (SAYS, CLIENT_SAYS)],
     finish: |mut options| {
         set_peer(&mut options, limits::PING_PORT)?;

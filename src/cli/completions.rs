@@ -3,7 +3,7 @@
 //! Invariant: what the rows say is quoted for the shell that reads it.
 
 use super::VERBS;
-use super::table::{Form, Repeat, Row, Verb};
+use super::table::{Form, Repeat, Row};
 
 /// A shell that completions are made for.
 #[derive(Clone, Copy)]
@@ -29,6 +29,11 @@ fn verbs(separator: &str) -> String {
 }
 
 fn bash() -> String {
+    let completes = |form| match form {
+        Form::Switch | Form::Text => ":".to_owned(),
+        Form::File => "_idler_files".to_owned(),
+        Form::OneOf(words) => format!("_idler_words '{}'", words.replace('|', " ")),
+    };
     let mut of_values = String::new();
     let mut of_verbs = String::new();
     for verb in VERBS {
@@ -37,20 +42,16 @@ fn bash() -> String {
         for row in verb.rows() {
             let mut own = vec![format!("--{}", row.long())];
             own.extend(row.short().map(|short| format!("-{short}")));
-            if let Some(action) = bash_values(row.form()) {
-                let patterns: Vec<String> = own.iter().map(|own| format!("{name}:{own}")).collect();
-                of_values.push_str(&format!(
-                    "        {}) {action}; return ;;\n",
-                    patterns.join("|")
-                ));
+            if row.form() != Form::Switch {
+                let own: Vec<String> = own.iter().map(|own| format!("{name}:{own}")).collect();
+                let (own, action) = (own.join("|"), completes(row.form()));
+                of_values += &format!("        {own}) {action}; return ;;\n");
             }
             spellings.append(&mut own);
         }
-        let words = bash_values(verb.form()).unwrap_or_else(|| ":".to_owned());
-        of_verbs.push_str(&format!(
-            "        {name}:-*) _idler_words '{}' ;;\n        {name}:*) {words} ;;\n",
-            spellings.join(" ")
-        ));
+        let (options, words) = (spellings.join(" "), completes(verb.form()));
+        of_verbs += &format!("        {name}:-*) _idler_words '{options}' ;;\n");
+        of_verbs += &format!("        {name}:*) {words} ;;\n");
     }
     format!(
         r#"# idler: completions for bash. Written by 'idler completions bash'.
@@ -91,24 +92,22 @@ complete -F _idler idler
     )
 }
 
-/// The command that completes a value; none for a switch.
-fn bash_values(value: Form) -> Option<String> {
-    match value {
-        Form::Switch => None,
-        Form::Text => Some(":".to_owned()),
-        Form::File => Some("_idler_files".to_owned()),
-        Form::OneOf(words) => Some(format!("_idler_words '{}'", words.replace('|', " "))),
-    }
-}
-
 fn zsh() -> String {
     let mut of_verbs = String::new();
     for verb in VERBS {
-        of_verbs.push_str(&format!("    {})\n      _arguments -s -S \\\n", verb.name));
+        of_verbs += &format!("    {})\n      _arguments -s -S \\\n", verb.name);
         for row in verb.rows() {
-            of_verbs.push_str(&format!("        {} \\\n", zsh_option(row)));
+            of_verbs += &format!("        {} \\\n", zsh_option(row));
         }
-        of_verbs.push_str(&format!("        {} ;;\n", zsh_words(verb)));
+        let action = match verb.form() {
+            Form::Switch => None,
+            Form::Text => Some(" ".to_owned()),
+            Form::File => Some("_idler_first".to_owned()),
+            Form::OneOf(words) => Some(format!("({})", words.replace('|', " "))),
+        };
+        let words = zsh_text(&verb.words());
+        let words = action.map(|action| quoted(&format!("*:{words}:{action}")));
+        of_verbs += &format!("        {} ;;\n", words.as_deref().unwrap_or("&& return"));
     }
     let listed = VERBS.map(|verb| quoted(&format!("{}:{}", verb.name, verb.summary)));
     format!(
@@ -148,47 +147,33 @@ fi
     )
 }
 
+/// Both spellings of an option, as `_arguments` takes them.
 fn zsh_option(row: &Row) -> String {
     let repeat = if row.repeat == Repeat::Last { "" } else { "*" };
-    let value = match row.form() {
-        Form::Switch => String::new(),
-        Form::Text => format!(":{}: ", zsh_text(row.placeholder())),
-        Form::File => format!(":{}:_files", zsh_text(row.placeholder())),
-        Form::OneOf(words) => format!(":value:({})", words.replace('|', " ")),
+    let placeholder = zsh_text(row.placeholder());
+    let (after_long, after_short, value) = match row.form() {
+        Form::Switch => ("", "", String::new()),
+        Form::Text => ("=", "+", format!(":{placeholder}: ")),
+        Form::File => ("=", "+", format!(":{placeholder}:_files")),
+        Form::OneOf(words) => ("=", "+", format!(":value:({})", words.replace('|', " "))),
     };
     let help = zsh_text(row.help());
-    let takes = if value.is_empty() { "" } else { "=" };
-    let long = format!("{repeat}--{}{takes}[{help}]{value}", row.long());
-    match row.short() {
-        None => quoted(&long),
-        Some(short) => {
-            let takes = if value.is_empty() { "" } else { "+" };
-            let short = format!("{repeat}-{short}{takes}[{help}]{value}");
-            format!("{} {}", quoted(&short), quoted(&long))
-        }
-    }
-}
-
-fn zsh_words(verb: &Verb) -> String {
-    let action = match verb.form() {
-        Form::Switch => return "&& return".to_owned(),
-        Form::Text => " ".to_owned(),
-        Form::File => "_idler_first".to_owned(),
-        Form::OneOf(words) => format!("({})", words.replace('|', " ")),
-    };
-    quoted(&format!("*:{}:{action}", zsh_text(&verb.words())))
+    let long = format!("{repeat}--{}{after_long}[{help}]{value}", row.long());
+    let short = row
+        .short()
+        .map(|short| format!("{repeat}-{short}{after_short}[{help}]{value}"));
+    let spellings: Vec<String> = short
+        .into_iter()
+        .chain([long])
+        .map(|text| quoted(&text))
+        .collect();
+    spellings.join(" ")
 }
 
 /// Text inside a specification of `_arguments`, where brackets and colons have a meaning.
 fn zsh_text(text: &str) -> String {
-    let mut out = String::new();
-    for char in text.chars() {
-        if matches!(char, '\\' | '[' | ']' | ':') {
-            out.push('\\');
-        }
-        out.push(char);
-    }
-    out
+    let text = text.replace('\\', r"\\").replace(':', r"\:");
+    text.replace('[', r"\[").replace(']', r"\]")
 }
 
 /// In single quotes, for any shell of the Bourne family.
@@ -216,39 +201,34 @@ complete -c idler -f
         default = VERBS[0].name,
     );
     for verb in VERBS {
-        let summary = fish_quoted(verb.summary);
-        out.push_str(&format!(
-            "complete -c idler -n __idler_no_verb -a {} -d {summary}\n",
-            verb.name
-        ));
-        let when = format!("complete -c idler -n '__idler_verb {}'", verb.name);
+        let (name, summary) = (verb.name, fish_quoted(verb.summary));
+        let when = format!("complete -c idler -n '__idler_verb {name}'");
+        out += &format!("complete -c idler -n __idler_no_verb -a {name} -d {summary}\n");
         match verb.form() {
             Form::Switch | Form::Text => {}
-            Form::File => out.push_str(&format!("{when} -F\n")),
-            Form::OneOf(words) => {
-                out.push_str(&format!(
-                    "{when} -a {}\n",
-                    fish_quoted(&words.replace('|', " "))
-                ));
-            }
+            Form::File => out += &format!("{when} -F\n"),
+            Form::OneOf(words) => out += &format!("{when} -a {}\n", fish_words(words)),
         }
         for row in verb.rows() {
-            out.push_str(&format!("{when} -l {}", row.long()));
-            if let Some(short) = row.short() {
-                out.push_str(&format!(" -s {short}"));
-            }
-            match row.form() {
-                Form::Switch => {}
-                Form::Text => out.push_str(" -x"),
-                Form::File => out.push_str(" -r -F"),
-                Form::OneOf(words) => {
-                    out.push_str(&format!(" -x -a {}", fish_quoted(&words.replace('|', " "))));
-                }
-            }
-            out.push_str(&format!(" -d {}\n", fish_quoted(row.help())));
+            let short = row
+                .short()
+                .map(|short| format!(" -s {short}"))
+                .unwrap_or_default();
+            let takes = match row.form() {
+                Form::Switch => String::new(),
+                Form::Text => " -x".to_owned(),
+                Form::File => " -r -F".to_owned(),
+                Form::OneOf(words) => format!(" -x -a {}", fish_words(words)),
+            };
+            let (long, help) = (row.long(), fish_quoted(row.help()));
+            out += &format!("{when} -l {long}{short}{takes} -d {help}\n");
         }
     }
     out
+}
+
+fn fish_words(words: &str) -> String {
+    fish_quoted(&words.replace('|', " "))
 }
 
 /// In single quotes, for fish, where a backslash escapes inside them.

@@ -21,19 +21,11 @@ pub(super) static GET: Verb = Verb {
          cut short included.",
     ],
     examples: &[
-        ("idler get localhost 8080 index.html", "the textbook's form"),
-        (
-            "idler get -v -o /dev/null http://localhost:8080/",
-            "both heads, byte by byte",
-        ),
-        (
-            "idler get -c -O http://localhost:8080/big.iso",
-            "resume a download",
-        ),
-        (
-            "idler get --chunk 1 --delay 200 http://localhost:8080/",
-            "a slow client, five bytes a second",
-        ),
+        "idler get localhost 8080 index.html  the textbook's form",
+        "idler get -v -o /dev/null http://localhost:8080/  both heads, byte by byte",
+        "idler get -c -O http://localhost:8080/big.iso  resume a download",
+        "idler get --chunk 1 --delay 200 http://localhost:8080/  a slow client, five bytes a \
+         second",
     ],
     options: &[
         (DOES, OUTPUT),

@@ -53,7 +53,7 @@ pub(crate) fn of(verb: &Verb) -> String {
         }
     }
     out.push_str("\nExamples:\n");
-    for (command, purpose) in verb.examples {
+    for (command, purpose) in verb.examples() {
         out.push_str(&format!("  {command}\n"));
         wrap(&mut out, purpose, 6);
     }

@@ -82,7 +82,7 @@ fn section(out: &mut String, verb: &Verb) {
         }
     }
     out.push_str(".SS Examples\n");
-    for (command, purpose) in verb.examples {
+    for (command, purpose) in verb.examples() {
         tagged(out, &format!("\\fB{}\\fR", text(command)), purpose);
     }
 }

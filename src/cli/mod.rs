@@ -93,15 +93,9 @@ static COMPLETIONS: Verb = Verb {
     summary: "Print completions for bash, zsh or fish",
     about: &["Prints a script that completes idler's verbs and options in SHELL."],
     examples: &[
-        (
-            "idler completions bash > ~/.local/share/bash-completion/completions/idler",
-            "bash",
-        ),
-        ("idler completions zsh > \"${fpath[1]}/_idler\"", "zsh"),
-        (
-            "idler completions fish > ~/.config/fish/completions/idler.fish",
-            "fish",
-        ),
+        "idler completions bash > ~/.local/share/bash-completion/completions/idler  bash",
+        "idler completions zsh > \"${fpath[1]}/_idler\"  zsh",
+        "idler completions fish > ~/.config/fish/completions/idler.fish  fish",
     ],
     options: &[],
     finish: |options| {
@@ -121,7 +115,7 @@ static MAN: Verb = Verb {
     usage: &["man"],
     summary: "Print the manual page",
     about: &["Prints the manual page, as roff."],
-    examples: &[("idler man > idler.1 && man ./idler.1", "read it")],
+    examples: &["idler man > idler.1 && man ./idler.1  read it"],
     options: &[],
     finish: |_| Ok(Command::Page(man::page())),
 };

@@ -31,17 +31,11 @@ pub(super) static SERVE: Verb = Verb {
          figures to standard error.",
     ],
     examples: &[
-        ("idler", "this directory, for this machine alone"),
-        ("idler -b 0.0.0.0 -b :: site", "share with the network"),
-        (
-            "idler serve -p 0 get",
-            "a directory named like a verb, any free port",
-        ),
-        (
-            "idler -H 'Cache-Control: max-age=60' site",
-            "a header on every reply",
-        ),
-        ("idler --access-log off -v site", "only why connections end"),
+        "idler  this directory, for this machine alone",
+        "idler -b 0.0.0.0 -b :: site  share with the network",
+        "idler serve -p 0 get  a directory named like a verb, any free port",
+        "idler -H 'Cache-Control: max-age=60' site  a header on every reply",
+        "idler --access-log off -v site  only why connections end",
     ],
     options: &[
         (WHERE, LISTENS),

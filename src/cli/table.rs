@@ -15,8 +15,8 @@ pub(crate) struct Verb {
     pub(crate) summary: &'static str,
     /// Paragraphs.
     pub(crate) about: &'static [&'static str],
-    /// A command and what it is for.
-    pub(crate) examples: &'static [(&'static str, &'static str)],
+    /// A command, two blanks, and what it is for.
+    pub(crate) examples: &'static [&'static str],
     /// Options under their headings; a heading may come again.
     pub(crate) options: &'static [(&'static str, &'static [Row])],
     /// What to do, once all options are set: reads the words, and refuses options that contradict one another.
@@ -187,6 +187,12 @@ impl Row {
 }
 
 impl Verb {
+    /// Commands, and what each is for.
+    pub(crate) fn examples(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let examples = self.examples.iter();
+        examples.filter_map(|example| example.split_once("  "))
+    }
+
     /// Its options under their headings, each heading once.
     pub(crate) fn groups(&self) -> Vec<(&'static str, Vec<&'static Row>)> {
         let mut groups: Vec<(&'static str, Vec<&'static Row>)> = Vec::new();

@@ -585,7 +585,13 @@ fn every_option_is_in_help_manual_page_and_completions() {
 fn the_examples_are_understood() {
     for verb in VERBS {
         assert!(!verb.examples.is_empty(), "{}", verb.name);
-        for (example, _) in verb.examples {
+        assert_eq!(
+            verb.examples().count(),
+            verb.examples.len(),
+            "{}",
+            verb.name
+        );
+        for (example, _) in verb.examples() {
             // What follows is for the shell.
             let command = example.split(['>', '&']).next().unwrap();
             // Of the pieces between quotes, every second one stands inside them.

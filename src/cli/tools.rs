@@ -21,18 +21,11 @@ pub(super) static CROWD: Verb = Verb {
          --i-own-this-target says that the other one is yours.",
     ],
     examples: &[
-        (
-            "idler crowd -n 10000 localhost 8080",
-            "ten thousand that say nothing",
-        ),
-        (
-            "idler crowd --mode half-head --probe http://localhost:8080/ localhost 8080",
-            "slow heads, and what an honest client feels meanwhile",
-        ),
-        (
-            "idler crowd --mode slow-read --path /big.iso --drip 1s localhost 8080",
-            "readers of 16 bytes a second",
-        ),
+        "idler crowd -n 10000 localhost 8080  ten thousand that say nothing",
+        "idler crowd --mode half-head --probe http://localhost:8080/ localhost 8080  slow heads, \
+         and what an honest client feels meanwhile",
+        "idler crowd --mode slow-read --path /big.iso --drip 1s localhost 8080  readers of 16 \
+         bytes a second",
     ],
     options: &[("The crowd", CLIENTS), (SAYS, VERDICT)],
     finish: |mut options| {
@@ -108,10 +101,9 @@ pub(super) static EXPLAIN: Verb = Verb {
         "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
          conditions, range, headers. Nothing is sent.",
     ],
-    examples: &[(
-        "idler explain --root site -H 'Range: bytes=0-99' /video.mp4",
-        "a range, step by step",
-    )],
+    examples: &[
+        "idler explain --root site -H 'Range: bytes=0-99' /video.mp4  a range, step by step",
+    ],
     options: &[
         (WHAT, FILES),
         (WHAT, ANSWERS),
@@ -147,7 +139,7 @@ pub(super) static PRECOMPRESS: Verb = Verb {
          sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.",
         "An idler built without its cargo feature precompress writes .gz alone. It serves all three.",
     ],
-    examples: &[("idler precompress site", "after each build")],
+    examples: &["idler precompress site  after each build"],
     options: &[(
         SAYS,
         &[row(
@@ -166,7 +158,7 @@ pub(super) static PASSWORD: Verb = Verb {
     usage: &["password USER"],
     summary: "Make a line for serve --auth FILE",
     about: &["Reads a password from standard input and prints USER and its hash."],
-    examples: &[("idler password alice >> users", "one more user")],
+    examples: &["idler password alice >> users  one more user"],
     options: &[],
     finish: |options| {
         let user = login(&options.words[0]).map_err(|reason| format!("USER: {reason}"))?;
