@@ -47,6 +47,16 @@ fn refusal(given: &OsStr, why: &str) -> String {
     format!("{}{why}", shown(given))
 }
 
+/// What `read` makes of the text of an argument; if that is nothing, why it is refused.
+fn understood<T>(
+    given: &OsStr,
+    why: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, String> {
+    let value = given.to_str().and_then(read);
+    value.ok_or_else(|| refusal(given, why))
+}
+
 /// An argument as it can be printed: what a terminal would act on is escaped.
 pub(crate) fn printable(given: &OsStr) -> String {
     let mut out = String::new();
@@ -61,11 +71,12 @@ pub(crate) fn printable(given: &OsStr) -> String {
 
 /// A switch in the environment, or as `--switch=no`.
 pub(crate) fn yes_no(given: &OsStr) -> Result<bool, String> {
-    match given.to_str().map(str::to_ascii_lowercase).as_deref() {
-        Some("1" | "yes" | "true" | "on") => Ok(true),
-        Some("0" | "no" | "false" | "off") => Ok(false),
-        Some(_) | None => Err(refusal(given, " is neither yes nor no")),
-    }
+    let read = |text: &str| match text.to_ascii_lowercase().as_str() {
+        "1" | "yes" | "true" | "on" => Some(true),
+        "0" | "no" | "false" | "off" => Some(false),
+        _ => None,
+    };
+    understood(given, " is neither yes nor no", read)
 }
 
 /// A decimal number in `range`.
@@ -73,13 +84,11 @@ pub(crate) fn number<T>(given: &OsStr, range: RangeInclusive<T>) -> Result<T, St
 where
     T: FromStr + PartialOrd + Display,
 {
-    digits(given.to_str().unwrap_or_default())
-        .and_then(|text| text.parse().ok())
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            let (least, most) = (range.start(), range.end());
-            refusal(given, &format!(" is not a number from {least} to {most}"))
-        })
+    let why = format!(" is not a number from {} to {}", range.start(), range.end());
+    understood(given, &why, |text| {
+        let number = digits(text)?.parse().ok();
+        number.filter(|number| range.contains(number))
+    })
 }
 
 /// `word`, which stands for no number, or a decimal number in `range`.
@@ -137,26 +146,18 @@ pub(crate) fn wait(given: &OsStr) -> Result<Duration, String> {
 
 /// `500ms`, `10s`, `5m`, `1h`, `1.5s`; a bare number counts seconds. Exact to the millisecond.
 pub(crate) fn duration(given: &OsStr, range: RangeInclusive<Duration>) -> Result<Duration, String> {
-    let Some(millis) = given.to_str().and_then(milliseconds) else {
-        let form = " is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)";
-        return Err(refusal(given, form));
-    };
-    let duration = Duration::from_millis(millis);
-    if !range.contains(&duration) {
-        let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
-        return Err(refusal(
-            given,
-            &format!(" is not a duration from {least} to {most}"),
-        ));
-    }
-    Ok(duration)
+    let form = " is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)";
+    let duration = Duration::from_millis(understood(given, form, milliseconds)?);
+    let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
+    let why = format!(" is not a duration from {least} to {most}");
+    understood(given, &why, |_| {
+        range.contains(&duration).then_some(duration)
+    })
 }
 
 fn milliseconds(text: &str) -> Option<u64> {
-    let unit_at = text
-        .find(|char: char| !char.is_ascii_digit() && char != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
+    let is_unit = |char: char| !char.is_ascii_digit() && char != '.';
+    let (number, unit) = text.split_at(text.find(is_unit).unwrap_or(text.len()));
     let unit: u64 = match unit {
         "ms" => 1,
         "" | "s" => 1_000,
@@ -164,21 +165,14 @@ fn milliseconds(text: &str) -> Option<u64> {
         "h" => 3_600_000,
         _ => return None,
     };
-    let (whole, fraction) = match number.split_once('.') {
-        Some((whole, fraction)) => (whole, digits(fraction)?),
-        None => (number, ""),
-    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let whole = digits(whole)?.parse::<u64>().ok()?.checked_mul(unit)?;
     // At most three digits: enough for a millisecond, and the sum below stays exact.
-    if fraction.len() > 3 {
-        return None;
-    }
+    let fraction = digits(fraction).filter(|fraction| fraction.len() <= 3)?;
     let scale = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
-    let parts = fraction.parse::<u64>().unwrap_or(0) * unit;
-    if !parts.is_multiple_of(scale) {
-        return None;
-    }
-    whole.checked_add(parts / scale)
+    let parts = fraction.parse::<u64>().ok()? * unit;
+    let is_whole = parts.is_multiple_of(scale);
+    whole.checked_add(parts / scale).filter(|_| is_whole)
 }
 
 /// A duration as it would be typed, in its largest whole unit.
@@ -195,28 +189,20 @@ pub(crate) fn duration_text(duration: Duration) -> String {
 
 /// `512`, `16K`, `4M`, `1G`: bytes, in powers of 1,024.
 pub(crate) fn size(given: &OsStr, range: RangeInclusive<u64>) -> Result<u64, String> {
-    let Some(bytes) = given.to_str().and_then(bytes) else {
-        return Err(refusal(
-            given,
-            " is not a size in bytes such as 512, 16K, 4M or 1G",
-        ));
-    };
-    if !range.contains(&bytes) {
-        let (least, most) = (size_text(*range.start()), size_text(*range.end()));
-        return Err(refusal(
-            given,
-            &format!(" is not a size from {least} to {most}"),
-        ));
-    }
-    Ok(bytes)
+    let form = " is not a size in bytes such as 512, 16K, 4M or 1G";
+    let size = understood(given, form, bytes)?;
+    let (least, most) = (size_text(*range.start()), size_text(*range.end()));
+    let why = format!(" is not a size from {least} to {most}");
+    understood(given, &why, |_| range.contains(&size).then_some(size))
 }
 
 fn bytes(text: &str) -> Option<u64> {
-    let (number, factor) = match text.as_bytes().last()? {
-        b'k' | b'K' => (&text[..text.len() - 1], 1 << 10),
-        b'm' | b'M' => (&text[..text.len() - 1], 1 << 20),
-        b'g' | b'G' => (&text[..text.len() - 1], 1 << 30),
-        _ => (text, 1),
+    let unit = |letter: char| text.strip_suffix([letter, letter.to_ascii_lowercase()]);
+    let (number, factor) = match (unit('K'), unit('M'), unit('G')) {
+        (Some(number), ..) => (number, 1 << 10),
+        (_, Some(number), _) => (number, 1 << 20),
+        (.., Some(number)) => (number, 1 << 30),
+        (None, None, None) => (text, 1),
     };
     digits(number)?.parse::<u64>().ok()?.checked_mul(factor)
 }

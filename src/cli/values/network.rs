@@ -3,7 +3,7 @@
 //! Invariant: a name or target accepted here can be written into a request head as it stands, and an
 //! address to listen on fits the kernel's structures.
 
-use super::{digits, file_name, number, path, refusal};
+use super::{digits, file_name, number, path, refusal, understood};
 use crate::http::url::{BadUrl, Url, target};
 use crate::limits;
 use std::{
@@ -127,15 +127,14 @@ pub(crate) fn proxies(given: &OsStr) -> Result<Proxies, String> {
 
 /// A host to connect to: a name, an IPv4 address, or an IPv6 address with brackets or without.
 pub(crate) fn host(given: &OsStr) -> Result<String, String> {
-    let text = given.to_str().unwrap_or_default();
-    match bracketed(text) {
-        Some(inner) => Ok(inner.to_owned()),
-        None if is_host(text) => Ok(text.to_owned()),
-        None => Err(refusal(
-            given,
-            " is not a host such as example.com, 127.0.0.1 or ::1",
-        )),
-    }
+    understood(
+        given,
+        " is not a host such as example.com, 127.0.0.1 or ::1",
+        |text| {
+            let host = bracketed(text).or_else(|| is_host(text).then_some(text));
+            host.map(str::to_owned)
+        },
+    )
 }
 
 /// The IPv6 address in `[::1]`.
@@ -252,31 +251,28 @@ pub(crate) fn bind_address(given: &OsStr) -> Result<BindAddress, String> {
     if let Some(rest) = given.as_bytes().strip_prefix(b"unix:") {
         return unix_address(given, rest);
     }
-    let text = given.to_str().unwrap_or_default();
-    if let Ok(address) = bracketed(text).unwrap_or(text).parse() {
-        return Ok(BindAddress::Ip {
-            address,
-            port: None,
-        });
-    }
-    // A zone ("fe80::1%2") is refused rather than lost.
-    if let Ok(socket) = text.parse::<SocketAddr>()
-        && !text.contains('%')
-    {
-        let (address, port) = (socket.ip(), Some(socket.port()));
-        return Ok(BindAddress::Ip { address, port });
-    }
-    let port = match text.split_once(':') {
-        Some(("localhost", port)) => number(port.as_ref(), 0..=u16::MAX).map(Some),
-        None if text == "localhost" => Ok(None),
-        Some(_) | None => Err(String::new()),
-    };
     let form = " is not an address to listen on, such as 127.0.0.1, ::1, 0.0.0.0, [::1]:8081, localhost \
                 or unix:/run/idler.sock,0660";
-    match port {
-        Ok(port) => Ok(BindAddress::Localhost { port }),
-        Err(_) => Err(refusal(given, form)),
-    }
+    understood(given, form, |text| {
+        if let Ok(address) = bracketed(text).unwrap_or(text).parse() {
+            return Some(BindAddress::Ip {
+                address,
+                port: None,
+            });
+        }
+        // A zone ("fe80::1%2") is refused rather than lost.
+        if let Ok(socket) = text.parse::<SocketAddr>()
+            && !text.contains('%')
+        {
+            let (address, port) = (socket.ip(), Some(socket.port()));
+            return Some(BindAddress::Ip { address, port });
+        }
+        let port = match text.strip_prefix("localhost")? {
+            "" => None,
+            port => Some(number(port.strip_prefix(':')?.as_ref(), 0..=u16::MAX).ok()?),
+        };
+        Some(BindAddress::Localhost { port })
+    })
 }
 
 fn unix_address(given: &OsStr, rest: &[u8]) -> Result<BindAddress, String> {

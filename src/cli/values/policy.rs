@@ -4,7 +4,7 @@
 //! are whole numbers of a stated unit.
 
 use super::network::{bracketed, split_at_first};
-use super::{digits, duration, duration_text, path, refusal};
+use super::{digits, duration, duration_text, path, refusal, understood};
 use crate::http::fields::is_token;
 use crate::limits;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
@@ -133,42 +133,35 @@ pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
 
 /// A path that idler answers itself: begins with `/`, plain enough to need no encoding.
 pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
+    let form = " is not a plain path such as /health (letters, digits, / - . _ ~)";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-    match given.to_str() {
-        Some(text) if text.len() > 1 && text.starts_with('/') && text.bytes().all(is_plain) => {
-            Ok(text.to_owned())
-        }
-        Some(_) | None => {
-            let form = " is not a plain path such as /health (letters, digits, / - . _ ~)";
-            Err(refusal(given, form))
-        }
-    }
+    understood(given, form, |text| {
+        let is_path = text.len() > 1 && text.starts_with('/') && text.bytes().all(is_plain);
+        is_path.then(|| text.to_owned())
+    })
 }
 
 /// The name or number of a user, with `:GROUP` or without. Whether there is one is not known here.
 pub(crate) fn user(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
-    match given.to_str() {
-        Some(name) if !name.is_empty() && !name.contains(is_odd) => Ok(name.to_owned()),
-        Some(_) | None => Err(refusal(given, " is not the name of a user")),
-    }
+    understood(given, " is not the name of a user", |name| {
+        (!name.is_empty() && !name.contains(is_odd)).then(|| name.to_owned())
+    })
 }
 
 /// A name that Basic authentication can carry (RFC 7617 §2).
 pub(crate) fn login(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == ':' || char.is_control();
-    match given.to_str() {
-        Some(name) if !name.is_empty() && !name.contains(is_odd) => Ok(name.to_owned()),
-        Some(_) | None => {
-            let form = " is not a name without ':' and control characters";
-            Err(refusal(given, form))
-        }
-    }
+    let form = " is not a name without ':' and control characters";
+    understood(given, form, |name| {
+        (!name.is_empty() && !name.contains(is_odd)).then(|| name.to_owned())
+    })
 }
 
 /// `30%`, `0.5%`; the sign may be left out.
 pub(crate) fn share(given: &OsStr) -> Result<Share, String> {
-    let read = |text: &str| {
+    let form = " is not a share from 0% to 100%, such as 30% or 0.5%";
+    understood(given, form, |text| {
         let text = text.strip_suffix('%').unwrap_or(text);
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let whole: u32 = digits(whole)?.parse().ok()?;
@@ -177,42 +170,34 @@ pub(crate) fn share(given: &OsStr) -> Result<Share, String> {
         let fraction: u32 = format!("{fraction:0<4}").parse().ok()?;
         let millionths = whole.checked_mul(10_000)?.checked_add(fraction)?;
         (millionths <= 1_000_000).then_some(Share { millionths })
-    };
-    let form = " is not a share from 0% to 100%, such as 30% or 0.5%";
-    let share = given.to_str().and_then(read);
-    share.ok_or_else(|| refusal(given, form))
+    })
 }
 
 /// `100ms` or `100ms+-50ms`.
 pub(crate) fn jitter(given: &OsStr) -> Result<Jitter, String> {
-    let text = given.to_str().unwrap_or_default();
-    let (delay, spread) = text.split_once("+-").unwrap_or((text, "0"));
-    let longest = limits::DELAY_OPTION_MAX;
-    let read = |text: &str| duration(text.as_ref(), Duration::ZERO..=longest).ok();
-    match (read(delay), read(spread)) {
-        (Some(delay), Some(spread)) if spread <= delay => Ok(Jitter { delay, spread }),
-        _ => {
-            let longest = duration_text(longest);
-            let form = "such as 100ms or 100ms+-50ms (the spread is at most the delay)";
-            Err(refusal(
-                given,
-                &format!(" is not a delay up to {longest} {form}"),
-            ))
-        }
-    }
+    let range = Duration::ZERO..=limits::DELAY_OPTION_MAX;
+    let longest = duration_text(limits::DELAY_OPTION_MAX);
+    let form = "such as 100ms or 100ms+-50ms (the spread is at most the delay)";
+    understood(
+        given,
+        &format!(" is not a delay up to {longest} {form}"),
+        |text| {
+            let (delay, spread) = text.split_once("+-").unwrap_or((text, "0"));
+            let delay = duration(delay.as_ref(), range.clone()).ok()?;
+            let spread = duration(spread.as_ref(), range).ok()?;
+            (spread <= delay).then_some(Jitter { delay, spread })
+        },
+    )
 }
 
 /// A duration whose bare numbers count milliseconds.
 pub(crate) fn delay(given: &OsStr) -> Result<Duration, String> {
-    let is_bare = digits(given.to_str().unwrap_or_default()).is_some();
-    let mut text = given.to_owned();
-    if is_bare {
-        text.push("ms");
-    }
-    duration(&text, Duration::ZERO..=limits::DELAY_OPTION_MAX).map_err(|_| {
-        let longest = duration_text(limits::DELAY_OPTION_MAX);
-        let form = "is not a number of milliseconds, nor a duration, up to";
-        refusal(given, &format!(" {form} {longest}"))
+    let longest = duration_text(limits::DELAY_OPTION_MAX);
+    let why = format!(" is not a number of milliseconds, nor a duration, up to {longest}");
+    understood(given, &why, |text| {
+        let unit = if digits(text).is_some() { "ms" } else { "" };
+        let text = format!("{text}{unit}");
+        duration(text.as_ref(), Duration::ZERO..=limits::DELAY_OPTION_MAX).ok()
     })
 }
 
@@ -316,26 +301,16 @@ pub(crate) fn within_header_limit<'a>(
 
 /// `.ext=media/type`, with parameters or without (RFC 9110 §8.3.1).
 pub(crate) fn type_rule(given: &OsStr) -> Result<TypeRule, String> {
+    let form = " is not of the form .ext=media/type, such as .wasm=application/wasm";
     let is_odd = |char: char| matches!(char, '/' | '.') || char.is_control();
-    let rule = given
-        .to_str()
-        .and_then(|text| text.strip_prefix('.')?.split_once('='));
-    match rule {
-        Some((extension, media_type))
-            if !extension.is_empty()
-                && !extension.contains(is_odd)
-                && is_media_type(media_type) =>
-        {
-            Ok(TypeRule {
-                extension: extension.to_ascii_lowercase(),
-                media_type: media_type.to_owned(),
-            })
-        }
-        Some(_) | None => {
-            let form = " is not of the form .ext=media/type, such as .wasm=application/wasm";
-            Err(refusal(given, form))
-        }
-    }
+    understood(given, form, |text| {
+        let (extension, media_type) = text.strip_prefix('.')?.split_once('=')?;
+        let is_extension = !extension.is_empty() && !extension.contains(is_odd);
+        (is_extension && is_media_type(media_type)).then(|| TypeRule {
+            extension: extension.to_ascii_lowercase(),
+            media_type: media_type.to_owned(),
+        })
+    })
 }
 
 /// Parameters are tokens on both sides: quoted values have no use in a type for an extension.
