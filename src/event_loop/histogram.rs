@@ -14,6 +14,15 @@ pub struct Histogram {
     sum: Duration,
 }
 
+impl Default for Histogram {
+    /// 64 buckets for each doubling, from a microsecond to a minute: no percentile is off by more
+    /// than one part in 64.
+    fn default() -> Self {
+        let doublings = (0..26).map(|power| Duration::from_micros(1 << power));
+        Self::new(doublings.flat_map(|least| (1..=64).map(move |part| least + least * part / 64)))
+    }
+}
+
 impl Histogram {
     /// A bucket up to each of the limits, which ascend, and one for what is longer.
     pub fn new(limits: impl IntoIterator<Item = Duration>) -> Self {
@@ -23,13 +32,6 @@ impl Histogram {
             limits,
             sum: Duration::ZERO,
         }
-    }
-
-    /// 64 buckets for each doubling, from a microsecond to a minute: no percentile is off by more
-    /// than one part in 64.
-    pub fn fine() -> Self {
-        let doublings = (0..26).map(|power| Duration::from_micros(1 << power));
-        Self::new(doublings.flat_map(|least| (1..=64).map(move |part| least + least * part / 64)))
     }
 
     /// Counts one duration.
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn percentiles_are_right_to_a_part_in_sixty_four() {
-        let mut histogram = Histogram::fine();
+        let mut histogram = Histogram::default();
         assert_eq!(histogram.percentile(50), None);
         for micros in 1..=1000 {
             histogram.add(Duration::from_micros(micros * 10));

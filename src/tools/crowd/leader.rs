@@ -142,7 +142,7 @@ impl Leader {
             return self.wait(left, cx);
         }
         let crowd = &cx.shared.crowd;
-        if crowd.tally.before.answers == 0 {
+        if crowd.tally.before.times.count() == 0 {
             let why = crowd.probe_failure.as_deref();
             let why = why.unwrap_or("nothing came in time");
             return Err(Failure::new(format!(

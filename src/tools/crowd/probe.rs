@@ -195,7 +195,7 @@ impl Probe {
     fn count(&self, cx: &mut TaskContext<'_>) {
         let time = monotonic_now().duration_since(self.began);
         if let Some(latencies) = cx.shared.crowd.latencies() {
-            latencies.count(time);
+            latencies.times.add(time);
         }
     }
 }

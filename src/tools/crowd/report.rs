@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::cli::{CrowdMode, Options};
+use crate::event_loop::histogram::Histogram;
 use crate::http::amount::{Count, Size};
 use crate::http::json::{JsonString, JsonStyle, object};
 use crate::limits::CONNECT_TIMEOUT;
@@ -407,59 +408,24 @@ impl Ending {
     }
 }
 
-/// How long answers took: counts in buckets, [`DOUBLING`](Self::DOUBLING) for each doubling of
-/// time, so that a percentile is right to a part in so many.
+/// How long answers took.
 #[derive(Default, Debug)]
 pub(super) struct Latencies {
-    /// Empty until something is counted.
-    buckets: Vec<u32>,
-    pub(super) answers: u64,
-    /// Requests that got none, or a wrong one.
+    pub(super) times: Histogram,
+    /// Requests that got no answer, or a wrong one.
     pub(super) failed: u64,
 }
 
 impl Latencies {
-    const DOUBLING: f64 = 64.0;
-    /// The last one is for what is longer than a minute, which no request is given.
-    const BUCKETS: usize = 36 * 64;
-
-    /// Counts one answer.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a logarithm of at least 1 is no less than 0, and what is large has the last bucket"
-    )]
-    pub(super) fn count(&mut self, time: Duration) {
-        self.buckets.resize(Self::BUCKETS, 0);
-        let nanos = time.as_secs_f64() * 1e9;
-        let bucket = (nanos.max(1.0).log2() * Self::DOUBLING) as usize;
-        if let Some(count) = self.buckets.get_mut(bucket.min(Self::BUCKETS - 1)) {
-            *count = count.saturating_add(1);
-            self.answers += 1;
-        }
-    }
-
-    /// The time within which so many of a hundred answers came; `None` if there were none.
-    pub(super) fn percentile(&self, percent: u64) -> Option<Duration> {
-        let rank = (self.answers * percent).div_ceil(100).max(1);
-        let mut seen = 0;
-        let bucket = self.buckets.iter().position(|count| {
-            seen += u64::from(*count);
-            seen >= rank
-        })?;
-        let middle = (bucket as f64 + 0.5) / Self::DOUBLING;
-        Some(Duration::from_secs_f64(middle.exp2() / 1e9))
-    }
-
     fn text(&self) -> String {
-        let micros = |percent| match self.percentile(percent) {
+        let micros = |percent| match self.times.percentile(percent) {
             Some(time) => {
                 let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
                 format!("{} µs", Count(micros))
             }
             None => "-".to_owned(),
         };
-        let (p50, p99, answers) = (micros(50), micros(99), Count(self.answers));
+        let (p50, p99, answers) = (micros(50), micros(99), Count(self.times.count()));
         let failed = match self.failed {
             0 => String::new(),
             failed => format!(", {} failed", Count(failed)),
@@ -468,12 +434,12 @@ impl Latencies {
     }
 
     fn json(&self) -> String {
-        let millis = |percent| match self.percentile(percent) {
+        let millis = |percent| match self.times.percentile(percent) {
             Some(time) => format!("{:.6}", time.as_secs_f64() * 1e3),
             None => "null".to_owned(),
         };
         object(&[
-            ("answers", self.answers.to_string()),
+            ("answers", self.times.count().to_string()),
             ("failed", self.failed.to_string()),
             ("p50_ms", millis(50)),
             ("p99_ms", millis(99)),

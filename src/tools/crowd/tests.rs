@@ -25,7 +25,7 @@ use crate::tools::TaskState;
 use super::Crowd;
 use super::leader::{OpeningPace, Sources};
 use super::member::{Member, status_of};
-use super::report::{Circumstances, Ending, Latencies, Missed, Tally};
+use super::report::{Circumstances, Ending, Missed, Tally};
 
 /// A member on its way in, the server's side of its connection, and all that it meets.
 struct Stand {
@@ -319,27 +319,6 @@ fn a_status_is_found_where_one_stands() {
     ] {
         assert_eq!(status_of(none), None, "{none:?}");
     }
-}
-
-#[test]
-fn percentiles_are_right_to_a_part_in_sixty_four() {
-    let mut latencies = Latencies::default();
-    assert_eq!(latencies.percentile(50), None);
-    for micros in 1..=1000 {
-        latencies.count(Duration::from_micros(micros * 10));
-    }
-    for (percent, micros) in [(0, 10.0), (50, 5000.0), (99, 9900.0), (100, 10_000.0)] {
-        let found = latencies.percentile(percent).unwrap().as_secs_f64() * 1e6;
-        assert!(
-            (found / micros - 1.0).abs() < 1.0 / 64.0,
-            "{percent} %: {found}"
-        );
-    }
-    // What no clock says is counted all the same.
-    latencies.count(Duration::ZERO);
-    latencies.count(Duration::MAX);
-    assert_eq!(latencies.answers, 1002);
-    assert!(latencies.percentile(100).unwrap() > Duration::from_secs(60));
 }
 
 #[test]
