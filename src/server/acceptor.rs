@@ -12,12 +12,12 @@ use rustix::io::Errno;
 use crate::companions::{Companion, Offer, welcome};
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
-use crate::http::status::{Refusal, Status};
 use crate::limits::{ACCEPT_PAUSE, STALL_TIMEOUT};
 
 use crate::server::clients::{Client, Rejection, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
+use crate::server::outcome::ALL_SLOTS_TAKEN;
 use crate::server::respond::busy;
 use crate::server::shared::Server;
 use crate::server::sites::give_up_descriptors;
@@ -232,11 +232,6 @@ fn pause(cx: &Context<'_, Server>) -> Next {
         Next::Sleep(cx.now.tick.after(ACCEPT_PAUSE))
     }
 }
-
-const ALL_SLOTS_TAKEN: Refusal = Refusal::new(
-    Status::UNAVAILABLE,
-    "the server has as many connections as it can hold",
-);
 
 /// Sends a 503 to a connection that gets no slot, as well as it can be done without waiting. What
 /// it has sent is read first: closing with unread input would destroy the reply. Whether the reply

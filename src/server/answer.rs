@@ -6,123 +6,30 @@
 
 use std::fmt::Display;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
 use crate::http::accept::{TakesHtml, prefers_json, takes_html};
 use crate::http::conditional::{Validators, Verdict, evaluate};
 use crate::http::path::SitePath;
-use crate::http::range::{Multipart, Selection, Span, select};
+use crate::http::range::{Multipart, Selection, select};
 use crate::http::request::{Method, Request};
 use crate::http::status::{Refusal, Status};
-use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::pages::ListingQuery;
 use crate::site::Found;
 use crate::site::cache::Kept;
 use crate::site::open::Opened;
-use crate::site::siblings::is_compressible;
 
 use crate::server::auth::Password;
 use crate::server::clients::Client;
-use crate::server::compressed::{Preference, Selected};
 use crate::server::dates::unix_seconds;
 use crate::server::note::{NoteFn, display, display_found};
+use crate::server::outcome::{self, DirectoryList, Outcome, Part};
 use crate::server::representation::{Content, FileMeta, Representation};
 use crate::server::shared::{Http, Server};
 use crate::server::sites::{DEFAULT_SITE, index_for};
 use crate::server::status::NOT_SHOWN;
-
-/// What a request gets.
-#[derive(Debug)]
-pub(crate) enum Outcome {
-    /// 200: a small file, whole, which is kept behind its own head of this length.
-    Kept { reply: Rc<[u8]>, head_len: usize },
-    /// A file, or as much of it as is to be sent.
-    File { file: Representation, part: Part },
-    /// A list of what is in a directory.
-    Directory(Box<DirectoryList>),
-    /// Another address; `why` is for people who read the page.
-    Redirect {
-        status: Status,
-        location: Vec<u8>,
-        why: Option<&'static str>,
-    },
-    /// An error, with the page that the site has for it; without one, idler writes its own.
-    Error {
-        refusal: Refusal,
-        page: Option<Representation>,
-        /// The file whose conditions or ranges led to it.
-        file: Option<Rc<FileMeta>>,
-    },
-    /// A text that idler writes itself, and that nothing may keep.
-    Text {
-        status: Status,
-        media_type: &'static str,
-        body: Vec<u8>,
-    },
-    /// 204: which methods there are; `preflight`: for a script of another site as well.
-    Methods { preflight: bool },
-}
-
-/// How much of a file is sent.
-#[derive(Debug)]
-pub(crate) enum Part {
-    /// 200: all of it.
-    Whole,
-    /// 304: nothing, since the client has it.
-    NotModified,
-    /// 206: these bytes.
-    One(Span),
-    /// 206: several parts in one body.
-    Several(Box<Multipart>),
-}
-
-/// See [`Outcome::Directory`].
-#[derive(Debug)]
-pub(crate) struct DirectoryList {
-    pub(crate) directory: OwnedFd,
-    pub(crate) path: SitePath,
-    /// The index of its site.
-    pub(crate) site: usize,
-    pub(crate) shows_hidden: bool,
-    pub(crate) query: ListingQuery,
-    /// Whether the Accept field decided between HTML and JSON.
-    pub(crate) negotiated: bool,
-    /// 304 instead of the list.
-    pub(crate) not_modified: bool,
-}
-
-const NOT_ALLOWED: Refusal = Refusal::new(
-    Status::FORBIDDEN,
-    "this site is not for the address that asks",
-);
-const NO_PASSWORD: Refusal = Refusal::new(
-    Status::UNAUTHORIZED,
-    "this site asks for a name and a password",
-);
-const TOO_MANY_PASSWORDS: Refusal = Refusal::new(
-    Status::TOO_MANY_REQUESTS,
-    "too many passwords were tried; try again in a second",
-);
-const METHOD_NOT_ALLOWED: Refusal = Refusal::new(
-    Status::METHOD_NOT_ALLOWED,
-    "only GET, HEAD and OPTIONS are allowed here",
-);
-const METHOD_NOT_KNOWN: Refusal = Refusal::new(Status::NOT_IMPLEMENTED, "this method is not known");
-const MISSING: Refusal = Refusal::new(Status::NOT_FOUND, "there is nothing at this address");
-const FORBIDDEN: Refusal = Refusal::new(Status::FORBIDDEN, "the server may not read this");
-const NOT_AT_PRESENT: Refusal =
-    Refusal::new(Status::UNAVAILABLE, "the file cannot be opened at present");
-const UNREADABLE: Refusal = Refusal::new(Status::INTERNAL_ERROR, "the file cannot be read");
-const CONDITION_FAILED: Refusal = Refusal::new(
-    Status::PRECONDITION_FAILED,
-    "what is there is not what the request expects it to be",
-);
-const NO_SUCH_RANGE: Refusal = Refusal::new(
-    Status::RANGE_NOT_SATISFIABLE,
-    "the file has nothing in this range",
-);
+use crate::server::variants::{Preference, Selected};
 
 const HTML: &[u8] = b".html";
 
@@ -162,7 +69,7 @@ impl Server {
                 auth.user = None;
             }
             if client.is_some_and(|client| !self.guests.allows(client)) {
-                return ask.error(NOT_ALLOWED);
+                return ask.error(outcome::NOT_ALLOWED);
             }
             if let Some(status) = &self.status
                 && status.is_meant(request)
@@ -193,8 +100,8 @@ impl Server {
         match request.method {
             Method::Get | Method::Head => ask.file(request.target.path),
             Method::Options => Outcome::Methods { preflight: false },
-            Method::Other => ask.error(METHOD_NOT_ALLOWED),
-            Method::Unknown => ask.error(METHOD_NOT_KNOWN),
+            Method::Other => ask.error(outcome::METHOD_NOT_ALLOWED),
+            Method::Unknown => ask.error(outcome::METHOD_NOT_KNOWN),
         }
     }
 
@@ -245,8 +152,8 @@ impl Ask<'_> {
         let auth = self.http.auth.as_mut()?;
         let refusal = match auth.check_request(self.request.headers, self.now) {
             Password::Right => return None,
-            Password::Wrong => NO_PASSWORD,
-            Password::Later => TOO_MANY_PASSWORDS,
+            Password::Wrong => outcome::NO_PASSWORD,
+            Password::Later => outcome::TOO_MANY_PASSWORDS,
         };
         Some(self.http.error(self.site, refusal, self.now))
     }
@@ -346,7 +253,7 @@ impl Ask<'_> {
                     .load(self.site, &path, selected, keep_as, self.now)
                 {
                     Ok(file) => self.part_of(file),
-                    Err(e) => self.unreadable("a file cannot be read", &e, UNREADABLE),
+                    Err(e) => self.unreadable("a file cannot be read", &e, outcome::UNREADABLE),
                 };
             }
             Found::Directory(opened) if asked.is_directory() && self.http.policy.listing => {
@@ -368,12 +275,14 @@ impl Ask<'_> {
                 return self.moved(&asked.as_directory(), why);
             }
             Found::Missing(_) => {}
-            Found::Forbidden => return self.error(FORBIDDEN),
+            Found::Forbidden => return self.error(outcome::FORBIDDEN),
             Found::Later(e) => {
                 let words = "a file cannot be opened at present";
-                return self.unreadable(words, &e, NOT_AT_PRESENT);
+                return self.unreadable(words, &e, outcome::NOT_AT_PRESENT);
             }
-            Found::Failed(e) => return self.unreadable("a file cannot be read", &e, UNREADABLE),
+            Found::Failed(e) => {
+                return self.unreadable("a file cannot be read", &e, outcome::UNREADABLE);
+            }
         }
         if let Some(page) = self.page_without_html(&asked) {
             return self.stand_in(&page);
@@ -385,7 +294,7 @@ impl Ask<'_> {
         {
             return self.stand_in(&index);
         }
-        self.error(MISSING)
+        self.error(outcome::MISSING)
     }
 
     /// What stands at `path`; of a directory, the first of its indexes.
@@ -431,41 +340,38 @@ impl Ask<'_> {
             last_modified: meta.modified,
             exists: true,
         };
-        let selection = match self.verdict(&validators) {
-            Verdict::Proceed { honour_range } => self.ranges(meta, honour_range),
-            Verdict::NotModified => {
-                let part = Part::NotModified;
-                return Outcome::File { file, part };
-            }
+        let part = match self.verdict(&validators) {
+            Verdict::NotModified => Part::NotModified,
             Verdict::Failed => {
                 return Outcome::Error {
-                    refusal: CONDITION_FAILED,
+                    refusal: outcome::CONDITION_FAILED,
                     page: None,
                     file: Some(file.meta),
                 };
             }
-        };
-        let part = match (selection, &file.content) {
-            (Selection::Whole, Content::Whole(reply)) => {
-                let (reply, head_len) = (Rc::clone(reply), meta.head_len);
-                return Outcome::Kept { reply, head_len };
-            }
-            (Selection::Whole, Content::File(_)) => Part::Whole,
-            (Selection::One(span), _) => Part::One(span),
-            (Selection::Several(spans), _) => {
-                let boundary = self.http.boundaries.draw();
-                let parts = Multipart::new(spans, &meta.content_type, boundary, meta.size);
-                Part::Several(Box::new(parts))
-            }
-            (Selection::Unsatisfiable, _) => {
-                return Outcome::Error {
-                    refusal: NO_SUCH_RANGE,
-                    page: self
-                        .http
-                        .error_page(self.site, NO_SUCH_RANGE.status, self.now),
-                    file: Some(file.meta),
-                };
-            }
+            Verdict::Proceed { honour_range } => match self.ranges(meta, honour_range) {
+                Selection::Whole => match &file.content {
+                    Content::Whole(reply) => {
+                        let (reply, head_len) = (Rc::clone(reply), meta.head_len);
+                        return Outcome::Kept { reply, head_len };
+                    }
+                    Content::File(_) => Part::Whole,
+                },
+                Selection::One(span) => Part::One(span),
+                Selection::Several(spans) => {
+                    let boundary = self.http.boundaries.draw();
+                    let parts = Multipart::new(spans, &meta.content_type, boundary, meta.size);
+                    Part::Several(Box::new(parts))
+                }
+                Selection::Unsatisfiable => {
+                    let refusal = outcome::NO_SUCH_RANGE;
+                    return Outcome::Error {
+                        refusal,
+                        page: self.http.error_page(self.site, refusal.status, self.now),
+                        file: Some(file.meta),
+                    };
+                }
+            },
         };
         Outcome::File { file, part }
     }
@@ -513,7 +419,7 @@ impl Ask<'_> {
         let not_modified = match self.verdict(&it_exists) {
             Verdict::Proceed { .. } => false,
             Verdict::NotModified => true,
-            Verdict::Failed => return self.error(CONDITION_FAILED),
+            Verdict::Failed => return self.error(outcome::CONDITION_FAILED),
         };
         Outcome::Directory(Box::new(DirectoryList {
             directory: opened.file.into(),
@@ -581,58 +487,5 @@ impl Http {
             page: self.error_page(site, refusal.status, now),
             file: None,
         }
-    }
-
-    /// The page that a site has for a status; none if it is too large or cannot be read.
-    fn error_page(&mut self, site: usize, status: Status, now: &Now) -> Option<Representation> {
-        let path = SitePath::root().join(format!("{}.html", status.0).as_bytes());
-        let raw = path.to_url();
-        let varies = self.varies(site, &path);
-        let state = &mut self.sites[site];
-        let class = Preference::PLAIN.class();
-        let page = match state.cache.find(class, raw.as_bytes(), now.turn) {
-            Some(entry) => Representation::kept(&entry.meta.meta, &entry.kept),
-            None => {
-                let Found::File(opened) = state.site.find(&path, now.turn) else {
-                    return None;
-                };
-                let selected = Selected::plain(&path, opened, varies);
-                let keep_as = Some(raw.as_bytes());
-                self.load(site, &path, selected, keep_as, now).ok()?
-            }
-        };
-        (page.meta.size <= ERROR_PAGE_BYTES_MAX).then_some(page)
-    }
-
-    /// Reads what was selected of the file at `path`, if it is small, and keeps it for next time.
-    fn load(
-        &mut self,
-        site: usize,
-        path: &SitePath,
-        selected: Selected,
-        keep_as: Option<&[u8]>,
-        now: &Now,
-    ) -> io::Result<Representation> {
-        let state = &mut self.sites[site];
-        let Selected {
-            opened,
-            variant,
-            key,
-        } = selected;
-        let name = state.site.inner(path);
-        let date = self.dates.header(now.wall);
-        let loaded = Representation::load(name, opened, variant, &self.policy, date, now.wall)?;
-        let (file, identity) = loaded;
-        if let (Some(raw), Some(identity)) = (keep_as, identity) {
-            state.keep(raw, key, &file, identity, now);
-        }
-        Ok(file)
-    }
-
-    /// Whether clients may be sent different variants of a file. A site of one file has no
-    /// siblings.
-    fn varies(&self, site: usize, path: &SitePath) -> bool {
-        let is_whole_site = self.sites[site].site.only().is_none();
-        is_whole_site && is_compressible(&self.policy.types.of(path.as_bytes()))
     }
 }

@@ -29,6 +29,7 @@ use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
 use crate::server::log_record::LogRecord;
+use crate::server::outcome::{HEAD_TOO_SLOW, TOO_MANY_FROM_ADDRESS};
 use crate::server::respond::{Response, ResponseOptions};
 use crate::server::shared::Server;
 
@@ -329,7 +330,7 @@ impl<T: Transport> Drive<'_, '_, T> {
             }
             Some(Err(Rejection::TooManyFromAddress)) => {
                 self.count(Close::Crowding);
-                return self.refuse(25, TOO_MANY, b"");
+                return self.refuse(25, TOO_MANY_FROM_ADDRESS, b"");
             }
         }
         if reading.has_leftovers() {
@@ -455,15 +456,6 @@ impl<T: Transport> Drive<'_, '_, T> {
         Step::go(row, State::WritingHeaders(Box::new(reply)))
     }
 }
-
-const TOO_MANY: Refusal = Refusal::new(
-    Status::UNAVAILABLE,
-    "this address has as many connections as it may",
-);
-
-/// The refusal of a client that does not finish its head in time.
-pub(crate) const HEAD_TOO_SLOW: Refusal =
-    Refusal::new(Status::REQUEST_TIMEOUT, "the head did not come in time");
 
 #[cfg(test)]
 mod tests;

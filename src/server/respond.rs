@@ -17,8 +17,8 @@ use crate::http::status::{Refusal, Status};
 use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;
 
-use crate::server::answer::{DirectoryList, Outcome, Part};
 use crate::server::listing::ListingBody;
+use crate::server::outcome::{DirectoryList, Outcome, Part};
 use crate::server::policy::Policy;
 use crate::server::representation::{Content, FileMeta, Representation};
 use crate::server::shared::Http;

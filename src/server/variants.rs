@@ -1,35 +1,39 @@
-//! Variants of a file: which of its compressed siblings is sent to whom.
+//! Variants of a file: which of its compressed siblings is sent to which client, and under what
+//! conditions the choice is kept.
 //!
-//! What lives here: what a client's Accept-Encoding comes to as a class of the cache, the choice among a file and its siblings
-//! `.br`, `.zst` and `.gz`, and what must still be so for that choice to be made again. It may not know connections, nor what
-//! makes siblings. Invariant: a client that accepts no coding is answered without a look at any sibling.
-//! Read next: `crate::http::accept`, which decides.
+//! For a client that accepts no coding, no sibling is looked at.
 
 use std::fmt;
+use std::io;
 
 use crate::event_loop::Now;
 use crate::http::accept::{AcceptEncoding, Coding};
 use crate::http::path::SitePath;
 use crate::http::request::Request;
+use crate::http::status::Status;
+use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::site::Found;
 use crate::site::cache::CHOICES;
 use crate::site::open::{Identity, Opened};
-use crate::site::siblings::{is_current, suffix};
+use crate::site::siblings::{is_compressible, is_current, suffix};
 
 use crate::server::note::{NoteFn, display};
 use crate::server::representation::{CachedMeta, Representation, Variant, is_settled};
+use crate::server::shared::Http;
 use crate::server::sites::SiteState;
 
 /// The codings that there may be a sibling for, the smallest first, as a rule.
 const BY_SIZE: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
-/// The codings that a client would rather have than plain bytes, the most welcome first: one of [`CHOICES`] orders.
+/// The codings that a client would rather have than plain bytes, the most welcome first: one of
+/// [`CHOICES`] orders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Preference(usize);
 
 use Coding::{Brotli as B, Gzip as G, Zstd as Z};
 
-/// Every order there is; the usual ones stand in front. The place of an order is its class in the cache.
+/// Every order there is; the usual ones stand in front. The place of an order is its class in the
+/// cache.
 const ORDERS: [&[Coding]; CHOICES] = [
     &[],
     &[B, Z, G],
@@ -53,7 +57,8 @@ impl Preference {
     /// Plain bytes and nothing else.
     pub const PLAIN: Self = Self(0);
 
-    /// What is chosen first, then what would be chosen if that were missing, and so on until plain bytes are as good.
+    /// What is chosen first, then what would be chosen if that were missing, and so on until plain
+    /// bytes are as good.
     pub fn of(accept: &AcceptEncoding) -> Self {
         let mut left = [BY_SIZE[0], BY_SIZE[1], BY_SIZE[2], Coding::Identity];
         let mut order = [Coding::Identity; BY_SIZE.len()];
@@ -72,7 +77,8 @@ impl Preference {
         Self(place.unwrap_or_default())
     }
 
-    /// Of a request. Bounded by the length of its head. `note` is handed a sentence on each element.
+    /// Of a request. Bounded by the length of its head. `note` is handed a sentence on each
+    /// element.
     pub fn of_request(request: &Request<'_>, note: impl FnMut(fmt::Arguments<'_>)) -> Self {
         Self::of(&AcceptEncoding::read(request.headers, note))
     }
@@ -128,8 +134,8 @@ impl Selected {
 }
 
 impl SiteState {
-    /// The class of the cache in which the answer to a request for `raw` may stand. A file that has no variants is kept in class 0
-    /// alone.
+    /// The class of the cache in which the answer to a request for `raw` may stand. A file that has
+    /// no variants is kept in class 0 alone.
     pub(crate) fn class(&self, request: &Request<'_>, raw: &[u8]) -> usize {
         if !request.has.accept_encoding {
             return Preference::PLAIN.class();
@@ -143,8 +149,8 @@ impl SiteState {
         }
     }
 
-    /// Chooses between a file, just opened, and its siblings. `varies`: whether it may have any. Bounded by three attempts to
-    /// open one.
+    /// Chooses between a file, just opened, and its siblings. `varies`: whether it may have any.
+    /// Bounded by three attempts to open one.
     pub(crate) fn choose(
         &mut self,
         preference: Preference,
@@ -159,7 +165,8 @@ impl SiteState {
             path: path.clone(),
             validity: Some(Vec::new()),
         };
-        // Asked before the siblings are: if it is the same later, those that were missing still are.
+        // Asked before the siblings are: if it is the same later, those that were missing still
+        // are.
         let directory = path.parent();
         let names = if preference == Preference::PLAIN {
             None
@@ -238,6 +245,66 @@ impl SiteState {
         let (kept, meta) = file.to_keep();
         self.cache
             .keep(key.class, raw, kept, meta, conditions, now.turn);
+    }
+}
+
+impl Http {
+    /// The page that a site has for a status; none if it is too large or cannot be read.
+    pub(crate) fn error_page(
+        &mut self,
+        site: usize,
+        status: Status,
+        now: &Now,
+    ) -> Option<Representation> {
+        let path = SitePath::root().join(format!("{}.html", status.0).as_bytes());
+        let raw = path.to_url();
+        let varies = self.varies(site, &path);
+        let state = &mut self.sites[site];
+        let class = Preference::PLAIN.class();
+        let page = match state.cache.find(class, raw.as_bytes(), now.turn) {
+            Some(entry) => Representation::kept(&entry.meta.meta, &entry.kept),
+            None => {
+                let Found::File(opened) = state.site.find(&path, now.turn) else {
+                    return None;
+                };
+                let selected = Selected::plain(&path, opened, varies);
+                let keep_as = Some(raw.as_bytes());
+                self.load(site, &path, selected, keep_as, now).ok()?
+            }
+        };
+        (page.meta.size <= ERROR_PAGE_BYTES_MAX).then_some(page)
+    }
+
+    /// Reads what was selected of the file at `path`, if it is small, and keeps it for next time.
+    pub(crate) fn load(
+        &mut self,
+        site: usize,
+        path: &SitePath,
+        selected: Selected,
+        keep_as: Option<&[u8]>,
+        now: &Now,
+    ) -> io::Result<Representation> {
+        let state = &mut self.sites[site];
+        let Selected {
+            opened,
+            variant,
+            key,
+        } = selected;
+        let name = state.site.inner(path);
+        let date = self.dates.header(now.wall);
+        let loaded = Representation::load(name, opened, variant, &self.policy, date, now.wall)?;
+        let (file, identity) = loaded;
+        if let (Some(raw), Some(identity)) = (keep_as, identity) {
+            state.keep(raw, key, &file, identity, now);
+        }
+        Ok(file)
+    }
+
+    /// Whether clients may be sent different variants of a file. A site of one file has no
+    /// siblings.
+    pub(crate) fn varies(&self, site: usize, path: &SitePath) -> bool {
+        let is_whole_site = self.sites[site].site.only().is_none();
+        is_whole_site && is_compressible(&self.policy.types.of(path.as_bytes()))
     }
 }
 

@@ -1,0 +1,116 @@
+//! What a request can get, and what idler says where something is wrong.
+
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use crate::http::path::SitePath;
+use crate::http::range::{Multipart, Span};
+use crate::http::status::{Refusal, Status};
+use crate::pages::ListingQuery;
+
+use crate::server::representation::{FileMeta, Representation};
+
+/// What a request gets.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// 200: a small file, whole, which is kept behind its own head of this length.
+    Kept { reply: Rc<[u8]>, head_len: usize },
+    /// A file, or as much of it as is to be sent.
+    File { file: Representation, part: Part },
+    /// A list of what is in a directory.
+    Directory(Box<DirectoryList>),
+    /// Another address; `why` is for people who read the page.
+    Redirect {
+        status: Status,
+        location: Vec<u8>,
+        why: Option<&'static str>,
+    },
+    /// An error, with the page that the site has for it; without one, idler writes its own.
+    Error {
+        refusal: Refusal,
+        page: Option<Representation>,
+        /// The file whose conditions or ranges led to it.
+        file: Option<Rc<FileMeta>>,
+    },
+    /// A text that idler writes itself, and that nothing may keep.
+    Text {
+        status: Status,
+        media_type: &'static str,
+        body: Vec<u8>,
+    },
+    /// 204: which methods there are; `preflight`: for a script of another site as well.
+    Methods { preflight: bool },
+}
+
+/// How much of a file is sent.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// 200: all of it.
+    Whole,
+    /// 304: nothing, since the client has it.
+    NotModified,
+    /// 206: these bytes.
+    One(Span),
+    /// 206: several parts in one body.
+    Several(Box<Multipart>),
+}
+
+/// See [`Outcome::Directory`].
+#[derive(Debug)]
+pub(crate) struct DirectoryList {
+    pub(crate) directory: OwnedFd,
+    pub(crate) path: SitePath,
+    /// The index of its site.
+    pub(crate) site: usize,
+    pub(crate) shows_hidden: bool,
+    pub(crate) query: ListingQuery,
+    /// Whether the Accept field decided between HTML and JSON.
+    pub(crate) negotiated: bool,
+    /// 304 instead of the list.
+    pub(crate) not_modified: bool,
+}
+
+pub(crate) const NOT_ALLOWED: Refusal = Refusal::new(
+    Status::FORBIDDEN,
+    "this site is not for the address that asks",
+);
+pub(crate) const NO_PASSWORD: Refusal = Refusal::new(
+    Status::UNAUTHORIZED,
+    "this site asks for a name and a password",
+);
+pub(crate) const TOO_MANY_PASSWORDS: Refusal = Refusal::new(
+    Status::TOO_MANY_REQUESTS,
+    "too many passwords were tried; try again in a second",
+);
+pub(crate) const METHOD_NOT_ALLOWED: Refusal = Refusal::new(
+    Status::METHOD_NOT_ALLOWED,
+    "only GET, HEAD and OPTIONS are allowed here",
+);
+pub(crate) const METHOD_NOT_KNOWN: Refusal =
+    Refusal::new(Status::NOT_IMPLEMENTED, "this method is not known");
+pub(crate) const MISSING: Refusal =
+    Refusal::new(Status::NOT_FOUND, "there is nothing at this address");
+pub(crate) const FORBIDDEN: Refusal =
+    Refusal::new(Status::FORBIDDEN, "the server may not read this");
+pub(crate) const NOT_AT_PRESENT: Refusal =
+    Refusal::new(Status::UNAVAILABLE, "the file cannot be opened at present");
+pub(crate) const UNREADABLE: Refusal =
+    Refusal::new(Status::INTERNAL_ERROR, "the file cannot be read");
+pub(crate) const CONDITION_FAILED: Refusal = Refusal::new(
+    Status::PRECONDITION_FAILED,
+    "what is there is not what the request expects it to be",
+);
+pub(crate) const NO_SUCH_RANGE: Refusal = Refusal::new(
+    Status::RANGE_NOT_SATISFIABLE,
+    "the file has nothing in this range",
+);
+pub(crate) const HEAD_TOO_SLOW: Refusal =
+    Refusal::new(Status::REQUEST_TIMEOUT, "the head did not come in time");
+pub(crate) const TOO_MANY_FROM_ADDRESS: Refusal = Refusal::new(
+    Status::UNAVAILABLE,
+    "this address has as many connections as it may",
+);
+pub(crate) const ALL_SLOTS_TAKEN: Refusal = Refusal::new(
+    Status::UNAVAILABLE,
+    "the server has as many connections as it can hold",
+);
