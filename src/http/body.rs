@@ -44,7 +44,7 @@ pub enum BodyError {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BodyDecoder {
     is_strict: bool,
-    place: Place,
+    place: BodyPlace,
     /// Bytes that the body with a length, or the chunk, still has.
     left: u64,
     /// The size line, line end or trailer that is coming in.
@@ -56,7 +56,7 @@ pub struct BodyDecoder {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum BodyPlace {
     /// In a body with a length.
     Counted,
     UntilClose,
@@ -79,10 +79,10 @@ impl BodyDecoder {
 
     fn new(length: BodyLength, is_strict: bool) -> Self {
         let (place, left) = match length {
-            BodyLength::None | BodyLength::Bytes(0) => (Place::Done, 0),
-            BodyLength::Bytes(n) => (Place::Counted, n),
-            BodyLength::Chunked => (Place::ChunkSize, 0),
-            BodyLength::UntilClose => (Place::UntilClose, 0),
+            BodyLength::None | BodyLength::Bytes(0) => (BodyPlace::Done, 0),
+            BodyLength::Bytes(n) => (BodyPlace::Counted, n),
+            BodyLength::Chunked => (BodyPlace::ChunkSize, 0),
+            BodyLength::UntilClose => (BodyPlace::UntilClose, 0),
         };
         Self {
             is_strict,
@@ -97,7 +97,7 @@ impl BodyDecoder {
 
     /// Whether the body is whole.
     pub fn is_done(&self) -> bool {
-        self.place == Place::Done
+        self.place == BodyPlace::Done
     }
 
     /// The fields behind the last chunk (RFC 9112 §7.1.2), if the decoder is lenient.
@@ -118,24 +118,25 @@ impl BodyDecoder {
     /// If the framing is broken or the body too long: the connection must be closed.
     pub fn feed<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, &'a [u8]), BodyError> {
         match self.place {
-            Place::Done => Ok((0, &[])),
-            Place::UntilClose => Ok((bytes.len(), bytes)),
-            Place::Counted | Place::ChunkData => {
+            BodyPlace::Done => Ok((0, &[])),
+            BodyPlace::UntilClose => Ok((bytes.len(), bytes)),
+            BodyPlace::Counted | BodyPlace::ChunkData => {
                 let most = usize::try_from(self.left).unwrap_or(usize::MAX);
                 let data = bytes.get(..most).unwrap_or(bytes);
                 self.left -= data.len() as u64;
                 if self.left == 0 {
-                    self.place = if self.place == Place::Counted {
-                        Place::Done
+                    self.place = if self.place == BodyPlace::Counted {
+                        BodyPlace::Done
                     } else {
-                        Place::ChunkEnd
+                        BodyPlace::ChunkEnd
                     };
                 }
                 Ok((data.len(), data))
             }
-            Place::ChunkSize | Place::ChunkExtension | Place::ChunkEnd | Place::Trailers => {
-                Ok((self.feed_line(bytes)?, &[]))
-            }
+            BodyPlace::ChunkSize
+            | BodyPlace::ChunkExtension
+            | BodyPlace::ChunkEnd
+            | BodyPlace::Trailers => Ok((self.feed_line(bytes)?, &[])),
         }
     }
 
@@ -161,7 +162,7 @@ impl BodyDecoder {
             if self.is_strict && !self.may_follow(byte) {
                 return Err(BodyError::Malformed);
             }
-            if self.place == Place::Trailers && !matches!(byte, b'\r' | b'\n') {
+            if self.place == BodyPlace::Trailers && !matches!(byte, b'\r' | b'\n') {
                 self.trailer_bytes += 1;
                 if self.trailer_bytes > TRAILER_BYTES_MAX {
                     return Err(BodyError::TooLong);
@@ -184,14 +185,14 @@ impl BodyDecoder {
             return byte == b'\n';
         }
         if byte == b'\r' {
-            return last.is_some() || self.place != Place::ChunkSize;
+            return last.is_some() || self.place != BodyPlace::ChunkSize;
         }
         let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
         match self.place {
-            Place::ChunkExtension => is_text,
-            Place::Trailers if last.is_none() => byte.is_ascii_graphic(),
-            Place::Trailers => is_text,
-            Place::ChunkSize if byte.is_ascii_hexdigit() => {
+            BodyPlace::ChunkExtension => is_text,
+            BodyPlace::Trailers if last.is_none() => byte.is_ascii_graphic(),
+            BodyPlace::Trailers => is_text,
+            BodyPlace::ChunkSize if byte.is_ascii_hexdigit() => {
                 // Another digit behind blanks would be part of the size for a server that skips
                 // blanks.
                 let is_digit = last.is_none_or(|last| last.is_ascii_hexdigit());
@@ -200,19 +201,19 @@ impl BodyDecoder {
                 self.left = self.left << 4 | u64::from(digit);
                 is_digit && fits
             }
-            Place::ChunkSize if last.is_some() => {
+            BodyPlace::ChunkSize if last.is_some() => {
                 if byte == b';' {
-                    self.place = Place::ChunkExtension;
+                    self.place = BodyPlace::ChunkExtension;
                 }
                 // Some clients pad the size with blanks.
                 matches!(byte, b' ' | b'\t' | b';')
             }
-            Place::ChunkSize
-            | Place::ChunkEnd
-            | Place::ChunkData
-            | Place::Counted
-            | Place::UntilClose
-            | Place::Done => false,
+            BodyPlace::ChunkSize
+            | BodyPlace::ChunkEnd
+            | BodyPlace::ChunkData
+            | BodyPlace::Counted
+            | BodyPlace::UntilClose
+            | BodyPlace::Done => false,
         }
     }
 
@@ -221,34 +222,34 @@ impl BodyDecoder {
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.place = match self.place {
-            Place::Trailers if line.is_empty() => Place::Done,
-            Place::Trailers => {
+            BodyPlace::Trailers if line.is_empty() => BodyPlace::Done,
+            BodyPlace::Trailers => {
                 if !self.is_strict
                     && let Some((name, value)) = String::from_utf8_lossy(line).split_once(':')
                 {
                     let trailer = (name.trim().to_owned(), value.trim().to_owned());
                     self.trailers.push(trailer);
                 }
-                Place::Trailers
+                BodyPlace::Trailers
             }
-            Place::ChunkEnd if line.is_empty() => Place::ChunkSize,
-            Place::ChunkSize | Place::ChunkExtension => {
+            BodyPlace::ChunkEnd if line.is_empty() => BodyPlace::ChunkSize,
+            BodyPlace::ChunkSize | BodyPlace::ChunkExtension => {
                 self.left = chunk_size(line).ok_or(BodyError::Malformed)?;
                 self.chunk_bytes = self.chunk_bytes.saturating_add(self.left);
                 if self.is_strict && self.chunk_bytes > DRAINED_BODY_BYTES_MAX {
                     return Err(BodyError::TooLong);
                 }
                 if self.left > 0 {
-                    Place::ChunkData
+                    BodyPlace::ChunkData
                 } else {
-                    Place::Trailers
+                    BodyPlace::Trailers
                 }
             }
-            Place::ChunkEnd
-            | Place::ChunkData
-            | Place::Counted
-            | Place::UntilClose
-            | Place::Done => return Err(BodyError::Malformed),
+            BodyPlace::ChunkEnd
+            | BodyPlace::ChunkData
+            | BodyPlace::Counted
+            | BodyPlace::UntilClose
+            | BodyPlace::Done => return Err(BodyError::Malformed),
         };
         self.line.clear();
         Ok(())
@@ -257,7 +258,7 @@ impl BodyDecoder {
     /// What is wrong where an error was returned, in words for the client's user.
     pub fn describe(&self, error: BodyError) -> String {
         match (self.place, error) {
-            (Place::Trailers, _) => {
+            (BodyPlace::Trailers, _) => {
                 let bytes_max = if self.line.len() == CHUNK_LINE_BYTES_MAX {
                     CHUNK_LINE_BYTES_MAX
                 } else {
@@ -265,10 +266,10 @@ impl BodyDecoder {
                 };
                 format!("the reply's trailers are longer than {bytes_max} bytes")
             }
-            (Place::ChunkSize | Place::ChunkExtension, BodyError::TooLong) => {
+            (BodyPlace::ChunkSize | BodyPlace::ChunkExtension, BodyError::TooLong) => {
                 "the size of a chunk is none: the line is too long".to_owned()
             }
-            (Place::ChunkSize | Place::ChunkExtension, BodyError::Malformed) => {
+            (BodyPlace::ChunkSize | BodyPlace::ChunkExtension, BodyError::Malformed) => {
                 format!("the size of a chunk is none: {}", printable(&self.line))
             }
             _ => "a chunk is not as long as it said".to_owned(),
@@ -281,11 +282,14 @@ impl BodyDecoder {
     /// In words, what is missing.
     pub fn end(&self) -> Result<(), String> {
         let least = match self.place {
-            Place::Done | Place::UntilClose => return Ok(()),
-            Place::Counted => "",
+            BodyPlace::Done | BodyPlace::UntilClose => return Ok(()),
+            BodyPlace::Counted => "",
             // Other chunks may have followed.
-            Place::ChunkData => "at least ",
-            Place::ChunkSize | Place::ChunkExtension | Place::ChunkEnd | Place::Trailers => {
+            BodyPlace::ChunkData => "at least ",
+            BodyPlace::ChunkSize
+            | BodyPlace::ChunkExtension
+            | BodyPlace::ChunkEnd
+            | BodyPlace::Trailers => {
                 return Err("the body was cut short: its last chunk is missing".to_owned());
             }
         };

@@ -40,11 +40,11 @@ pub enum Verdict {
 }
 
 /// What came of one condition, and why.
-type Finding = (Effect, &'static str);
+type Finding = (ConditionEffect, &'static str);
 
 /// What came of one condition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Effect {
+enum ConditionEffect {
     /// It holds: on to the next.
     Holds,
     /// It does not hold, which is a 304, a 412, or (If-Range) the end of a Range.
@@ -60,7 +60,10 @@ const IF_MODIFIED_SINCE: &str = "If-Modified-Since";
 const IF_RANGE: &str = "If-Range";
 
 /// Of a field that says nothing about other methods.
-const OTHER_METHOD: Finding = (Effect::Ignored, "it has a meaning with GET and HEAD only");
+const OTHER_METHOD: Finding = (
+    ConditionEffect::Ignored,
+    "it has a meaning with GET and HEAD only",
+);
 
 /// Evaluates the conditions of a request in the order of RFC 9110 §13.2.2, and hands `note` a
 /// sentence on each that stands in the head.
@@ -75,30 +78,33 @@ pub fn evaluate(
     now: UnixSeconds,
     mut note: impl FnMut(fmt::Arguments<'_>),
 ) -> Verdict {
-    let target = Target {
+    let current = Current {
         headers,
         etag: validators.etag.and_then(EntityTag::parse),
         last_modified: validators.last_modified,
         exists: validators.exists,
         now,
     };
-    let overridden = (Effect::Ignored, "the field with tags says it more exactly");
+    let overridden = (
+        ConditionEffect::Ignored,
+        "the field with tags says it more exactly",
+    );
     let is_present = |name| lines(headers, name).next().is_some();
     let mut fails = |name, (effect, why): Finding| {
         let effect_shown = match effect {
-            Effect::Holds => "holds",
-            Effect::Fails => "fails",
-            Effect::Ignored => "is ignored",
+            ConditionEffect::Holds => "holds",
+            ConditionEffect::Fails => "fails",
+            ConditionEffect::Ignored => "is ignored",
         };
         note(format_args!("{name} {effect_shown}: {why}"));
-        effect == Effect::Fails
+        effect == ConditionEffect::Fails
     };
 
     // §13.2.1: conditions do not matter where the answer without them would be an error. For
     // methods that could create the target, that it is missing is no error.
     if !validators.exists && method_is_get_or_head {
         let missing = (
-            Effect::Ignored,
+            ConditionEffect::Ignored,
             "there is nothing at the target, and that comes first",
         );
         let mut honour_range = true;
@@ -119,14 +125,18 @@ pub fn evaluate(
 
     // 1 and 2: may it be done at all? A 412 is final: what follows is not evaluated.
     let has_if_match = is_present(IF_MATCH);
-    if has_if_match && fails(IF_MATCH, target.if_match()) {
+    if has_if_match && fails(IF_MATCH, current.if_match()) {
         return Verdict::Failed;
     }
     if is_present(IF_UNMODIFIED_SINCE) {
         let finding = if has_if_match {
             overridden
         } else {
-            target.since(IF_UNMODIFIED_SINCE, Effect::Fails, Effect::Holds)
+            current.since(
+                IF_UNMODIFIED_SINCE,
+                ConditionEffect::Fails,
+                ConditionEffect::Holds,
+            )
         };
         if fails(IF_UNMODIFIED_SINCE, finding) {
             return Verdict::Failed;
@@ -135,7 +145,7 @@ pub fn evaluate(
 
     // 3 and 4: is it needed?
     let has_if_none_match = is_present(IF_NONE_MATCH);
-    if has_if_none_match && fails(IF_NONE_MATCH, target.if_none_match()) {
+    if has_if_none_match && fails(IF_NONE_MATCH, current.if_none_match()) {
         return if method_is_get_or_head {
             Verdict::NotModified
         } else {
@@ -148,7 +158,11 @@ pub fn evaluate(
         } else if !method_is_get_or_head {
             OTHER_METHOD
         } else {
-            target.since(IF_MODIFIED_SINCE, Effect::Holds, Effect::Fails)
+            current.since(
+                IF_MODIFIED_SINCE,
+                ConditionEffect::Holds,
+                ConditionEffect::Fails,
+            )
         };
         if fails(IF_MODIFIED_SINCE, finding) {
             return Verdict::NotModified;
@@ -161,9 +175,9 @@ pub fn evaluate(
         let finding = if !method_is_get_or_head {
             OTHER_METHOD
         } else if !is_present("Range") {
-            (Effect::Ignored, "there is no Range")
+            (ConditionEffect::Ignored, "there is no Range")
         } else {
-            target.if_range()
+            current.if_range()
         };
         honour_range &= !fails(IF_RANGE, finding);
     }
@@ -171,7 +185,7 @@ pub fn evaluate(
 }
 
 /// What the conditions are held against.
-struct Target<'a> {
+struct Current<'a> {
     headers: &'a [Header<'a>],
     etag: Option<EntityTag<'a>>,
     last_modified: Option<UnixSeconds>,
@@ -179,18 +193,26 @@ struct Target<'a> {
     now: UnixSeconds,
 }
 
-impl Target<'_> {
+impl Current<'_> {
     /// §13.1.1: the current representation must be one of those listed, to the byte.
     fn if_match(&self) -> Finding {
         let (listed, why) = self.is_listed(IF_MATCH, STRONG);
-        let effect = if listed { Effect::Holds } else { Effect::Fails };
+        let effect = if listed {
+            ConditionEffect::Holds
+        } else {
+            ConditionEffect::Fails
+        };
         (effect, why)
     }
 
     /// §13.1.2: it must be none of those listed.
     fn if_none_match(&self) -> Finding {
         let (listed, why) = self.is_listed(IF_NONE_MATCH, WEAK);
-        let effect = if listed { Effect::Fails } else { Effect::Holds };
+        let effect = if listed {
+            ConditionEffect::Fails
+        } else {
+            ConditionEffect::Holds
+        };
         (effect, why)
     }
 
@@ -205,17 +227,27 @@ impl Target<'_> {
     }
 
     /// §13.1.3, §13.1.4: whether the last modification came after the date of a field.
-    fn since(&self, name: &'static str, if_modified: Effect, otherwise: Effect) -> Finding {
+    fn since(
+        &self,
+        name: &'static str,
+        if_modified: ConditionEffect,
+        otherwise: ConditionEffect,
+    ) -> Finding {
         let Some(last_modified) = self.last_modified else {
-            return (Effect::Ignored, "no date of last modification is known");
+            return (
+                ConditionEffect::Ignored,
+                "no date of last modification is known",
+            );
         };
         let date = match Single::read(self.headers, name) {
             Single::One(value) => date::parse(value, self.now),
             Single::Absent | Single::Several => None,
         };
         match date {
-            None => (Effect::Ignored, "not one valid date"),
-            Some(date) if date > self.now => (Effect::Ignored, "the date is in the future"),
+            None => (ConditionEffect::Ignored, "not one valid date"),
+            Some(date) if date > self.now => {
+                (ConditionEffect::Ignored, "the date is in the future")
+            }
             Some(date) if last_modified > date => (if_modified, "modified after that date"),
             Some(_) => (otherwise, "not modified after that date"),
         }
@@ -223,33 +255,38 @@ impl Target<'_> {
 
     /// §13.1.5: what cannot be known to be the same bytes is sent whole.
     fn if_range(&self) -> Finding {
-        const NEITHER: Finding = (Effect::Fails, "neither one tag nor one date");
+        const NEITHER: Finding = (ConditionEffect::Fails, "neither one tag nor one date");
         let Single::One(value) = Single::read(self.headers, IF_RANGE) else {
             return NEITHER;
         };
         if let Some(tag) = EntityTag::parse(trim(value)) {
             return match self.etag {
-                Some(current) if current.strongly_matches(&tag) => {
-                    (Effect::Holds, "the tag is the current one")
+                Some(own) if own.strongly_matches(&tag) => {
+                    (ConditionEffect::Holds, "the tag is the current one")
                 }
-                Some(current) if current.weakly_matches(&tag) => {
-                    (Effect::Fails, "a weak tag does not promise the same bytes")
-                }
-                Some(_) | None => (Effect::Fails, "the tag is not the current one"),
+                Some(own) if own.weakly_matches(&tag) => (
+                    ConditionEffect::Fails,
+                    "a weak tag does not promise the same bytes",
+                ),
+                Some(_) | None => (ConditionEffect::Fails, "the tag is not the current one"),
             };
         }
         match (date::parse(value, self.now), self.last_modified) {
             (None, _) => NEITHER,
-            (Some(_), None) => (Effect::Fails, "no date of last modification is known"),
+            (Some(_), None) => (
+                ConditionEffect::Fails,
+                "no date of last modification is known",
+            ),
             (Some(date), Some(last_modified)) if date != last_modified => (
-                Effect::Fails,
+                ConditionEffect::Fails,
                 "the date is not that of the last modification",
             ),
-            (Some(date), Some(_)) if self.date_is_strong(date) => {
-                (Effect::Holds, "the date is that of the last modification")
-            }
+            (Some(date), Some(_)) if self.date_is_strong(date) => (
+                ConditionEffect::Holds,
+                "the date is that of the last modification",
+            ),
             (Some(_), Some(_)) => (
-                Effect::Fails,
+                ConditionEffect::Fails,
                 "modified too recently for a date to promise the same bytes",
             ),
         }

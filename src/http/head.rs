@@ -21,11 +21,11 @@ pub struct Scan {
 
 /// What the search found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Found {
+pub enum HeadEnd {
     /// No blank line yet.
     Partial,
     /// The head ends before this byte. `bare` says that its lines end in LF alone.
-    End {
+    At {
         /// Length of the head, blank line included.
         len: usize,
         /// Its lines end in LF alone: typed by hand. Such a head may not announce a body.
@@ -44,7 +44,7 @@ impl Scan {
     /// 414 if the first line is longer than [`REQUEST_LINE_BYTES_MAX`], 431 if there is no end
     /// within `head_bytes_max`, 400 for a mixture of line ends, too many blank lines before the
     /// first, or what begins like no text.
-    pub fn search(&mut self, bytes: &[u8], head_bytes_max: usize) -> Result<Found, Refusal> {
+    pub fn search(&mut self, bytes: &[u8], head_bytes_max: usize) -> Result<HeadEnd, Refusal> {
         // A client of TLS sends nothing more until it is answered: it would wait until the head
         // times out.
         if let Some(byte) = bytes.first()
@@ -77,7 +77,7 @@ impl Scan {
                 }
             } else if self.line_end != 0 {
                 self.fit(at, head_bytes_max)?;
-                return Ok(Found::End {
+                return Ok(HeadEnd::At {
                     len: at,
                     bare: self.bare,
                 });
@@ -87,7 +87,7 @@ impl Scan {
         }
         self.searched = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         self.fit(bytes.len(), head_bytes_max)?;
-        Ok(Found::Partial)
+        Ok(HeadEnd::Partial)
     }
 
     /// Whether `len` bytes are not too many without an end.
@@ -134,14 +134,14 @@ mod tests {
 
     /// The outcome of a search over `bytes`, whole and cut at every position.
     #[track_caller]
-    fn check(bytes: &[u8], expected: Result<Found, u16>) {
+    fn check(bytes: &[u8], expected: Result<HeadEnd, u16>) {
         let whole = Scan::default().search(bytes, 1000).map_err(|r| r.status.0);
         assert_eq!(whole, expected);
         let mut scan = Scan::default();
-        let mut last = Ok(Found::Partial);
+        let mut last = Ok(HeadEnd::Partial);
         for end in 1..=bytes.len() {
             last = scan.search(&bytes[..end], 1000).map_err(|r| r.status.0);
-            if last != Ok(Found::Partial) {
+            if last != Ok(HeadEnd::Partial) {
                 break;
             }
         }
@@ -152,27 +152,27 @@ mod tests {
     fn a_head_ends_at_the_blank_line() {
         check(
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            Ok(Found::End {
+            Ok(HeadEnd::At {
                 len: 27,
                 bare: false,
             }),
         );
         check(
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\nrest",
-            Ok(Found::End {
+            Ok(HeadEnd::At {
                 len: 27,
                 bare: false,
             }),
         );
         check(
             b"GET / HTTP/1.0\n\n",
-            Ok(Found::End {
+            Ok(HeadEnd::At {
                 len: 16,
                 bare: true,
             }),
         );
-        check(b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(Found::Partial));
-        check(b"", Ok(Found::Partial));
+        check(b"GET / HTTP/1.1\r\nHost: a\r\n", Ok(HeadEnd::Partial));
+        check(b"", Ok(HeadEnd::Partial));
     }
 
     #[test]
@@ -183,14 +183,14 @@ mod tests {
         check(b"\x16\r\n\r\n", Err(400));
         check(b"\0", Err(400));
         check(b"\t", Err(400));
-        check(b"\r", Ok(Found::Partial));
+        check(b"\r", Ok(HeadEnd::Partial));
     }
 
     #[test]
     fn blank_lines_before_it_belong_to_it() {
         check(
             b"\r\nGET / HTTP/1.0\r\n\r\n",
-            Ok(Found::End {
+            Ok(HeadEnd::At {
                 len: 20,
                 bare: false,
             }),

@@ -10,7 +10,7 @@ use crate::limits::PROXY_HEADER_BYTES_MAX;
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Found {
+pub enum ProxyHeader {
     /// So far they could be a header; more must come.
     Partial,
     /// No header: they belong to what follows.
@@ -19,9 +19,6 @@ pub enum Found {
     /// itself or for a client without an address.
     Header(usize, Option<IpAddr>),
 }
-
-/// What is wrong with a header.
-pub type Wrong = &'static str;
 
 /// How version 1 begins: a line of text.
 const TEXT: &[u8] = b"PROXY ";
@@ -36,24 +33,24 @@ const LINE_BYTES_MAX: usize = 107;
 ///
 /// # Errors
 /// What is wrong, if they begin like a header and are none.
-pub fn read(bytes: &[u8]) -> Result<Found, Wrong> {
+pub fn read(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
     if bytes.starts_with(TEXT) {
         text(bytes)
     } else if let Some(rest) = bytes.strip_prefix(BINARY) {
         binary(rest)
     } else if TEXT.starts_with(bytes) || BINARY.starts_with(bytes) {
-        Ok(Found::Partial)
+        Ok(ProxyHeader::Partial)
     } else {
-        Ok(Found::None)
+        Ok(ProxyHeader::None)
     }
 }
 
 /// `PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n`, or `PROXY UNKNOWN`, whatever follows.
-fn text(bytes: &[u8]) -> Result<Found, Wrong> {
+fn text(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
     let beginning = &bytes[..bytes.len().min(LINE_BYTES_MAX)];
     let Some(end) = beginning.iter().position(|&byte| byte == b'\n') else {
         return if bytes.len() < LINE_BYTES_MAX {
-            Ok(Found::Partial)
+            Ok(ProxyHeader::Partial)
         } else {
             Err("a line longer than 107 bytes")
         };
@@ -64,7 +61,7 @@ fn text(bytes: &[u8]) -> Result<Found, Wrong> {
         .ok_or("a line that does not end in CR LF, or is no text")?;
     let words: Vec<&str> = line.split(' ').collect();
     if words[0] == "UNKNOWN" {
-        return Ok(Found::Header(end + 1, None));
+        return Ok(ProxyHeader::Header(end + 1, None));
     }
     let [family, source, target, ports @ ..] = &words[..] else {
         return Err("not two addresses and two ports");
@@ -80,7 +77,7 @@ fn text(bytes: &[u8]) -> Result<Found, Wrong> {
         _ => return Err("neither TCP4, TCP6 nor UNKNOWN"),
     };
     let address = address.ok_or("an address that is none of its family")?;
-    Ok(Found::Header(end + 1, Some(address.to_canonical())))
+    Ok(ProxyHeader::Header(end + 1, Some(address.to_canonical())))
 }
 
 /// The first of two addresses that must both be some.
@@ -91,16 +88,16 @@ fn both<A: core::str::FromStr>(source: &str, target: &str) -> Option<A> {
 
 /// Behind the signature: version and command, family, length; then addresses, and behind them what
 /// is passed over (TLVs).
-fn binary(rest: &[u8]) -> Result<Found, Wrong> {
+fn binary(rest: &[u8]) -> Result<ProxyHeader, &'static str> {
     let is_proxy = match rest.first() {
-        None => return Ok(Found::Partial),
+        None => return Ok(ProxyHeader::Partial),
         // LOCAL: the proxy speaks for itself, and only checks that the server is well.
         Some(0x20) => false,
         Some(0x21) => true,
         Some(_) => return Err("neither LOCAL nor PROXY of version 2"),
     };
     let [_, family, high, low, body @ ..] = rest else {
-        return Ok(Found::Partial);
+        return Ok(ProxyHeader::Partial);
     };
     let len = usize::from(u16::from_be_bytes([*high, *low]));
     let whole = BINARY.len() + 4 + len;
@@ -121,14 +118,17 @@ fn binary(rest: &[u8]) -> Result<Found, Wrong> {
         return Err("too short for its addresses");
     }
     let Some(body) = body.get(..len) else {
-        return Ok(Found::Partial);
+        return Ok(ProxyHeader::Partial);
     };
     let address = match family >> 4 {
         1 if is_proxy => body.first_chunk::<4>().map(|a| IpAddr::from(*a)),
         2 if is_proxy => body.first_chunk::<16>().map(|a| IpAddr::from(*a)),
         _ => None,
     };
-    Ok(Found::Header(whole, address.map(|a| a.to_canonical())))
+    Ok(ProxyHeader::Header(
+        whole,
+        address.map(|a| a.to_canonical()),
+    ))
 }
 
 #[cfg(test)]
@@ -204,13 +204,18 @@ mod tests {
     fn a_header_is_read_whole_and_at_every_cut() {
         for (header, address) in good() {
             let address = address.map(|text| text.parse().unwrap());
-            let whole = Ok(Found::Header(header.len(), address));
+            let whole = Ok(ProxyHeader::Header(header.len(), address));
             assert_eq!(read(&header), whole, "{}", header.escape_ascii());
             let more = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
             assert_eq!(read(&more), whole, "{}", header.escape_ascii());
             for cut in 0..header.len() {
                 let part = &header[..cut];
-                assert_eq!(read(part), Ok(Found::Partial), "{}", part.escape_ascii());
+                assert_eq!(
+                    read(part),
+                    Ok(ProxyHeader::Partial),
+                    "{}",
+                    part.escape_ascii()
+                );
             }
         }
     }
@@ -232,7 +237,12 @@ mod tests {
             b"\n",
             b"\0",
         ] {
-            assert_eq!(read(bytes), Ok(Found::None), "{}", bytes.escape_ascii());
+            assert_eq!(
+                read(bytes),
+                Ok(ProxyHeader::None),
+                "{}",
+                bytes.escape_ascii()
+            );
         }
     }
 
@@ -280,7 +290,7 @@ mod tests {
             // Refused as soon as it is known, and never taken for something else on the way there.
             for cut in 0..bytes.len() {
                 let so_far = read(&bytes[..cut]);
-                let fits = matches!(so_far, Ok(Found::Partial) | Err(_));
+                let fits = matches!(so_far, Ok(ProxyHeader::Partial) | Err(_));
                 assert!(fits, "{}: {so_far:?}", bytes[..cut].escape_ascii());
             }
         }

@@ -63,9 +63,9 @@ impl fmt::Display for BadRedirects {
 #[derive(Clone, Default, Debug)]
 pub struct Redirects {
     /// Sorted by their keys.
-    exact: Vec<Rule>,
+    exact: Vec<RedirectRule>,
     /// Those with a star, sorted by their keys.
-    beneath: Vec<Rule>,
+    beneath: Vec<RedirectRule>,
 }
 
 impl Redirects {
@@ -83,7 +83,8 @@ impl Redirects {
         let file = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
         let mut redirects = Self::default();
         for (line, number) in file.split(|&byte| byte == b'\n').zip(1..) {
-            let rule = Rule::parse(line, number).map_err(|why| BadRedirects::new(number, why))?;
+            let rule =
+                RedirectRule::parse(line, number).map_err(|why| BadRedirects::new(number, why))?;
             let Some(rule) = rule else { continue };
             if redirects.count() == REDIRECTS_MAX {
                 let why = format!("more than {REDIRECTS_MAX} redirects");
@@ -156,7 +157,7 @@ impl Redirects {
         Ok(())
     }
 
-    fn follow(&self, rule: &Rule, mut path: SitePath) -> Result<(), BadRedirects> {
+    fn follow(&self, rule: &RedirectRule, mut path: SitePath) -> Result<(), BadRedirects> {
         for _ in 0..=REDIRECT_HOPS_MAX {
             let found = self.find(&path);
             let Some(next) = found.and_then(|found| found.path_on_this_site()) else {
@@ -170,7 +171,7 @@ impl Redirects {
     }
 }
 
-fn look_up<'a>(rules: &'a [Rule], key: (&[u8], bool)) -> Option<&'a Rule> {
+fn look_up<'a>(rules: &'a [RedirectRule], key: (&[u8], bool)) -> Option<&'a RedirectRule> {
     let at = rules.binary_search_by(|rule| rule.key().cmp(&key)).ok()?;
     rules.get(at)
 }
@@ -178,7 +179,7 @@ fn look_up<'a>(rules: &'a [Rule], key: (&[u8], bool)) -> Option<&'a Rule> {
 /// A redirect that a path has met.
 #[derive(Clone, Copy, Debug)]
 pub struct Redirect<'a> {
-    rule: &'a Rule,
+    rule: &'a RedirectRule,
     /// What the star stood for, decoded. Being the end of a site's path it does not begin with a
     /// slash: else `/*` could become `//other.example`, which is another host.
     rest: &'a [u8],
@@ -235,16 +236,16 @@ impl Redirect<'_> {
 
 /// One line.
 #[derive(Clone, Debug)]
-struct Rule {
+struct RedirectRule {
     /// The path; with a star, the directory that it stands for all of.
     from: SitePath,
     is_prefix: bool,
-    to: Destination,
+    to: RedirectTarget,
     status: Status,
     line: u32,
 }
 
-impl Rule {
+impl RedirectRule {
     /// What it is found by.
     fn key(&self) -> (&[u8], bool) {
         (self.from.as_bytes(), self.from.is_directory())
@@ -277,7 +278,7 @@ impl Rule {
             _ => return Err("the status must be 301, 302, 303, 307 or 308"),
         };
         let (from, is_prefix) = split_star(from)?;
-        let to = Destination::parse(to)?;
+        let to = RedirectTarget::parse(to)?;
         if to.star != Star::Nowhere && !is_prefix {
             return Err("a star in the target needs one in the path to redirect");
         }
@@ -338,7 +339,7 @@ enum Star {
 
 /// Where a redirect leads.
 #[derive(Clone, Debug)]
-struct Destination {
+struct RedirectTarget {
     /// Path or URL, with its query, ready to be sent.
     head: Box<[u8]>,
     /// From the `#` on, ready to be sent; often empty.
@@ -348,7 +349,7 @@ struct Destination {
     is_elsewhere: bool,
 }
 
-impl Destination {
+impl RedirectTarget {
     fn parse(word: &[u8]) -> Result<Self, &'static str> {
         let (word, has_star) = split_star(word)?;
         check_percents(word)?;

@@ -4,7 +4,7 @@
 //! far; the same outcome however they are cut; and of a head that is understood, a second reading line by line.
 
 use idler::http::body::BodyLength;
-use idler::http::head::{Found, Scan};
+use idler::http::head::{HeadEnd, Scan};
 use idler::http::request::{Fields, Request};
 use idler::limits::{LEADING_BLANK_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 
@@ -24,17 +24,17 @@ pub fn check(data: &[u8]) {
         let found = ends
             .into_iter()
             .map(|end| scan.search(&bytes[..end], max).map_err(|r| r.status.0))
-            .find(|found| *found != Ok(Found::Partial))
-            .unwrap_or(Ok(Found::Partial));
+            .find(|found| *found != Ok(HeadEnd::Partial))
+            .unwrap_or(Ok(HeadEnd::Partial));
         assert_eq!(found, expected, "in pieces of {step}");
     }
-    if let Ok(Found::End { len, bare }) = expected {
+    if let Ok(HeadEnd::At { len, bare }) = expected {
         hold_meaning(&bytes[..len], bare);
     }
 }
 
 /// The outcome at the first byte that decides it.
-fn slowly(bytes: &[u8], max: usize) -> Result<Found, u16> {
+fn slowly(bytes: &[u8], max: usize) -> Result<HeadEnd, u16> {
     let (mut begun, mut crlf, mut bare) = (false, false, false);
     let mut line = Vec::new();
     // Neither text nor a blank line.
@@ -59,7 +59,7 @@ fn slowly(bytes: &[u8], max: usize) -> Result<Found, u16> {
                 return if len > max {
                     Err(431)
                 } else {
-                    Ok(Found::End { len, bare })
+                    Ok(HeadEnd::At { len, bare })
                 };
             }
             if blank && len > LEADING_BLANK_BYTES_MAX {
@@ -74,7 +74,7 @@ fn slowly(bytes: &[u8], max: usize) -> Result<Found, u16> {
             return Err(431);
         }
     }
-    Ok(Found::Partial)
+    Ok(HeadEnd::Partial)
 }
 
 fn is_token(bytes: &[u8]) -> bool {

@@ -3,7 +3,7 @@
 //! The input is what a server sends. Oracle: the same events however it is cut, but for the cuts of the body; never more taken than came; a strict
 //! reader that accepts it reads the same out of it.
 
-use idler::http::reply::{Broken, Event, Reply, ReplyHead};
+use idler::http::reply::{Event, Reply, ReplyHead};
 
 use super::reply::{Ear, Source, Trouble};
 
@@ -49,7 +49,7 @@ struct Heard {
     trailers: Vec<(String, String)>,
     /// How much of what came belongs to it.
     taken: Option<usize>,
-    end: Option<Broken>,
+    end: Option<String>,
 }
 
 fn hear(bytes: &[u8], step: usize, to_head: bool) -> Heard {

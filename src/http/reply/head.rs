@@ -5,10 +5,9 @@
 //! and the search for its end goes on where it stopped.
 
 use crate::http::body::BodyLength;
+use crate::http::fields::decimal;
 use crate::http::printable::printable;
 use crate::limits::REPLY_HEAD_BYTES_MAX;
-
-use super::Broken;
 
 /// The head of a reply.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -32,8 +31,8 @@ pub struct ReplyHead {
 #[derive(Default, Debug)]
 pub(super) struct HeadLines {
     bytes: Vec<u8>,
-    /// Where the present line begins.
-    line: usize,
+    /// Blanks before the status line.
+    blanks: usize,
     /// Whether `HTTP/` has been seen.
     begun: bool,
 }
@@ -47,7 +46,7 @@ impl HeadLines {
     ///
     /// # Errors
     /// If this is no head, or it is too long.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), Broken> {
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), String> {
         for (i, &byte) in bytes.iter().enumerate() {
             if self.bytes.len() == REPLY_HEAD_BYTES_MAX {
                 return Err(format!(
@@ -57,24 +56,20 @@ impl HeadLines {
             self.bytes.push(byte);
             if !self.begun {
                 self.begin(byte)?;
-            } else if byte == b'\n' {
-                let line = self.bytes.get(self.line..).unwrap_or_default();
-                self.line = self.bytes.len();
-                if matches!(line, b"\n" | b"\r\n") {
-                    return Ok((i + 1, true));
-                }
+            } else if self.bytes.ends_with(b"\n\n") || self.bytes.ends_with(b"\n\r\n") {
+                return Ok((i + 1, true));
             }
         }
         Ok((bytes.len(), false))
     }
 
     /// Skips blanks before the status line, and checks that it begins like one.
-    fn begin(&mut self, byte: u8) -> Result<(), Broken> {
-        if self.bytes.len() == self.line + 1 && byte.is_ascii_whitespace() {
-            self.line += 1;
+    fn begin(&mut self, byte: u8) -> Result<(), String> {
+        if self.bytes.len() == self.blanks + 1 && byte.is_ascii_whitespace() {
+            self.blanks += 1;
             return Ok(());
         }
-        let start = self.bytes.get(self.line..).unwrap_or_default();
+        let start = self.bytes.get(self.blanks..).unwrap_or_default();
         let expected = b"HTTP/".get(..start.len()).unwrap_or(b"HTTP/");
         if !start.eq_ignore_ascii_case(expected) {
             let start = printable(start);
@@ -88,7 +83,7 @@ impl HeadLines {
     ///
     /// # Errors
     /// If it has no status, or two lengths.
-    pub(super) fn parse(self, to_head: bool) -> Result<ReplyHead, Broken> {
+    pub(super) fn parse(self, to_head: bool) -> Result<ReplyHead, String> {
         let mut head = ReplyHead {
             minor: 1,
             status: 0,
@@ -157,7 +152,7 @@ impl ReplyHead {
         }
     }
 
-    fn read_status_line(&mut self, line: &[u8]) -> Result<(), Broken> {
+    fn read_status_line(&mut self, line: &[u8]) -> Result<(), String> {
         let text = String::from_utf8_lossy(line);
         let mut words = text.split_ascii_whitespace();
         let version = words.next().unwrap_or_default();
@@ -207,7 +202,7 @@ impl ReplyHead {
     }
 
     /// How the body ends (RFC 9112 §6.3).
-    fn body_length(&mut self, to_head: bool) -> Result<BodyLength, Broken> {
+    fn body_length(&mut self, to_head: bool) -> Result<BodyLength, String> {
         if to_head || matches!(self.status, 100..200 | 204 | 304) {
             return Ok(BodyLength::None);
         }
@@ -235,11 +230,11 @@ impl ReplyHead {
     }
 
     /// `Content-Length`, which may be repeated if it is the same each time (RFC 9110 §8.6).
-    fn length(&mut self) -> Result<Option<u64>, Broken> {
+    fn length(&mut self) -> Result<Option<u64>, String> {
         let values: Vec<String> = self.items("content-length").map(str::to_owned).collect();
         let mut found: Option<u64> = None;
         for value in values {
-            match (number(&value), found) {
+            match (decimal(value.as_bytes()), found) {
                 (Some(n), Some(m)) if n != m => {
                     return Err(format!("the reply has two lengths, {m} and {n}"));
                 }
@@ -278,20 +273,14 @@ pub fn content_range(value: &str) -> Option<ContentRange> {
     }
     let (range, whole) = rest.trim().split_once('/')?;
     if range == "*" {
-        return number(whole).map(ContentRange::Unsatisfied);
+        return decimal(whole.as_bytes()).map(ContentRange::Unsatisfied);
     }
     let (first, last) = range.split_once('-')?;
-    let (first, last) = (number(first)?, number(last)?);
+    let (first, last) = (decimal(first.as_bytes())?, decimal(last.as_bytes())?);
     let whole = match whole {
         "*" => None,
-        digits => Some(number(digits)?),
+        digits => Some(decimal(digits.as_bytes())?),
     };
     let fits = first <= last && whole.is_none_or(|w| last < w);
     fits.then_some(ContentRange::Part { first, last, whole })
-}
-
-/// Digits alone: what Rust parses may begin with a sign.
-fn number(text: &str) -> Option<u64> {
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
 }

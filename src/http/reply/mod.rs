@@ -14,9 +14,6 @@ use crate::http::reply::head::HeadLines;
 pub use crate::http::reply::head::{ContentRange, ReplyHead, content_range};
 use crate::http::url::Url;
 
-/// Why a reply makes no sense: one line for the user.
-pub type Broken = String;
-
 /// A request without a body.
 #[derive(Clone, Debug)]
 pub struct ClientRequest<'a> {
@@ -100,7 +97,7 @@ impl Reply {
     ///
     /// # Errors
     /// If they make no sense. The reply must not be used after that.
-    pub fn feed<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Event<'a>), Broken> {
+    pub fn feed<'a>(&mut self, bytes: &'a [u8]) -> Result<(usize, Event<'a>), String> {
         match &mut self.part {
             ReplyPart::Head(lines) => {
                 let (used, whole) = lines.feed(bytes)?;
@@ -138,7 +135,7 @@ impl Reply {
         &mut self,
         mut bytes: &[u8],
         mut status: impl FnMut(u16),
-    ) -> Result<(), Broken> {
+    ) -> Result<(), String> {
         while !bytes.is_empty() && !self.is_done() {
             let (used, event) = self.feed(bytes)?;
             if let Event::Head(head) = event {
@@ -153,7 +150,7 @@ impl Reply {
     ///
     /// # Errors
     /// If the reply was not whole.
-    pub fn end(&mut self) -> Result<Option<ReplyHead>, Broken> {
+    pub fn end(&mut self) -> Result<Option<ReplyHead>, String> {
         match &mut self.part {
             ReplyPart::Head(lines) if lines.is_empty() => {
                 Err("the server closed the connection without a reply".to_owned())

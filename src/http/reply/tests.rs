@@ -20,7 +20,7 @@ struct Outcome {
     rest: usize,
 }
 
-fn play(wire: &[u8], cuts: &[usize], to_head: bool) -> Result<Outcome, Broken> {
+fn play(wire: &[u8], cuts: &[usize], to_head: bool) -> Result<Outcome, String> {
     let mut reply = Reply::new(to_head);
     let (mut interim, mut head, mut body) = (Vec::new(), None, Vec::new());
     let mut at = 0;
@@ -55,7 +55,7 @@ fn play(wire: &[u8], cuts: &[usize], to_head: bool) -> Result<Outcome, Broken> {
     })
 }
 
-fn check_as(wire: &[u8], to_head: bool) -> Result<Outcome, Broken> {
+fn check_as(wire: &[u8], to_head: bool) -> Result<Outcome, String> {
     let whole = play(wire, &[], to_head);
     let every: Vec<usize> = (0..wire.len()).collect();
     assert_eq!(play(wire, &every, to_head), whole, "byte by byte");
@@ -69,7 +69,7 @@ fn ok(wire: &str) -> Outcome {
     check_as(wire.as_bytes(), false).expect(wire)
 }
 
-fn wrong(wire: &str) -> Broken {
+fn wrong(wire: &str) -> String {
     check_as(wire.as_bytes(), false).expect_err(wire)
 }
 

@@ -6,8 +6,8 @@
 use core::net::IpAddr;
 
 use crate::http::body::{BodyDecoder, BodyError};
-use crate::http::head::{Found, Scan};
-use crate::http::proxy;
+use crate::http::head::{HeadEnd, Scan};
+use crate::http::proxy::{self, ProxyHeader};
 use crate::http::request::{Fields, Request};
 use crate::http::status::Refusal;
 
@@ -80,7 +80,7 @@ pub enum ProxyHeaderProgress {
     /// It is over, or there was none: the address it gave, and what came behind it.
     Over(Option<IpAddr>, Reading),
     /// It breaks a rule: close.
-    Malformed(proxy::Wrong),
+    Malformed(&'static str),
 }
 
 impl Reading {
@@ -134,12 +134,12 @@ impl Reading {
         }
         let mut scan = kept.scan;
         match scan.search(kept.rest(), head_bytes_max) {
-            Ok(Found::Partial) => {
+            Ok(HeadEnd::Partial) => {
                 kept.scan = scan;
                 kept.append(&[]);
                 HeadProgress::Partial(Self { kept: Some(kept) })
             }
-            Ok(Found::End { len, bare }) => {
+            Ok(HeadEnd::At { len, bare }) => {
                 HeadProgress::Whole(Head::of_kept(kept, &scan, len, bare))
             }
             Err(refusal) => HeadProgress::Refused(refusal),
@@ -154,11 +154,11 @@ impl Reading {
         let mut kept = self.kept.unwrap_or_default();
         kept.append(fresh);
         let address = match proxy::read(kept.rest()) {
-            Ok(proxy::Found::Partial) => {
+            Ok(ProxyHeader::Partial) => {
                 return ProxyHeaderProgress::Partial(Self { kept: Some(kept) });
             }
-            Ok(proxy::Found::None) => None,
-            Ok(proxy::Found::Header(len, address)) => {
+            Ok(ProxyHeader::None) => None,
+            Ok(ProxyHeader::Header(len, address)) => {
                 kept.skip(len);
                 address
             }
@@ -195,14 +195,14 @@ fn feed_first(fresh: &[u8], head_bytes_max: usize) -> HeadProgress<'_> {
         kept
     };
     match found {
-        Found::Partial if fresh.is_empty() => HeadProgress::Partial(Reading::default()),
-        Found::Partial => HeadProgress::Partial(Reading {
+        HeadEnd::Partial if fresh.is_empty() => HeadProgress::Partial(Reading::default()),
+        HeadEnd::Partial => HeadProgress::Partial(Reading {
             kept: Some(keep(scan)),
         }),
-        Found::End { len, bare } if scan.later_minor_version(fresh).is_some() => {
+        HeadEnd::At { len, bare } if scan.later_minor_version(fresh).is_some() => {
             HeadProgress::Whole(Head::of_kept(keep(Scan::default()), &scan, len, bare))
         }
-        Found::End { len, bare } => HeadProgress::Whole(Head {
+        HeadEnd::At { len, bare } => HeadProgress::Whole(Head {
             source: Source::Fresh(fresh),
             len,
             bare,
