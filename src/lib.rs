@@ -33,7 +33,8 @@ pub mod server;
 pub mod site;
 pub mod tools;
 
-// The oracles of `tests/fuzz` are held against the corpus here: they say `idler`, and need what only unit tests see.
+// The oracles of `tests/fuzz` are held against the corpus here: they say `idler`, and need what
+// only unit tests see.
 #[cfg(test)]
 extern crate self as idler;
 #[cfg(test)]

@@ -1,9 +1,7 @@
 //! Every number idler obeys, with its unit and its reason.
 //!
-//! Anyone may read this file; it reads nobody. A limit that a user may need to change is the
-//! default of an option (`cli`); all others are here and nowhere else.
-//! Invariant: a name says its unit, or its type does.
-//! Read next: whatever module cites the number you came for.
+//! A limit that a user may need to change is the default of an option (`cli`); all others are here
+//! and nowhere else. A name says its unit, or its type does.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -14,75 +12,73 @@ use std::time::Duration;
 /// "what is ready?" is shared by that many connections, and the array costs 12 KiB.
 pub const EVENTS_PER_TURN: usize = 1024;
 
-/// Bytes one drive may move before the connection goes to the back of the queue.
-/// Large enough for one [`SENDFILE_BYTES_MAX`] with the head before it, small enough that nobody waits long: a MiB takes the kernel
-/// about 120 µs, and it takes a MiB at once only if the client is as fast.
+/// Bytes one drive may move before the connection goes to the back of the queue: one
+/// [`SENDFILE_BYTES_MAX`] with the head before it. A MiB takes the kernel about 120 µs.
 pub const DRIVE_BYTES_MAX: usize = SENDFILE_BYTES_MAX + 4 * CALL_COST_BYTES;
 
-/// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that makes
-/// idler call often for little (deep pipelines of tiny files, a storm of newcomers) is bounded as well, to 64 calls
-/// a drive.
+/// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that
+/// makes idler call often for little is bounded as well, to 64 calls a drive.
 pub const CALL_COST_BYTES: usize = 16 * 1024;
 
-/// The one read buffer, shared by all connections, in bytes. As large as the longest head allowed by
-/// default, so that any legal head can be read in one call; it is all the buffer an idle crowd costs.
+/// The one read buffer, shared by all connections, in bytes: as large as the longest head allowed
+/// by default, so that any legal head can be read in one call.
 pub const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// Slots beyond the connection limit for those who are told that it is reached: a reply that says so must be
-/// sent, and lingered over, like any other. Whoever comes beyond them is told as well as can be done at once.
+/// Slots beyond the connection limit for clients that are told that it is reached: a reply that
+/// says so must be sent, and lingered over, like any other. Beyond them, one call has to do.
 pub const REFUSALS_MAX: usize = 8;
 
 /// Entries of the wheel looked at to find an idle connection that can make room. They come from the
 /// earliest bucket, so the one found is near enough to the longest idle.
 pub const ROOM_LOOK_MAX: usize = 64;
 
-/// How often a system call that a signal interrupted is made again before the drive gives up its turn.
+/// How often a system call that a signal interrupted is made again in one drive.
 pub const INTERRUPTED_RETRIES_MAX: usize = 8;
 
 /// The most slots the slab is made for: what one process can hold (`fs.nr_open` is 1,048,576 on
-/// Linux). Containers report a descriptor limit of a thousand million; the slab is virtual memory
-/// until touched, but not that virtual.
+/// Linux). Containers report a descriptor limit of a thousand million.
 pub const SLOTS_MAX: usize = 1_048_576;
 
 /// Descriptors kept back from connections: standard streams, epoll, signals, listeners, root, log,
 /// the reserve for refusing, files being opened, and the cache's own descriptors.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
-/// Descriptors that idler itself has open at the least: standard streams, epoll, four signals of two each, root, log, two
-/// listeners with their reserve, and two for a file that is being opened. Counted under a limit too small for
-/// [`DESCRIPTORS_RESERVED`].
+/// Descriptors that idler itself has open at the least: standard streams, epoll, four signals of
+/// two each, root, log, two listeners with their reserve, and two for a file that is being opened.
+/// Counted under a limit too small for [`DESCRIPTORS_RESERVED`].
 pub const DESCRIPTORS_OWN: usize = 20;
 
-/// Length of the queue of connections that wait to be accepted. The kernel cuts it to
-/// `net.core.somaxconn` (4,096 since Linux 5.4).
+/// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn` (4,096).
 pub const LISTEN_BACKLOG: i32 = 4096;
 
-/// Bytes that the kernel takes for a TCP connection beyond what it may send at once (`TCP_NOTSENT_LOWAT`). Without this
-/// bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each reader that does not read, and some hundreds of those use up the
-/// memory that it has for TCP, which is everybody's. Who reads does not notice: what is on its way does not count.
-/// Twice [`CACHED_FILE_BYTES_MAX`]: what is kept goes out in one call.
+/// Bytes that the kernel takes for a TCP connection beyond what it may send at once
+/// (`TCP_NOTSENT_LOWAT`). Without this bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each
+/// reader that does not read, and some hundreds of those use up all memory that it has for TCP.
+/// Readers that read do not notice: what is on its way does not count. Twice
+/// [`CACHED_FILE_BYTES_MAX`]: what is kept goes out in one call.
 pub const UNSENT_BYTES_MIN: u32 = 128 * 1024;
 
-/// What those share to whom files are sent: the n-th may have an n-th of this, but not less than [`UNSENT_BYTES_MIN`]. While they are few
-/// it pays to let the kernel take more: it then sends by itself as acknowledgements come, and wakes the loop seldom.
+/// What all clients share to which files are sent: the n-th may have an n-th of this, but not less
+/// than [`UNSENT_BYTES_MIN`]. While they are few it pays to let the kernel take more: it then sends
+/// by itself as acknowledgements come, and wakes the loop seldom.
 pub const UNSENT_BYTES_ALL: u32 = 16 * 1024 * 1024;
 
-/// The kernel may have one in so many of a file's bytes. A reply that it has taken whole is over, and its reader, who may not read, is
-/// no longer looked at.
+/// The kernel may have one in so many of a file's bytes: once it has all, the reply is over, and
+/// whether its reader reads is no longer checked.
 pub const UNSENT_PART_OF_FILE: u64 = 8;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Errors of accept in a row, none of them for want of a resource, after which a listener sleeps for [`ACCEPT_PAUSE`]:
-/// connections may be gone before they are accepted, but not all of them for ever.
+/// Errors of accept in a row, none of them for want of a resource, after which a listener sleeps
+/// for [`ACCEPT_PAUSE`]: some connections are gone before they are accepted, but not all of them.
 pub const ACCEPT_FAILURES_MAX: usize = 8;
 
-/// Ports tried when any free one will do and several addresses must share it: the one that is free on the
-/// first is hardly ever taken on the second, so this many in a row mean that something else is wrong.
+/// Ports tried when any free one will do and several addresses must share it. One that is free on
+/// the first is hardly ever taken on the second: so many in a row have another cause.
 pub const PORT_ATTEMPTS_MAX: usize = 32;
 
-/// Sockets that a service manager may hand over. A number to be believed: it comes from the environment.
+/// Sockets that a service manager may hand over: the number comes from the environment.
 pub const INHERITED_SOCKETS_MAX: usize = 64;
 
 /// Addresses of the machine shown at the start when all are listened on. A router has hundreds.
@@ -93,13 +89,12 @@ pub const ADDRESS_TABLE_BYTES_MAX: u64 = 1024 * 1024;
 
 // ---- HTTP -------------------------------------------------------------------------------------
 
-/// Longest request head idler will hold by default, in bytes; beyond it the answer is 431.
-///
-/// 16 KiB fits every browser's head with room for large cookies (4 KiB is too little: sign-on proxies
-/// send more). It is also what one slow client can make idler keep.
+/// Longest request head idler holds by default, in bytes; beyond it the answer is 431. It fits
+/// every browser's head with room for large cookies (sign-on proxies send more than 4 KiB), and is
+/// also what one slow client can make idler keep.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Longest request line, in bytes; beyond it the answer is 414. RFC 9112 §3 asks for 8,000 at least.
+/// Longest request line, in bytes; beyond it 414. RFC 9112 §3 asks for 8,000 at least.
 pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 
 /// Header lines in one head; beyond them 431. Browsers behind proxies send about 30.
@@ -108,8 +103,7 @@ pub const HEADER_LINES_MAX: usize = 100;
 /// Blank lines allowed before a request line (RFC 9112 §2.2 asks to ignore at least one).
 pub const LEADING_BLANK_BYTES_MAX: usize = 16;
 
-/// Time from the first byte of a head to its last. Never extended: this is what defeats the client
-/// that sends a byte a minute.
+/// Time from the first byte of a head to its last; no further byte of a slow client extends it.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection may be idle between requests, or before the first.
@@ -118,20 +112,21 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a reply may make no progress at all before its reader is given up.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The least rate of a reply, in bytes per second, averaged over a [`STALL_TIMEOUT`] or less. What counts is what the reader
-/// has acknowledged; its own system does so in steps (a few KiB on most networks, 64 KiB on loopback). A reader of a
-/// byte a second would otherwise hold a connection for ever; the slowest modem is 50 times faster.
+/// The least rate of a reply, in bytes per second, averaged over a [`STALL_TIMEOUT`] or less.
+/// What counts is what the reader has acknowledged; its own system does so in steps (a few KiB on
+/// most networks, 64 KiB on loopback). A reader of a byte a second would otherwise hold a
+/// connection for ever; the slowest modem is 50 times faster.
 pub const SEND_RATE_MIN: u64 = 100;
 
-/// How long, at a stop, an idle connection is kept after it came or was last answered: a request may be on its way, and
-/// who has just connected has nobody else to ask. More than a round trip anywhere, and nothing that a stop is noticed by.
+/// How long, at a stop, an idle connection is kept after it came or was last answered: a request
+/// may be on its way. More than a round trip anywhere, and nothing that a stop is noticed by.
 pub const SHUTDOWN_IDLE_GRACE: Duration = Duration::from_secs(1);
-/// How often in a [`STALL_TIMEOUT`] a reader that takes nothing is looked at: the kernel says by no edge that a slow one has
-/// taken a little. Whoever stalls is cut off within this part of the time after it.
+
+/// How often in a [`STALL_TIMEOUT`] a reader that takes nothing is checked: no edge tells that a
+/// slow one has taken a little. A stalled one is cut off within this part of the time after it.
 pub const STALL_LOOKS: u32 = 4;
 
-/// How long a connection lingers after its last reply for the peer to hang up, so that the reply is not
-/// lost to a reset (RFC 9112 §9.6).
+/// How long a connection lingers for the peer to hang up, or a reset could overtake the last reply.
 pub const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Bytes thrown away while lingering, before idler hangs up all the same.
@@ -146,15 +141,15 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4096;
 /// Bytes of all trailer lines of one chunked body.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
-/// Longest header of the PROXY protocol, in bytes. Of version 1 none is longer than 107; one of version 2 with the names that a
-/// certificate brings along has some hundreds, and may have 65,551, which nobody should be able to make idler keep.
+/// Longest header of the PROXY protocol, in bytes. Version 1 has 107 at most; version 2 with the
+/// names of a certificate some hundreds, and could have 65,551.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen at most, and
-/// each costs one more call to the kernel than the whole file would.
+/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen
+/// at most, and each costs one more call to the kernel than the whole file would.
 pub const RANGES_MAX: usize = 32;
 
 // ---- files ------------------------------------------------------------------------------------
@@ -166,15 +161,14 @@ pub const CACHED_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of file contents kept in memory by default: 10,000 small pages of a documentation site.
 pub const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Descriptors of larger files kept open. Bytes are cheaper to keep than descriptors, which
-/// connections need.
+/// Descriptors of larger files kept open. Connections need descriptors more than files do.
 pub const CACHE_DESCRIPTORS_MAX: usize = 32;
 
-/// A file modified this recently is not kept and gets a weak validator: it could change twice within
-/// one timestamp of its file system.
+/// A file modified this recently is not kept and gets a weak validator: its timestamp may stay the
+/// same through another change.
 pub const RACY_WINDOW: Duration = Duration::from_secs(2);
 
-/// How often a small file is read again that changed while it was read, before it is sent from its descriptor.
+/// How often a small file is read that changes meanwhile, before it is sent from its descriptor.
 pub const TORN_READS_MAX: usize = 3;
 
 /// How often `openat2` is tried again when a rename races with it (EAGAIN, see openat2(2)).
@@ -183,19 +177,20 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of a cold file that are fetched before the first of them is sent, and then kept being fetched ahead of those that are: two
-/// pieces of what is sent at once, so that the disk works on while the reply sleeps. To begin reading costs the loop about as much as to send.
+/// Bytes of a cold file that are fetched before the first of them is sent, and then kept being
+/// fetched ahead of those that are: two pieces of what is sent at once, so that the disk works on
+/// while the reply sleeps. To begin reading costs the loop about as much as to send.
 pub const DISK_FETCH_BYTES: usize = 2 * SENDFILE_BYTES_MAX;
 
-/// Bytes fetched with one call, of which the first is looked at to find out whether they have come. Linux reads ahead 128 KiB unless
-/// told otherwise, many disks transfer no more at once, and what exceeds both would be left out.
+/// Bytes fetched with one call, of which the first tells whether they have come. Linux reads ahead
+/// 128 KiB unless told otherwise, and would leave out what exceeds that.
 pub const DISK_REQUEST_BYTES: usize = 128 * 1024;
 
-/// How long a reply sleeps before it looks again whether the disk has answered: the least the loop can sleep.
+/// How long a reply sleeps before it asks the disk again: the least that the loop can sleep.
 pub const DISK_PAUSE: Duration = Duration::from_millis(1);
 
-/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by a quarter at most, and a disk
-/// that hangs for a minute is asked 42 times, not 30,000 times.
+/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by
+/// a quarter at most, and a disk that hangs for a minute is asked 42 times, not 30,000 times.
 pub const DISK_PAUSE_DIVISOR: u32 = 4;
 
 /// At most one warning of a kind in this time.
@@ -203,54 +198,49 @@ pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 // ---- listings ---------------------------------------------------------------------------------
 
-/// Entries of one directory that are listed; what is beyond them is counted, not shown. No person reads
-/// further, and a browser needs seconds for a table of this length.
+/// Entries of one directory that are listed; what is beyond them is counted, not shown. No person
+/// reads further, and a browser needs seconds for a table of this length.
 pub const LISTING_ENTRIES_MAX: usize = 100_000;
 
-/// Bytes of all names of one listing: 150 for each entry, so that with its other 24 bytes an entry stays
-/// below 200. Only directories whose names are longer than that on average meet this limit first.
+/// Bytes of all names of one listing: with its other 24 bytes, an entry stays below 200.
 pub const LISTING_NAME_BYTES_MAX: usize = 150 * LISTING_ENTRIES_MAX;
 
-/// Entries beyond the listed ones that are counted before idler stops reading the directory (50 ms of
-/// work, spread over thousands of steps).
+/// Entries beyond the listed ones that are still counted: 50 ms of work in thousands of steps.
 pub const LISTING_COUNTED_MAX: u64 = 1_000_000;
 
 /// Entries up to which a listing is sorted by size or time; longer ones are sorted by name.
 pub const LISTING_SORTED_BY_VALUE_MAX: usize = 10_000;
 
-/// Bytes of directory read in one step: about 200 names, each asked for its size and time. Even if all
-/// are symbolic links (10 µs each to resolve) a step stays below 5 ms. The longest name a Linux file
-/// system may have (4,095 bytes) fits.
+/// Bytes of directory read in one step: about 200 names, each asked for its size and time. Even if
+/// all are symbolic links (10 µs each) a step stays below 5 ms. The longest name fits (4,095
+/// bytes).
 pub const LISTING_READ_BYTES: usize = 8 * 1024;
 
 /// Entries sorted at once before they are merged: a quarter of a millisecond.
 pub const LISTING_SORT_RUN: usize = 1024;
 
-/// Directories above the listed one that its page links to; a path may have thousands of segments, and
-/// each link is longer than the one below it.
+/// Directories above the listed one that its page links to; a path may have thousands of segments.
 pub const LISTING_CRUMBS_MAX: usize = 32;
 
 /// Bytes of a listing page produced in one step: some 300 rows, and a few socket buffers' worth.
 pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 
-/// Steps of listings in one turn of the loop, whoever asked for them. A step takes 0.3 ms on average and
-/// 1.2 ms at the longest among files; among symbolic links, each of which is opened to learn what it stands for,
-/// 1 ms and (99 of 100) 3.6 ms. One, so that a turn stays below 5 ms; an idle loop turns again at once.
+/// Steps of all listings together in one turn of the loop. A step takes 0.3 ms on average and 1.2
+/// ms at the longest among files; among symbolic links, which are opened, 1 ms and (99 of 100) 3.6
+/// ms. One, so that a turn stays below 5 ms; an idle loop turns again at once.
 pub const LISTING_STEPS_PER_TURN: u32 = 1;
 
-/// Bytes that all listings hold together while they are read, sorted and sent: six of the longest. A client that asks
-/// for a hundred and reads none would otherwise hold two gigabytes.
+/// Bytes that all listings hold together while they are read, sorted and sent: six of the
+/// longest. A client that asks for a hundred and reads none would otherwise hold two gigabytes.
 pub const LISTINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// Bytes up to which a listing is made even when the others hold too much: about 500 entries, and what any small
-/// reply may cost.
+/// Bytes up to which a listing is made even when the others hold too much: about 500 entries.
 pub const LISTING_BYTES_ALWAYS: usize = 64 * 1024;
 
 /// Codes of replies that are counted: they have three digits, and begin with 1 to 5.
 pub const STATUS_CODES: usize = 600;
 
-/// Durations of turns that are told apart (`--status`): from a single cheap request to a turn that every
-/// client would notice.
+/// Durations of turns that `--status` tells apart, up to one that every client would notice.
 pub const TURN_LIMITS: [Duration; 10] = [
     Duration::from_micros(10),
     Duration::from_micros(30),
@@ -269,59 +259,56 @@ pub const TURN_LIMITS: [Duration; 10] = [
 /// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
 pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;
 
-/// The longest freshness that `--cache` promises: a year, which caches take for
-/// "as good as for ever".
+/// The longest freshness that `--cache` promises: a year stands for "for ever" to caches.
 pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Largest error page that a site may have of its own, in bytes: room for a style sheet and a small picture. Whoever makes
-/// mistakes by the thousand should not be sent much for each.
+/// Largest error page that a site may have of its own, in bytes: room for a style sheet and a small
+/// picture. A client that makes thousands of mistakes should not be sent much for each.
 pub const ERROR_PAGE_BYTES_MAX: u64 = 256 * 1024;
 
-/// Seconds a browser may remember that scripts of other sites may ask (`Access-Control-Max-Age`): Chromium's most.
+/// Seconds a browser may remember a preflight (`Access-Control-Max-Age`): Chromium's most.
 pub const PREFLIGHT_SECONDS: u32 = 7200;
 
-/// Sites told apart by their hosts. Each holds its root open, which [`DESCRIPTORS_RESERVED`] must cover.
+/// Sites told apart by their hosts. [`DESCRIPTORS_RESERVED`] must cover the root of each.
 pub const HOSTS_MAX: usize = 16;
 
-/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule. One took 3 ms of processor time (fifty
-/// runs of `idler password`, static build), so that even a machine of a third of that speed stays below the 10 ms
-/// for which everybody else may have to wait. Tools make 5 by default (htpasswd), or 10 and more, which are for
-/// servers that have other threads.
+/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule. One took 3 ms of processor
+/// time (static build), so that a machine of a third of that speed stays below the 10 ms for which
+/// all other clients may have to wait. Tools make 5 by default (htpasswd), or 10 and more.
 pub const BCRYPT_COST_MAX: u32 = 6;
 
-/// Passwords checked in a second, whoever sends them: 14 ms of it. One guesser gets no further than with any lock.
+/// Passwords checked in a second, for all clients together: 14 ms of it.
 pub const PASSWORD_CHECKS_PER_SECOND: u32 = 4;
 
 /// Wrong passwords remembered, so that repeating them costs no check.
 pub const WRONG_PASSWORDS_REMEMBERED: usize = 64;
 
-/// Longest password that `idler password` takes, in bytes: bcrypt looks at 72, one of them a NUL at its end.
+/// Longest password that `idler password` takes, in bytes: bcrypt sees 72, one of them a NUL.
 pub const PASSWORD_BYTES_MAX: usize = 71;
 
 /// Longest file of users, in bytes: some 800 of them. It is read between two turns of the loop.
 pub const USERS_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on SIGHUP,
-/// between two turns of the loop, and must not be felt there.
+/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on
+/// SIGHUP, between two turns of the loop, and must not be felt there.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
 
 /// Redirects in such a file.
 pub const REDIRECTS_MAX: usize = 10_000;
 
-/// Redirects that may lead to each other before the file is refused as running in a circle. Browsers give
-/// up after 20; anyone who needs more than a few should write down where the first one ends.
+/// Redirects that may lead to each other before the file is refused as running in a circle.
+/// Browsers give up after 20.
 pub const REDIRECT_HOPS_MAX: usize = 8;
 
 // ---- precompress ------------------------------------------------------------------------------
 
-/// Longest file that gets siblings, in bytes. The best of the coders takes a second for each megabyte.
+/// Longest file that gets siblings, in bytes. The best coder takes a second for each megabyte.
 pub const PRECOMPRESS_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Directories within directories that are entered; each holds a descriptor until all below it is done.
+/// Directories within directories that are entered; each holds a descriptor until it is done.
 pub const PRECOMPRESS_DEPTH_MAX: usize = 128;
 
-/// Characters of a file's name that the progress of `idler precompress` shows: a line that a narrow
-/// terminal wraps cannot be drawn over.
+/// Characters of a file's name in the progress of `idler precompress`: a line must not wrap.
 pub const PRECOMPRESS_SHOWN_CHARS_MAX: usize = 60;
 
 // ---- stop -------------------------------------------------------------------------------------
@@ -331,8 +318,8 @@ pub const GRACE: Duration = Duration::from_secs(10);
 
 // ---- logs -------------------------------------------------------------------------------------
 
-/// Bytes of lines kept for a log whose reader does not keep up; beyond, lines are dropped and counted.
-/// Ten thousand lines: a pause of the reader that a person would not call a stop.
+/// Bytes of lines kept for a log whose reader does not keep up; beyond, lines are dropped and
+/// counted. Ten thousand lines: a pause of the reader that a person would not call a stop.
 pub const LOG_PENDING_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of a log's queue that stay allocated when it is empty.
@@ -341,7 +328,7 @@ pub const LOG_KEPT_BYTES: usize = 64 * 1024;
 /// Writes to one log in one go (once a turn): at 4 KiB each, everything that may wait for a pipe.
 pub const LOG_WRITES_PER_FLUSH_MAX: usize = 256;
 
-/// Bytes in one write to a pipe: `PIPE_BUF`, up to which it is written whole or not at all (pipe(7)).
+/// Bytes in one write to a pipe: `PIPE_BUF`, up to which it is whole or not at all (pipe(7)).
 pub const PIPE_BYTES_MAX: usize = 4096;
 
 /// How soon a log that did not take everything is tried again. Doubled while nothing moves, up to
@@ -351,20 +338,16 @@ pub const LOG_RETRY_FIRST: Duration = Duration::from_millis(10);
 /// See [`LOG_RETRY_FIRST`].
 pub const LOG_RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// At most one warning about a log in this time: the trouble of one log must not flood the other.
-pub const LOG_WARNING_INTERVAL: Duration = Duration::from_secs(10);
-
 /// Waits of 10 ms for a slow reader at the end of the program: half a second in all.
 pub const LOG_FAREWELL_POLLS_MAX: usize = 50;
 
-/// Bytes of one client's text (request line, referrer, user agent) that a log line shows; the rest is cut
-/// and marked. Escaping can make four of each, or six.
+/// Bytes of one client's text (request line, referrer, user agent) that a log line shows; the
+/// rest is cut and marked. Escaping can make four of each, or six.
 pub const LOG_FIELD_BYTES_MAX: usize = 2048;
 
 // ---- companions -------------------------------------------------------------------------------
 
-/// Longest head of a reply that `idler get` takes, in bytes. Servers send far more cookies and policies
-/// than clients send anything.
+/// Longest head of a reply that `idler get` takes, in bytes. Servers send more than clients.
 pub const REPLY_HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// Redirects that `idler get` follows; more are a loop, or as good as one.
@@ -385,8 +368,8 @@ pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest message, in bytes: what the programs of the courses receive in one call.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 
-/// How long it must be quiet for a message to count as whole, if its sender has not ended its side. Long
-/// beside what the network may put between two pieces, short for who waits for the answer.
+/// How long it must be quiet for a message to count as whole, if its sender has not ended its side:
+/// long beside what the network may put between two pieces, short for a client that waits.
 pub const MESSAGE_QUIET: Duration = Duration::from_millis(100);
 
 /// How long a client may take for its whole message.
@@ -398,43 +381,37 @@ pub const TRANSFER_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024 * 1024;
 /// Names tried for a temporary file before giving up.
 pub const TEMPORARY_NAMES_MAX: u32 = 100;
 
-/// Longest file name (with the directories before it) of a file transfer, in bytes: Linux's `PATH_MAX`.
+/// Longest file name (with its directories) of a file transfer, in bytes: Linux's `PATH_MAX`.
 pub const TRANSFER_NAME_BYTES_MAX: usize = 4096;
 
 /// Bytes of a key in a file transfer that are kept: longer ones are not ours.
 pub const TRANSFER_KEY_BYTES_KEPT: usize = 16;
 
-/// Bytes of a file transfer that need no explanation by the file: names, white space, other members.
+/// Bytes of a file transfer beside the file: names, white space, other members.
 pub const TRANSFER_OVERHEAD_BYTES_MAX: u64 = 1024 * 1024;
 
-/// Pings a client remembers. Replies to older ones are not told from strangers' datagrams; at the
-/// usual one a second this is more than an hour.
+/// Pings a client remembers, to tell their replies from strangers' datagrams: an hour of them.
 pub const PING_WINDOW: usize = 4096;
 
-/// How long a ping client listens for duplicates of the last reply before it sums up (or twice the
-/// longest round trip, if that is more).
+/// How long a ping client listens for duplicates at its end, or twice the longest round trip.
 pub const PING_QUIET: Duration = Duration::from_millis(100);
 
-/// Replies a ping server holds back at once (delayed or to be reordered); more are dropped and counted.
+/// Replies a ping server holds back at once (delayed or to be reordered); more are dropped.
 pub const PING_HELD_MAX: usize = 4096;
 
 /// Bytes of the replies a ping server holds back at once.
 pub const PING_HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// What a ping may cost a drive of its server, in bytes of its budget: a receive, and a reply sent twice.
+/// What a ping costs a drive of its server, in bytes: a receive, and a reply sent twice.
 pub const PING_COST_BYTES: usize = 3 * (CALL_COST_BYTES + SCRATCH_BYTES);
 
 /// How long a reply that is to be overtaken is held back if no other one comes to overtake it.
 pub const PING_REORDER_HOLD: Duration = Duration::from_millis(500);
 
-/// How long a client waits for a peer that says nothing.
-pub const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Requests that `--keep` and `--pipeline` may ask for: enough for any figure, few enough to end.
 pub const REPEATED_REQUESTS_MAX: u32 = 1_000_000;
 
-/// The customary ports of the companions, as socket courses use them. 12000 and 1313 are written in
-/// many exercises; daytime's own port 13 needs privileges.
+/// The customary ports of the companions, as socket courses use them.
 pub const MESSAGE_PORT: u16 = 8000;
 /// See [`MESSAGE_PORT`].
 pub const DAYTIME_PORT: u16 = 1313;
@@ -443,51 +420,28 @@ pub const TRANSFER_PORT: u16 = 5566;
 /// See [`MESSAGE_PORT`].
 pub const PING_PORT: u16 = 12000;
 
-/// Pings sent, one each [`PING_INTERVAL`], as the exercises ask for.
-pub const PING_COUNT: u32 = 10;
-
-/// Time from one ping to the next.
-pub const PING_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long a ping waits for its reply.
-pub const PING_WAIT: Duration = Duration::from_secs(1);
-
 /// The largest payload of a UDP datagram over IPv4, in bytes.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 
 // ---- crowd ------------------------------------------------------------------------------------
 
-/// Clients of a crowd when none are counted: below the least descriptor limit that is common (1,024).
-pub const CROWD_CLIENTS: u32 = 1_000;
-
 /// Clients one `idler crowd` can have: as many as the most descriptors of a process.
 pub const CROWD_CLIENTS_MAX: u32 = 1_048_576;
-
-/// How long a crowd is held: shorter than the idle timeouts that are common (60 s), so that who is gone at
-/// the end had to make room, or found none.
-pub const CROWD_DURATION: Duration = Duration::from_secs(30);
-
-/// Time between two bytes of a slow head: the customary pace of the attack.
-pub const CROWD_DRIP: Duration = Duration::from_secs(10);
-
-/// Connections a crowd opens in a second: few enough that no accept queue overflows.
-pub const CROWD_RATE: u32 = 1_000;
 
 /// Time from one look of a crowd's leader at what is to be opened to the next.
 pub const CROWD_PACE: Duration = Duration::from_millis(10);
 
-/// The longest stretch that is made up for when opening was held up: a tenth of a second's worth at once
-/// is no flood.
+/// The longest stretch of opening that a crowd makes up for at once, after it was held up.
 pub const CROWD_ARREARS_MAX: Duration = Duration::from_millis(100);
 
 /// What opening one connection costs of a drive's budget: its calls, beside those of an I/O call.
 pub const CROWD_OPENING_COST_BYTES: usize = 4 * CALL_COST_BYTES;
 
-/// Connections of a crowd that are on their way at once. Who does not answer is not asked by all the others
-/// as well; python's http.server queues five.
+/// Connections of a crowd that are on their way at once: a server that does not answer is not asked
+/// by all the others as well; python's http.server queues five.
 pub const CROWD_OPENING_MAX: u32 = 512;
 
-/// A crowd that nobody could join for so long stays as large as it is.
+/// A crowd that no member could join for so long stays as large as it is.
 pub const CROWD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time between two looks at a crowd that is held.
@@ -499,13 +453,13 @@ pub const CROWD_LINE_INTERVAL: Duration = Duration::from_secs(5);
 /// Bytes that a slow reader reads at once: the part of a status line that has the status.
 pub const CROWD_SIP_BYTES: usize = 16;
 
-/// A slow reader's receive buffer, in bytes (the kernel doubles it): the server's own buffers are to fill.
+/// A slow reader's receive buffer, in bytes (the kernel doubles it), so that the server's fill.
 pub const CROWD_RECEIVE_BUFFER_BYTES: usize = 2048;
 
 /// How long an honest client is measured before the crowd comes: some two hundred requests.
 pub const PROBE_QUIET: Duration = Duration::from_secs(3);
 
-/// Time from an answer to the next request of the honest client: it is to measure load, and to be none.
+/// Time from an answer to the next request of the honest client, which is to measure load.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 
 // ---- command line -----------------------------------------------------------------------------
@@ -513,19 +467,18 @@ pub const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 /// The port of `idler serve` when none is given: the customary one that needs no privilege.
 pub const PORT: u16 = 8080;
 
-/// How long a stopping idler keeps its listeners open, unless told otherwise: only load balancers
-/// need longer.
+/// How long a stopping idler keeps its listeners open: only load balancers need longer.
 pub const DRAIN_DELAY: Duration = Duration::ZERO;
 
-/// The range of `--max-head`, in bytes. Below the least, plain browsers are refused; above the most, a
-/// thousand slow heads would hold a gigabyte.
+/// The range of `--max-head`, in bytes: what plain browsers need, up to a gigabyte for a thousand
+/// slow heads.
 pub const HEAD_BYTES_OPTION: RangeInclusive<u64> = 1024..=1024 * 1024;
 
 /// The range of `--cache-memory`, in bytes. 0 switches the cache off.
 pub const CACHE_BYTES_OPTION: RangeInclusive<u64> = 0..=1024 * 1024 * 1024 * 1024;
 
-/// The times that an option takes after which something is given up: from the wheel's tick to a day. The
-/// wheel reaches 12 days, but a user who asks for more than one has more likely mistyped the unit.
+/// The times that an option takes after which something is given up: from the wheel's tick to a
+/// day. More is more likely a mistyped unit.
 pub const TIMEOUT_OPTION: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 

@@ -1,4 +1,5 @@
-//! The program: from arguments to a command, and to its exit code. `lib.rs` says what to read first.
+//! The program: from arguments to a command, and to its exit code. `lib.rs` says what to read
+//! first.
 
 #![forbid(unsafe_code)]
 

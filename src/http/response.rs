@@ -92,8 +92,8 @@ mod tests {
         let head = head.end();
         assert_eq!(
             String::from_utf8_lossy(&head),
-            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: idler\r\nContent-Type: text/plain\r\n\
-             Content-Length: 18446744073709551615\r\nA: b\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nServer: idler\r\n\
+             Content-Type: text/plain\r\nContent-Length: 18446744073709551615\r\nA: b\r\n\r\n"
         );
         assert_eq!(
             &head[DATE_AT..DATE_AT + 29],

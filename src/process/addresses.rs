@@ -1,8 +1,7 @@
-//! The machine's own addresses, and the URLs that a user can open.
+//! The machine's own addresses, and the URLs that a user can open, from the kernel's tables.
 //!
-//! What lives here: reading the kernel's tables of addresses. It may not know sockets beyond where they
-//! listen. Invariant: a table that is missing or strange yields fewer URLs, never an error; it must be
-//! read before the walls are raised. Read next: `walls.rs`.
+//! A table that is missing or strange yields fewer URLs, never an error. It must be read before the
+//! walls are raised.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -14,8 +13,8 @@ use crate::process::sockets::{Address, BoundSocket};
 
 /// The URLs under which `listeners` can be reached, in their order.
 ///
-/// A wildcard address is no place to go, so the loopback address and the machine's own addresses stand
-/// for it. Unix sockets are shown as `unix:` and their path.
+/// A wildcard address is no place to go, so the loopback address and the machine's own addresses
+/// stand for it. Unix sockets are shown as `unix:` and their path.
 pub fn urls(listeners: &[BoundSocket]) -> Vec<String> {
     let own = own_addresses();
     let mut urls = Vec::new();
@@ -72,7 +71,8 @@ fn table(path: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Addresses that the routing trie calls the host's own: a leaf `|-- ADDRESS` with `/32 host LOCAL` below.
+/// Addresses that the routing trie calls the host's own: a leaf `|-- ADDRESS` with `/32 host
+/// LOCAL` below.
 fn parse_fib_trie(text: &str) -> Vec<Ipv4Addr> {
     let mut found = Vec::new();
     let mut leaf: Option<Ipv4Addr> = None;
@@ -91,7 +91,8 @@ fn parse_fib_trie(text: &str) -> Vec<Ipv4Addr> {
     found
 }
 
-/// Addresses of global scope in lines of `ADDRESS INDEX PREFIX SCOPE FLAGS NAME`, all in hexadecimal.
+/// Addresses of global scope in lines of `ADDRESS INDEX PREFIX SCOPE FLAGS NAME`, all in
+/// hexadecimal.
 fn parse_if_inet6(text: &str) -> Vec<Ipv6Addr> {
     /// `IFA_F_DADFAILED`, `IFA_F_DEPRECATED` and `IFA_F_TENTATIVE`: not, not now, not yet in use.
     const NOT_IN_USE: u8 = 0x08 | 0x20 | 0x40;

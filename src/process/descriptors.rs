@@ -1,11 +1,10 @@
 //! How many descriptors the process may have, and how many of them connections may take.
 //!
-//! What lives here: raising the limit to what the administrator allows, and sharing it out.
-//! It may not know what the descriptors are for. Invariant: something is always left for files, logs
-//! and listeners, however small the limit. Read next: `listen.rs`.
+//! The limit is raised to what the administrator allows. However small it is, some are always left
+//! for files, logs and listeners.
 //!
 //! Descriptors 0, 1 and 2 need no care of ours: before `main`, Rust's runtime opens `/dev/null` on
-//! those that were closed, so that no socket can take the place of the log. A test holds it to that.
+//! those that were closed, so that no socket can take the place of the log (see the test).
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -13,7 +12,8 @@ use crate::limits::{DESCRIPTORS_OWN, DESCRIPTORS_RESERVED, SLOTS_MAX};
 
 /// Raises the limit of open descriptors as far as is allowed, and returns what it is then.
 ///
-/// Where raising it is refused, the old limit is returned: fewer connections are no reason not to start.
+/// Where raising it is refused, the old limit is returned: fewer connections are no reason not to
+/// start.
 pub fn raise_limit() -> usize {
     let before = getrlimit(Resource::Nofile);
     if before.current != before.maximum {
@@ -34,7 +34,8 @@ pub fn raise_limit() -> usize {
 
 /// How many connections fit under a limit of `descriptors`, if the user asked for `asked` of them.
 ///
-/// [`DESCRIPTORS_RESERVED`] are kept back, but never more than [`DESCRIPTORS_OWN`] and half of the others. At least 1 is returned.
+/// [`DESCRIPTORS_RESERVED`] are kept back, but never more than [`DESCRIPTORS_OWN`] and half of
+/// the others. At least 1 is returned.
 pub fn connections_for(descriptors: usize, asked: Option<usize>) -> usize {
     let others = descriptors.saturating_sub(DESCRIPTORS_OWN);
     let reserved = DESCRIPTORS_RESERVED.min(DESCRIPTORS_OWN + others / 2);
@@ -82,7 +83,7 @@ mod tests {
 
     /// Runs this very test again in a process that was started with 0, 1 and 2 closed.
     #[test]
-    fn closed_standard_descriptors_are_filled_before_anything_is_opened() {
+    fn closed_standard_descriptors_are_filled_at_once() {
         use std::os::fd::AsRawFd as _;
         const REPORT: &str = "IDLER_TEST_CLOSED_STREAMS";
         if let Some(report) = std::env::var_os(REPORT) {
@@ -99,7 +100,7 @@ mod tests {
             .arg(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "process::descriptors::tests::closed_standard_descriptors_are_filled_before_anything_is_opened",
+                "process::descriptors::tests::closed_standard_descriptors_are_filled_at_once",
             ])
             .env(REPORT, &report)
             .status()

@@ -1,13 +1,12 @@
-//! Sockets that whoever started the process made for it: socket activation.
+//! Sockets that the starter of the process made for it: socket activation, as systemd does it
+//! (sd_listen_fds(3)). `LISTEN_FDS` sockets begin at descriptor 3, are meant for the process
+//! `LISTEN_PID`, and have the names in `LISTEN_FDNAMES`.
 //!
-//! What lives here: systemd's protocol (sd_listen_fds(3)): `LISTEN_FDS` sockets from descriptor 3 on, for the
-//! process `LISTEN_PID`, named in `LISTEN_FDNAMES`. It may not know what will be spoken on them.
-//! Invariant: it is asked before anything else is opened, or a number could be somebody else's by then;
-//! what is handed over and cannot be used ends the start, since clients wait on it.
-//! Read next: `notify.rs`.
+//! They are taken before anything else is opened, since other files could have their numbers by
+//! then. One that cannot be used ends the start, because clients wait on it.
 //!
-//! A socket that outlives the process is what lets idler be replaced without refusing anybody: who connects
-//! between two processes waits in its queue.
+//! A socket that outlives the process lets idler be replaced without refusing a client: those that
+//! connect between two processes wait in its queue.
 
 use std::os::fd::OwnedFd;
 
@@ -17,8 +16,8 @@ use crate::limits::INHERITED_SOCKETS_MAX;
 
 use crate::process::sockets::BoundSocket;
 
-/// Takes the sockets that were handed over, in their order; none if there are none, or they are meant for
-/// another process.
+/// Takes the sockets that were handed over, in their order; none if there are none, or they are
+/// meant for another process.
 ///
 /// # Errors
 /// One line for the user, if one is no TCP or Unix socket that listens.
@@ -30,8 +29,8 @@ pub fn take() -> Result<Vec<BoundSocket>, String> {
             .is_ok_and(|n: usize| n <= INHERITED_SOCKETS_MAX)
     {
         return Err(format!(
-            "cannot use the sockets handed over: LISTEN_FDS={count} is no number from 0 to {INHERITED_SOCKETS_MAX} (unset it \
-             to start without any)"
+            "cannot use the sockets handed over: LISTEN_FDS={count} is no number from 0 to \
+             {INHERITED_SOCKETS_MAX} (unset it to start without any)"
         ));
     }
     let names = variable("LISTEN_FDNAMES");
@@ -77,12 +76,12 @@ mod tests {
 
     const CHILD: &str = "IDLER_TEST_INHERITED_CHILD";
 
-    /// Starts this test again, as whoever hands over sockets would: they stand at descriptors 3 and 4. The
-    /// shell puts them there and says whose they are.
+    /// Starts this test again, with sockets handed over at descriptors 3 and 4. The shell puts them
+    /// there and says which process they are meant for.
     fn started_with(listen_fds: &str, pid: &str, third: Stdio, fourth: Stdio) -> String {
         let script = format!(
-            "exec 3<&0 4>&1 0</dev/null 1>/dev/null; export LISTEN_FDS={listen_fds} LISTEN_PID={pid}; \
-             exec \"$0\" \"$@\""
+            "exec 3<&0 4>&1 0</dev/null 1>/dev/null; \
+             export LISTEN_FDS={listen_fds} LISTEN_PID={pid}; exec \"$0\" \"$@\""
         );
         let output = Command::new("/bin/sh")
             .args(["-c", &script])
@@ -140,8 +139,8 @@ mod tests {
         // What cannot be used is said by name.
         assert_eq!(
             started_with("2", "$$", tcp(), Stdio::null()),
-            "cannot use socket 1 handed over (second): it is neither a TCP nor a Unix stream socket \
-             (in a socket unit: ListenStream=, Accept=no)\n"
+            "cannot use socket 1 handed over (second): it is neither a TCP nor a Unix stream \
+             socket (in a socket unit: ListenStream=, Accept=no)\n"
         );
         let (pair, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         assert_eq!(

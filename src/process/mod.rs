@@ -1,8 +1,9 @@
 //! What happens once, before the loop starts: descriptors, sockets, privileges, walls.
 //!
-//! Each step does what the user asked, or says in one line why it cannot. What needs the machine outside
-//! the site (names, tables, devices) is asked before the walls stand. In the order of a start:
-//! `inherited.rs`, `descriptors.rs`, `sockets.rs`, `addresses.rs`, `notify.rs`, `user.rs`, `walls.rs`.
+//! Each step does what the user asked, or says in one line why it cannot. What needs the machine
+//! outside the site (names, tables, devices) is asked before the walls stand. In the order of a
+//! start: `inherited.rs`, `descriptors.rs`, `sockets.rs`, `addresses.rs`, `notify.rs`, `user.rs`,
+//! `walls.rs`.
 
 pub mod addresses;
 pub mod descriptors;

@@ -1,9 +1,8 @@
-//! Telling the service manager how far we are.
+//! Telling the service manager how far idler is, by the datagrams of sd_notify(3).
 //!
-//! What lives here: the datagrams of sd_notify(3). It may not know when a server is ready. Invariant: without
-//! a service manager nothing is said, and nothing it does (a full queue, a socket that is gone) makes us
-//! wait or fail. It must be opened before the walls are raised; connected sockets work behind them.
-//! Read next: `walls.rs`.
+//! Without a service manager nothing is sent, and nothing it does (a full queue, a socket that is
+//! gone) makes idler wait or fail. The socket must be opened before the walls are raised; once
+//! connected, it works behind them.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -34,7 +33,8 @@ impl Notify {
             },
             Err(e) => {
                 log::warn!(
-                    "the service manager at {} is not told anything: {e} (is NOTIFY_SOCKET meant for this process?)",
+                    "the service manager at {} is not told anything: {e} \
+                     (is NOTIFY_SOCKET meant for this process?)",
                     address.display()
                 );
                 Self::default()
@@ -52,8 +52,8 @@ impl Notify {
         self.send("STOPPING=1");
     }
 
-    /// Says that files are read again, at `monotonic_micros` of `CLOCK_MONOTONIC`; [`ready`](Self::ready)
-    /// must follow.
+    /// Says that files are read again, at `monotonic_micros` of `CLOCK_MONOTONIC`;
+    /// [`ready`](Self::ready) must follow.
     pub fn reloading(&self, monotonic_micros: u64) {
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={monotonic_micros}"));
     }

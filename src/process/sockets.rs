@@ -387,7 +387,8 @@ fn explain_ip(address: SocketAddr, why: Errno) -> String {
         Errno::AFNOSUPPORT if address.is_ipv6() => "this machine has no IPv6 (try --bind 0.0.0.0)",
         Errno::AFNOSUPPORT => "this machine has no IPv4 (try --bind ::)",
         Errno::INVAL if link_local => {
-            "a link-local address belongs to one interface, which --bind cannot name (try --bind ::)"
+            "a link-local address belongs to one interface, which --bind cannot name \
+             (try --bind ::)"
         }
         _ => return explain_other(why),
     };

@@ -1,8 +1,7 @@
-//! What the kernel knows of this process: its memory, its descriptors.
+//! What the kernel knows of this process: its memory and its descriptors.
 //!
-//! What lives here: files of `/proc` that are opened before the walls stand, and read again behind them. It may not know who
-//! asks. Invariant: what the kernel does not say is left out; a look costs one call, however much there is to count.
-//! Read next: `walls.rs`.
+//! The files of `/proc` are opened before the walls stand, and read again behind them. What the
+//! kernel does not tell is left out. A look costs one call, however much there is to count.
 
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -34,7 +33,8 @@ impl Usage {
         Some(kibibytes * 1024)
     }
 
-    /// Open descriptors, as the size of their directory: Linux since 6.2. Before, each would have to be counted.
+    /// Open descriptors, as the size of their directory: Linux since 6.2. Before, each would have
+    /// to be counted.
     pub fn descriptors(&self) -> Option<u64> {
         let size = self.descriptors.as_ref()?.metadata().ok()?.size();
         (size > 0).then_some(size)

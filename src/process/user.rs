@@ -1,11 +1,9 @@
-//! Becoming another user, for good.
+//! Becoming another user, for good: either every identity of the process is the new one and none
+//! can be had back, or the start fails.
 //!
-//! What lives here: finding a user in the machine's tables, giving up root for it, and making sure that root
-//! is out of reach then. It may not know why. Invariant: either every identity of the process is the
-//! new one and none can be had back, or the start fails. Read next: `walls.rs`.
-//!
-//! The tables are read here instead of by the C library, so that the static binary needs none at run time
-//! and an empty container needs no tables at all (`--user 1000:1000`).
+//! The tables of users and groups are read here instead of by the C library, so that the static
+//! binary needs none at run time and an empty container needs no tables at all
+//! (`--user 1000:1000`).
 
 use std::fmt;
 use std::fs;
@@ -24,8 +22,8 @@ pub struct User {
 }
 
 impl User {
-    /// Finds a user: `NAME`, `UID`, or either with `:GROUP`, by name or number, behind it. Must be called
-    /// before the walls are raised.
+    /// Finds a user: `NAME`, `UID`, or either with `:GROUP`, by name or number, behind it. Must
+    /// be called before the walls are raised.
     ///
     /// # Errors
     /// One line for the user, if there is no such user or group, or it is root.
@@ -108,8 +106,8 @@ impl User {
         })
     }
 
-    /// Becomes this user, and makes sure that there is no way back. The process must have one thread:
-    /// Linux keeps identities by thread.
+    /// Becomes this user, and makes sure that there is no way back. The process must have one
+    /// thread: Linux keeps identities by thread.
     ///
     /// # Errors
     /// One line for the user. The process must then end: it may be half this user, half root.
@@ -150,7 +148,7 @@ impl fmt::Display for User {
     }
 }
 
-/// What to tell somebody who starts idler as root and names no user to become.
+/// The advice for a user that starts idler as root and names no other user to become.
 pub fn warning_for_root(user: Option<&User>) -> Option<&'static str> {
     (user.is_none() && geteuid().is_root())
         .then_some("running as root (try --user NAME: root is given up once the port is bound)")
@@ -164,7 +162,8 @@ fn records(table: &str) -> impl Iterator<Item = Vec<&str>> {
         .map(|line| line.split(':').collect())
 }
 
-/// A user's or group's number. The greatest means "leave it as it is" to the kernel, so it names nobody.
+/// A user's or group's number. The greatest means "leave it as it is" to the kernel, so it is
+/// no user at all.
 fn id(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|id| digits && *id != u32::MAX)
@@ -229,7 +228,8 @@ mod tests {
         }
     }
 
-    /// Runs in a process of its own, since there is no way back: this test again, with a variable set.
+    /// Runs in a process of its own, since there is no way back: this test again, with a variable
+    /// set.
     #[test]
     fn root_is_given_up_for_good() {
         const CHILD: &str = "IDLER_TEST_USER_CHILD";

@@ -1,14 +1,15 @@
-//! The walls that the kernel holds up around the process, whatever happens inside it.
+//! The walls that the kernel holds up around the process, whatever happens inside it: Landlock,
+//! `no_new_privs`, and privileges given up.
 //!
-//! What lives here: Landlock rules, `no_new_privs`, and the order in which privileges are given up. It may not
-//! know what is served. Invariant: walls only get higher; what the kernel does not have is left out and
-//! said, what the user asked for (`--user`) is done or the start fails. Everything that must be opened
-//! outside the allowed places (listening sockets, tables, time zone) is opened before.
-//! Read next: `site/open.rs`, the wall that each single request meets first.
+//! Walls only get higher. What the kernel does not have is left out and logged; what the user asked
+//! for (`--user`) is done, or the start fails. Everything outside the allowed places (listening
+//! sockets, tables, time zone) must be opened before. `site/open.rs` is the wall that each single
+//! request meets first.
 //!
-//! Rules stand on the *parent* of what may be read or written, because a rule belongs to a directory
-//! itself, not to its name: a root that is removed and built again is another directory, and a rotated
-//! log another file. What stands directly under `/` can only be pinned: a rule on `/` would be no wall.
+//! Rules stand on the *parent* of what may be read or written, because a rule belongs to a
+//! directory itself, not to its name: a root that is removed and built again is another directory,
+//! and a rotated log another file. What stands directly under `/` can only be pinned: a rule on `/`
+//! would be no wall.
 
 use std::fmt;
 use std::fs;
@@ -37,8 +38,8 @@ pub struct Applied {
     pub no_new_privs: bool,
     /// The user the process became.
     pub user: Option<User>,
-    /// Paths directly under `/` that could only be pinned: if one is removed and made again, idler must be
-    /// started again.
+    /// Paths directly under `/` that could only be pinned: if one is removed and made again,
+    /// idler must be started again.
     pub pinned: Vec<PathBuf>,
 }
 
@@ -61,8 +62,9 @@ impl Walls {
 
     /// Allows reading what `path` names, a directory or a file, now and after it was replaced.
     ///
-    /// If the last or the last but one component is a symbolic link (`current`, `current/public`), what it
-    /// is changed to may be read too, as long as it stands beside what it names now.
+    /// If the last or the last but one component is a symbolic link (`current`,
+    /// `current/public`), what it is changed to may be read too, as long as it stands beside what
+    /// it names now.
     pub fn allow_reading(&mut self, path: &Path) {
         let access = AccessFs::ReadFile | AccessFs::ReadDir;
         // Without a slash at its end, which would lead through a link instead of to it.
@@ -104,7 +106,8 @@ impl Walls {
             Path::new("/dev/null"),
             AccessFs::ReadFile.into(),
         ));
-        // The places are opened while that is still allowed: the user may be unable to reach them by name.
+        // The places are opened while that is still allowed: the user may be unable to reach them
+        // by name.
         let ruleset = self.ruleset();
         if let Some(user) = &self.user {
             user.become_it()?;
@@ -115,8 +118,8 @@ impl Walls {
             Ok(_) => None,
             Err(e) => {
                 log::warn!(
-                    "Landlock could not be used: {e} (a container's rules may forbid it; openat2 keeps requests inside \
-                     the site all the same)"
+                    "Landlock could not be used: {e} (a container's rules may forbid it; openat2 \
+                     keeps requests inside the site all the same)"
                 );
                 None
             }
@@ -156,8 +159,8 @@ impl Walls {
 }
 
 impl Rule {
-    /// A rule on the directory in which `path` really stands; on `path` itself if that is `/`. `None` if
-    /// neither can be found.
+    /// A rule on the directory in which `path` really stands; on `path` itself if that is `/`.
+    /// `None` if neither can be found.
     fn beside(path: &Path, access: BitFlags<AccessFs>) -> Option<Self> {
         // What does not exist yet is looked for where it will be.
         let parent = match fs::canonicalize(path) {

@@ -126,8 +126,8 @@ impl User {
         };
         if !(4..=BCRYPT_COST_MAX).contains(&parts.get_cost()) {
             return Err(format!(
-                "a hash of cost {} would hold up everybody else for too long; at most {BCRYPT_COST_MAX} \
-                 (idler password NAME makes one)",
+                "a hash of cost {} would hold up everybody else for too long; at most \
+                 {BCRYPT_COST_MAX} (idler password NAME makes one)",
                 parts.get_cost()
             ));
         }

@@ -1,9 +1,8 @@
 //! What idler does: one file for each service, the only place where loop, protocol and files meet.
 //!
-//! What lives here: the enum of all handlers. It may
-//! not know how anything is waited for, parsed or opened. Invariant: a new service is one file, one variant of
-//! [`Service`], one row of the command line.
-//! Read next: `http_server.rs`.
+//! What lives here: the enum of all handlers. It may not know how anything is waited for, parsed
+//! or opened. Invariant: a new service is one file, one variant of [`Service`], one row of the
+//! command line. Read next: `http_server.rs`.
 
 use mio::event::Source;
 
@@ -55,7 +54,8 @@ impl From<Companion> for Service {
     }
 }
 
-// What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel. In debug builds the sockets of mio are larger.
+// What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel. In debug builds the
+// sockets of mio are larger.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<crate::event_loop::turn::Slot<Service>>() <= 32);
 

@@ -316,7 +316,8 @@ fn can_log_again(options: &ServeOptions) {
     let can_write = rustix::fs::access(path, Access::WRITE_OK).is_ok();
     if !can_write && rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_err() {
         log::warn!(
-            "user {user} cannot open the access log {} again after it was moved away (give that user the file or its folder)",
+            "user {user} cannot open the access log {} again after it was moved away \
+             (give that user the file or its folder)",
             path.display()
         );
     }
