@@ -1,4 +1,4 @@
-//! The time: the only file that asks for it, mostly once a turn, so that it stands still within one.
+//! The time: the only file that asks for it, once a turn, so that it stands still within one.
 //!
 //! Ticks of the monotonic clock are for deadlines, the wall clock is for headers and logs.
 

@@ -14,6 +14,7 @@ pub mod listener;
 pub mod page_cache;
 pub mod readiness;
 pub mod signal;
+pub mod slot;
 pub mod tcp;
 pub mod timer;
 pub mod transport;

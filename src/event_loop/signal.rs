@@ -1,4 +1,4 @@
-//! Signals as bytes on a socket (a self-pipe), so that the loop waits for them as for anything else.
+//! Signals as bytes on a socket (a self-pipe), so that the loop waits for them like anything else.
 //!
 //! A signal is never lost, though several of one kind may be received as one.
 

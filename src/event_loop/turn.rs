@@ -16,46 +16,9 @@ use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYT
 
 use super::{Context, Control, Deadline, Dropped, Handler, Key, Newcomers, Next, Shared, Stage};
 use crate::event_loop::clock::{Clock, Now, RateLimit, Tick};
-use crate::event_loop::readiness::{Link, Readiness, Side};
+use crate::event_loop::readiness::{Link, Readiness};
+use crate::event_loop::slot::{Due, Place, Slot};
 use crate::event_loop::timer::Wheel;
-
-/// One slot of the slab. What an idle connection costs is this, and its 12 bytes of the wheel.
-#[derive(Debug)]
-pub struct Slot<H> {
-    handler: H,
-    deadline: Tick,
-    due: Due,
-    ready: Readiness,
-    place: Place,
-    /// It is one of the slots in reserve, and takes no room from others.
-    in_reserve: bool,
-}
-
-/// Where a slot is. It is always in exactly one of these places.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
-    /// The bit of this side is cleared, and its edge wakes it; mostly under a deadline.
-    Parked(Side),
-    /// Its deadline wakes it, or that its peer is gone.
-    Asleep,
-    /// Step 6 of this turn wakes it.
-    WaitingForRoom,
-    /// It is in the queue, once.
-    Queued,
-    /// Step 6 of this turn drops it.
-    Leaving,
-}
-
-/// Whether the deadline of a slot stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Due {
-    /// There is none.
-    Never,
-    /// It is still to come.
-    At,
-    /// It has passed, and the handler is yet to be told so.
-    Passed,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -461,21 +424,6 @@ impl<H: Handler> EventLoop<H> {
             Deadline::Keep if slot.due == Due::Passed => slot.due = Due::Never,
             Deadline::Keep => {}
             Deadline::Never => slot.due = Due::Never,
-        }
-    }
-}
-
-impl<H> Slot<H> {
-    /// Puts it at the back of the queue, in which it must not be yet.
-    fn enqueue(&mut self, key: u32, queue: &mut VecDeque<u32>) {
-        self.place = Place::Queued;
-        queue.push_back(key);
-    }
-
-    /// Has its handler driven, so that it learns of a new stage.
-    fn announce(&mut self, key: u32, queue: &mut VecDeque<u32>) {
-        if !matches!(self.place, Place::Queued | Place::Leaving) {
-            self.enqueue(key, queue);
         }
     }
 }

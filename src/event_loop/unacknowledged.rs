@@ -1,8 +1,8 @@
 //! What the peer has not acknowledged yet: the only sign of life of a reader too slow for its
 //! socket to become writable.
 //!
-//! The kernel is asked by sock_diag(7): the socket option and the ioctl that say the same are out of
-//! reach of safe code. It is asked only about sockets that let a deadline pass, and never waited
+//! The kernel is asked by sock_diag(7): the socket option and the ioctl that say the same are out
+//! of reach of safe code. It is asked only about sockets that let a deadline pass, and never waited
 //! for.
 
 use std::net::{IpAddr, SocketAddr};

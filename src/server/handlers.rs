@@ -57,7 +57,7 @@ impl From<Companion> for Service {
 // What makes an idle connection cheap: 32 bytes of slot, and 12 of the wheel. In debug builds the
 // sockets of mio are larger.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<crate::event_loop::turn::Slot<Service>>() <= 32);
+const _: () = assert!(size_of::<crate::event_loop::slot::Slot<Service>>() <= 32);
 
 impl Handler for Service {
     type Shared = Server;

@@ -48,7 +48,7 @@ pub enum ClientTask {
 
 // What makes a member of a crowd as cheap as the server's side of it.
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<crate::event_loop::turn::Slot<ClientTask>>() <= 32);
+const _: () = assert!(size_of::<crate::event_loop::slot::Slot<ClientTask>>() <= 32);
 
 impl From<Exchange> for ClientTask {
     fn from(exchange: Exchange) -> Self {

@@ -13,6 +13,7 @@ use mio::net::{TcpStream, UnixStream};
 use socket2::SockRef;
 
 use super::*;
+use crate::event_loop::Side;
 
 /// What a handler does when it is driven.
 type Act = fn(&mut Context<'_, Seen>, &mut Newcomers<'_, Scripted>) -> Next;

@@ -246,7 +246,12 @@ fn bodies_are_thrown_away_before_the_next_head() {
     let post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
     let all = [post.as_slice(), b"01234", GET].concat();
     assert_eq!(requests(&hear(&[&all])), ["POST /", "GET /a"]);
-    let chunked = [&b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nT: u\r\n\r\n"[..], GET].concat();
+    let chunked = [
+        &b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+            3\r\nabc\r\n0\r\nT: u\r\n\r\n"[..],
+        GET,
+    ]
+    .concat();
     assert_eq!(requests(&hear(&[&chunked])), ["POST /", "GET /a"]);
     let broken = [
         &b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"[..],
@@ -272,9 +277,13 @@ fn a_later_minor_version_is_served_as_1_1() {
 #[test]
 fn a_cut_anywhere_changes_nothing() {
     let conversations: [&[u8]; 4] = [
-        b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.3\r\nHost: x\r\nX: y\r\n\r\nGET /c HTTP/1.0\r\n\r\n",
-        b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n0123456GET /b HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\nab\r\n0\r\nT: u\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n\
+            GET /b HTTP/1.3\r\nHost: x\r\nX: y\r\n\r\n\
+            GET /c HTTP/1.0\r\n\r\n",
+        b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\n\
+            0123456GET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+            2;a=b\r\nab\r\n0\r\nT: u\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\nGET /a HTTP/1.0\n\nGET /b HTTP/1.0\r\n\r\n",
     ];
     for whole in conversations {

@@ -331,9 +331,11 @@ const LIST: &[u8] = b"GET /d/ HTTP/1.1\r\nHost: x\r\n\r\nGET /none HTTP/1.1\r\nH
 const POST: &[u8] =
     b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
 /// A request of [`MANY`] bytes, and a body that breaks a rule.
-const BAD_BODY: &[u8] = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n5\r\nhello world\r\n";
+const BAD_BODY: &[u8] = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\
+    X: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n5\r\nhello world\r\n";
 /// A request of [`MANY`] bytes, and no more.
-const LAST: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
+const LAST: &[u8] = b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+    X: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n\r\n";
 /// A request of [`MANY`] bytes whose body does not come.
 const UNFINISHED: &[u8] = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\
     X: ................................................\r\n\r\n";
