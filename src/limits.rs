@@ -161,6 +161,10 @@ pub const CACHED_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of file contents kept in memory by default: 10,000 small pages of a documentation site.
 pub const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// What an entry of the cache costs beside what is kept, in bytes: itself, its place in the index,
+/// its boxes.
+pub const CACHE_ENTRY_BYTES: usize = 320;
+
 /// Descriptors of larger files kept open. Connections need descriptors more than files do.
 pub const CACHE_DESCRIPTORS_MAX: usize = 32;
 

@@ -17,7 +17,7 @@ use crate::http::request::{Method, Request};
 use crate::http::status::{Refusal, Status};
 use crate::pages::ListingQuery;
 use crate::site::Found;
-use crate::site::cache::Kept;
+use crate::site::cache::{Content, FileMeta, Representation};
 use crate::site::open::Opened;
 
 use crate::server::auth::Password;
@@ -25,7 +25,6 @@ use crate::server::clients::Client;
 use crate::server::dates::unix_seconds;
 use crate::server::note::{NoteFn, display, display_found};
 use crate::server::outcome::{self, DirectoryList, Outcome, Part};
-use crate::server::representation::{Content, FileMeta, Representation};
 use crate::server::shared::{Http, Server};
 use crate::server::sites::{DEFAULT_SITE, index_for};
 use crate::server::status::NOT_SHOWN;
@@ -219,15 +218,15 @@ impl Ask<'_> {
     fn cached(&mut self, raw: &[u8]) -> Option<Outcome> {
         let state = &mut self.http.sites[self.site];
         let class = state.class(self.request, raw);
-        let entry = state.cache.find(class, raw, self.now.turn)?;
-        if let Kept::Bytes(reply) = &mut entry.kept {
+        let file = state.cache.find(class, raw, self.now.turn)?;
+        if let Content::Whole(reply, head_len) = &mut file.content {
             self.http.dates.stamp(reply, self.now.wall);
             if !self.request.has.condition && !self.request.has.range {
-                let (reply, head_len) = (Rc::clone(reply), entry.meta.head_len);
+                let (reply, head_len) = (Rc::clone(reply), *head_len);
                 return Some(Outcome::Kept { reply, head_len });
             }
         }
-        let file = Representation::kept(&entry.meta.meta, &entry.kept);
+        let file = file.clone();
         Some(self.part_of(file))
     }
 
@@ -351,8 +350,8 @@ impl Ask<'_> {
             }
             Verdict::Proceed { honour_range } => match self.ranges(meta, honour_range) {
                 Selection::Whole => match &file.content {
-                    Content::Whole(reply) => {
-                        let (reply, head_len) = (Rc::clone(reply), meta.head_len);
+                    Content::Whole(reply, head_len) => {
+                        let (reply, head_len) = (Rc::clone(reply), *head_len);
                         return Outcome::Kept { reply, head_len };
                     }
                     Content::File(_) => Part::Whole,

@@ -13,7 +13,6 @@ use crate::log::logger;
 use crate::site::cache::Cache;
 
 use crate::server::counters::{Close, Phase, Refused};
-use crate::server::representation::CachedMeta;
 use crate::server::shared::Server;
 
 /// One figure: its name, what it means, and how to read it; the number is that of this turn.
@@ -153,7 +152,7 @@ fn by_label<W: ToString>(
     Reading::ByLabel(label, counts.collect())
 }
 
-fn of_caches(server: &Server, count: fn(&Cache<CachedMeta>) -> u64) -> Reading<'static> {
+fn of_caches(server: &Server, count: fn(&Cache) -> u64) -> Reading<'static> {
     let caches = server.http.sites.iter().map(|site| &site.cache);
     Count(caches.map(count).sum())
 }

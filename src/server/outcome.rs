@@ -7,8 +7,7 @@ use crate::http::path::SitePath;
 use crate::http::range::{Multipart, Span};
 use crate::http::status::{Refusal, Status};
 use crate::pages::ListingQuery;
-
-use crate::server::representation::{FileMeta, Representation};
+use crate::site::cache::{FileMeta, Representation};
 
 /// What a request gets.
 #[derive(Debug)]

@@ -2,7 +2,6 @@
 //!
 //! The length that is announced is always that of the file that is sent.
 
-use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
@@ -12,11 +11,11 @@ use std::time::SystemTime;
 use crate::event_loop::page_cache;
 use crate::event_loop::page_cache::Came;
 use crate::http::accept::Coding;
-use crate::http::date::{UnixSeconds, imf_fixdate};
+use crate::http::date::imf_fixdate;
 use crate::http::response::HeadWriter;
 use crate::http::status::Status;
 use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
-use crate::site::cache::Kept;
+use crate::site::cache::{Content, FileMeta, Representation};
 #[cfg(test)]
 use crate::site::open::tests::faults;
 use crate::site::open::{Identity, Moment, Opened, fstat};
@@ -38,55 +37,6 @@ pub struct Variant {
     pub coding: Coding,
     /// Whether another client might be sent another variant.
     pub varies: bool,
-}
-
-/// What is said of a file.
-#[derive(Debug)]
-pub struct FileMeta {
-    /// The media type.
-    pub content_type: Box<str>,
-    /// The other fields of a 200, without `Content-Length`: whole lines.
-    pub lines: Vec<u8>,
-    /// The fields of a 304 (RFC 9110 §15.4.5): whole lines.
-    pub validator_lines: Vec<u8>,
-    /// The entity tag, quotes and all.
-    pub etag: Vec<u8>,
-    /// When it was last modified, if that says anything.
-    pub modified: Option<UnixSeconds>,
-    /// Its size in bytes.
-    pub size: u64,
-    /// How much of [`Content::Whole`] is the head.
-    pub head_len: usize,
-    /// Whether another client might be sent another variant.
-    pub varies: bool,
-}
-
-/// The bytes of a representation.
-#[derive(Clone, Debug)]
-pub enum Content {
-    /// A whole reply with status 200, head and body, as a client of HTTP/1.1 gets it that keeps its
-    /// connection.
-    Whole(Rc<[u8]>),
-    /// The file.
-    File(Rc<File>),
-}
-
-/// What is kept with a file in the cache.
-#[derive(Debug)]
-pub struct CachedMeta {
-    /// What is said of it.
-    pub meta: Rc<FileMeta>,
-    /// [`FileMeta::head_len`], without following a pointer.
-    pub head_len: usize,
-}
-
-/// See the module.
-#[derive(Clone, Debug)]
-pub struct Representation {
-    /// What is said of it.
-    pub meta: Rc<FileMeta>,
-    /// Its bytes.
-    pub content: Content,
 }
 
 impl FileMeta {
@@ -132,7 +82,6 @@ impl FileMeta {
             etag,
             modified,
             size: identity.size,
-            head_len: 0,
             varies: variant.varies,
         }
     }
@@ -223,14 +172,12 @@ impl Representation {
         date: &[u8; 29],
         wall: SystemTime,
     ) -> io::Result<(Self, Option<Identity>)> {
-        let Opened {
-            file, mut identity, ..
-        } = opened;
+        let Opened { file, mut identity } = opened;
         for _ in 0..TORN_READS_MAX {
             if identity.size > CACHED_FILE_BYTES_MAX {
                 break;
             }
-            let mut meta = FileMeta::of(path, &identity, variant, policy, wall);
+            let meta = FileMeta::of(path, &identity, variant, policy, wall);
             // The one head that is not written in `respond.rs`: the cache keeps it.
             let mut head = HeadWriter::new(Status::OK, date);
             meta.write_fields(&mut head);
@@ -248,8 +195,7 @@ impl Representation {
             }
             let (_, after) = fstat(file.as_fd())?;
             if came == Came::Whole && after == identity {
-                meta.head_len = head_len;
-                let content = Content::Whole(whole.into());
+                let content = Content::Whole(whole.into(), head_len);
                 return Ok((Self::of(meta, content), settled(identity, wall)));
             }
             identity = after;
@@ -268,36 +214,12 @@ impl Representation {
 
     /// Some bytes of a body that is in memory; none of one that is not.
     pub fn slice(&self, part: Range<u64>) -> &[u8] {
-        let Content::Whole(whole) = &self.content else {
+        let Content::Whole(whole, head_len) = &self.content else {
             return &[];
         };
-        let at = |n: u64| usize::try_from(n).ok()?.checked_add(self.meta.head_len);
+        let at = |n: u64| usize::try_from(n).ok()?.checked_add(*head_len);
         let range = at(part.start).zip(at(part.end));
         let bytes = range.and_then(|(start, end)| whole.get(start..end));
         bytes.unwrap_or_default()
-    }
-
-    /// From the cache.
-    pub fn kept(meta: &Rc<FileMeta>, kept: &Kept) -> Self {
-        Self {
-            meta: Rc::clone(meta),
-            content: match kept {
-                Kept::Bytes(bytes) => Content::Whole(Rc::clone(bytes)),
-                Kept::File(file) => Content::File(Rc::clone(file)),
-            },
-        }
-    }
-
-    /// For the cache.
-    pub fn to_keep(&self) -> (Kept, CachedMeta) {
-        let kept = match &self.content {
-            Content::Whole(bytes) => Kept::Bytes(Rc::clone(bytes)),
-            Content::File(file) => Kept::File(Rc::clone(file)),
-        };
-        let meta = CachedMeta {
-            meta: Rc::clone(&self.meta),
-            head_len: self.meta.head_len,
-        };
-        (kept, meta)
     }
 }

@@ -16,11 +16,11 @@ use crate::http::response::HeadWriter;
 use crate::http::status::{Refusal, Status};
 use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;
+use crate::site::cache::{Content, FileMeta, Representation};
 
 use crate::server::listing::ListingBody;
 use crate::server::outcome::{DirectoryList, Outcome, Part};
 use crate::server::policy::Policy;
-use crate::server::representation::{Content, FileMeta, Representation};
 use crate::server::shared::Http;
 use crate::server::sites::DEFAULT_SITE;
 
@@ -269,7 +269,7 @@ impl ReplyContext<'_> {
             .lines(&file.meta.lines)
             .field_number("Content-Length", parts.body_bytes());
         match &file.content {
-            Content::Whole(_) => {
+            Content::Whole(..) => {
                 let mut body = Vec::new();
                 let mut part = 0;
                 while let Some(span) = parts.frame(part, &mut body) {
@@ -406,7 +406,7 @@ impl Draft {
     /// Ends a reply with some of a file's bytes; an empty file has none.
     fn finish_with_file(self, file: &Representation, part: Range<u64>) -> Response {
         match &file.content {
-            Content::Whole(_) => self.finish(file.slice(part)),
+            Content::Whole(..) => self.finish(file.slice(part)),
             Content::File(file) => self.finish_with(Body::Span(FileSpan {
                 file: Rc::clone(file),
                 at: part.start,

@@ -6,8 +6,6 @@
 use crate::site::Site;
 use crate::site::cache::Cache;
 
-use crate::server::representation::CachedMeta;
-
 /// The index of the site that answers for every host without one of its own.
 pub const DEFAULT_SITE: usize = 0;
 
@@ -19,7 +17,7 @@ pub struct SiteState {
     /// What is served.
     pub site: Site,
     /// What was served before.
-    pub cache: Cache<CachedMeta>,
+    pub cache: Cache,
 }
 
 /// The default site, and behind it those of `--host`, sorted by host.

@@ -3,78 +3,50 @@
 //!
 //! For a client that accepts no coding, no sibling is looked at.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::io;
 
 use crate::event_loop::Now;
-use crate::http::accept::{AcceptEncoding, Coding};
+use crate::http::accept::{AcceptEncoding, Coding, Standing};
 use crate::http::path::SitePath;
 use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::site::Found;
-use crate::site::cache::CHOICES;
+use crate::site::cache::{CLASSES, FileMeta, Representation};
 use crate::site::open::{Identity, Opened};
 use crate::site::siblings::{is_compressible, is_current, suffix};
 
 use crate::server::note::{NoteFn, display};
-use crate::server::representation::{CachedMeta, Representation, Variant, is_settled};
+use crate::server::representation::{Variant, is_settled};
 use crate::server::shared::Http;
 use crate::server::sites::SiteState;
 
 /// The codings that there may be a sibling for, the smallest first, as a rule.
 const BY_SIZE: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];
 
-/// The codings that a client would rather have than plain bytes, the most welcome first: one of
-/// [`CHOICES`] orders.
+/// The codings that a client would rather have than plain bytes, the most welcome first; what is
+/// left of the three is [`Coding::Identity`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Preference(usize);
-
-use Coding::{Brotli as B, Gzip as G, Zstd as Z};
-
-/// Every order there is; the usual ones stand in front. The place of an order is its class in the
-/// cache.
-const ORDERS: [&[Coding]; CHOICES] = [
-    &[],
-    &[B, Z, G],
-    &[B, G],
-    &[G],
-    &[B],
-    &[Z],
-    &[B, Z],
-    &[Z, G],
-    &[B, G, Z],
-    &[Z, B, G],
-    &[Z, G, B],
-    &[G, B, Z],
-    &[G, Z, B],
-    &[Z, B],
-    &[G, B],
-    &[G, Z],
-];
+pub struct Preference([Coding; BY_SIZE.len()]);
 
 impl Preference {
     /// Plain bytes and nothing else.
-    pub const PLAIN: Self = Self(0);
+    pub const PLAIN: Self = Self([Coding::Identity; BY_SIZE.len()]);
 
-    /// What is chosen first, then what would be chosen if that were missing, and so on until plain
-    /// bytes are as good.
+    /// Of codings that are equally welcome, the smaller one comes first, and plain bytes last.
     pub fn of(accept: &AcceptEncoding) -> Self {
-        let mut left = [BY_SIZE[0], BY_SIZE[1], BY_SIZE[2], Coding::Identity];
-        let mut order = [Coding::Identity; BY_SIZE.len()];
-        let mut len = 0;
-        while let Some(coding) = accept.choose(&left[len..]) {
-            if coding == Coding::Identity {
-                break;
+        let plain = accept.standing(Coding::Identity);
+        let mut codings = BY_SIZE;
+        codings.sort_by_key(|&coding| Reverse(accept.standing(coding)));
+        Self(codings.map(|coding| {
+            let standing = accept.standing(coding);
+            match standing >= plain && standing > Standing::Refused {
+                true => coding,
+                false => Coding::Identity,
             }
-            // It moves to the front; what stood before it keeps its order behind.
-            let at = left[len..].iter().position(|&c| c == coding).unwrap_or(0);
-            left[len..=len + at].rotate_right(1);
-            order[len] = coding;
-            len += 1;
-        }
-        let place = ORDERS.iter().position(|known| *known == &order[..len]);
-        Self(place.unwrap_or_default())
+        }))
     }
 
     /// Of a request. Bounded by the length of its head. `note` is handed a sentence on each
@@ -84,15 +56,22 @@ impl Preference {
     }
 
     /// The codings, the most welcome first.
-    pub fn codings(self) -> &'static [Coding] {
-        ORDERS.get(self.0).copied().unwrap_or_default()
+    pub fn codings(self) -> impl Iterator<Item = Coding> {
+        let codings = self.0.into_iter();
+        codings.take_while(|&coding| coding != Coding::Identity)
     }
 
-    /// Its class in the cache; 0 for plain bytes.
+    /// Its class in the cache: a number of three digits, one for each coding; 0 for plain bytes.
     pub fn class(self) -> usize {
+        let digit = |coding| coding as usize;
         self.0
+            .map(digit)
+            .iter()
+            .fold(0, |class, digit| 4 * class + digit)
     }
 }
+
+const _: () = assert!(BY_SIZE.len() == 3 && CLASSES == 4 * 4 * 4);
 
 /// What was chosen, and what it takes to keep it.
 #[derive(Debug)]
@@ -141,8 +120,8 @@ impl SiteState {
             return Preference::PLAIN.class();
         }
         let class = Preference::of_request(request, |_| ()).class();
-        let is_one_for_all = |known: &CachedMeta| !known.meta.varies;
-        if class > 0 && self.cache.meta(0, raw).is_some_and(is_one_for_all) {
+        let is_one_for_all = |meta: &FileMeta| !meta.varies;
+        if class > 0 && self.cache.peek(0, raw).is_some_and(is_one_for_all) {
             0
         } else {
             class
@@ -174,7 +153,7 @@ impl SiteState {
             self.site.identity(&directory)
         };
         let mut missing = false;
-        for &coding in preference.codings() {
+        for coding in preference.codings() {
             let sibling = path.with_suffix(suffix(coding));
             let found = self.site.find(&sibling, turn);
             let what = sibling_words(&found, &original.identity);
@@ -242,9 +221,8 @@ impl SiteState {
             };
             conditions.push(condition);
         }
-        let (kept, meta) = file.to_keep();
-        self.cache
-            .keep(key.class, raw, kept, meta, conditions, now.turn);
+        let file = file.clone();
+        self.cache.keep(key.class, raw, file, conditions, now.turn);
     }
 }
 
@@ -262,7 +240,7 @@ impl Http {
         let state = &mut self.sites[site];
         let class = Preference::PLAIN.class();
         let page = match state.cache.find(class, raw.as_bytes(), now.turn) {
-            Some(entry) => Representation::kept(&entry.meta.meta, &entry.kept),
+            Some(page) => page.clone(),
             None => {
                 let Found::File(opened) = state.site.find(&path, now.turn) else {
                     return None;

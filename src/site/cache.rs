@@ -12,28 +12,55 @@ use std::rc::Rc;
 use rustix::fs::CWD;
 use slab::Slab;
 
+use crate::http::date::UnixSeconds;
+use crate::limits::CACHE_ENTRY_BYTES;
 use crate::site::open::{Identity, stat};
 
-/// How many ways to choose a variant of one path are told apart: every order in which some of three codings can be
-/// wanted, from none of them to all.
-pub const CHOICES: usize = 16;
-
-/// What is kept of a file.
+/// A file as it is sent. Cheap to clone.
 #[derive(Clone, Debug)]
-pub enum Kept {
-    /// Bytes, ready to be sent.
-    Bytes(Rc<[u8]>),
-    /// An open file.
+pub struct Representation {
+    /// What is said of it.
+    pub meta: Rc<FileMeta>,
+    /// Its bytes.
+    pub content: Content,
+}
+
+/// The bytes of a file.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// A whole reply with status 200, as a client of HTTP/1.1 gets it that keeps its connection: so
+    /// many bytes of head, and the file.
+    Whole(Rc<[u8]>, usize),
+    /// The open file.
     File(Rc<File>),
+}
+
+/// What is said of a file.
+#[derive(Debug)]
+pub struct FileMeta {
+    /// The media type.
+    pub content_type: Box<str>,
+    /// The other fields of a 200, without `Content-Length`: whole lines.
+    pub lines: Vec<u8>,
+    /// The fields of a 304 (RFC 9110 §15.4.5): whole lines.
+    pub validator_lines: Vec<u8>,
+    /// The entity tag, quotes and all.
+    pub etag: Vec<u8>,
+    /// When it was last modified, if that says anything.
+    pub modified: Option<UnixSeconds>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether another client might be sent another variant.
+    pub varies: bool,
 }
 
 /// Something that must still be so for an entry to be served.
 #[derive(Debug)]
 pub struct Condition {
-    /// The absolute path that is asked about.
+    /// The absolute path that is looked up.
     pub path: CString,
-    /// What stood there when the entry was made. For a directory in which names were looked for in vain, any change of
-    /// names changes it.
+    /// What stood there when the entry was made. For a directory in which names were looked for in
+    /// vain, any change of names changes it.
     pub identity: Identity,
 }
 
@@ -44,32 +71,20 @@ impl Condition {
     }
 }
 
-/// One entry.
-#[derive(Debug)]
-pub struct Entry<M> {
-    /// What is kept.
-    pub kept: Kept,
-    /// What its owner keeps with it.
-    pub meta: M,
-    target: Box<[u8]>,
-    choice: u8,
-    weight: usize,
-    /// Nearly always the only one, so it lies here: among many files each pointer that is followed is a wait for memory.
-    condition: Condition,
-    others: Box<[Condition]>,
-    checked: u64,
-    used: bool,
-}
+/// How many classes of clients are told apart: for each order in which a client may want three
+/// codings, or fewer, it may be sent another variant of a file.
+pub const CLASSES: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
-pub struct Cache<M> {
-    /// How often something was found, and how often not.
+pub struct Cache {
+    /// How often something was found.
     pub hits: u64,
-    /// See above.
+    /// How often nothing was.
     pub misses: u64,
-    index: [HashMap<Box<[u8]>, usize>; CHOICES],
-    entries: Slab<Entry<M>>,
+    index: [HashMap<Box<[u8]>, usize>; CLASSES],
+    entries: Slab<CacheEntry>,
+    /// Where the clock's hand stands.
     hand: usize,
     bytes: usize,
     bytes_max: usize,
@@ -77,7 +92,21 @@ pub struct Cache<M> {
     descriptors_max: usize,
 }
 
-impl<M> Cache<M> {
+#[derive(Debug)]
+struct CacheEntry {
+    file: Representation,
+    target: Box<[u8]>,
+    class: usize,
+    weight: usize,
+    /// Nearly always the only one, so it lies here: among many files each pointer that is followed
+    /// is a wait for memory.
+    condition: Condition,
+    others: Box<[Condition]>,
+    checked: u64,
+    used: bool,
+}
+
+impl Cache {
     /// An empty cache for at most this many bytes and descriptors. It takes no memory until used.
     pub fn new(bytes_max: usize, descriptors_max: usize) -> Self {
         Self {
@@ -93,10 +122,11 @@ impl<M> Cache<M> {
         }
     }
 
-    /// The entry for `target` under `choice`, if it still holds. Asks the file system once a `turn` and entry, and
-    /// forgets an entry that no longer holds. Bounded by the number of the entry's conditions.
-    pub fn find(&mut self, choice: usize, target: &[u8], turn: u64) -> Option<&mut Entry<M>> {
-        let Some(key) = self.checked(choice, target, turn) else {
+    /// What is kept for `target` and `class`, if it still holds. Asks the file system once a `turn`
+    /// and entry, and forgets an entry that no longer holds. Bounded by the number of the entry's
+    /// conditions.
+    pub fn find(&mut self, class: usize, target: &[u8], turn: u64) -> Option<&mut Representation> {
+        let Some(key) = self.checked(class, target, turn) else {
             self.misses += 1;
             return None;
         };
@@ -104,11 +134,11 @@ impl<M> Cache<M> {
         let entry = self.entries.get_mut(key)?;
         entry.checked = turn;
         entry.used = true;
-        Some(entry)
+        Some(&mut entry.file)
     }
 
-    fn checked(&mut self, choice: usize, target: &[u8], turn: u64) -> Option<usize> {
-        let key = *self.index.get(choice)?.get(target)?;
+    fn checked(&mut self, class: usize, target: &[u8], turn: u64) -> Option<usize> {
+        let key = *self.index.get(class)?.get(target)?;
         let entry = self.entries.get(key)?;
         let holds = || entry.condition.holds() && entry.others.iter().all(Condition::holds);
         if entry.checked != turn && !holds() {
@@ -118,88 +148,69 @@ impl<M> Cache<M> {
         Some(key)
     }
 
-    /// What is kept with `target` under `choice`, without asking whether it still holds: for what depends on the name alone.
-    pub fn meta(&self, choice: usize, target: &[u8]) -> Option<&M> {
-        let key = self.index.get(choice)?.get(target)?;
-        self.entries.get(*key).map(|entry| &entry.meta)
+    /// What is said of the file that is kept for `target` and `class`, without asking whether it
+    /// still holds: for what depends on the name alone.
+    pub fn peek(&self, class: usize, target: &[u8]) -> Option<&FileMeta> {
+        let key = self.index.get(class)?.get(target)?;
+        self.entries.get(*key).map(|entry| &*entry.file.meta)
     }
 
-    /// Keeps something for `target` under `choice` while the `conditions` hold, if there are any and it fits at all; others
-    /// make room. What was there before is replaced.
+    /// Keeps a file for `target` and `class` while the `conditions` hold, if there are any and it
+    /// fits at all; others make room. What was kept for them before is replaced.
     pub fn keep(
         &mut self,
-        choice: usize,
+        class: usize,
         target: &[u8],
-        kept: Kept,
-        meta: M,
+        file: Representation,
         conditions: Vec<Condition>,
         turn: u64,
     ) {
-        let bytes = match &kept {
-            Kept::Bytes(bytes) => bytes.len(),
-            Kept::File(_) => 0,
+        let (bytes, descriptors) = match &file.content {
+            Content::Whole(reply, _) => (reply.len(), 0),
+            Content::File(_) => (0, 1),
         };
-        let weight = bytes
-            + target.len()
-            + ENTRY_BYTES
-            + conditions
-                .iter()
-                .map(|c| c.path.as_bytes().len())
-                .sum::<usize>();
-        let descriptors = usize::from(matches!(kept, Kept::File(_)));
+        let paths = conditions.iter().map(|c| c.path.as_bytes().len());
+        let weight = CACHE_ENTRY_BYTES + bytes + target.len() + paths.sum::<usize>();
         let mut conditions = conditions.into_iter();
         let Some(condition) = conditions.next() else {
             return;
         };
-        if choice >= CHOICES || weight > self.bytes_max / 4 || descriptors > self.descriptors_max {
+        if class >= CLASSES || weight > self.bytes_max / 4 || descriptors > self.descriptors_max {
             return;
         }
-        if let Some(&key) = self.index[choice].get(target) {
+        if let Some(&key) = self.index[class].get(target) {
             self.forget(key);
         }
-        while self.bytes + weight > self.bytes_max
-            || self.descriptors + descriptors > self.descriptors_max
-        {
-            if !self.make_room(descriptors > 0 && self.bytes + weight <= self.bytes_max) {
+        loop {
+            let fits = self.bytes + weight <= self.bytes_max;
+            if fits && self.descriptors + descriptors <= self.descriptors_max {
+                break;
+            }
+            if !self.make_room(fits) {
                 return;
             }
         }
         self.bytes += weight;
         self.descriptors += descriptors;
-        let entry = Entry {
-            kept,
-            meta,
+        let key = self.entries.insert(CacheEntry {
+            file,
             target: target.into(),
-            choice: u8::try_from(choice).unwrap_or_default(),
+            class,
             weight,
             condition,
             others: conditions.collect(),
             checked: turn,
             used: false,
-        };
-        let key = self.entries.insert(entry);
-        self.index[choice].insert(target.into(), key);
-    }
-
-    /// Forgets everything: the root has changed, or the policy.
-    pub fn clear(&mut self) {
-        *self = Self {
-            hits: self.hits,
-            misses: self.misses,
-            ..Self::new(self.bytes_max, self.descriptors_max)
-        };
+        });
+        self.index[class].insert(target.into(), key);
     }
 
     /// Gives back descriptors, when they have run out elsewhere. True if there were any.
     pub fn give_up_descriptors(&mut self) -> bool {
-        let keys: Vec<usize> = self
-            .entries
-            .iter()
-            .filter(|(_, e)| matches!(e.kept, Kept::File(_)))
-            .map(|(key, _)| key)
-            .collect();
-        for key in &keys {
-            self.forget(*key);
+        let files = self.entries.iter().filter(|(_, entry)| entry.is_file());
+        let keys: Vec<usize> = files.map(|(key, _)| key).collect();
+        for &key in &keys {
+            self.forget(key);
         }
         !keys.is_empty()
     }
@@ -214,20 +225,16 @@ impl<M> Cache<M> {
         self.bytes
     }
 
-    /// The clock algorithm: an entry that was used since the hand last passed gets another round. Bounded by two rounds,
-    /// and each entry passed over pays for the use that spared it.
+    /// The clock algorithm: an entry that was used since the hand last passed gets another round.
+    /// Bounded by two rounds, and each entry passed over pays for the use that spared it.
     fn make_room(&mut self, of_files: bool) -> bool {
         for _ in 0..2 * self.entries.capacity() {
             let key = self.hand;
-            self.hand = if key + 1 >= self.entries.capacity() {
-                0
-            } else {
-                key + 1
-            };
+            self.hand = (key + 1) % self.entries.capacity();
             let Some(entry) = self.entries.get_mut(key) else {
                 continue;
             };
-            if of_files && matches!(entry.kept, Kept::Bytes(_)) {
+            if of_files && !entry.is_file() {
                 continue;
             }
             if !std::mem::take(&mut entry.used) {
@@ -241,14 +248,17 @@ impl<M> Cache<M> {
     fn forget(&mut self, key: usize) {
         if let Some(entry) = self.entries.try_remove(key) {
             self.bytes -= entry.weight;
-            self.descriptors -= usize::from(matches!(entry.kept, Kept::File(_)));
-            self.index[usize::from(entry.choice)].remove(&entry.target);
+            self.descriptors -= usize::from(entry.is_file());
+            self.index[entry.class].remove(&entry.target);
         }
     }
 }
 
-/// What an entry costs beside what is kept: itself, its place in the index, its boxes.
-const ENTRY_BYTES: usize = 320;
+impl CacheEntry {
+    fn is_file(&self) -> bool {
+        matches!(self.file.content, Content::File(_))
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -107,7 +107,8 @@ impl Site {
         self.hidden
     }
 
-    /// Opens what stands at `path`. Looks up the root once a `turn`. Bounded by the length of the path.
+    /// Opens what stands at `path`. Looks up the root once a `turn`. Bounded by the length of the
+    /// path.
     pub fn find(&mut self, path: &SitePath, turn: u64) -> Found {
         let opener = self.opener;
         let found = match self.resolve(path, turn) {
@@ -121,7 +122,8 @@ impl Site {
         found
     }
 
-    /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the root.
+    /// What stands at `path`, for a listing: a link is followed as far as it stays beneath the
+    /// root.
     pub fn meta(&mut self, path: &SitePath, turn: u64) -> Option<(Kind, Identity)> {
         let opener = self.opener;
         let (root, inner) = self.resolve(path, turn).ok()?;
@@ -191,7 +193,8 @@ impl Site {
                     self.root = Some(root);
                     self.identity = now;
                 }
-                // What is open stays open: descriptors may have run out, and the directory is there.
+                // What is open stays open: descriptors may have run out, and the directory is
+                // there.
                 Err(e) => log::debug!("the root {} cannot be opened: {e}", self.path.display()),
             },
             // The path may not be searched any more (privileges were dropped): what is open stays.

@@ -96,8 +96,8 @@ impl Opener {
         })
     }
 
-    /// Asks what stands at `path` before it opens it: to open a FIFO wakes its writer, and to open a
-    /// device may do anything. The answer is not trusted, but asked again of what was opened.
+    /// Asks what stands at `path` before it opens it: to open a FIFO wakes its writer, and to open
+    /// a device may do anything. The answer is not trusted, but asked again of what was opened.
     fn open(self, root: BorrowedFd<'_>, path: &CStr) -> Result<(Kind, Opened)> {
         self.stat(root, path)?;
         let file = File::from(self.open_beneath(root, path, READ)?);
@@ -105,8 +105,8 @@ impl Opener {
         Ok((kind, Opened { file, identity }))
     }
 
-    /// What stands at `path` beneath `root`. Neither opens it nor asks for anything outside, where a
-    /// file system may not answer.
+    /// What stands at `path` beneath `root`. Neither opens it nor asks for anything outside, where
+    /// a file system may not answer.
     ///
     /// # Errors
     /// ENXIO for what is neither a regular file nor a directory, and others as open(2) and statx(2)
@@ -247,8 +247,8 @@ pub struct Moment {
     pub nanos: u32,
 }
 
-/// What stands at `path`, seen from `directory`; links are followed. Not confined: a client may only
-/// be told of it if it equals what was opened beneath the root.
+/// What stands at `path`, seen from `directory`; links are followed. Not confined: a client may
+/// only be told of it if it equals what was opened beneath the root.
 ///
 /// # Errors
 /// Whatever statx(2) reports.

@@ -33,16 +33,32 @@ impl Drop for Place {
     }
 }
 
-fn bytes(n: usize) -> Kept {
-    Kept::Bytes(vec![0; n].into())
+fn file(content: Content, size: u64) -> Representation {
+    let meta = FileMeta {
+        content_type: "text/plain".into(),
+        lines: Vec::new(),
+        validator_lines: Vec::new(),
+        etag: Vec::new(),
+        modified: None,
+        size,
+        varies: false,
+    };
+    Representation {
+        meta: Rc::new(meta),
+        content,
+    }
+}
+
+fn bytes(n: usize) -> Representation {
+    file(Content::Whole(vec![0; n].into(), 0), n as u64)
 }
 
 #[test]
 fn an_entry_holds_until_its_file_changes() {
     let place = Place::new("changes");
     let mut cache = Cache::new(1 << 20, 4);
-    cache.keep(0, b"/a", bytes(3), 7, place.condition(), 1);
-    assert_eq!(cache.find(0, b"/a", 1).map(|e| e.meta), Some(7));
+    cache.keep(0, b"/a", bytes(3), place.condition(), 1);
+    assert_eq!(cache.find(0, b"/a", 1).map(|file| file.meta.size), Some(3));
     assert!(
         cache.find(1, b"/a", 1).is_none(),
         "another choice of variant"
@@ -57,7 +73,7 @@ fn an_entry_holds_until_its_file_changes() {
 fn an_entry_goes_with_its_file() {
     let place = Place::new("goes");
     let mut cache = Cache::new(1 << 20, 4);
-    cache.keep(0, b"/a", bytes(3), (), place.condition(), 1);
+    cache.keep(0, b"/a", bytes(3), place.condition(), 1);
     std::fs::remove_file(&place.0).unwrap();
     assert!(cache.find(0, b"/a", 2).is_none());
 }
@@ -65,13 +81,13 @@ fn an_entry_goes_with_its_file() {
 #[test]
 fn it_stays_within_its_budget_and_keeps_what_is_used() {
     let mut cache = Cache::new(10_000, 2);
-    cache.keep(0, b"/often", bytes(1000), 0, always(), 1);
+    cache.keep(0, b"/often", bytes(1000), always(), 1);
     for i in 0..100 {
         assert!(cache.find(0, b"/often", i).is_some(), "round {i}");
-        cache.keep(0, format!("/{i}").as_bytes(), bytes(1000), i, always(), 1);
+        cache.keep(0, format!("/{i}").as_bytes(), bytes(1000), always(), 1);
         assert!(cache.bytes() <= 10_000);
     }
-    cache.keep(0, b"/huge", bytes(9_000), 0, always(), 1);
+    cache.keep(0, b"/huge", bytes(9_000), always(), 1);
     assert!(
         cache.find(0, b"/huge", 1).is_none(),
         "too large to be worth all others"
@@ -81,10 +97,10 @@ fn it_stays_within_its_budget_and_keeps_what_is_used() {
 #[test]
 fn descriptors_have_a_budget_of_their_own() {
     let mut cache = Cache::new(1 << 20, 2);
-    cache.keep(0, b"/bytes", bytes(10), 0, always(), 1);
+    cache.keep(0, b"/bytes", bytes(10), always(), 1);
     for i in 0..10 {
-        let file = Kept::File(Rc::new(File::open("/dev/null").unwrap()));
-        cache.keep(0, format!("/{i}").as_bytes(), file, i, always(), 1);
+        let open = Content::File(Rc::new(File::open("/dev/null").unwrap()));
+        cache.keep(0, format!("/{i}").as_bytes(), file(open, 0), always(), 1);
         assert!(cache.descriptors <= 2);
     }
     assert!(cache.find(0, b"/9", 1).is_some());
