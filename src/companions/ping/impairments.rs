@@ -4,7 +4,7 @@
 //! Four numbers are drawn for each datagram, whatever the options, so that which datagrams are
 //! lost does not depend on whether others are delayed. Time is milliseconds, passed in.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,9 +39,9 @@ pub(super) enum Fate {
     Later,
 }
 
-/// A reply that waits, and then is due.
+/// A reply that waits until it is due.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct HeldReply {
+pub(super) struct WaitingReply {
     /// What is sent.
     pub(super) datagram: Box<[u8]>,
     /// Where it goes.
@@ -50,18 +50,19 @@ pub(super) struct HeldReply {
     pub(super) copies: u32,
 }
 
+/// When a reply is due, in milliseconds, and the number of its datagram.
+type Place = (u64, u64);
+
 /// The bad network on the way back to the clients.
 #[derive(Debug)]
 pub(super) struct Impairments {
     weather: Weather,
     random: Random,
-    /// Delayed replies, by the millisecond at which they are due, then in order of arrival.
-    delayed: BTreeMap<(u64, u64), HeldReply>,
-    /// Replies to be overtaken, with the millisecond at which they are sent in any case.
-    held: VecDeque<(u64, HeldReply)>,
-    /// How many of `held` have been overtaken.
-    released: usize,
+    /// At most [`PING_HELD_MAX`] replies of [`PING_HELD_BYTES_MAX`] bytes together.
+    waiting: BTreeMap<Place, WaitingReply>,
     bytes: usize,
+    /// Which of them are due as soon as another reply goes out.
+    held: BTreeSet<Place>,
     /// What was done so far.
     pub(super) counts: Counts,
 }
@@ -73,16 +74,14 @@ impl Impairments {
         Self {
             weather,
             random: Random::new(weather.seed.unwrap_or_else(any_seed)),
-            delayed: BTreeMap::new(),
-            held: VecDeque::new(),
-            released: 0,
+            waiting: BTreeMap::new(),
             bytes: 0,
+            held: BTreeSet::new(),
             counts: Counts::default(),
         }
     }
 
-    /// Decides on the reply to a datagram that came from `from` at `now_millis`. At most
-    /// [`PING_HELD_MAX`] replies and [`PING_HELD_BYTES_MAX`] bytes are held back.
+    /// Decides on the reply to a datagram that came from `from` at `now_millis`.
     pub(super) fn receive(&mut self, datagram: &[u8], from: SocketAddr, now_millis: u64) -> Fate {
         self.counts.heard += 1;
         let lost = self.happens(self.weather.loss);
@@ -94,7 +93,7 @@ impl Impairments {
             return Fate::Lost;
         }
         let is_now = delay_millis == 0 && !held;
-        let is_full = self.delayed.len() + self.held.len() >= PING_HELD_MAX
+        let is_full = self.waiting.len() >= PING_HELD_MAX
             || self.bytes + datagram.len() > PING_HELD_BYTES_MAX;
         if is_full && !is_now {
             self.counts.overflowed += 1;
@@ -103,66 +102,52 @@ impl Impairments {
         let copies = 1 + u32::from(doubled);
         self.counts.doubled += u64::from(doubled);
         if is_now {
-            self.released = self.held.len();
+            self.overtake();
             return Fate::Now(copies);
         }
+        let mut place = (now_millis + delay_millis, self.counts.heard);
+        if held {
+            self.counts.held += 1;
+            place.0 += millis(PING_REORDER_HOLD);
+            self.held.insert(place);
+        }
         self.bytes += datagram.len();
-        let reply = HeldReply {
+        let reply = WaitingReply {
             datagram: datagram.into(),
             to: from,
             copies,
         };
-        let due_millis = now_millis + delay_millis;
-        if held {
-            self.counts.held += 1;
-            let due_millis = due_millis + millis(PING_REORDER_HOLD);
-            self.held.push_back((due_millis, reply));
-        } else {
-            self.delayed.insert((due_millis, self.counts.heard), reply);
-        }
+        self.waiting.insert(place, reply);
         Fate::Later
     }
 
     /// The next reply whose time has come. Ask until there is none.
-    pub(super) fn due(&mut self, now_millis: u64) -> Option<HeldReply> {
-        let reply = self.due_of_held(now_millis);
-        let reply = reply.or_else(|| self.due_of_delayed(now_millis))?;
+    pub(super) fn due(&mut self, now_millis: u64) -> Option<WaitingReply> {
+        let first = self.waiting.first_entry()?;
+        let place = *first.key();
+        if place.0 > now_millis {
+            return None;
+        }
+        let reply = first.remove();
         self.bytes -= reply.datagram.len();
+        if place.0 > 0 && !self.held.remove(&place) {
+            self.overtake();
+        }
         Some(reply)
     }
 
-    fn due_of_held(&mut self, now_millis: u64) -> Option<HeldReply> {
-        let index = if self.released > 0 {
-            self.released -= 1;
-            0
-        } else {
-            self.held.iter().position(|(due, _)| *due <= now_millis)?
-        };
-        self.held.remove(index).map(|(_, reply)| reply)
-    }
-
-    fn due_of_delayed(&mut self, now_millis: u64) -> Option<HeldReply> {
-        let first = self.delayed.first_entry()?;
-        if first.key().0 > now_millis {
-            return None;
+    /// A reply goes out: all that were held back for one are due.
+    fn overtake(&mut self) {
+        for place in std::mem::take(&mut self.held) {
+            if let Some(reply) = self.waiting.remove(&place) {
+                self.waiting.insert((0, place.1), reply);
+            }
         }
-        self.released = self.held.len();
-        Some(first.remove())
     }
 
-    /// When the next reply is due, in milliseconds; `None` if none is held back.
+    /// When the next reply is due, in milliseconds; `None` if none waits.
     pub(super) fn next_millis(&self) -> Option<u64> {
-        if self.released > 0 {
-            return Some(0);
-        }
-        let held = self.held.iter().map(|(due, _)| *due);
-        let delayed = self.delayed.keys().next().map(|(due, _)| *due);
-        held.chain(delayed).min()
-    }
-
-    /// Whether no reply is held back.
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty() && self.delayed.is_empty()
+        self.waiting.keys().next().map(|place| place.0)
     }
 
     fn happens(&mut self, share: Share) -> bool {
@@ -226,7 +211,7 @@ mod tests {
                 sent.push((due.datagram[0], due.copies, now));
             }
         }
-        assert!(network.is_empty());
+        assert!(network.waiting.is_empty());
         assert_eq!(network.next_millis(), None);
         assert_eq!(network.bytes, 0);
         (sent, network.counts)

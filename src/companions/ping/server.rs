@@ -84,19 +84,20 @@ impl PingServer {
         if !self.send_due(millis, cx) || !all_received {
             return Next::Again(Deadline::Keep);
         }
-        if self.done && self.network.is_empty() {
-            self.say_farewell(cx);
-            return Next::Leave;
-        }
-        let deadline = self.network.next_millis().map(|next| {
-            let wait = Duration::from_millis(next.saturating_sub(millis));
-            cx.now.tick.after(wait)
-        });
-        match (self.done, deadline) {
-            // Nothing is received any more.
-            (true, Some(tick)) => Next::Sleep(tick),
-            (false, Some(tick)) => Next::Park(Side::Read, Deadline::At(tick)),
-            (_, None) => Next::Park(Side::Read, Deadline::Never),
+        let Some(next) = self.network.next_millis() else {
+            if self.done {
+                self.say_farewell(cx);
+                return Next::Leave;
+            }
+            return Next::Park(Side::Read, Deadline::Never);
+        };
+        let wait = Duration::from_millis(next.saturating_sub(millis));
+        let wake = cx.now.tick.after(wait);
+        // A server that is done receives nothing any more.
+        if self.done {
+            Next::Sleep(wake)
+        } else {
+            Next::Park(Side::Read, Deadline::At(wake))
         }
     }
 

@@ -19,44 +19,27 @@ use crate::limits::{
     TRANSFER_KEY_BYTES_KEPT, TRANSFER_NAME_BYTES_MAX, TRANSFER_OVERHEAD_BYTES_MAX,
 };
 
-/// Why what came is not a file transfer.
+/// Why what came is not a file transfer; its words are below.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the words below say what each means")]
 pub enum Malformed {
-    /// Nothing came at all.
     Nothing,
-    /// The input ended before the object did.
     Truncated,
-    /// Something else than the object's opening brace.
     NotAnObject,
-    /// This byte cannot stand where it stands.
     Unexpected(u8),
-    /// A byte that must be escaped in a string.
     ControlCharacter(u8),
-    /// An escape that JSON does not know, or half of a surrogate pair.
     Escape,
-    /// The same key came twice.
     Twice(&'static str),
-    /// A key is missing.
     Missing(&'static str),
-    /// The value of this key is not a string.
     NotAString(&'static str),
-    /// A member that is not ours holds an array or an object.
     Nested,
-    /// The name is not UTF-8.
     NameNotText,
-    /// The name is longer than [`TRANSFER_NAME_BYTES_MAX`].
     NameTooLong,
-    /// The name names no file.
     Name(BadName),
-    /// The data is not base64: this byte.
     Base64(u8),
-    /// The data is not base64: it ends within a group of four.
     Padding,
-    /// The file is larger than it may be, in bytes.
     TooLarge(u64),
-    /// Far more came than the file explains.
     TooMuch,
-    /// Something stands behind the object.
     Trailing(u8),
 }
 
