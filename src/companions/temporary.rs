@@ -28,7 +28,7 @@ impl Temporary {
         let process = std::process::id();
         for attempt in 0..TEMPORARY_NAMES_MAX {
             let path = directory.join(format!(".idler-{process}-{attempt}.part"));
-            // Never an existing file, nor through a link that somebody has put there.
+            // Never an existing file, nor through a link that stands there.
             let opened = OpenOptions::new()
                 .write(true)
                 .create_new(true)
@@ -109,7 +109,7 @@ pub(crate) fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if let Some(path) = &self.path {
-            // If it cannot be removed, there is nobody left to tell.
+            // If it cannot be removed, it is too late to say so.
             let _ = std::fs::remove_file(path);
         }
     }

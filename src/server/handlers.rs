@@ -1,36 +1,33 @@
-//! What idler does: one file for each service, the only place where loop, protocol and files meet.
-//!
-//! What lives here: the enum of all handlers. It may not know how anything is waited for, parsed
-//! or opened. Invariant: a new service is one file, one variant of [`Service`], one row of the
-//! command line. Read next: `http_server.rs`.
+//! The server's handlers, as one enum: what its loop holds in its slots. A companion needs no
+//! variant here, nor does a policy; a new kind of socket does.
 
 use mio::event::Source;
 
-use crate::event_loop::{Context, Dropped, Handler, Key, Newcomers, Next, Now};
-
 use crate::companions::Companion;
+use crate::event_loop::{Context, Dropped, Handler, Key, Newcomers, Next, Now};
 use crate::server::acceptor::Acceptor;
 use crate::server::clients::TrackedClient;
 use crate::server::connection::HttpConnection;
 use crate::server::shared::Server;
 use crate::server::signals::Signals;
 
-/// Every kind of handler there is. What is not idle by the hundred thousand is boxed.
+/// Every kind of handler of a server. All are boxed but the one of which a hundred thousand may be
+/// idle.
 #[derive(Debug)]
 pub enum Service {
     /// A client's HTTP connection.
     Http(HttpConnection),
-    /// The same, counted by its address.
+    /// One of whose client something is known.
     TrackedConnection(Box<TrackedConnection>),
     /// A listening socket.
     Acceptor(Box<Acceptor>),
     /// A signal.
     Signals(Box<Signals>),
-    /// Whatever else is served beside HTTP.
+    /// A client, or a datagram socket, of what is served beside HTTP.
     Companion(Box<Companion>),
 }
 
-/// A connection of whose client something is known. Boxed, so that others cost nothing for it.
+/// An HTTP connection, and what is known of its client.
 #[derive(Debug)]
 pub struct TrackedConnection {
     connection: HttpConnection,
@@ -66,7 +63,7 @@ impl Handler for Service {
         match self {
             Self::Http(connection) => Some(connection.transport()),
             Self::TrackedConnection(tracked) => Some(tracked.connection.transport()),
-            Self::Acceptor(door) => Some(door.source()),
+            Self::Acceptor(acceptor) => Some(acceptor.source()),
             Self::Signals(signals) => Some(signals.source()),
             Self::Companion(companion) => Some(companion.source()),
         }
@@ -78,19 +75,14 @@ impl Handler for Service {
             Self::TrackedConnection(tracked) => {
                 tracked.connection.drive(Some(&mut tracked.client), cx)
             }
-            Self::Acceptor(door) => door.drive(cx, new),
+            Self::Acceptor(acceptor) => acceptor.drive(cx, new),
             Self::Signals(signals) => signals.drive(cx),
             Self::Companion(companion) => companion.drive(cx),
         }
     }
 
     fn is_background(&self) -> bool {
-        match self {
-            Self::Signals(_) => true,
-            Self::Http(_) | Self::TrackedConnection(_) | Self::Acceptor(_) | Self::Companion(_) => {
-                false
-            }
-        }
+        matches!(self, Self::Signals(_))
     }
 
     fn may_be_dropped(&self) -> bool {

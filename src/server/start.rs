@@ -1,10 +1,10 @@
-//! `idler serve`: from options to a running loop.
-//!
-//! What lives here: start-up, in the only order that is safe: descriptors, root, sockets, log,
-//! walls, then the loop, and only then the lines that say so. It may not know what is said on
-//! connections. Invariant: nothing is printed as done that is not. Read next: `door.rs`.
+//! From options to a running loop, in the only order that is safe: descriptors, sites, sockets,
+//! log, walls, then the loop, and only then the lines that say so. Nothing is printed as done
+//! that is not.
 
+use std::ffi::OsStr;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn check(options: &Options) -> Result<bool, String> {
     Ok(printed.map_or_else(|e| e.kind() == ErrorKind::BrokenPipe, |()| true))
 }
 
-/// Everything is in place; the loop has not turned yet.
+/// Puts everything in its place; the loop has not turned yet.
 fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let (options, asked, voice) = (&all.server, &all.listening, all.voice);
     // Before anything else is opened: they are known by their numbers only.
@@ -108,21 +108,14 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let lent = inherited.len();
     let mut listening = inherited;
     if !only_inherited {
-        listening.extend(sockets::bind(
-            &asked.bind,
-            asked.port,
-            SocketKind::Stream {
-                reuse_port: options.reuse_port,
-            },
-        )?);
+        let reuse_port = options.reuse_port;
+        let kind = SocketKind::Stream { reuse_port };
+        listening.extend(sockets::bind(&asked.bind, asked.port, kind)?);
     }
     let user = options.user.as_deref().map(User::find).transpose()?;
-    if let Some(user) = &user {
-        for socket in &listening[lent..] {
-            match socket.address() {
-                Address::Unix(path) => user.own(path)?,
-                Address::Ip(_) => {}
-            }
+    for socket in &listening[lent..] {
+        if let (Some(user), Address::Unix(path)) = (&user, socket.address()) {
+            user.own(path)?;
         }
     }
     let urls = addresses::urls(&listening);
@@ -131,12 +124,9 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let access = AccessLog::open(&options.access_log, options.log_format)?;
     let notify = Notify::from_env();
     let http = http(options, sites)?;
-    // Behind the walls it could not be opened any more. Descriptors that nobody asked for are left
+    // Behind the walls it could not be opened any more. Without --status its descriptors are left
     // to connections.
-    let usage = match options.status {
-        Some(_) => Usage::open(),
-        None => Usage::default(),
-    };
+    let usage = options.status.as_ref().map(|_| Usage::open());
     let walls = raise_walls(options, &http, user)?;
     can_enter(&http, options)?;
     can_log_again(options);
@@ -154,7 +144,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let guests = ClientLimits::new(&options.allow, &options.proxy_from, options.max_per_address);
     let mut server = Server::new(http, guests, access);
     server.notify = notify;
-    server.usage = usage;
+    server.usage = usage.unwrap_or_default();
     server.status = Status::new(options);
     server.connections_max = connections;
     let mut handlers = Vec::new();
@@ -303,8 +293,8 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
     Ok(())
 }
 
-/// Root opened the log; whoever opens it again on SIGHUP, after it was moved away, is the user of
-/// `--user`.
+/// Root opened the log, but the user of `--user` must be able to open it again on SIGHUP, after
+/// it was moved away.
 fn can_log_again(options: &ServeOptions) {
     let (Some(user), LogDestination::File(path)) = (&options.user, &options.access_log) else {
         return;
@@ -355,14 +345,12 @@ fn open_auth(options: &ServeOptions, sites: &[SiteState]) -> Result<Option<Auth>
         return Ok(None);
     };
     let auth = Auth::open(path)?;
-    let mut roots = sites
-        .iter()
-        .filter_map(|state| state.site.path().canonicalize().ok());
+    let roots = sites.iter().map(|state| state.site.path().canonicalize());
     let real = path.canonicalize();
-    if real.is_ok_and(|real| roots.any(|root| real.starts_with(root))) {
+    if real.is_ok_and(|real| roots.flatten().any(|root| real.starts_with(root))) {
+        let path = path.display();
         return Err(format!(
-            "--auth {}: this file would be served; put it outside of the site",
-            path.display()
+            "--auth {path}: this file would be served; put it outside of the site"
         ));
     }
     Ok(Some(auth))
@@ -391,18 +379,9 @@ fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize)
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
     };
-    let what = site.only().map_or_else(
-        || site.path().to_owned(),
-        |name| {
-            site.path()
-                .join(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr)
-        },
-    );
-    let mut lines = format!(
-        "idler {} serves {}\n",
-        env!("CARGO_PKG_VERSION"),
-        what.display()
-    );
+    let (version, mut path) = (env!("CARGO_PKG_VERSION"), site.path().to_owned());
+    path.extend(site.only().map(OsStr::from_bytes));
+    let mut lines = format!("idler {version} serves {}\n", path.display());
     for state in named {
         let host = String::from_utf8_lossy(&state.host);
         lines += &format!("  for {host}: {}\n", state.site.path().display());

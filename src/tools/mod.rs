@@ -40,7 +40,7 @@ pub enum ClientTask {
     Get(Box<get::GetClient>),
     /// Leads a crowd.
     Leader(Box<crowd::Leader>),
-    /// One of a crowd: the only one here of whom there are many, so it has no box.
+    /// One of a crowd. It is the only kind that is there in thousands, so it has no box.
     Member(crowd::Member),
     /// The honest client beside a crowd.
     Probe(Box<crowd::Probe>),
@@ -106,10 +106,10 @@ impl Handler for ClientTask {
 /// What a drive of such a handler is lent.
 pub(crate) type TaskContext<'a> = Context<'a, TaskState>;
 
-/// What the handlers of one errand share.
+/// What the handlers of a task share.
 #[derive(Default, Debug)]
 pub struct TaskState {
-    /// How it ended, if it was a client's.
+    /// How the task ended, once it has.
     pub outcome: Option<Result<(), Failure>>,
     /// What the members of a crowd share.
     pub(crate) crowd: crowd::Crowd,
@@ -145,9 +145,9 @@ fn interrupt(signal: &mut Signal, cx: &mut TaskContext<'_>) -> Next {
     Next::Park(Side::Read, Deadline::Never)
 }
 
-fn event_loop(capacity: usize, errand: TaskState) -> Result<EventLoop<ClientTask>, Failure> {
+fn event_loop(capacity: usize, shared: TaskState) -> Result<EventLoop<ClientTask>, Failure> {
     let cannot = |e: io::Error| Failure::new(format!("cannot start: {e}"));
-    let mut event_loop = EventLoop::new(capacity + 2, 0, errand).map_err(cannot)?;
+    let mut event_loop = EventLoop::new(capacity + 2, 0, shared).map_err(cannot)?;
     for number in [SIGINT, SIGTERM] {
         let signal = Signal::new(number).map_err(cannot)?;
         let interrupt = ClientTask::Interrupt(Box::new(signal));
