@@ -6,12 +6,12 @@
 //! one: its file, a variant here or in the clients' `ClientTask` if it needs a handler of its
 //! own, its row of the command line, its limits.
 
+pub(crate) mod atomic_file;
 pub mod client;
 pub mod daytime;
 pub mod message;
 pub mod ping;
 pub mod progress;
-pub mod temporary;
 pub mod transfer;
 
 use std::fmt;

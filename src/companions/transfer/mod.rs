@@ -22,8 +22,8 @@ use std::rc::Rc;
 use rustix::fs::{Mode, OFlags};
 
 use crate::cli::{Listening, Options};
+use crate::companions::atomic_file::{AtomicFile, shown};
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
-use crate::companions::temporary::Temporary;
 use crate::companions::transfer::decoder::Decoder;
 use crate::companions::transfer::encoder::{Encoder, Piece, encode_base64};
 use crate::companions::{Companion, Content, Offer, Opened, Reply, listen};
@@ -64,7 +64,7 @@ struct OfferedFile {
 }
 
 fn open_file(path: &Path) -> Result<Rc<OfferedFile>, String> {
-    let shown = printable(path.as_os_str().as_encoded_bytes());
+    let shown = shown(path);
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| format!("cannot offer {shown}: its name is not UTF-8"))?;
     // Non-blocking, or the open of a named pipe without a writer would wait for ever.
@@ -157,10 +157,10 @@ impl Content for Document {
 /// # Errors
 /// If no file can be made in the directory, or the kernel refuses to connect at once.
 pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
+    let file = AtomicFile::new(&options.directory)?;
     let receiving = Receiving {
-        decoder: Some(Decoder::new(TRANSFER_FILE_BYTES_MAX)),
+        incoming: Some((Decoder::new(TRANSFER_FILE_BYTES_MAX), file)),
         piece: Vec::new(),
-        file: Temporary::new(&options.directory)?,
         directory: options.directory.clone(),
         force: options.force,
     };
@@ -174,17 +174,17 @@ pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure>
 /// A file on its way in.
 #[derive(Debug)]
 struct Receiving {
-    decoder: Option<Decoder>,
+    /// Until it has ended.
+    incoming: Option<(Decoder, AtomicFile)>,
     /// Decoded bytes that are about to be written.
     piece: Vec<u8>,
-    file: Temporary,
     directory: PathBuf,
     force: bool,
 }
 
 impl Consumer for Receiving {
     fn feed(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
-        let Some(decoder) = &mut self.decoder else {
+        let Some((decoder, file)) = &mut self.incoming else {
             return Ok(true);
         };
         self.piece.clear();
@@ -192,23 +192,21 @@ impl Consumer for Receiving {
             let at = decoder.fed();
             Failure::new(format!("what came is no file: {e} (byte {at})"))
         })?;
-        self.file.write(&self.piece)?;
+        file.write(&self.piece)?;
         Ok(false)
     }
 
     fn end(&mut self, wire_bytes: u64) -> Result<String, Failure> {
-        let Some(decoder) = self.decoder.take() else {
-            return Err(Failure::new("the transfer has ended already"));
-        };
+        let ended = || Failure::new("the transfer has ended already");
+        let (decoder, file) = self.incoming.take().ok_or_else(ended)?;
         let bytes = decoder.file_bytes();
         let name = decoder.finish().map_err(|e| {
             let line = format!("what came is no file: {e} (after {wire_bytes} bytes)");
             Failure::new(line)
         })?;
         let path = self.directory.join(&name);
-        self.file.keep_as(&path, self.force)?;
-        let path = printable(path.as_os_str().as_encoded_bytes());
-        let cost = overhead(wire_bytes, bytes);
+        file.keep_as(&path, self.force)?;
+        let (path, cost) = (shown(&path), overhead(wire_bytes, bytes));
         Ok(format!(
             "{path}: {bytes} bytes from {wire_bytes} on the wire{cost}\n"
         ))

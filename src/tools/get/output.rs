@@ -12,9 +12,8 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::companions::atomic_file::{AtomicFile, cannot_write, shown};
 use crate::companions::client::{Failure, print};
-use crate::companions::temporary::{Temporary, cannot_write};
-use crate::http::printable::printable;
 use crate::http::reply::{ContentRange, ReplyHead, content_range};
 
 /// Where the body of the present reply goes.
@@ -24,7 +23,7 @@ pub(super) enum BodyOutput {
     /// Nowhere: an error page is not what was to be saved.
     Nowhere,
     /// A file that gets this name when it is whole.
-    New(Temporary, PathBuf),
+    New(AtomicFile, PathBuf),
     /// A file that is written in place.
     InPlace {
         file: File,
@@ -104,7 +103,7 @@ impl BodyOutput {
                     Some(parent) if parent != Path::new("") => parent,
                     _ => Path::new("."),
                 };
-                Ok(Self::New(Temporary::new(directory)?, name.to_owned()))
+                Ok(Self::New(AtomicFile::new(directory)?, name.to_owned()))
             }
             _ => Ok(Self::Nowhere),
         }
@@ -178,7 +177,7 @@ impl BodyOutput {
             keep(name)?;
             return Ok(Self::Nowhere);
         }
-        let part = printable(part_of(name).as_os_str().as_encoded_bytes());
+        let part = shown(&part_of(name));
         Err(Failure::new(format!(
             "the server has no such part: remove {part} to begin anew"
         )))
@@ -213,7 +212,7 @@ impl BodyOutput {
     /// If the file cannot get its name.
     pub(super) fn keep(self) -> Result<(), Failure> {
         match self {
-            Self::New(mut temporary, name) => temporary.keep_as(&name, true),
+            Self::New(temporary, name) => temporary.keep_as(&name, true),
             Self::InPlace {
                 name: Some(name), ..
             } => keep(&name),
