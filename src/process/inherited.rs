@@ -13,7 +13,6 @@ use std::os::fd::OwnedFd;
 use listenfd::ListenFd;
 
 use crate::limits::INHERITED_SOCKETS_MAX;
-
 use crate::process::sockets::BoundSocket;
 
 /// Takes the sockets that were handed over, in their order; none if there are none, or they are
@@ -22,49 +21,46 @@ use crate::process::sockets::BoundSocket;
 /// # Errors
 /// One line for the user, if one is no TCP or Unix socket that listens.
 pub fn take() -> Result<Vec<BoundSocket>, String> {
-    let count = variable("LISTEN_FDS");
-    if !count.is_empty()
-        && !count
-            .parse()
-            .is_ok_and(|n: usize| n <= INHERITED_SOCKETS_MAX)
-    {
+    let count = std::env::var("LISTEN_FDS").unwrap_or_default();
+    let is_allowed = |n: usize| n <= INHERITED_SOCKETS_MAX;
+    if !count.is_empty() && !count.parse().is_ok_and(is_allowed) {
         return Err(format!(
             "cannot use the sockets handed over: LISTEN_FDS={count} is no number from 0 to \
              {INHERITED_SOCKETS_MAX} (unset it to start without any)"
         ));
     }
-    let names = variable("LISTEN_FDNAMES");
+    let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut handed_over = ListenFd::from_env();
     let mut all = Vec::new();
     for number in 0..handed_over.len() {
-        let name = names.split(':').nth(number).unwrap_or_default();
-        let socket = take_one(&mut handed_over, number).map_err(|e| match name {
-            "" => format!("cannot use socket {number} handed over: {e}"),
-            name => format!("cannot use socket {number} handed over ({name}): {e}"),
+        let socket = take_one(&mut handed_over, number).map_err(|why| {
+            let name = match names.split(':').nth(number) {
+                None | Some("") => String::new(),
+                Some(name) => format!(" ({name})"),
+            };
+            format!(
+                "cannot use socket {number} handed over{name}: {why} \
+                 (in a socket unit: ListenStream=, Accept=no)"
+            )
         })?;
         all.extend(socket);
     }
     Ok(all)
 }
 
-fn take_one(handed_over: &mut ListenFd, number: usize) -> Result<Option<BoundSocket>, String> {
-    let taken: Option<OwnedFd> = match handed_over.take_tcp_listener(number) {
+fn take_one(
+    handed_over: &mut ListenFd,
+    number: usize,
+) -> Result<Option<BoundSocket>, &'static str> {
+    let taken = match handed_over.take_tcp_listener(number) {
         Ok(tcp) => tcp.map(OwnedFd::from),
         Err(_) => handed_over
             .take_unix_listener(number)
-            .map_err(|_| format!("it is neither a TCP nor a Unix stream socket {UNIT}"))?
+            .map_err(|_| "it is neither a TCP nor a Unix stream socket")?
             .map(OwnedFd::from),
     };
-    taken
-        .map(|socket| BoundSocket::adopt(socket).map_err(|_| format!("it does not listen {UNIT}")))
-        .transpose()
-}
-
-/// What to try.
-const UNIT: &str = "(in a socket unit: ListenStream=, Accept=no)";
-
-fn variable(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
+    let adopted = taken.map(BoundSocket::adopt).transpose();
+    adopted.map_err(|_| "it does not listen")
 }
 
 #[cfg(test)]

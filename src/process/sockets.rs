@@ -184,15 +184,13 @@ impl Group {
         match address {
             BindAddress::Ip { address, .. } => self.bind_ip(*address),
             BindAddress::Localhost { .. } => {
-                // A machine may have only one of the two loopback addresses.
-                let v4 = self.bind_ip(Ipv4Addr::LOCALHOST.into());
-                let has_v4 = v4.is_ok();
-                v4.or_else(Failure::unless_absent)?;
-                let v6 = self.bind_ip(Ipv6Addr::LOCALHOST.into());
-                if has_v4 {
-                    v6.or_else(Failure::unless_absent)
-                } else {
-                    v6
+                let loopback: [IpAddr; 2] =
+                    [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                // A machine may have only one of the two.
+                match loopback.map(|ip| self.bind_ip(ip)) {
+                    [Err(v4), v6] if v4.is_absent() => v6,
+                    [Ok(()), Err(v6)] if v6.is_absent() => Ok(()),
+                    [v4, v6] => v4.and(v6),
                 }
             }
             // A client of a Unix socket for datagrams has no address to answer to; the command line
@@ -335,12 +333,9 @@ struct Failure {
 }
 
 impl Failure {
-    /// It is none if the machine simply does not have this address, or its whole family.
-    fn unless_absent(self) -> Result<(), Self> {
-        match self.why {
-            Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT => Ok(()),
-            _ => Err(self),
-        }
+    /// Whether the machine simply does not have this address, or its whole family.
+    fn is_absent(&self) -> bool {
+        matches!(self.why, Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)
     }
 
     /// One line for the user.

@@ -22,8 +22,8 @@ pub struct User {
 }
 
 impl User {
-    /// Finds a user: `NAME`, `UID`, or either with `:GROUP`, by name or number, behind it. Must
-    /// be called before the walls are raised.
+    /// Finds a user: `NAME`, `UID`, or either with `:GROUP`, by name or number, behind it. Must be
+    /// called before the walls are raised.
     ///
     /// # Errors
     /// One line for the user, if there is no such user or group, or it is root.
@@ -33,52 +33,41 @@ impl User {
             String::from_utf8_lossy(&bytes).into_owned()
         };
         Self::find_in(spec, &read("/etc/passwd"), &read("/etc/group"))
+            .map_err(|why| format!("cannot run as user {spec}: {why}"))
     }
 
-    fn find_in(spec: &str, passwd: &str, group: &str) -> Result<Self, String> {
-        let failed = |why: &str| Err(format!("cannot run as user {spec}: {why}"));
-        let (user, group_wanted) = match spec.split_once(':') {
+    fn find_in(spec: &str, passwd: &str, group: &str) -> Result<Self, &'static str> {
+        let (user, wanted) = match spec.split_once(':') {
             Some((user, group)) => (user, Some(group)),
             None => (spec, None),
         };
-        let entry = records(passwd)
-            .filter(|fields| fields.len() >= 4)
-            .find(|fields| fields[0] == user)
-            .or_else(|| records(passwd).find(|fields| fields.len() >= 4 && fields[2] == user));
-        let uid = match &entry {
-            Some(fields) => id(fields[2]),
-            None => id(user),
-        };
-        let Some(uid) = uid else {
-            return failed(
-                "there is no such user in /etc/passwd (try its numbers, as in 1000:1000)",
-            );
-        };
-        let gid = match (group_wanted, &entry) {
-            (Some(wanted), _) => records(group)
-                .find(|fields| fields.len() >= 3 && fields[0] == wanted)
-                .map_or_else(|| id(wanted), |fields| id(fields[2])),
-            (None, Some(fields)) => id(fields[3]),
+        // A name goes before a number, as everywhere.
+        let entry = records::<4>(passwd)
+            .find(|[name, ..]| *name == user)
+            .or_else(|| records(passwd).find(|[_, _, uid, _]| *uid == user));
+        let uid = id(entry.map_or(user, |[_, _, uid, _]| uid))
+            .ok_or("there is no such user in /etc/passwd (try its numbers, as in 1000:1000)")?;
+        let gid = match (wanted, entry) {
+            (Some(wanted), _) => {
+                let found = records::<3>(group).find(|[name, ..]| *name == wanted);
+                id(found.map_or(wanted, |[_, _, gid]| gid))
+            }
+            (None, Some([_, _, _, gid])) => id(gid),
             (None, None) => {
-                return failed(
-                    "a number that is not in /etc/passwd needs a group, as in 1000:1000",
-                );
+                return Err("a number that is not in /etc/passwd needs a group, as in 1000:1000");
             }
         };
-        let Some(gid) = gid else {
-            return failed("there is no such group in /etc/group (try its number)");
-        };
+        let gid = gid.ok_or("there is no such group in /etc/group (try its number)")?;
         if uid == 0 {
-            return failed("that is root (name a user without privileges)");
+            return Err("that is root (name a user without privileges)");
         }
         let mut groups = vec![Gid::from_raw(gid)];
-        if let Some(name) = entry.as_ref().map(|fields| fields[0]) {
-            let further = records(group)
-                .filter(|fields| fields.len() >= 4 && fields[3].split(',').any(|m| m == name))
-                .filter_map(|fields| id(fields[2]))
-                .map(Gid::from_raw);
-            for gid in further {
-                if !groups.contains(&gid) {
+        if let Some([name, ..]) = entry {
+            for [_, _, gid, members] in records(group) {
+                if let Some(gid) = id(gid).map(Gid::from_raw)
+                    && members.split(',').any(|member| member == name)
+                    && !groups.contains(&gid)
+                {
                     groups.push(gid);
                 }
             }
@@ -148,18 +137,20 @@ impl fmt::Display for User {
     }
 }
 
-/// The advice for a user that starts idler as root and names no other user to become.
+/// What to tell a user who starts idler as root and names no user to become.
 pub fn warning_for_root(user: Option<&User>) -> Option<&'static str> {
     (user.is_none() && geteuid().is_root())
         .then_some("running as root (try --user NAME: root is given up once the port is bound)")
 }
 
-/// The records of a table, split at colons.
-fn records(table: &str) -> impl Iterator<Item = Vec<&str>> {
-    table
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(|line| line.split(':').collect())
+/// The first `N` fields of a table's records, which are separated by colons. Shorter records are
+/// left out.
+fn records<const N: usize>(table: &str) -> impl Iterator<Item = [&str; N]> {
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    lines.filter_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        fields.first_chunk().copied()
+    })
 }
 
 /// A user's or group's number. The greatest means "leave it as it is" to the kernel, so it is
@@ -181,7 +172,7 @@ mod tests {
     const GROUP: &str =
         "root:x:0:\nwww:x:33:\nadm:x:4:other,www\nssl:x:110:www\nwwwx:x:111:wwww\nbad:x:x:www\n";
 
-    fn find(spec: &str) -> Result<(u32, u32, Vec<u32>), String> {
+    fn find(spec: &str) -> Result<(u32, u32, Vec<u32>), &'static str> {
         User::find_in(spec, PASSWD, GROUP).map(|user| {
             let groups = user.groups.iter().map(|gid| gid.as_raw()).collect();
             (user.uid.as_raw(), user.gid.as_raw(), groups)

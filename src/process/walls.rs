@@ -26,7 +26,6 @@ use crate::process::user::User;
 #[derive(Debug, Default)]
 pub struct Walls {
     rules: Vec<Rule>,
-    user: Option<User>,
 }
 
 /// What stands afterwards: for the start-up line.
@@ -38,8 +37,8 @@ pub struct Applied {
     pub no_new_privs: bool,
     /// The user the process became.
     pub user: Option<User>,
-    /// Paths directly under `/` that could only be pinned: if one is removed and made again,
-    /// idler must be started again.
+    /// Paths directly under `/` that could only be pinned: if one is removed and made again, idler
+    /// must be started again.
     pub pinned: Vec<PathBuf>,
 }
 
@@ -55,16 +54,10 @@ struct Rule {
 const KNOWN_ABI: ABI = ABI::V9;
 
 impl Walls {
-    /// Walls without a door.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Allows reading what `path` names, a directory or a file, now and after it was replaced.
     ///
-    /// If the last or the last but one component is a symbolic link (`current`,
-    /// `current/public`), what it is changed to may be read too, as long as it stands beside what
-    /// it names now.
+    /// If the last or the last but one component is a symbolic link (`current`, `current/public`),
+    /// what it is changed to may be read too, as long as it stands beside what it names now.
     pub fn allow_reading(&mut self, path: &Path) {
         let access = AccessFs::ReadFile | AccessFs::ReadDir;
         // Without a slash at its end, which would lead through a link instead of to it.
@@ -91,16 +84,12 @@ impl Walls {
         self.rules.extend(rule);
     }
 
-    /// Has the process become `user`.
-    pub fn become_user(&mut self, user: User) {
-        self.user = Some(user);
-    }
-
-    /// Raises the walls, for the rest of the process's life. It must have one thread.
+    /// Becomes `user`, and raises the walls for the rest of the process's life. It must have one
+    /// thread.
     ///
     /// # Errors
-    /// One line for the user, if the user asked for cannot be become. The process must then end.
-    pub fn raise(mut self) -> Result<Applied, String> {
+    /// One line for the user, if the process cannot become that user. It must then end.
+    pub fn raise(mut self, user: Option<User>) -> Result<Applied, String> {
         // Where a descriptor is taken from when they run out, to refuse a connection.
         self.rules.extend(Rule::pinned(
             Path::new("/dev/null"),
@@ -109,7 +98,7 @@ impl Walls {
         // The places are opened while that is still allowed: the user may be unable to reach them
         // by name.
         let ruleset = self.ruleset();
-        if let Some(user) = &self.user {
+        if let Some(user) = &user {
             user.become_it()?;
         }
         let no_new_privs = rustix::thread::set_no_new_privs(true).is_ok();
@@ -134,7 +123,7 @@ impl Walls {
         Ok(Applied {
             landlock,
             no_new_privs,
-            user: self.user,
+            user,
             pinned,
         })
     }

@@ -176,7 +176,7 @@ fn start_alone(
     let access = AccessLog::open(&LogDestination::Off, LogFormat::default())?;
     let http = http(&ServeOptions::default(), Vec::new())?;
     // Everything is open: from here on no file and no other socket is needed.
-    Walls::new().raise()?;
+    Walls::default().raise(None)?;
     let mut server = Server::new(http, ClientLimits::default(), access);
     server.connections_max = descriptors::connections_for(descriptors::raise_limit(), None);
     if !options.voice.quiet {
@@ -258,12 +258,9 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
 /// From here on nothing but the site and the files of options can be read, nothing but the log
 /// written, and no other socket be opened.
 fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
-    let mut walls = Walls::new();
+    let mut walls = Walls::default();
     if let Some(warning) = warning_for_root(user.as_ref()) {
         log::warn!("{warning}");
-    }
-    if let Some(user) = user {
-        walls.become_user(user);
     }
     for state in &http.sites {
         walls.allow_reading(state.site.path());
@@ -274,7 +271,7 @@ fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Resul
     if let LogDestination::File(path) = &options.access_log {
         walls.allow_appending(path);
     }
-    walls.raise()
+    walls.raise(user)
 }
 
 /// The user that root became for `--user` may see less than root did when the site was opened.

@@ -123,7 +123,8 @@ fn a_port_in_use_is_an_error_that_says_so() {
     // Also where only the second of two loopback addresses is taken.
     if let Ok(v6) = listen(&[any_port(Ipv6Addr::LOCALHOST)], 0, false) {
         let at = ip(&v6[0]);
-        // Somebody else may hold the same port on 127.0.0.1; the message names the family either way.
+        // Somebody else may hold the same port on 127.0.0.1; the message names the family either
+        // way.
         let text = message(&[LOCALHOST], at.port());
         assert!(text.contains("the port is in use"), "{text}");
     }

@@ -33,7 +33,7 @@ fn rules_stand_on_parents() {
     let folder = Folder::new("walls-parents");
     let site = folder.0.join("site");
     fs::create_dir(&site).unwrap();
-    let mut walls = Walls::new();
+    let mut walls = Walls::default();
     walls.allow_reading(&site);
     walls.allow_appending(&folder.0.join("log/a.log")); // no such directory: nothing can be opened there
     fs::create_dir(folder.0.join("log")).unwrap();
@@ -55,11 +55,11 @@ fn a_release_link_may_move_to_its_neighbours() {
     fs::create_dir_all(releases.join("42/public")).unwrap();
     symlink("releases/42", folder.0.join("current")).unwrap();
 
-    let mut walls = Walls::new();
+    let mut walls = Walls::default();
     walls.allow_reading(&folder.0.join("current/"));
     assert!(places(&walls).iter().all(|place| *place == releases));
 
-    let mut walls = Walls::new();
+    let mut walls = Walls::default();
     walls.allow_reading(&folder.0.join("current/public"));
     let release = releases.join("42");
     assert_eq!(places(&walls), [releases.as_path(), release.as_path()]);
@@ -67,13 +67,13 @@ fn a_release_link_may_move_to_its_neighbours() {
 
 #[test]
 fn what_stands_under_the_root_is_pinned() {
-    let mut walls = Walls::new();
+    let mut walls = Walls::default();
     walls.allow_reading(Path::new("/usr"));
     walls.allow_reading(Path::new("/"));
     assert_eq!(places(&walls), [Path::new("/usr"), Path::new("/")]);
     assert!(walls.rules.iter().all(|rule| rule.pinned));
     // Devices are no files that are rotated.
-    let mut walls = Walls::new();
+    let mut walls = Walls::default();
     walls.allow_appending(Path::new("/dev/full"));
     assert_eq!(places(&walls), [Path::new("/dev/full")]);
     assert_eq!(walls.rules[0].access, AccessFs::WriteFile);
@@ -105,8 +105,8 @@ fn the_start_up_line_says_what_holds() {
 
 const CHILD: &str = "IDLER_TEST_WALLS_CHILD";
 
-/// Walls cannot be taken down: a test that raises them runs again in a process of its own, where only
-/// `within` runs. Returns what the child wrote to its report.
+/// Walls cannot be taken down: a test that raises them runs again in a process of its own, where
+/// only `within` runs. Returns what the child wrote to its report.
 fn in_child(test: &str, folder: &Path, within: fn(&Path) -> String) -> Option<String> {
     if let Some(folder) = std::env::var_os(CHILD) {
         let folder = PathBuf::from(folder);
@@ -154,10 +154,10 @@ fn the_walls_hold_and_let_through_what_they_must() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
 
-        let mut walls = Walls::new();
+        let mut walls = Walls::default();
         walls.allow_reading(&site);
         walls.allow_appending(&log);
-        let applied = walls.raise().unwrap();
+        let applied = walls.raise(None).unwrap();
         assert!(applied.no_new_privs);
         assert!(rustix::thread::no_new_privs().unwrap());
         assert!(applied.pinned.is_empty());
@@ -208,7 +208,8 @@ fn what_is_replaced_outside_stays_within_reach() {
     fn inside(folder: &Path) -> String {
         let (site, log) = (folder.join("www/site"), folder.join("log/a.log"));
         fs::write(&log, "").unwrap();
-        // Another thread, started before, stays outside the walls: it is the world that changes things.
+        // Another thread, started before, stays outside the walls: it is the world that changes
+        // things.
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let (done, finished) = std::sync::mpsc::channel::<()>();
         let world = folder.to_owned();
@@ -224,11 +225,11 @@ fn what_is_replaced_outside_stays_within_reach() {
             fs::rename(world.join("log/a.log"), world.join("log/a.log.1")).unwrap();
             done.send(()).unwrap();
         });
-        let mut walls = Walls::new();
+        let mut walls = Walls::default();
         walls.allow_reading(&site);
         walls.allow_reading(&folder.join("current"));
         walls.allow_appending(&log);
-        let applied = walls.raise().unwrap();
+        let applied = walls.raise(None).unwrap();
         go.send(()).unwrap();
         finished.recv().unwrap();
         outside.join().unwrap();
