@@ -468,9 +468,6 @@ pub const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 
 // ---- command line -----------------------------------------------------------------------------
 
-/// The port of `idler serve` when none is given: the customary one that needs no privilege.
-pub const PORT: u16 = 8080;
-
 /// How long a stopping idler keeps its listeners open: only load balancers need longer.
 pub const DRAIN_DELAY: Duration = Duration::ZERO;
 

@@ -25,10 +25,10 @@ pub use crate::cli::values::network::{BindAddress, Cidr, Companion, Proxies};
 pub use crate::cli::values::policy::{
     CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
 };
-pub(crate) use crate::cli::values::printable;
 
 use crate::cli::completions::Shell;
 use crate::cli::table::Verb;
+use crate::http::printable::printable;
 use crate::http::url::Url;
 use std::{ffi::OsString, fmt};
 
@@ -145,7 +145,7 @@ pub struct UsageError {
 impl UsageError {
     /// `message` without the program's name; control characters that slipped in are escaped.
     fn new(message: String) -> Self {
-        let message = printable(message.as_ref());
+        let message = printable(message.as_bytes());
         Self { message }
     }
 }

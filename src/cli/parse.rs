@@ -5,6 +5,8 @@
 
 use super::table::{Form, Repeat, Row, Verb};
 use super::{Command, Options, VERBS, VERSION, help, values};
+use crate::http::printable::printable;
+use crate::limits;
 use lexopt::{Arg, Parser};
 use std::{
     ffi::{OsStr, OsString},
@@ -22,7 +24,7 @@ struct Given {
 
 impl fmt::Display for Given {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, value) = (self.row.long(), values::printable(&self.value));
+        let (name, value) = (self.row.long(), printable(self.value.as_bytes()));
         write!(f, "{name:<16} {value:<24} ({})", self.source)
     }
 }
@@ -248,55 +250,43 @@ pub(crate) fn verb_like(word: &OsStr) -> Option<&'static str> {
 /// be: orchestrators make such as `IDLER_SERVICE_HOST` for a service of this name, and `IDLER_LOG` is the
 /// logger's.
 pub fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
-    let rows = || VERBS.iter().flat_map(|verb| verb.rows());
-    let known = || rows().filter(|row| row.variable().is_some());
+    let rows = VERBS.iter().flat_map(|verb| verb.rows());
+    let known: Vec<&Row> = rows.filter(|row| row.variable().is_some()).collect();
     let resembled = |name: &OsString| {
         let name = name.to_str().filter(|name| *name != "IDLER_LOG")?;
         let word = name.strip_prefix("IDLER_")?.replace('_', "-");
-        let near = nearest(&word.to_ascii_lowercase(), known().map(Row::long))?;
-        let meant = known().find(|row| row.long() == near)?.variable()?;
+        let near = nearest(
+            &word.to_ascii_lowercase(),
+            known.iter().map(|row| row.long()),
+        )?;
+        let meant = known.iter().find(|row| row.long() == near)?.variable()?;
         let shown = values::shown(OsStr::new(name));
         (name != meant).then(|| format!("{shown} is no variable of idler; did you mean {meant}?"))
     };
     names.filter_map(|name| resembled(&name)).collect()
 }
 
-/// The nearest of the known spellings, if one is near: a third of the letters may be wrong, or the
-/// rest may be missing.
+/// The nearest of the known spellings, if one is near: a third of the letters may be changed, added, left
+/// out or swapped with their neighbour, or the rest may be missing.
 fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let word: String = word
+        .chars()
+        .take(limits::SHOWN_ARGUMENT_CHARS_MAX)
+        .collect();
     let allowed = (word.chars().count() / 3).max(1);
-    known
-        .filter_map(|known| {
-            if word.len() >= 3 && known.starts_with(word) {
-                return Some((0, known));
-            }
-            let distance = distance(word, known);
-            (distance <= allowed).then_some((distance, known))
-        })
-        .min_by_key(|&(distance, _)| distance)
+    let distances = known.map(|known| {
+        let is_begun = word.len() >= 3 && known.starts_with(&word);
+        let distance = if is_begun {
+            0
+        } else {
+            strsim::osa_distance(&word, known)
+        };
+        (distance, known)
+    });
+    let nearest = distances.min_by_key(|&(distance, _)| distance);
+    nearest
+        .filter(|&(distance, _)| distance <= allowed)
         .map(|(_, known)| known)
-}
-
-/// How many letters must be changed, added, left out or swapped with their neighbour to make one of
-/// the other. Bounded by the product of the lengths; a word much longer than `b` is not looked at.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    // Three rows of the usual table: two back (for swaps), one back, and this one.
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for (i, &x) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, &y) in b.iter().enumerate() {
-            let changed = last[j] + usize::from(x != y);
-            let mut best = changed.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && x == b[j - 1] && a[i - 1] == y {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 #[cfg(test)]

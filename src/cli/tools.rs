@@ -35,6 +35,7 @@ pub(super) static CROWD: Verb = Verb {
 };
 
 const CLIENTS: &[Row] = &[
+    // Fewer than the least descriptor limit that is common (1,024).
     row(
         "-n, --clients N  How many connections; for churn, at most at once (default: 1000)",
         |o, v| put(&mut o.clients, number(v, 1..=limits::CROWD_CLIENTS_MAX)),
@@ -46,10 +47,13 @@ const CLIENTS: &[Row] = &[
          leaves, again and again.",
         |o, v| put(&mut o.mode, one_of(v, CrowdMode::WORDS)),
     ),
+    // The customary pace of the attack.
     row(
         "--drip TIME  Time between two bytes of a slow head or reader (default: 10s)",
         |o, v| put(&mut o.drip, timeout(v)),
     ),
+    // Shorter than the idle timeouts that are common (60 s): a client that is gone at the end had to make
+    // room, or found none.
     row(
         "--duration TIME  How long to hold them, once all are open (default: 30s)",
         |o, v| put(&mut o.duration, wait(v)),

@@ -7,6 +7,7 @@
 pub(crate) mod network;
 pub(crate) mod policy;
 
+use crate::http::printable::printable;
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},
@@ -34,12 +35,12 @@ pub(crate) fn push<T>(list: &mut Vec<T>, value: Result<T, String>) -> Result<(),
 /// [`limits::SHOWN_ARGUMENT_CHARS_MAX`]; what a terminal would act on is escaped.
 pub(crate) fn shown(given: &OsStr) -> String {
     let most = limits::SHOWN_ARGUMENT_CHARS_MAX;
-    let text = given.to_string_lossy();
-    if text.chars().nth(most).is_none() {
-        return format!("'{}'", printable(given));
+    // With its closing quote, since a line end at the very end would be left out.
+    let text = printable(&[given.as_bytes(), b"'"].concat());
+    match text.char_indices().nth(most) {
+        Some((at, _)) if text.chars().nth(most + 1).is_some() => format!("'{}…'", &text[..at]),
+        Some(_) | None => format!("'{text}"),
     }
-    let cut: String = text.chars().take(most).collect();
-    format!("'{}…'", printable(OsStr::new(&cut)))
 }
 
 /// Why an argument is refused: `'x' is not …`.
@@ -55,18 +56,6 @@ fn understood<T>(
 ) -> Result<T, String> {
     let value = given.to_str().and_then(read);
     value.ok_or_else(|| refusal(given, why))
-}
-
-/// An argument as it can be printed: what a terminal would act on is escaped.
-pub(crate) fn printable(given: &OsStr) -> String {
-    let mut out = String::new();
-    for char in given.to_string_lossy().chars() {
-        match char {
-            '\'' | '"' | '\\' => out.push(char),
-            other => out.extend(other.escape_debug()),
-        }
-    }
-    out
 }
 
 /// A switch in the environment, or as `--switch=no`.

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use crate::http::path::SitePath;
+use crate::http::printable::printable;
 use crate::site::Found;
 
 /// Is told what a rule has decided: a topic of a word or two, and a sentence that is safe for a
@@ -18,7 +19,7 @@ pub(crate) fn display(path: &SitePath) -> impl fmt::Display {
             return f.write_str("the root");
         }
         // Names are bytes, but mostly UTF-8, which is shown as it is.
-        let name = crate::cli::printable(std::os::unix::ffi::OsStrExt::from_bytes(path.as_bytes()));
+        let name = printable(path.as_bytes());
         let slash = if path.is_directory() { "/" } else { "" };
         write!(f, "{name}{slash}")
     })

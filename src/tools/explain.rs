@@ -14,6 +14,7 @@ use crate::cli::{LogDestination, Options, ServeOptions};
 use crate::event_loop::Now;
 use crate::event_loop::clock::Clock;
 use crate::http::payload::Body;
+use crate::http::printable::printable;
 use crate::http::request::{Fields, Method};
 use crate::http::state::{HeadProgress, Reading};
 use crate::http::status::Refusal;
@@ -179,10 +180,6 @@ fn body_of(response: &Response, method: Option<Method>) -> String {
         Body::Parts(_) => "a body of several parts of the file".to_owned(),
         Body::Produced => "a body that is made while it is sent".to_owned(),
     }
-}
-
-fn printable(line: &[u8]) -> String {
-    crate::cli::printable(OsStr::from_bytes(line))
 }
 
 #[cfg(test)]

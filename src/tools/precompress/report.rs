@@ -7,8 +7,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::cli::printable;
 use crate::companions::progress::redraw;
+use crate::http::printable::printable;
 use crate::limits::PRECOMPRESS_SHOWN_CHARS_MAX;
 use crate::process::words_of;
 
@@ -51,7 +51,7 @@ impl Report {
     pub(super) fn file(&mut self, path: &Path) {
         self.files += 1;
         if self.progress {
-            let name = printable(path.as_os_str());
+            let name = printable(path.as_os_str().as_encoded_bytes());
             let skip = name.chars().count();
             let skip = skip.saturating_sub(PRECOMPRESS_SHOWN_CHARS_MAX);
             let end: String = name.chars().skip(skip).collect();
@@ -76,7 +76,10 @@ impl Report {
     pub(super) fn failed(&mut self, path: &Path, error: &io::Error) {
         self.failed += 1;
         self.clear();
-        let (path, why) = (printable(path.as_os_str()), words_of(error));
+        let (path, why) = (
+            printable(path.as_os_str().as_encoded_bytes()),
+            words_of(error),
+        );
         let _ = writeln!(io::stderr(), "idler: {path}: {why}");
     }
 
