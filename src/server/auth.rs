@@ -1,10 +1,8 @@
-//! Who may see the site: names and passwords of `--auth`.
+//! Names and passwords of `--auth`: the file of users, and the check of a password.
 //!
-//! What lives here: the file of users, and the check of a password. It may not know replies.
-//! Invariant: a check blocks the one thread, so that each is short (the cost of a hash is bounded
-//! when the file is read), no turn has two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`].
-//! What was right or wrong once is remembered under a hash whose keys nobody knows, never as
-//! itself. Read next: `gate.rs`.
+//! A check blocks the one thread, so that each is short (the cost of a hash is bounded when the file
+//! is read), no turn has two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`]. What was right
+//! or wrong once is remembered under a hash with a random key, never as itself.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
@@ -26,8 +24,8 @@ use crate::server::reloadable_file::ReloadableFile;
 #[derive(Debug, Default)]
 pub struct Users {
     users: Vec<User>,
-    /// What was wrong lately: who sends the same wrong password again and again costs nobody else a
-    /// check.
+    /// What was wrong lately: a client that sends the same wrong password again and again costs no
+    /// other client a check.
     wrong: VecDeque<Digest>,
 }
 
@@ -105,16 +103,8 @@ impl User {
         // `$2x$` marks hashes of a faulty program; and the package would take a sign for a digit.
         let is_bcrypt = matches!(
             hash.as_bytes(),
-            [
-                b'$',
-                b'2',
-                b'a' | b'b' | b'y',
-                b'$',
-                b'0'..=b'9',
-                b'0'..=b'9',
-                b'$',
-                ..
-            ]
+            [b'$', b'2', b'a' | b'b' | b'y', b'$', tens, ones, b'$', ..]
+                if tens.is_ascii_digit() && ones.is_ascii_digit()
         );
         let parts: HashParts = match hash.parse() {
             Ok(parts) if is_bcrypt => parts,
@@ -162,7 +152,7 @@ impl Auth {
 
     /// Reads the file again, and forgets what was right.
     pub fn reload(&mut self) {
-        self.file.again();
+        self.file.reload();
     }
 
     /// Whether a request brings a right password.
@@ -192,7 +182,7 @@ impl Auth {
             return Password::Later;
         }
         let users = &mut self.file.made;
-        // Whoever does not exist takes as long as whoever does.
+        // Hash for unknown users too, so that timing does not reveal which names exist.
         let hash = users.users.get(user.unwrap_or(0)).map(|user| &user.hash);
         let is_right =
             hash.is_some_and(|hash| bcrypt::verify(&credentials.password, hash).unwrap_or(false));

@@ -1,7 +1,4 @@
-//! The `Date` of replies, made once a second.
-//!
-//! What lives here: the formatted time of the present second. It may not ask for the time. Read
-//! next: `answer.rs`.
+//! The `Date` of replies, formatted once a second.
 
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,8 +35,8 @@ impl Dates {
         &self.text
     }
 
-    /// Brings the date of a kept reply up to the present second: in place if nobody else is sending
-    /// it, else in a copy.
+    /// Brings the date of a kept reply up to the present second: in place if no connection is
+    /// sending it, else in a copy.
     pub fn stamp(&mut self, reply: &mut Rc<[u8]>, wall: SystemTime) {
         let text = *self.header(wall);
         let field = DATE_AT..DATE_AT + text.len();

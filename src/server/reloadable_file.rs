@@ -1,8 +1,6 @@
 //! Small files that options name: read at the start, and again on SIGHUP.
 //!
-//! What lives here: [`ReloadableFile`], which keeps what it made of a file until it can make
-//! something of a newer one. It may not know what that is. Invariant: a file that is wrong, slow or
-//! gone changes nothing but the log. Read next: `gate.rs`.
+//! A file that is wrong, slow or gone changes nothing but the log: what was made of it before stays.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -46,7 +44,7 @@ impl<T> ReloadableFile<T> {
 
     /// Reads it again. If anything is wrong with it, one line of the log says so, and what was
     /// there before stays. Bounded by its greatest length.
-    pub fn again(&mut self) {
+    pub fn reload(&mut self) {
         match read(&self.path, self.bytes_max, self.parse) {
             Ok(made) => {
                 self.made = made;
@@ -111,14 +109,14 @@ mod tests {
         assert_eq!(file.made, "ONE");
         for wrong in [&b"longer"[..], b"\xff"] {
             std::fs::write(&path, wrong).unwrap();
-            file.again();
+            file.reload();
             assert_eq!(file.made, "ONE");
         }
         std::fs::write(&path, "two").unwrap();
-        file.again();
+        file.reload();
         assert_eq!(file.made, "TWO");
         std::fs::remove_file(&path).unwrap();
-        file.again();
+        file.reload();
         assert_eq!(file.made, "TWO");
         assert!(
             ReloadableFile::open(&path, 5, upper)
