@@ -7,7 +7,7 @@ use std::fmt;
 
 use httparse::Header;
 
-use crate::http::fields::{elements, is_quoted_string, is_token, lines, split_once};
+use crate::http::fields::{elements, is_quoted_string, is_token, lines, split_once, trim};
 
 /// A weight in thousandths, 0 to 1,000 (§12.4.2). 0 refuses.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -131,16 +131,18 @@ impl AcceptEncoding {
 
     fn add(&mut self, element: &[u8], note: &mut impl FnMut(fmt::Arguments<'_>)) {
         let shown = element.escape_ascii();
+        let malformed = "is ignored: it is malformed";
         let Some((name, weight)) = weighted_coding(element) else {
-            return note(format_args!("{shown} is ignored: it is malformed"));
+            return note(format_args!("{shown} {malformed}"));
         };
         let place = match Coding::named(name) {
             Some(coding) => &mut self.codings[coding as usize],
             None if name == b"*" => &mut self.star,
-            None => {
+            None if is_token(name) => {
                 let why = "is a coding that is not served here";
                 return note(format_args!("{shown} {why}"));
             }
+            None => return note(format_args!("{shown} {malformed}")),
         };
         if place.is_some() {
             return note(format_args!("{shown} is ignored: it was named before"));
@@ -187,17 +189,19 @@ impl AcceptEncoding {
     }
 }
 
-/// The name and the weight of an element of Accept-Encoding; `None` if it breaks the grammar.
+/// What stands for a name in an element of Accept-Encoding, and its weight; `None` if it breaks the
+/// grammar.
 fn weighted_coding(element: &[u8]) -> Option<(&[u8], Weight)> {
-    let mut parts = elements(element, b';');
-    // An element that begins with a semicolon has no name.
-    let name = parts.next().filter(|_| !element.starts_with(b";"))?;
+    let Some((name, parameters)) = split_once(element, b';') else {
+        return Some((element, Weight::FULL));
+    };
     // Codings have no parameters beside their weight.
-    let weight = match parts.next() {
+    let mut parameters = elements(parameters, b';');
+    let weight = match parameters.next() {
         Some(parameter) => weight_of(parameter)??,
         None => Weight::FULL,
     };
-    (is_token(name) && parts.next().is_none()).then_some((name, weight))
+    parameters.next().is_none().then_some((trim(name), weight))
 }
 
 /// Reads a parameter: `None` if it breaks the grammar, else its weight if it is `q` (§5.6.6,

@@ -73,16 +73,14 @@ pub(crate) fn elements(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8
 
 /// Where the first separator outside quotes stands, or the end.
 fn end_of_element(bytes: &[u8], separator: u8) -> usize {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, &byte) in bytes.iter().enumerate() {
-        if escaped {
-            escaped = false;
-        } else if quoted && byte == b'\\' {
-            escaped = true;
-        } else if byte == b'"' {
-            quoted = !quoted;
-        } else if byte == separator && !quoted {
-            return at;
+    let mut rest = bytes.iter();
+    while let Some(&byte) = rest.find(|&&byte| byte == separator || byte == b'"') {
+        if byte == separator {
+            return bytes.len() - rest.len() - 1;
+        }
+        // A quoted string goes on to its next quote that is not escaped.
+        while let Some(b'\\') = rest.find(|&&byte| byte == b'"' || byte == b'\\') {
+            rest.next();
         }
     }
     bytes.len()

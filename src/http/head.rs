@@ -12,8 +12,10 @@ use crate::limits::{LEADING_BLANK_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 pub struct Scan {
     /// Bytes searched.
     searched: u32,
+    /// Where the line begins in which the search goes on.
+    line_start: u32,
     /// Where the request line ends, its line end included; 0 until it came.
-    line_end: u32,
+    request_line_end: u32,
     /// Whether lines ended in CR LF, and in LF alone.
     crlf: bool,
     bare: bool,
@@ -61,21 +63,20 @@ impl Scan {
             // The bytes before this line end may have come without it, and been refused for their
             // number.
             self.fit(end, head_bytes_max)?;
-            // The line may have begun in what was searched before.
-            let before = |n: usize| end.checked_sub(n).and_then(|at| bytes.get(at));
-            let crlf = before(1) == Some(&b'\r');
-            let empty = matches!(before(1 + usize::from(crlf)), None | Some(b'\n'));
-            self.crlf |= crlf;
-            self.bare |= !crlf;
+            let line = bytes.get(self.line_start as usize..end).unwrap_or_default();
+            let is_crlf = line.last() == Some(&b'\r');
+            self.crlf |= is_crlf;
+            self.bare |= !is_crlf;
             if self.crlf && self.bare {
                 return Err(Refusal::bad("line ends are mixed"));
             }
             at = end + 1;
-            if !empty {
-                if self.line_end == 0 {
-                    self.line_end = u32::try_from(at).unwrap_or(u32::MAX);
+            self.line_start = u32::try_from(at).unwrap_or(u32::MAX);
+            if line.len() > usize::from(is_crlf) {
+                if self.request_line_end == 0 {
+                    self.request_line_end = self.line_start;
                 }
-            } else if self.line_end != 0 {
+            } else if self.request_line_end != 0 {
                 self.fit(at, head_bytes_max)?;
                 return Ok(HeadEnd::At {
                     len: at,
@@ -92,7 +93,7 @@ impl Scan {
 
     /// Whether `len` bytes are not too many without an end.
     fn fit(&self, len: usize, head_bytes_max: usize) -> Result<(), Refusal> {
-        if self.line_end == 0 && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
+        if self.request_line_end == 0 && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
             return Err(Refusal::new(
                 Status::URI_TOO_LONG,
                 "the request line is too long",
@@ -109,7 +110,7 @@ impl Scan {
 
     /// Where the minor version stands in a head that says HTTP/1.2 to HTTP/1.9: it is read as 1.1.
     pub fn later_minor_version(&self, head: &[u8]) -> Option<usize> {
-        match version_of(head.get(..self.line_end as usize)?)? {
+        match version_of(head.get(..self.request_line_end as usize)?)? {
             (at, [b'1', b'2'..=b'9']) => Some(at),
             _ => None,
         }
