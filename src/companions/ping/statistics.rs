@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::http::json::object;
+
 /// Counts and times of a series of pings so far.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Statistics {
@@ -120,31 +122,31 @@ impl Statistics {
     /// The same as one JSON object. Times are in milliseconds; `rtt` and `jitter_ms` are null if
     /// nothing was answered.
     pub(super) fn json(&self, elapsed: Duration) -> String {
-        let Self {
-            transmitted,
-            received,
-            duplicates,
-            reordered,
-            late,
-            strange,
-            unsent,
-            ..
-        } = self;
-        let (lost, loss, ms) = (self.lost(), self.loss_percent(), elapsed.as_millis());
         let (mut rtt, mut jitter) = ("null".to_owned(), "null".to_owned());
         if let Some(r) = self.rtt() {
-            rtt = format!(
-                "{{\"min_ms\": {:.6}, \"avg_ms\": {:.6}, \"max_ms\": {:.6}, \"mdev_ms\": {:.6}}}",
-                r.min, r.avg, r.max, r.mdev
-            );
-            jitter = format!("{:.6}", r.jitter);
+            let ms = |time: f64| format!("{time:.6}");
+            rtt = object(&[
+                ("min_ms", ms(r.min)),
+                ("avg_ms", ms(r.avg)),
+                ("max_ms", ms(r.max)),
+                ("mdev_ms", ms(r.mdev)),
+            ]);
+            jitter = ms(r.jitter);
         }
-        format!(
-            "{{\"transmitted\": {transmitted}, \"received\": {received}, \"lost\": {lost}, \
-             \"loss_percent\": {loss:.3}, \"duplicates\": {duplicates}, \
-             \"reordered\": {reordered}, \"late\": {late}, \"strange\": {strange}, \
-             \"unsent\": {unsent}, \"time_ms\": {ms}, \"rtt\": {rtt}, \"jitter_ms\": {jitter}}}\n"
-        )
+        object(&[
+            ("transmitted", self.transmitted.to_string()),
+            ("received", self.received.to_string()),
+            ("lost", self.lost().to_string()),
+            ("loss_percent", format!("{:.3}", self.loss_percent())),
+            ("duplicates", self.duplicates.to_string()),
+            ("reordered", self.reordered.to_string()),
+            ("late", self.late.to_string()),
+            ("strange", self.strange.to_string()),
+            ("unsent", self.unsent.to_string()),
+            ("time_ms", elapsed.as_millis().to_string()),
+            ("rtt", rtt),
+            ("jitter_ms", jitter),
+        ]) + "\n"
     }
 }
 
