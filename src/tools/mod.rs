@@ -113,6 +113,8 @@ pub struct TaskState {
     pub outcome: Option<Result<(), Failure>>,
     /// What the members of a crowd share.
     pub(crate) crowd: crowd::Crowd,
+    /// What get knows of its last reply.
+    last_reply: get::LastReply,
 }
 
 impl TaskState {
@@ -145,18 +147,6 @@ fn interrupt(signal: &mut Signal, cx: &mut TaskContext<'_>) -> Next {
     Next::Park(Side::Read, Deadline::Never)
 }
 
-fn event_loop(capacity: usize, shared: TaskState) -> Result<EventLoop<ClientTask>, Failure> {
-    let cannot = |e: io::Error| Failure::new(format!("cannot start: {e}"));
-    let mut event_loop = EventLoop::new(capacity + 2, 0, shared).map_err(cannot)?;
-    for number in [SIGINT, SIGTERM] {
-        let signal = Signal::new(number).map_err(cannot)?;
-        let interrupt = ClientTask::Interrupt(Box::new(signal));
-        let next = Next::Park(Side::Read, Deadline::Never);
-        event_loop.add(interrupt, next).map_err(cannot)?;
-    }
-    Ok(event_loop)
-}
-
 /// Says why it failed, if it did, and returns the exit code.
 pub(crate) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
     if let Err(failure) = &outcome {
@@ -187,14 +177,13 @@ pub fn run<T: Into<ClientTask>>(
 ) -> ExitCode {
     options.voice.start_logger(LevelFilter::Warn);
     let addresses = resolve(&options.peer.host, options.peer.port);
-    exit_code(
-        addresses
-            .and_then(|addresses| at_first_of(1, &addresses, |to| Ok(start(options, to)?.into()))),
-    )
+    let ended = addresses
+        .and_then(|addresses| at_first_of(1, &addresses, |to| Ok(start(options, to)?.into())));
+    exit_code(ended.map(|_| ()))
 }
 
 /// Runs a client, and others that it brings with it up to `room` together, at the first address
-/// that takes it.
+/// that takes it. Returns what they shared.
 ///
 /// # Errors
 /// Why it failed, at the last address.
@@ -202,7 +191,7 @@ pub(crate) fn at_first_of(
     room: usize,
     addresses: &[SocketAddr],
     mut client: impl FnMut(&Destination<'_>) -> Result<ClientTask, Failure>,
-) -> Result<(), Failure> {
+) -> Result<TaskState, Failure> {
     let mut last = Failure::new("there is no address to go to");
     for (n, &address) in addresses.iter().enumerate() {
         let is_last = n + 1 == addresses.len();
@@ -226,8 +215,15 @@ pub(crate) fn at_first_of(
 fn run_one(
     room: usize,
     client: impl FnOnce(&Now) -> Result<ClientTask, Failure>,
-) -> Result<(), Failure> {
-    let mut event_loop = event_loop(room, TaskState::default())?;
+) -> Result<TaskState, Failure> {
+    let cannot = |e: io::Error| Failure::new(format!("cannot start: {e}"));
+    let mut event_loop = EventLoop::new(room + 2, 0, TaskState::default()).map_err(cannot)?;
+    for number in [SIGINT, SIGTERM] {
+        let signal = Signal::new(number).map_err(cannot)?;
+        let interrupt = ClientTask::Interrupt(Box::new(signal));
+        let next = Next::Park(Side::Read, Deadline::Never);
+        event_loop.add(interrupt, next).map_err(cannot)?;
+    }
     let client = client(event_loop.now())?;
     // A handler without a socket gets no edge.
     let first = if matches!(client, ClientTask::Leader(_)) {
@@ -235,15 +231,12 @@ fn run_one(
     } else {
         Next::Park(Side::Either, Deadline::Never)
     };
-    event_loop
-        .add(client, first)
-        .map_err(|e| Failure::new(format!("cannot start: {e}")))?;
-    run_loop(&mut event_loop)?;
-    let outcome = event_loop.shared.outcome.take();
-    outcome.unwrap_or_else(|| Err(Failure::interrupted()))
-}
-
-fn run_loop(event_loop: &mut EventLoop<ClientTask>) -> Result<usize, Failure> {
-    let cannot = |e| Failure::new(format!("the loop cannot wait any more: {e}"));
-    event_loop.run().map_err(cannot)
+    event_loop.add(client, first).map_err(cannot)?;
+    let ran = event_loop.run();
+    ran.map_err(|e| Failure::new(format!("the loop cannot wait any more: {e}")))?;
+    let mut state = std::mem::take(&mut event_loop.shared);
+    match state.outcome.take() {
+        Some(outcome) => outcome.map(|()| state),
+        None => Err(Failure::interrupted()),
+    }
 }

@@ -1,10 +1,8 @@
 //! The leader of a crowd: it opens the connections at a bounded pace, waits, and tells what became
 //! of them. Whatever ends it, Ctrl-C included, the verdict is told.
 
-use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mio::net::TcpStream;
@@ -44,20 +42,18 @@ pub struct Leader {
     since: Instant,
     /// When a member got in last, and how many were in then.
     progress: Option<(Instant, u64)>,
-    stayed: Rc<Cell<bool>>,
 }
 
 /// The budget of the drive is spent, or another phase has begun.
 const AGAIN: Option<Next> = Some(Next::Again(Deadline::Never));
 
 impl Leader {
-    /// A leader of `crowd`; `stayed` is told whether all stayed.
+    /// A leader of `crowd`.
     pub(super) fn new(
         options: &Options,
         to: &Destination<'_>,
         crowd: Crowd,
         probe: Option<(Url, SocketAddr)>,
-        stayed: Rc<Cell<bool>>,
     ) -> Self {
         let now = to.now.instant;
         Self {
@@ -78,7 +74,6 @@ impl Leader {
             crowd: Some(crowd),
             since: now,
             progress: None,
-            stayed,
         }
     }
 
@@ -107,7 +102,7 @@ impl Leader {
         cx.quit();
         driven?;
         self.note_time(cx);
-        self.tell(&cx.shared.crowd)?;
+        self.tell(&mut cx.shared.crowd)?;
         Ok(None)
     }
 
@@ -289,8 +284,8 @@ impl Leader {
         Ok(Some(Next::Sleep(cx.now.tick.after(time))))
     }
 
-    fn tell(&self, crowd: &Crowd) -> Result<(), Failure> {
-        self.stayed.set(crowd.tally.all_stayed(&self.about));
+    fn tell(&self, crowd: &mut Crowd) -> Result<(), Failure> {
+        crowd.stayed = crowd.tally.all_stayed(&self.about);
         let verdict = if self.about.options.json {
             crowd.tally.json(&self.about)
         } else {

@@ -11,11 +11,9 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -45,6 +43,8 @@ pub struct Crowd {
     phase: Phase,
     /// Why the first member that was not let in was not.
     first_failure: Option<io::Error>,
+    /// Whether all stayed, as far as was asked.
+    stayed: bool,
     /// Why the last request of the honest client that failed did so.
     probe_failure: Option<String>,
 }
@@ -103,20 +103,16 @@ pub fn run(options: &Options) -> ExitCode {
         ))));
         return ExitCode::from(2);
     }
-    let stayed = Rc::new(Cell::new(false));
     // The leader, the honest client and its successor come on top.
     let room = options.clients as usize + 3;
-    let outcome = at_first_of(room, &crowd, |to| {
+    let ended = at_first_of(room, &crowd, |to| {
         let (crowd, probe) = (Crowd::new(options), probe.clone());
-        let leader = Leader::new(options, to, crowd, probe, Rc::clone(&stayed));
+        let leader = Leader::new(options, to, crowd, probe);
         Ok(ClientTask::Leader(Box::new(leader)))
     });
-    let code = exit_code(outcome);
-    if stayed.get() {
-        code
-    } else {
-        ExitCode::FAILURE
-    }
+    let stayed = ended.as_ref().is_ok_and(|state| state.crowd.stayed);
+    let code = exit_code(ended.map(|_| ()));
+    if stayed { code } else { ExitCode::FAILURE }
 }
 
 /// Where the members and the honest client go.

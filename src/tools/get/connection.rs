@@ -3,7 +3,6 @@
 //! It may send and receive at the same time. Invariant: it ends when the last reply is whole, when
 //! one makes no sense, or when nothing has moved for too long.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,13 +12,13 @@ use mio::net::TcpStream;
 use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Failure, connecting};
 use crate::event_loop::clock::monotonic_now;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Stream, Tick, connect};
+use crate::event_loop::{Attempt, Deadline, Next, Side, Stage, Stream, Tick, connect};
 use crate::http::reply::ClientRequest;
 use crate::http::url::Url;
 use crate::limits::PROGRESS_INTERVAL;
 use crate::log::logger;
+use crate::tools::TaskContext;
 
-use super::LastReply;
 use super::output::{Half, half};
 use super::replies::{Replies, is_verbose, show};
 
@@ -49,7 +48,6 @@ impl GetClient {
         options: &Rc<Options>,
         url: &Url,
         record: Record,
-        answer: Rc<RefCell<LastReply>>,
     ) -> Result<Self, Failure> {
         let (to, now) = (to.address, to.now.tick);
         if is_verbose(options) {
@@ -68,7 +66,7 @@ impl GetClient {
             options: Rc::clone(options),
             connected: false,
             requests: RequestQueue::new(options, url, half.as_ref()),
-            replies: Replies::new(options, half, answer),
+            replies: Replies::new(options, half),
             moved: now,
             parked: true,
             record,
@@ -80,7 +78,7 @@ impl GetClient {
     }
 
     /// Sends what can be sent, takes what has come; then waits.
-    pub(crate) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
+    pub(crate) fn drive(&mut self, cx: &mut TaskContext<'_>) -> Driven {
         if self.parked && !cx.expired {
             self.record.events += 1;
         }
@@ -88,6 +86,7 @@ impl GetClient {
         self.parked = matches!(driven, Ok(Some(Next::Park(..))));
         if !matches!(driven, Ok(Some(_))) {
             self.replies.progress = None;
+            cx.shared.last_reply = std::mem::take(&mut self.replies.last);
             let tells = self.options.timing || is_verbose(&self.options);
             if tells && self.record.connected.is_some() {
                 self.record.tell();
@@ -96,7 +95,7 @@ impl GetClient {
         driven
     }
 
-    fn step<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
+    fn step(&mut self, cx: &mut TaskContext<'_>) -> Driven {
         if cx.stage == Stage::Stopping {
             return Err(Failure::interrupted());
         }
@@ -122,7 +121,7 @@ impl GetClient {
     }
 
     /// Sends what may be sent now. True if the kernel takes no more.
-    fn send<S>(&mut self, cx: &mut Context<'_, S>) -> bool {
+    fn send(&mut self, cx: &mut TaskContext<'_>) -> bool {
         while let Some(piece) = self.requests.piece(cx.now.tick) {
             match self.stream.write(&mut cx.link, piece, false) {
                 Attempt::Done(n) => {
@@ -139,7 +138,7 @@ impl GetClient {
     }
 
     /// Takes what has come. `None`: there is no more for now, or all replies are whole.
-    fn receive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
+    fn receive(&mut self, cx: &mut TaskContext<'_>) -> Driven {
         while self.replies.left > 0 {
             let was_ready = cx.link.ready.is(Side::Read);
             match self.stream.read(&mut cx.link, cx.scratch) {
@@ -177,7 +176,7 @@ impl GetClient {
 
     /// Waits for an edge, for the time of the next piece to send, for the end of too long a
     /// silence, or until the progress is to be drawn again.
-    fn wait<S>(&mut self, write_blocked: bool, cx: &mut Context<'_, S>) -> Driven {
+    fn wait(&mut self, write_blocked: bool, cx: &mut TaskContext<'_>) -> Driven {
         let now = cx.now.tick;
         let not_before = self.requests.not_before;
         let end = self.moved.after(self.options.timeout);
@@ -200,7 +199,7 @@ impl GetClient {
     }
 
     /// Draws how far it is; false if there is nothing to draw, or no terminal.
-    fn draw<S>(&mut self, cx: &Context<'_, S>) -> bool {
+    fn draw(&mut self, cx: &TaskContext<'_>) -> bool {
         let done = self.replies.body_bytes;
         let progress = self.replies.progress.as_mut().filter(|_| done > 0);
         progress

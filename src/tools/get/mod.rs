@@ -8,7 +8,6 @@ mod connection;
 mod output;
 mod replies;
 
-use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 
@@ -29,7 +28,7 @@ use self::connection::Record;
 
 /// What is known of the last reply when it is over.
 #[derive(Default, Debug)]
-struct LastReply {
+pub(super) struct LastReply {
     status: u16,
     /// Where a redirect leads.
     location: Option<String>,
@@ -61,9 +60,9 @@ pub fn run(url: Url, options: &Options) -> ExitCode {
 /// Gets it, after [`FOLLOWED_REDIRECTS_MAX`] redirects at most. Returns the status.
 fn follow(mut url: Url, options: &Rc<Options>) -> Result<u16, Failure> {
     for _ in 0..=FOLLOWED_REDIRECTS_MAX {
-        let answer = get(options, &url)?;
-        let Some(location) = answer.location.filter(|_| options.follow) else {
-            return Ok(answer.status);
+        let reply = get(options, &url)?;
+        let Some(location) = reply.location.filter(|_| options.follow) else {
+            return Ok(reply.status);
         };
         url = redirect(options, &url, &location).map_err(Failure::new)?;
     }
@@ -76,13 +75,12 @@ fn get(options: &Rc<Options>, url: &Url) -> Result<LastReply, Failure> {
     let started = monotonic_now();
     let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
-    let answer = Rc::new(RefCell::default());
-    at_first_of(1, &addresses, |to| {
+    let ended = at_first_of(1, &addresses, |to| {
         let record = Record::new(started, resolved);
-        let client = GetClient::start(to, options, url, record, Rc::clone(&answer))?;
+        let client = GetClient::start(to, options, url, record)?;
         Ok(ClientTask::Get(Box::new(client)))
     })?;
-    Ok(answer.take())
+    Ok(ended.last_reply)
 }
 
 fn redirect(options: &Options, from: &Url, location: &str) -> Result<Url, String> {

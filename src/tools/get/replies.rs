@@ -3,7 +3,6 @@
 //! Invariants: an output is kept only when its reply is whole, and nothing that a server sent can
 //! disturb the terminal.
 
-use std::cell::RefCell;
 use std::io::IsTerminal as _;
 use std::rc::Rc;
 
@@ -33,15 +32,11 @@ pub(super) struct Replies {
     half: Option<Half>,
     pub(super) body_bytes: u64,
     pub(super) progress: Option<Progress>,
-    answer: Rc<RefCell<LastReply>>,
+    pub(super) last: LastReply,
 }
 
 impl Replies {
-    pub(super) fn new(
-        options: &Rc<Options>,
-        half: Option<Half>,
-        answer: Rc<RefCell<LastReply>>,
-    ) -> Self {
+    pub(super) fn new(options: &Rc<Options>, half: Option<Half>) -> Self {
         let on_terminal = options.output.as_deref().is_none() && std::io::stdout().is_terminal();
         let draws = !(options.voice.quiet || is_verbose(options) || on_terminal);
         Self {
@@ -53,7 +48,7 @@ impl Replies {
             half,
             body_bytes: 0,
             progress: draws.then(Progress::on_terminal).flatten(),
-            answer,
+            last: LastReply::default(),
         }
     }
 
@@ -125,7 +120,7 @@ impl Replies {
         }
         // A file that was whole already is no error.
         let was_whole = head.status == 416 && half.is_some();
-        *self.answer.borrow_mut() = LastReply {
+        self.last = LastReply {
             status: if was_whole { 200 } else { head.status },
             location: location.map(str::to_owned),
         };
