@@ -317,18 +317,15 @@ impl Ask<'_> {
     /// Of a file that was just opened, the variant that the client wants.
     fn select_variant(&mut self, path: &SitePath, opened: Opened) -> Selected {
         let varies = self.http.varies(self.site, path);
+        let plain = Selected::plain(path, opened, varies);
+        if !varies {
+            self.note("encoding", "files of this kind have no siblings");
+            return plain;
+        }
         let notes = &mut *self.notes;
-        let preference = if varies {
-            Preference::of_request(self.request, |words| notes("encoding", words))
-        } else {
-            notes(
-                "encoding",
-                format_args!("files of this kind have no siblings"),
-            );
-            Preference::PLAIN
-        };
+        let preference = Preference::of_request(self.request, |words| notes("encoding", words));
         let state = &mut self.http.sites[self.site];
-        state.choose(preference, path, opened, varies, self.now.turn, notes)
+        state.choose(preference, plain, self.now.turn, notes)
     }
 
     /// How much of a file is sent: conditions first, then ranges (RFC 9110 §13.2.2, §14.2).

@@ -14,7 +14,7 @@ use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::site::Found;
-use crate::site::cache::{CLASSES, FileMeta, Representation};
+use crate::site::cache::{CLASSES, Representation};
 use crate::site::open::{Identity, Opened};
 use crate::site::siblings::{is_compressible, is_current, suffix};
 
@@ -114,91 +114,70 @@ impl Selected {
 
 impl SiteState {
     /// The class of the cache in which the answer to a request for `raw` may stand. A file that has
-    /// no variants is kept in class 0 alone.
+    /// no variants is kept in the class of plain bytes alone.
     pub(crate) fn class(&self, request: &Request<'_>, raw: &[u8]) -> usize {
-        if !request.has.accept_encoding {
-            return Preference::PLAIN.class();
-        }
-        let class = Preference::of_request(request, |_| ()).class();
-        let is_one_for_all = |meta: &FileMeta| !meta.varies;
-        if class > 0 && self.cache.peek(0, raw).is_some_and(is_one_for_all) {
-            0
+        let plain = Preference::PLAIN.class();
+        let has_variants = || self.cache.peek(plain, raw).is_none_or(|meta| meta.varies);
+        if request.has.accept_encoding && has_variants() {
+            Preference::of_request(request, |_| ()).class()
         } else {
-            class
+            plain
         }
     }
 
-    /// Chooses between a file, just opened, and its siblings. `varies`: whether it may have any.
-    /// Bounded by three attempts to open one.
+    /// Chooses between a plain file and its siblings. Bounded by three attempts to open one.
     pub(crate) fn choose(
         &mut self,
         preference: Preference,
-        path: &SitePath,
-        original: Opened,
-        varies: bool,
+        plain: Selected,
         turn: u64,
         note: NoteFn<'_>,
     ) -> Selected {
-        let mut key = CacheKey {
-            class: preference.class(),
-            path: path.clone(),
-            validity: Some(Vec::new()),
-        };
-        // Asked before the siblings are: if it is the same later, those that were missing still
-        // are.
+        let mut selected = plain;
+        selected.key.class = preference.class();
+        if preference == Preference::PLAIN {
+            return selected;
+        }
+        let (path, original) = (selected.key.path.clone(), selected.opened.identity);
+        // Looked up before the siblings are: while the directory stays the same, those that are
+        // missing stay so.
         let directory = path.parent();
-        let names = if preference == Preference::PLAIN {
-            None
-        } else {
-            self.site.identity(&directory)
-        };
+        let names = self.site.identity(&directory);
         let mut missing = false;
         for coding in preference.codings() {
             let sibling = path.with_suffix(suffix(coding));
             let found = self.site.find(&sibling, turn);
-            let what = sibling_words(&found, &original.identity);
+            let what = sibling_words(&found, &original);
             note("sibling", format_args!("{} {what}", display(&sibling)));
             match found {
-                Found::File(opened) if is_current(&opened.identity, &original.identity) => {
-                    // Of a newer original this sibling is none.
-                    key.depends_on(path.clone(), Some(original.identity));
-                    if missing {
-                        key.depends_on(directory, names);
-                    }
-                    key.path = sibling;
-                    return Selected {
-                        opened,
-                        variant: Variant { coding, varies },
-                        key,
-                    };
+                Found::File(opened) if is_current(&opened.identity, &original) => {
+                    // It is no sibling of a newer original.
+                    selected.key.depends_on(path, Some(original));
+                    selected.key.path = sibling;
+                    selected.opened = opened;
+                    selected.variant.coding = coding;
+                    break;
                 }
                 // It may become one: a sibling that is too old can be written again in place.
                 Found::File(opened) | Found::Directory(opened) => {
-                    key.depends_on(sibling, Some(opened.identity));
+                    selected.key.depends_on(sibling, Some(opened.identity));
                 }
                 Found::Forbidden => {
                     let identity = self.site.identity(&sibling);
-                    key.depends_on(sibling, identity);
+                    selected.key.depends_on(sibling, identity);
                 }
                 Found::Missing(_) => missing = true,
-                Found::Later(_) | Found::Failed(_) => key.validity = None,
+                Found::Later(_) | Found::Failed(_) => selected.key.validity = None,
             }
         }
         if missing {
-            key.depends_on(directory, names);
+            selected.key.depends_on(directory, names);
         }
-        Selected {
-            opened: original,
-            variant: Variant {
-                coding: Coding::Identity,
-                varies,
-            },
-            key,
-        }
+        selected
     }
 
     /// Keeps it for next time, under the raw path of the request; `identity` is that of the file.
-    pub(crate) fn keep(
+    fn keep(
         &mut self,
         raw: &[u8],
         key: CacheKey,
@@ -210,19 +189,14 @@ impl SiteState {
             return;
         };
         validity.push((key.path, identity));
-        let mut conditions = Vec::with_capacity(validity.len());
-        // The file that is sent is asked about first.
-        for (path, identity) in validity.iter().rev() {
-            if !is_settled(identity, now.wall) {
-                return;
-            }
-            let Some(condition) = self.site.condition(path, *identity) else {
-                return;
-            };
-            conditions.push(condition);
+        let are_settled = validity.iter().all(|(_, it)| is_settled(it, now.wall));
+        // The file that is sent is the first condition.
+        let conditions = validity.iter().rev();
+        let conditions = conditions.map(|(path, it)| self.site.condition(path, *it));
+        if are_settled && let Some(conditions) = conditions.collect() {
+            let file = file.clone();
+            self.cache.keep(key.class, raw, file, conditions, now.turn);
         }
-        let file = file.clone();
-        self.cache.keep(key.class, raw, file, conditions, now.turn);
     }
 }
 
