@@ -4,10 +4,10 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
-use mio::net::{TcpStream, UdpSocket};
+use mio::net::UdpSocket;
 use rustix::io::Errno;
 
 use crate::companions::progress::Progress;
@@ -16,6 +16,7 @@ use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::printable::printable;
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
+use crate::process::words_of;
 
 /// Why a client failed: one line for its user.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,15 +29,18 @@ pub struct Failure {
 impl Failure {
     /// A failure of the whole task, at whichever address.
     pub fn new(line: impl Into<String>) -> Self {
-        Self {
-            line: line.into(),
-            elsewhere: false,
-        }
+        let (line, elsewhere) = (line.into(), false);
+        Self { line, elsewhere }
+    }
+
+    fn here(line: String) -> Self {
+        let elsewhere = true;
+        Self { line, elsewhere }
     }
 
     /// Why there is no connection to `to`.
     pub(crate) fn to_connect(to: SocketAddr, error: &io::Error) -> Self {
-        let line = match Errno::from_io_error(error) {
+        Self::here(match Errno::from_io_error(error) {
             Some(Errno::CONNREFUSED) => {
                 format!("{to} refused the connection: nothing listens there")
             }
@@ -44,21 +48,14 @@ impl Failure {
                 format!("{to} is unreachable: there is no way to it from here")
             }
             Some(Errno::TIMEDOUT) => format!("{to} did not answer in time"),
-            _ => format!("cannot connect to {to}: {}", words(error)),
-        };
-        Self {
-            line,
-            elsewhere: true,
-        }
+            _ => format!("cannot connect to {to}: {}", words_of(error)),
+        })
     }
 
     /// `to` did not take the connection in time.
     pub(crate) fn connect_timeout(to: SocketAddr, after: Duration) -> Self {
-        let line = format!("{to} did not answer within {}", seconds(after));
-        Self {
-            line,
-            elsewhere: true,
-        }
+        let s = after.as_secs_f64();
+        Self::here(format!("{to} did not answer within {s} s"))
     }
 
     /// The connection to `to` broke.
@@ -68,24 +65,19 @@ impl Failure {
                 format!("{to} reset the connection in the middle")
             }
             Some(Errno::TIMEDOUT) => format!("{to} is gone: the connection timed out"),
-            _ => format!("the connection to {to} broke: {}", words(error)),
+            _ => format!("the connection to {to} broke: {}", words_of(error)),
         })
     }
 
     /// Nothing moved for too long.
     pub(crate) fn quiet(to: SocketAddr, after: Duration) -> Self {
-        let after = seconds(after);
-        Self::new(format!("timed out: nothing came from {to} for {after}"))
+        let s = after.as_secs_f64();
+        Self::new(format!("timed out: nothing came from {to} for {s} s"))
     }
 
-    /// The user has had enough.
+    /// The user stopped the client.
     pub(crate) fn interrupted() -> Self {
         Self::new("interrupted")
-    }
-
-    /// Standard output does not take any more.
-    pub(crate) fn output(error: &io::Error) -> Self {
-        Self::new(format!("cannot write to standard output: {}", words(error)))
     }
 }
 
@@ -95,25 +87,22 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The words of an error, without the number that Rust adds.
-fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_owned()
-}
-
-fn seconds(time: Duration) -> String {
-    format!("{} s", time.as_secs_f64())
-}
-
 /// The addresses of a host. Waits for the answer, so it is asked before the loop starts.
 ///
 /// # Errors
 /// If it has none.
 pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     let shown = printable(host.as_bytes());
-    let found = (host, port)
-        .to_socket_addrs()
-        .map_err(|e| Failure::new(unresolved(&shown, &words(&e))))?;
+    let found = (host, port).to_socket_addrs().map_err(|e| {
+        let words = words_of(&e);
+        let why = words.rsplit_once("information: ");
+        let why = why.map_or(&*words, |(_, why)| why);
+        // A container that has neither of the two does not even know localhost.
+        Failure::new(format!(
+            "cannot resolve {shown}: {why}; it was looked for in /etc/hosts and at the name \
+             servers of /etc/resolv.conf. Try its address instead"
+        ))
+    })?;
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in found {
         if !addresses.contains(&address) {
@@ -126,29 +115,18 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
     Ok(addresses)
 }
 
-/// Why a name has no address, where it was looked for, and what to try: a container that has
-/// neither file does not even know localhost.
-fn unresolved(shown: &str, words: &str) -> String {
-    let why = words.rsplit_once("information: ");
-    let why = why.map_or(words, |(_, why)| why);
-    format!(
-        "cannot resolve {shown}: {why}; it was looked for in /etc/hosts and at the name servers \
-         of /etc/resolv.conf. Try its address instead"
-    )
-}
-
 /// A socket for datagrams to and from `to` alone: the kernel drops those of others, and reports a
 /// port where nothing listens.
 ///
 /// # Errors
 /// If no socket can be had, or no route leads there.
 pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
-    let any: SocketAddr = if to.is_ipv4() {
-        ([0, 0, 0, 0], 0).into()
+    let any = if to.is_ipv4() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     } else {
-        ([0_u16; 8], 0).into()
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
     };
-    let connected = UdpSocket::bind(any).and_then(|socket| {
+    let connected = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
         socket.connect(to)?;
         Ok(Datagram::new(socket))
     });
@@ -162,9 +140,11 @@ pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
 /// output is shared with the shell, so it is never made non-blocking.)
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes)
-        .and_then(|()| out.flush())
-        .map_err(|e| Failure::output(&e))
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|e| {
+        let why = words_of(&e);
+        Failure::new(format!("cannot write to standard output: {why}"))
+    })
 }
 
 /// What a drive of a client came to: how to wait, or `None` when it has done what it was asked for.
@@ -227,7 +207,7 @@ pub(crate) trait Consumer: fmt::Debug {
 /// Connects, sends a request or nothing, and receives to the end.
 #[derive(Debug)]
 pub struct Exchange {
-    stream: Stream,
+    pub(crate) stream: Stream,
     to: SocketAddr,
     connected: bool,
     request: Vec<u8>,
@@ -273,10 +253,6 @@ impl Exchange {
     pub(crate) fn with_progress(mut self) -> Self {
         self.progress = Progress::on_terminal();
         self
-    }
-
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.transport()
     }
 
     /// Connects, then sends, then receives, until it must wait.

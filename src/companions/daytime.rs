@@ -14,7 +14,7 @@ use crate::cli::{BindAddress, DaytimeFormat, Listening, Options};
 use crate::companions::client::{
     Destination, Driven, Exchange, Failure, connected_datagrams, print,
 };
-use crate::companions::message::ShortText;
+use crate::companions::message::{Message, ShortText};
 use crate::companions::{Companion, Offer, Opened, Reply, listen};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
@@ -106,15 +106,11 @@ impl Offer for ZonedClock {
 /// The server by UDP: each datagram, whatever it says, is answered with the time.
 #[derive(Debug)]
 pub struct Datagrams {
-    socket: Datagram,
+    pub(super) socket: Datagram,
     clock: Rc<ZonedClock>,
 }
 
 impl Datagrams {
-    pub(super) fn source(&mut self) -> &mut UdpSocket {
-        self.socket.socket()
-    }
-
     /// Answers the datagrams that wait. Bounded by the budget of a drive, which pays for each call.
     pub(super) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Next {
         if cx.stage == Stage::Stopping {
@@ -147,10 +143,11 @@ impl Datagrams {
 /// # Errors
 /// If the kernel refuses to connect at once.
 pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
-    let time = ShortText::new(
-        "",
-        "the server closed the connection without telling the time",
-    );
+    let time = ShortText {
+        message: Message::default(),
+        before: "",
+        nothing: "the server closed the connection without telling the time",
+    };
     Exchange::start(to, Vec::new(), Box::new(time), options.timeout)
 }
 
@@ -171,7 +168,7 @@ pub fn ask_by_datagram(options: &Options, to: &Destination<'_>) -> Result<Datagr
 /// Asks again and again until there is an answer.
 #[derive(Debug)]
 pub struct DatagramClient {
-    socket: Datagram,
+    pub(crate) socket: Datagram,
     to: SocketAddr,
     timeout: Duration,
     end: Tick,
@@ -179,10 +176,6 @@ pub struct DatagramClient {
 }
 
 impl DatagramClient {
-    pub(crate) fn source(&mut self) -> &mut UdpSocket {
-        self.socket.socket()
-    }
-
     /// Asks when it is time to, and waits for the answer.
     pub(crate) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
         if cx.stage == Stage::Stopping {

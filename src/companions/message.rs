@@ -9,7 +9,6 @@
 use std::rc::Rc;
 
 use log::debug;
-use mio::net::TcpStream;
 
 use crate::cli::{Listening, Options};
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
@@ -90,14 +89,10 @@ pub struct Conversation {
     message: Option<Message>,
     /// When it is too late for more of it.
     end: Tick,
-    answer: Reply,
+    pub(super) answer: Reply,
 }
 
 impl Conversation {
-    pub(super) fn source(&mut self) -> &mut TcpStream {
-        self.answer.stream.transport()
-    }
-
     /// Reads the message, then answers it.
     pub(super) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         if let Some(message) = &mut self.message {
@@ -162,30 +157,23 @@ fn read<S>(
 /// # Errors
 /// If the kernel refuses to connect at once.
 pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
-    let answer = ShortText::new(
-        "reply is: ",
-        "the server closed the connection without an answer",
-    );
-    Exchange::start(to, options.text.clone(), Box::new(answer), options.timeout)
+    let answer = ShortText {
+        message: Message::default(),
+        before: "reply is: ",
+        nothing: "the server closed the connection without an answer",
+    };
+    let request = options.text.clone();
+    Exchange::start(to, request, Box::new(answer), options.timeout)
 }
 
 /// Receives one short text, which is printed.
 #[derive(Debug)]
 pub(super) struct ShortText {
-    message: Message,
-    before: &'static str,
-    nothing: &'static str,
-}
-
-impl ShortText {
-    /// Prints `before` in front of it. `nothing` says what went wrong if none came.
-    pub(super) fn new(before: &'static str, nothing: &'static str) -> Self {
-        Self {
-            message: Message::default(),
-            before,
-            nothing,
-        }
-    }
+    pub(super) message: Message,
+    /// Printed in front of it.
+    pub(super) before: &'static str,
+    /// What went wrong if none came.
+    pub(super) nothing: &'static str,
 }
 
 impl Consumer for ShortText {

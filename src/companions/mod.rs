@@ -54,9 +54,9 @@ impl Companion {
     pub fn source(&mut self) -> &mut dyn Source {
         match self {
             Self::Reply(reply) => reply.stream.transport(),
-            Self::Message(conversation) => conversation.source(),
-            Self::DaytimeUdp(datagrams) => datagrams.source(),
-            Self::Ping(server) => server.source(),
+            Self::Message(conversation) => conversation.answer.stream.transport(),
+            Self::DaytimeUdp(datagrams) => datagrams.socket.socket(),
+            Self::Ping(server) => server.socket.socket(),
         }
     }
 

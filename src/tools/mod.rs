@@ -74,9 +74,9 @@ impl Handler for ClientTask {
     fn source(&mut self) -> Option<&mut dyn Source> {
         Some(match self {
             Self::Interrupt(signal) => signal.source(),
-            Self::Exchange(exchange) => exchange.source(),
-            Self::DaytimeUdp(client) => client.source(),
-            Self::Ping(client) => client.source(),
+            Self::Exchange(exchange) => exchange.stream.transport(),
+            Self::DaytimeUdp(client) => client.socket.socket(),
+            Self::Ping(client) => client.socket.socket(),
             Self::Get(client) => client.source(),
             Self::Leader(_) => return None,
             Self::Member(member) => member.source(),

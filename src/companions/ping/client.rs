@@ -5,12 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime};
 
-use mio::net::UdpSocket;
 use rustix::io::Errno;
 
 use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Failure, connected_datagrams, print};
-use crate::companions::ping::round_trips::{Judged, RoundTrips};
+use crate::companions::ping::round_trips::RoundTrips;
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage};
@@ -47,7 +46,7 @@ pub fn ask(options: &Options, to: &Destination<'_>) -> Result<PingClient, Failur
 /// See the module.
 #[derive(Debug)]
 pub struct PingClient {
-    socket: Datagram,
+    pub(crate) socket: Datagram,
     to: SocketAddr,
     options: Options,
     trips: RoundTrips,
@@ -61,10 +60,6 @@ pub struct PingClient {
 }
 
 impl PingClient {
-    pub(crate) fn source(&mut self) -> &mut UdpSocket {
-        self.socket.socket()
-    }
-
     /// Receives, gives up, sends; then waits for what comes next, or sums up.
     pub(crate) fn drive<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
         let now = cx.now.instant.duration_since(self.started);
@@ -117,7 +112,7 @@ impl PingClient {
                     let datagram = cx.scratch.get(..n).unwrap_or_default();
                     let judged = self.trips.judge(datagram, at);
                     self.last_received = at;
-                    self.say(&line(n, self.to, judged))?;
+                    self.say(&format!("{n} bytes from {}: {judged}\n", self.to))?;
                 }
                 Attempt::Blocked => return Ok(true),
                 Attempt::Spent => return Ok(false),
@@ -180,25 +175,4 @@ impl PingClient {
         }
         Ok(None)
     }
-}
-
-fn line(bytes: usize, from: SocketAddr, judged: Judged) -> String {
-    let (number, rtt, mark) = match judged {
-        Judged::Reply {
-            number,
-            rtt,
-            late,
-            reordered,
-        } => {
-            let late = if late { " (late)" } else { "" };
-            let reordered = if reordered { " (out of order)" } else { "" };
-            (number, rtt, format!("{late}{reordered}"))
-        }
-        Judged::Duplicate { number, rtt } => (number, rtt, " (DUP!)".to_owned()),
-        Judged::Strange => {
-            return format!("{bytes} bytes from {from}: no reply to any of these pings\n");
-        }
-    };
-    let ms = rtt.as_secs_f64() * 1e3;
-    format!("{bytes} bytes from {from}: seq={number} time={ms:.3} ms{mark}\n")
 }

@@ -40,24 +40,6 @@ enum PingState {
     Answered,
 }
 
-/// What a datagram turned out to be: the number of its ping, and how long it was on its way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Judged {
-    /// The first reply to a ping.
-    Reply {
-        number: u32,
-        rtt: Duration,
-        /// It came after its time.
-        late: bool,
-        /// A later ping was answered before.
-        reordered: bool,
-    },
-    /// Another reply to a ping that had been answered.
-    Duplicate { number: u32, rtt: Duration },
-    /// No reply to any ping that is remembered.
-    Strange,
-}
-
 impl RoundTrips {
     /// No pings yet; a reply to one may take `wait`.
     pub(super) fn new(wait: Duration) -> Self {
@@ -89,31 +71,32 @@ impl RoundTrips {
         request(number, stamp, bytes)
     }
 
-    /// Judges a datagram that came at `now`.
-    pub(super) fn judge(&mut self, datagram: &[u8], now: Duration) -> Judged {
+    /// Judges a datagram that came at `now`, and says what it is.
+    pub(super) fn judge(&mut self, datagram: &[u8], now: Duration) -> String {
         let index = self.find(datagram);
         let Some(ping) = index.and_then(|index| self.pings.get_mut(index)) else {
             self.statistics.strange += 1;
-            return Judged::Strange;
+            return "no reply to any of these pings".to_owned();
         };
-        let (number, rtt) = (ping.number, now.saturating_sub(ping.at));
+        let rtt = now.saturating_sub(ping.at);
+        let mut said = format!("seq={} time={:.3} ms", ping.number, rtt.as_secs_f64() * 1e3);
         if ping.state == PingState::Answered {
             self.statistics.duplicates += 1;
-            return Judged::Duplicate { number, rtt };
+            return said + " (DUP!)";
         }
-        let late = ping.state == PingState::GivenUp || rtt > self.wait;
-        let reordered = number < self.highest;
+        if ping.state == PingState::GivenUp || rtt > self.wait {
+            self.statistics.late += 1;
+            said += " (late)";
+        }
+        // A later ping was answered before.
+        if ping.number < self.highest {
+            self.statistics.reordered += 1;
+            said += " (out of order)";
+        }
         ping.state = PingState::Answered;
-        self.highest = self.highest.max(number);
+        self.highest = self.highest.max(ping.number);
         self.statistics.answered(rtt);
-        self.statistics.late += u64::from(late);
-        self.statistics.reordered += u64::from(reordered);
-        Judged::Reply {
-            number,
-            rtt,
-            late,
-            reordered,
-        }
+        said
     }
 
     /// The position of the ping that a datagram answers.
@@ -168,13 +151,12 @@ mod tests {
         (trips, replies)
     }
 
-    fn reply(number: u32, rtt: u64, late: bool, reordered: bool) -> Judged {
-        Judged::Reply {
-            number,
-            rtt: ms(rtt),
-            late,
-            reordered,
-        }
+    const STRANGE: &str = "no reply to any of these pings";
+
+    fn reply(number: u32, rtt: u64, late: bool, reordered: bool) -> String {
+        let late = if late { " (late)" } else { "" };
+        let reordered = if reordered { " (out of order)" } else { "" };
+        format!("seq={number} time={rtt}.000 ms{late}{reordered}")
     }
 
     #[test]
@@ -191,11 +173,8 @@ mod tests {
     fn what_comes_again_is_a_duplicate() {
         let (mut trips, replies) = pings(1);
         let _ = trips.judge(&replies[0], ms(3));
-        let again = Judged::Duplicate {
-            number: 1,
-            rtt: ms(4),
-        };
-        assert_eq!(trips.judge(&replies[0], ms(4)), again);
+        let again = trips.judge(&replies[0], ms(4));
+        assert_eq!(again, "seq=1 time=4.000 ms (DUP!)");
         assert_eq!(trips.statistics.received, 1);
         assert_eq!(trips.statistics.duplicates, 1);
     }
@@ -253,7 +232,7 @@ mod tests {
             b"",
             b"hello",
         ] {
-            assert_eq!(trips.judge(strange, ms(5)), Judged::Strange);
+            assert_eq!(trips.judge(strange, ms(5)), STRANGE);
         }
         assert_eq!(trips.statistics.strange, 6);
         assert_eq!(trips.statistics.received, 0);
@@ -264,19 +243,17 @@ mod tests {
     fn only_the_latest_are_remembered() {
         let n = PING_WINDOW as u64 + 10;
         let (mut trips, replies) = pings(n);
-        assert_eq!(trips.judge(&replies[9], ms(5)), Judged::Strange);
-        assert!(matches!(
-            trips.judge(&replies[10], ms(5)),
-            Judged::Reply { number: 11, .. }
-        ));
+        assert_eq!(trips.judge(&replies[9], ms(5)), STRANGE);
+        assert!(trips.judge(&replies[10], ms(5)).starts_with("seq=11 "));
         assert_eq!(trips.give_up(ms(100 * n + 2000)), Some(12));
         let given_up = std::iter::from_fn(|| trips.give_up(ms(100 * n + 2000))).count();
         assert_eq!(given_up, PING_WINDOW - 2);
         let text = trips.send(ms(100 * n), STAMP, 0);
         assert!(trips.deadline().is_some());
-        assert!(matches!(
-            trips.judge(text.as_bytes(), ms(100 * n)),
-            Judged::Reply { .. }
-        ));
+        let last = trips.judge(text.as_bytes(), ms(100 * n));
+        assert_eq!(
+            last,
+            reply(u32::try_from(n).unwrap_or(0) + 1, 0, false, false)
+        );
     }
 }

@@ -53,7 +53,7 @@ pub(in crate::companions) fn open(
 /// The server on one socket.
 #[derive(Debug)]
 pub struct PingServer {
-    socket: Datagram,
+    pub(in crate::companions) socket: Datagram,
     network: Impairments,
     /// How many more pings are answered by all sockets together.
     remaining: Rc<Cell<u64>>,
@@ -67,10 +67,6 @@ pub struct PingServer {
 }
 
 impl PingServer {
-    pub(in crate::companions) fn source(&mut self) -> &mut UdpSocket {
-        self.socket.socket()
-    }
-
     /// Answers what came, and sends what is due. Bounded by the budget of a drive.
     pub(in crate::companions) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let millis = self.millis(cx);
