@@ -31,8 +31,41 @@ pub enum Body<F> {
     Span(FileSpan<F>),
     /// Several spans of a file, each with a frame before it.
     Parts(Box<Parts<F>>),
-    /// Something that its owner makes piece by piece, when asked ([`Output::Produce`]).
+    /// Something that its owner makes piece by piece, when asked for it.
     Produced,
+}
+
+impl<F> Body<F> {
+    /// Notes that `n` bytes of its file have gone out.
+    pub(super) fn advance(&mut self, n: usize) {
+        let span = match self {
+            Self::Span(span) => span,
+            Self::Parts(parts) => &mut parts.span,
+            Self::Nothing | Self::Produced => return,
+        };
+        span.at += n as u64;
+        span.len = span.len.saturating_sub(n as u64);
+    }
+
+    /// The bytes between two parts, once the part before them is out; behind the last one they are
+    /// the end of the body.
+    pub(super) fn next_frame(&mut self) -> Option<Vec<u8>> {
+        let Self::Parts(parts) = self else {
+            return None;
+        };
+        if parts.span.len > 0 {
+            return None;
+        }
+        let mut frame = Vec::new();
+        match parts.frames.frame(parts.next, &mut frame) {
+            Some(span) => {
+                parts.next += 1;
+                (parts.span.at, parts.span.len) = (span.start, span.len());
+            }
+            None => *self = Self::Nothing,
+        }
+        Some(frame)
+    }
 }
 
 /// A span of a file.
@@ -44,13 +77,6 @@ pub struct FileSpan<F> {
     pub at: u64,
     /// How long it is, in bytes.
     pub len: u64,
-}
-
-impl<F> FileSpan<F> {
-    pub(super) fn advance(&mut self, n: usize) {
-        self.at += n as u64;
-        self.len = self.len.saturating_sub(n as u64);
-    }
 }
 
 /// The parts of a file that are still to be sent (RFC 9110 §14.6).
@@ -70,17 +96,5 @@ impl<F> Parts<F> {
             frames,
             next: 0,
         }
-    }
-
-    /// Goes on to the next part, and writes its frame. After the last part the frame is the end of
-    /// the body, and the answer false.
-    pub(super) fn next_frame(&mut self, frame: &mut Vec<u8>) -> bool {
-        let Some(span) = self.frames.frame(self.next, frame) else {
-            return false;
-        };
-        self.next += 1;
-        self.span.at = span.start;
-        self.span.len = span.len();
-        true
     }
 }

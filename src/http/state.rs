@@ -225,28 +225,16 @@ impl<F> Outgoing<F> {
         self.sent += n as u64;
         if self.at < self.bytes.as_ref().len() {
             self.at += n;
-        } else if let Body::Span(span) = &mut self.body {
-            span.advance(n);
-        } else if let Body::Parts(parts) = &mut self.body {
-            parts.span.advance(n);
+        } else {
+            self.body.advance(n);
         }
-        self.frame_next_part();
-    }
-
-    /// When a part is out, the frame of the next takes the place of the bytes that have gone.
-    fn frame_next_part(&mut self) {
-        let Body::Parts(parts) = &mut self.body else {
-            return;
-        };
-        if parts.span.len > 0 || self.at < self.bytes.as_ref().len() {
-            return;
+        // Between two parts of a file, the frame of the next takes the place of what has gone out.
+        if self.at >= self.bytes.as_ref().len()
+            && let Some(frame) = self.body.next_frame()
+        {
+            self.bytes = Bytes::Own(frame);
+            self.at = 0;
         }
-        let mut frame = Vec::new();
-        if !parts.next_frame(&mut frame) {
-            self.body = Body::Nothing;
-        }
-        self.bytes = Bytes::Own(frame);
-        self.at = 0;
     }
 
     /// Takes the next piece of a body that is [`Body::Produced`], and what follows it.
