@@ -116,10 +116,10 @@ impl Acceptor {
         stream: TcpStream,
         cx: &mut Context<'_, Server>,
     ) -> Option<(TcpStream, Option<TrackedClient>)> {
-        if !cx.shared.guests.are_set() || matches!(self.protocol, Protocol::Companion(_)) {
+        if !cx.shared.client_limits.are_set() || matches!(self.protocol, Protocol::Companion(_)) {
             return Some((stream, None));
         }
-        match cx.shared.guests.admit(Client::from(stream.peer())) {
+        match cx.shared.client_limits.admit(Client::from(stream.peer())) {
             Ok(client) => Some((stream, client)),
             Err(Rejection::NotAllowed) => {
                 let key = cx.link.key;
@@ -152,7 +152,7 @@ impl Acceptor {
             Protocol::Http if new.room > 0 => {
                 cx.shared.counters.accepted += 1;
                 cx.shared.counters.enter(Phase::Idle);
-                let deadline = cx.now.tick.after(cx.shared.http.patience.idle);
+                let deadline = cx.now.tick.after(cx.shared.http.timeouts.idle);
                 let connection = HttpConnection::new(Stream::new(stream));
                 let next = Next::Park(Side::Read, Deadline::At(deadline));
                 new.admit(H::from((connection, client)), next);
@@ -169,7 +169,7 @@ impl Acceptor {
                 }
                 cx.shared.counters.enter(Phase::Writing);
                 let reply = cx.shared.http.refuse(ALL_SLOTS_TAKEN, false, &cx.now);
-                let deadline = cx.now.tick.after(cx.shared.http.patience.linger);
+                let deadline = cx.now.tick.after(cx.shared.http.timeouts.linger);
                 let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
                 let next = Next::Park(Side::Write, Deadline::At(deadline));
                 new.admit(H::from((connection, None)), next);

@@ -67,7 +67,7 @@ impl Server {
             if let Some(auth) = &mut ask.http.auth {
                 auth.user = None;
             }
-            if client.is_some_and(|client| !self.guests.allows(client)) {
+            if client.is_some_and(|client| !self.client_limits.allows(client)) {
                 return ask.error(outcome::NOT_ALLOWED);
             }
             if let Some(status) = &self.status

@@ -320,7 +320,7 @@ impl<T: Transport> Drive<'_, '_, T> {
                 return self.close(26, Close::ProxyHeader, words);
             }
         };
-        let limits = &self.cx.shared.guests;
+        let limits = &self.cx.shared.client_limits;
         let client = self.client.as_mut();
         match client.map(|client| client.end_proxy_header(address, limits)) {
             None | Some(Ok(())) => {}
@@ -348,7 +348,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         if idle && !more && self.cx.stage == Stage::Stopping {
             return self.wait_or_end_at_shutdown(reading);
         }
-        let timeouts = &self.cx.shared.http.patience;
+        let timeouts = &self.cx.shared.http.timeouts;
         let timeout = if idle { timeouts.idle } else { timeouts.head };
         let deadline = self.deadline(self.changed, timeout);
         let next = if more {
@@ -362,7 +362,7 @@ impl<T: Transport> Drive<'_, '_, T> {
     /// Row 9. A connection that was accepted or answered a moment ago may have a request on its
     /// way. If it became idle only in this drive, the deadline still is that of what it did before.
     fn wait_or_end_at_shutdown(&mut self, reading: Reading) -> Step {
-        let idle = self.cx.shared.http.patience.idle;
+        let idle = self.cx.shared.http.timeouts.idle;
         let quiet_for = if self.changed {
             Duration::ZERO
         } else {
@@ -412,7 +412,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         let peer = || self.stream.get().peer().into();
         // The client for which a trusted proxy asks.
         let client = self.client.as_ref();
-        let client = client.and_then(|c| c.of_request(request.headers, &shared.guests));
+        let client = client.and_then(|c| c.of_request(request.headers, &shared.client_limits));
         let outcome = shared.resolve(&request, client, &peer, now, &mut |_, _| ());
         let reply = shared.http.respond(outcome, options, now);
         shared.counters.reply(reply.status);
@@ -448,7 +448,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         shared.counters.reply(reply.status);
         let record = shared.access.is_on().then(|| {
             let client = self.client.as_ref();
-            let client = client.and_then(|c| c.of_request(&[], &shared.guests));
+            let client = client.and_then(|c| c.of_request(&[], &shared.client_limits));
             let client = client.unwrap_or_else(|| self.stream.get().peer().into());
             LogRecord::of_refusal(client, head, reply.status, now)
         });

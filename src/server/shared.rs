@@ -28,7 +28,7 @@ pub struct Server {
     /// What answering needs.
     pub http: Http,
     /// Which clients may connect.
-    pub guests: ClientLimits,
+    pub client_limits: ClientLimits,
     /// The access log.
     pub access: AccessLog,
     /// Where notices of companions go that run without HTTP: standard output, which else has the
@@ -66,7 +66,7 @@ pub struct Http {
     /// Whether the first signal to stop has come: for the health check.
     pub stopping: bool,
     /// How long a connection may take for what.
-    pub patience: Timeouts,
+    pub timeouts: Timeouts,
     /// Longest head, in bytes.
     pub head_bytes_max: usize,
     /// Where boundaries between parts come from.
@@ -99,10 +99,10 @@ impl Boundaries {
 impl Server {
     /// What is shared before anything is known beyond the sites and the policies: no log, no
     /// counters, no status.
-    pub fn new(http: Http, guests: ClientLimits, access: AccessLog) -> Self {
+    pub fn new(http: Http, client_limits: ClientLimits, access: AccessLog) -> Self {
         Self {
             http,
-            guests,
+            client_limits,
             access,
             notices: None,
             counters: Counters::default(),

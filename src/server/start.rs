@@ -141,8 +141,9 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let guests = ClientLimits::new(&options.allow, &options.proxy_from, options.max_per_address);
-    let mut server = Server::new(http, guests, access);
+    let client_limits =
+        ClientLimits::new(&options.allow, &options.proxy_from, options.max_per_address);
+    let mut server = Server::new(http, client_limits, access);
     server.notify = notify;
     server.usage = usage.unwrap_or_default();
     server.status = Status::new(options);
@@ -359,7 +360,7 @@ pub(crate) fn http(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Http
         auth: open_auth(options, &sites)?,
         sites,
         policy: Policy::new(options)?,
-        patience: Timeouts::new(options),
+        timeouts: Timeouts::new(options),
         head_bytes_max: options.head_bytes_max,
         stopping: false,
         boundaries: Boundaries::default(),

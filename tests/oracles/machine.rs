@@ -391,7 +391,7 @@ impl Bench {
     fn play(&mut self, script: &[u8], stream: &[u8]) -> Run {
         self.stand.now.tick = self.start.tick;
         // So that boundaries are the same.
-        self.stand.house.http.boundaries.count = 0;
+        self.stand.server.http.boundaries.count = 0;
         let mut held = self.stand.accept(Wire::new(script, stream));
         let mut silences = 0;
         for turns in 0.. {
@@ -453,12 +453,12 @@ impl Bench {
             sent: std::mem::take(&mut wire.going),
             hurt: wire.hurt || wire.reset,
             // Time alone costs a reply too, if it is sent below the least rate.
-            late: wire.late || elapsed >= self.stand.house.http.patience.stall / 2,
+            late: wire.late || elapsed >= self.stand.server.http.timeouts.stall / 2,
             stopped: wire.stopped,
             first: !wire.ended,
         };
         drop(held);
-        assert_eq!(self.stand.house.http.listings.memory(), 0, "given back");
+        assert_eq!(self.stand.server.http.listings.memory(), 0, "given back");
         run
     }
 

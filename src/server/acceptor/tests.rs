@@ -51,7 +51,7 @@ impl Played {
             deadline: stand.now.tick,
             stage,
             scratch: &mut scratch,
-            shared: &mut stand.house,
+            shared: &mut stand.server,
             control: &mut control,
         };
         let mut new = Newcomers {
@@ -175,5 +175,5 @@ fn a_broken_socket_is_a_failure_of_the_program() {
     let mut played = Played::new(&[], BROKEN[2]);
     played.ready.set(Side::Read);
     assert_eq!(played.drive(&mut stand, Stage::Running), Next::Leave);
-    assert!(stand.house.failed);
+    assert!(stand.server.failed);
 }

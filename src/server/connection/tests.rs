@@ -375,9 +375,9 @@ fn all_short_scripts_of_last_requests_end_well() {
 /// for one.
 fn of_proxy(stand: &mut Stand, says: &'static [u8], script: &[Letter]) -> Played {
     let proxies = [Proxies::Unix];
-    stand.house.guests = ClientLimits::new(&[], &proxies, Some(1));
+    stand.server.client_limits = ClientLimits::new(&[], &proxies, Some(1));
     let first = Client::Address(IpAddr::from([10, 0, 0, 1]));
-    let _first = stand.house.guests.admit(first);
+    let _first = stand.server.client_limits.admit(first);
     let mut held = stand.accept(Scripted::new(says, script));
     held.client = Some(TrackedClient::NewProxy(Client::Unix));
     stand.play_held(held)
@@ -412,7 +412,7 @@ fn connections_take_every_row_of_the_table() {
         (POST, &[Many, Many, Many]),
     ];
     let mut stand = Stand::new("rows", &[]);
-    stand.house.http.head_bytes_max = 2 * MANY;
+    stand.server.http.head_bytes_max = 2 * MANY;
     let mut taken = BTreeSet::new();
     for (says, script) in plays {
         taken.extend(stand.play(says, script).rows);
@@ -526,7 +526,7 @@ fn row_8_more_bytes_do_not_extend_the_time_of_a_head() {
     let mut stand = Stand::new("row8b", &[]);
     let begun = stand.now.tick;
     stand.play(GET, &[Few, Few, Few, Late, Many, Reset]);
-    assert_eq!(stand.now.tick, begun.after(stand.house.http.patience.head));
+    assert_eq!(stand.now.tick, begun.after(stand.server.http.timeouts.head));
 }
 
 #[test]
@@ -674,7 +674,7 @@ fn row_17_a_reader_that_takes_nothing() {
     assert_eq!(played.states.first(), Some(&"WritingBody"));
     assert_eq!(played.states.last(), Some(&"Closed"));
     assert_eq!(stand.closed(Close::Stalled), 1);
-    let stall = stand.house.http.patience.stall;
+    let stall = stand.server.http.timeouts.stall;
     let took = stand.now.tick.since(begun);
     assert!(took >= stall && took < 2 * stall, "{took:?}");
 }
@@ -774,7 +774,10 @@ fn row_24_a_disk_that_never_answers_ends_it() {
     let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
     let played = stand.play_with(peer);
     assert_eq!(played.states.last(), Some(&"Closed"));
-    let (took, stall) = (stand.now.tick.since(begun), stand.house.http.patience.stall);
+    let (took, stall) = (
+        stand.now.tick.since(begun),
+        stand.server.http.timeouts.stall,
+    );
     assert!(took >= stall && took < 2 * stall, "{took:?}");
     assert_eq!(stand.closed(Close::Stalled), 1);
 }
@@ -798,7 +801,7 @@ fn row_24_who_hangs_up_meanwhile_keeps_no_slot() {
 #[test]
 fn row_24_what_the_disk_takes_is_not_taken_from_the_reader() {
     let mut stand = Stand::new("row24d", &[]);
-    let stall = stand.house.http.patience.stall;
+    let stall = stand.server.http.timeouts.stall;
     let peer = Scripted::new(LARGE, &[Many, Many, Few]).with_slow_disk(usize::MAX);
     let mut held = stand.accept(peer);
     held.ready.set(Side::Either);
@@ -825,7 +828,7 @@ fn rows_19_and_20_silence_ends_the_lingering_and_bytes_do_not_extend_it() {
     let mut stand = Stand::new("row20", &[]);
     let begun = stand.now.tick;
     stand.play(NO_HOST, &[Many, Many, Many, Few]);
-    let linger = stand.house.http.patience.linger;
+    let linger = stand.server.http.timeouts.linger;
     assert_eq!(stand.now.tick, begun.after(linger));
     assert_eq!(stand.closed(Close::LingerTimeout), 1);
 }
@@ -885,14 +888,14 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
 fn who_was_refused_is_not_counted_as_closed() {
     let mut stand = Stand::new("refused-unwatched", &[]);
     let refusal = Refusal::new(Status::UNAVAILABLE, "full");
-    let reply = stand.house.http.refuse(refusal, false, &stand.now);
+    let reply = stand.server.http.refuse(refusal, false, &stand.now);
     let stream = Stream::new(Scripted::new(GET, &[]));
     let mut refused = HttpConnection::refused(stream, reply, stand.now.tick);
     let (why, key, now) = (Dropped::Unwatched, Key::for_test(1), stand.now);
-    refused.dropped(why, key, &now, &mut stand.house);
+    refused.dropped(why, key, &now, &mut stand.server);
     assert_eq!(stand.ended(), 0);
     let mut known = stand.accept(Scripted::new(GET, &[])).connection;
-    known.dropped(why, key, &now, &mut stand.house);
+    known.dropped(why, key, &now, &mut stand.server);
     assert_eq!(stand.closed(Close::Error), 1);
 }
 

@@ -106,7 +106,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         }
         // The present deadline belongs to another state, was for the disk, or has passed.
         let renew = self.changed || waited.is_some() || late;
-        let stall = self.cx.shared.http.patience.stall;
+        let stall = self.cx.shared.http.timeouts.stall;
         let attempt = match reply.outgoing.output() {
             Output::Done => return self.finish(*reply),
             Output::Produce => return self.produce(reply, renew, waits),
@@ -206,7 +206,7 @@ impl<T: Transport> Drive<'_, '_, T> {
                 return self.cut_short(28, &mut reply, Close::Listing, e);
             }
         }
-        let deadline = self.deadline(renew, self.cx.shared.http.patience.stall);
+        let deadline = self.deadline(renew, self.cx.shared.http.timeouts.stall);
         Step::wait(waits, writing(reply), Next::Again(deadline))
     }
 
@@ -227,7 +227,7 @@ impl<T: Transport> Drive<'_, '_, T> {
     fn wait_for_disk(&mut self, mut reply: Box<ReplyProgress>, waited: Option<Tick>) -> Step {
         let since = waited.unwrap_or(self.cx.now.tick);
         let time = self.cx.now.tick.since(since);
-        if time >= self.cx.shared.http.patience.stall {
+        if time >= self.cx.shared.http.timeouts.stall {
             let words = "the disk is slower than --stall-timeout allows";
             return self.cut_short(17, &mut reply, Close::Stalled, words);
         }
@@ -264,7 +264,7 @@ impl<T: Transport> Drive<'_, '_, T> {
 
     /// Rows 19 and 20.
     pub(super) fn linger(&mut self, mut discarded: u64) -> Step {
-        let (before, timeout) = (discarded, self.cx.shared.http.patience.linger);
+        let (before, timeout) = (discarded, self.cx.shared.http.timeouts.linger);
         let lingering = self
             .stream
             .linger(&mut discarded, self.changed, timeout, self.cx);

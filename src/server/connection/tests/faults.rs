@@ -127,7 +127,7 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
         (Opener::Walk, Call::Statx),
         (Opener::Walk, Call::Open),
     ] {
-        stand.house.http.sites[0].site.force(opener);
+        stand.server.http.sites[0].site.force(opener);
         for errno in all_errors() {
             for code in 0..1 << 6 {
                 let answers: Vec<Option<Errno>> = (0..6)
@@ -138,7 +138,7 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
                 let mut statuses = Vec::new();
                 while !are_over() || statuses.is_empty() {
                     assert!(statuses.len() < 7, "{call:?} {answers:?}: {statuses:?}");
-                    stand.house.http.sites[0].cache = Cache::new(1 << 20, 8);
+                    stand.server.http.sites[0].cache = Cache::new(1 << 20, 8);
                     let played = stand.play(LAST, &[Many, Many]);
                     statuses.push(played.sent[9..12].to_owned());
                 }
@@ -170,7 +170,7 @@ fn every_error_of_the_file_system_has_its_status_and_passes() {
 fn a_directory_that_cannot_be_read_is_cut_off_and_logged() {
     let mut stand = Stand::new("names", &[]);
     let log = std::env::temp_dir().join(format!("idler-names-{}.log", std::process::id()));
-    stand.house.access =
+    stand.server.access =
         AccessLog::open(&LogDestination::File(log.clone()), LogFormat::Short).unwrap();
     let mut lines = 0;
     for errno in all_errors().filter(|errno| *errno != Errno::INTR) {
@@ -188,7 +188,7 @@ fn a_directory_that_cannot_be_read_is_cut_off_and_logged() {
             lines += played.sent.matches("HTTP/1.1 ").count();
         }
     }
-    stand.house.access.flush(&stand.now);
+    stand.server.access.flush(&stand.now);
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::remove_file(&log).unwrap();
     assert_eq!(text.lines().count(), lines);

@@ -38,11 +38,11 @@ pub fn large_file() -> Vec<u8> {
     (0..=250).cycle().take(100_000).collect()
 }
 
-/// What a connection meets: the house, the buffer it is lent, and the time.
+/// What a connection meets: the server, the buffer it is lent, and the time.
 #[derive(Debug)]
 pub struct Stand {
     /// What all connections share.
-    pub house: Server,
+    pub server: Server,
     /// The time. It passes only where [`Stand::pass`] lets it.
     pub now: Now,
     scratch: Vec<u8>,
@@ -137,7 +137,7 @@ impl Stand {
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
-            house: Server::new(http, ClientLimits::default(), access),
+            server: Server::new(http, ClientLimits::default(), access),
             now,
             scratch: vec![0; SCRATCH_BYTES],
             temporary: None,
@@ -146,13 +146,13 @@ impl Stand {
 
     /// How many connections were closed for this reason.
     pub fn closed(&self, why: Close) -> u64 {
-        self.house.counters.closes[why as usize]
+        self.server.counters.closes[why as usize]
     }
 
     /// How many connections were closed.
     #[cfg(test)]
     pub(super) fn ended(&self) -> u64 {
-        self.house.counters.closes.iter().sum()
+        self.server.counters.closes.iter().sum()
     }
 
     /// Adds a file of zeros to a site of our own.
@@ -179,7 +179,7 @@ impl Stand {
             place: Place::Parked(Side::Read),
             stage: Stage::Running,
             expired: false,
-            due: Some(self.now.tick.after(self.house.http.patience.idle)),
+            due: Some(self.now.tick.after(self.server.http.timeouts.idle)),
         }
     }
 
@@ -207,7 +207,7 @@ impl Stand {
             deadline: held.due.unwrap_or(self.now.tick),
             stage: held.stage,
             scratch: &mut self.scratch,
-            shared: &mut self.house,
+            shared: &mut self.server,
             control: &mut control,
         };
         let next = held.connection.drive(held.client.as_mut(), &mut cx);
