@@ -1,5 +1,5 @@
-//! A file that is not there until it is whole: written under a temporary name in the directory where
-//! it belongs, and renamed at the end. Dropped before that, it leaves nothing behind.
+//! A file that is not there until it is whole: written under a temporary name in the directory
+//! where it belongs, and renamed at the end. Dropped before that, it leaves nothing behind.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
@@ -89,8 +89,8 @@ pub(crate) fn cannot_write(path: &Path, error: &io::Error) -> Failure {
 }
 
 impl Drop for AtomicFile {
-    /// Removes the temporary name, unless the file has another one instead. If that fails, it is too
-    /// late to say so.
+    /// Removes the temporary name, unless the file has another one instead. If that fails, it is
+    /// too late to say so.
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
     }

@@ -1,8 +1,8 @@
 //! HTTP/1.1 (RFC 9110, RFC 9112): heads, targets, conditions, ranges, negotiation, replies, and the
 //! states of a connection, with what else idler says in text.
 //!
-//! Bytes, addresses and times are passed in, and nothing here does I/O. The same bytes give the same
-//! replies, however they are cut.
+//! Bytes, addresses and times are passed in, and nothing here does I/O. The same bytes give the
+//! same replies, however they are cut.
 
 pub mod accept;
 pub(crate) mod amount;

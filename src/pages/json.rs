@@ -107,7 +107,8 @@ mod tests {
             whole(&[row(b"a b\"c", false), row(b"x:y\xff", true)], NOTHING),
             "[\n{\"name\":\"a b\\\"c\",\"href\":\"a%20b%22c\",\"type\":\"file\",\
              \"size\":5000000000,\"mtime\":\"2000-02-29T00:00:00Z\"},\n\
-             {\"name\":\"x:y\u{fffd}\",\"href\":\"x%3Ay%FF/\",\"type\":\"directory\",\"size\":null,\"mtime\":\"2000-02-29T00:00:00Z\"}\n]\n"
+             {\"name\":\"x:y\u{fffd}\",\"href\":\"x%3Ay%FF/\",\"type\":\"directory\",\
+             \"size\":null,\"mtime\":\"2000-02-29T00:00:00Z\"}\n]\n"
         );
     }
 

@@ -1,8 +1,8 @@
 //! Names and passwords of `--auth`: the file of users, and the check of a password.
 //!
-//! A check blocks the one thread, so that each is short (the cost of a hash is bounded when the file
-//! is read), no turn has two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`]. What was right
-//! or wrong once is remembered under a hash with a random key, never as itself.
+//! A check blocks the one thread, so that each is short (the cost of a hash is bounded when the
+//! file is read), no turn has two, and no second more than [`PASSWORD_CHECKS_PER_SECOND`]. What was
+//! right or wrong once is remembered under a hash with a random key, never as itself.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};

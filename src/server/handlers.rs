@@ -17,7 +17,7 @@ use crate::server::signals::Signals;
 pub enum Service {
     /// A client's HTTP connection.
     Http(HttpConnection),
-    /// One of whose client something is known.
+    /// The same, of a client that is counted by its address or spoken for by a proxy.
     TrackedConnection(Box<TrackedConnection>),
     /// A listening socket.
     Acceptor(Box<Acceptor>),

@@ -1,6 +1,7 @@
 //! Small files that options name: read at the start, and again on SIGHUP.
 //!
-//! A file that is wrong, slow or gone changes nothing but the log: what was made of it before stays.
+//! A file that is wrong, slow or gone changes nothing but the log: what was made of it before
+//! stays.
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,7 +1,6 @@
-//! What signals mean to the server: stop, or look again.
+//! What signals mean to the server: stop, tell the figures, or read files again.
 //!
-//! What lives here: the way from the first signal to the end. It may not know who is being served.
-//! Invariant: the second signal, or the end of the grace, always ends it. Read next: `door.rs`.
+//! Whatever connections are at, the second signal to stop, or the end of the grace, ends it.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
-//! How fast a reader takes what it is sent.
+//! How fast a reader takes what it is sent: whether `--stall-timeout` gives it up, from what went
+//! out and what has arrived.
 //!
-//! What lives here: the judgement of `--stall-timeout`, from what went out and what has arrived. It
-//! may not know what is sent, nor what becomes of a reader that is too slow. Invariant: only time
-//! in which the reader could have read is counted against it. Read next: `writing.rs`, which asks.
+//! Only time in which the reader could have read is counted against it.
 
 use std::time::Duration;
 
