@@ -90,12 +90,14 @@ pub fn imf_fixdate(seconds: UnixSeconds) -> Option<[u8; IMF_FIXDATE_BYTES]> {
 /// `10/Oct/2000:13:55:36 +0000`, as in a line of the Common Log Format, in UTC.
 /// `None` outside the years 1970 to 9999.
 pub fn common_log(seconds: UnixSeconds) -> Option<[u8; 26]> {
-    let date = imf_fixdate(seconds)?;
+    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    let iso = iso_8601(seconds).filter(|_| seconds >= 0)?;
+    let month = usize::from(10 * (iso[5] - b'0') + (iso[6] - b'0')) - 1;
     let mut out = *b"dd/mmm/yyyy:hh:mm:ss +0000";
-    out[..2].copy_from_slice(&date[5..7]);
-    out[3..6].copy_from_slice(&date[8..11]);
-    out[7..11].copy_from_slice(&date[12..16]);
-    out[12..20].copy_from_slice(&date[17..25]);
+    out[..2].copy_from_slice(&iso[8..10]);
+    out[3..6].copy_from_slice(&MONTHS[3 * month..3 * month + 3]);
+    out[7..11].copy_from_slice(&iso[..4]);
+    out[12..20].copy_from_slice(&iso[11..19]);
     Some(out)
 }
 
