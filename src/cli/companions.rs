@@ -251,9 +251,9 @@ pub(super) static PING_CLIENT: Verb = Verb {
     usage: &["ping-client [OPTIONS] HOST [PORT]"],
     summary: "Measure round trips over UDP",
     about: &[
-        "Sends pings and prints a line for each, and at the end losses, round trip times and jitter; \
-         PORT is 12000 unless given. Ctrl-C prints the figures so far. The exit code is 1 if no \
-         reply came.",
+        "Sends pings and prints a line for each, and at the end losses, round trip times and \
+         jitter; PORT is 12000 unless given. Ctrl-C prints the figures so far. The exit code is 1 \
+         if no reply came.",
     ],
     examples: &["idler ping-client -c 100 -i 0.2 localhost  five a second, for 20 seconds"],
     options: &[(DOES, PINGS), (SAYS, FIGURES), (SAYS, CLIENT_SAYS)],

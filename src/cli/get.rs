@@ -17,8 +17,8 @@ pub(super) static GET: Verb = Verb {
     about: &[
         "Fetches URL and writes its body to standard output. HOST PORT FILE is the form of the \
          textbooks; FILE gets its leading slash. http:// may be left out.",
-        "The exit code is 0 for 2xx, 3 for 3xx, 4 for 4xx, 5 for 5xx, and 1 for any failure, a body \
-         cut short included.",
+        "The exit code is 0 for 2xx, 3 for 3xx, 4 for 4xx, 5 for 5xx, and 1 for any failure, a \
+         body cut short included.",
     ],
     examples: &[
         "idler get localhost 8080 index.html  the textbook's form",

@@ -1,7 +1,7 @@
 //! The pages that `--help` prints.
 //!
-//! The overview fits a screen of 24 lines; the page of a verb is complete. Invariant: no line is longer
-//! than [`WIDTH`] (a test holds it).
+//! The overview fits a screen of 24 lines; the page of a verb is complete. Invariant: no line is
+//! longer than [`WIDTH`] (a test holds it).
 
 use super::table::{Form, Row, Verb};
 use super::{VERBS, VERSION};
@@ -74,27 +74,14 @@ pub(crate) fn of(verb: &Verb) -> String {
 }
 
 /// What holds for the variables of all options.
-pub(crate) const ENVIRONMENT: &str = "Each option can be set in the environment as well: --log-format as \
-     IDLER_LOG_FORMAT. An option beats its variable; --NAME=no takes back a switch. Options that may \
-     be given several times take values separated by blanks there, or lines where values \
-     may contain blanks (IDLER_HEADER).";
+pub(crate) const ENVIRONMENT: &str = "Each option can be set in the environment as well: --log-format as IDLER_LOG_FORMAT. An \
+     option beats its variable; --NAME=no takes back a switch. Options that may be given several \
+     times take values separated by blanks there, or lines where values may contain blanks \
+     (IDLER_HEADER).";
 
 /// What holds for the values of all options.
-pub(crate) const VALUES: &str = "TIME is a number with ms, s, m or h, or a number of seconds. SIZE is a number of \
-     bytes, or one with K, M or G (powers of 1,024).";
-
-/// The exit codes of all verbs, and what they mean.
-pub(crate) const EXIT: &[(&str, &str)] = &[
-    (
-        "0",
-        "All went well; a server was stopped by a signal and everybody was served.",
-    ),
-    ("1", "It failed; one line on standard error says why."),
-    (
-        "2",
-        "The command line was not understood; one line on standard error says why.",
-    ),
-];
+pub(crate) const VALUES: &str = "TIME is a number with ms, s, m or h, or a number of seconds. SIZE is a number of bytes, or \
+     one with K, M or G (powers of 1,024).";
 
 /// Appends a paragraph, indented and broken at blanks.
 fn wrap(out: &mut String, paragraph: &str, indent: usize) {

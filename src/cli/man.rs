@@ -1,6 +1,7 @@
 //! The manual page, as roff for man(7).
 //!
-//! One page for all verbs. Invariant: what the rows say is text, never a request to roff (`text` escapes it).
+//! One page for all verbs. Invariant: what the rows say is text, never a request to roff (`text`
+//! escapes it).
 
 use super::table::{Form, Verb};
 use super::{VERBS, VERSION, help};
@@ -19,47 +20,48 @@ pub(crate) fn page() -> String {
     for verb in VERBS {
         section(&mut out, verb);
     }
-    out.push_str(".SH VALUES\n");
-    out.push_str(&format!("{}\n", text(help::VALUES)));
-    out.push_str(".SH ENVIRONMENT\n");
-    out.push_str(&format!("{}\n", text(help::ENVIRONMENT)));
-    for (name, meaning) in VARIABLES {
-        tagged(&mut out, &format!("\\fB{}\\fR", text(name)), meaning);
-    }
-    out.push_str(".SH EXIT STATUS\n");
-    for (code, meaning) in help::EXIT {
-        tagged(&mut out, &format!("\\fB{code}\\fR"), meaning);
-    }
-    out.push_str(".SH SIGNALS\n");
-    for (signal, meaning) in SIGNALS {
-        tagged(&mut out, &format!("\\fB{signal}\\fR"), meaning);
+    for (heading, paragraph, entries) in SECTIONS {
+        out.push_str(&format!(".SH {heading}\n"));
+        if !paragraph.is_empty() {
+            out.push_str(&format!("{}\n", text(paragraph)));
+        }
+        for (name, meaning) in entries.iter().filter_map(|entry| entry.split_once("  ")) {
+            tagged(&mut out, &format!("\\fB{}\\fR", text(name)), meaning);
+        }
     }
     out
 }
 
+/// What holds for all verbs: a heading, a paragraph, and entries whose names end at two blanks.
+const SECTIONS: &[(&str, &str, &[&str])] = &[
+    ("VALUES", help::VALUES, &[]),
+    ("ENVIRONMENT", help::ENVIRONMENT, VARIABLES),
+    ("EXIT STATUS", "", EXIT_CODES),
+    ("SIGNALS", "", SIGNALS),
+];
+
 /// Variables that are no options.
-const VARIABLES: &[(&str, &str)] = &[
-    (
-        "RUST_LOG, IDLER_LOG",
-        "What is logged on standard error: error, warn, info, debug, trace, or idler=LEVEL.",
-    ),
-    ("NO_COLOR", "If it is set and not empty, no colours."),
-    (
-        "CLICOLOR_FORCE",
-        "If it is set and neither empty nor 0, colours also where there is no terminal. NO_COLOR goes before it.",
-    ),
+const VARIABLES: &[&str] = &[
+    "RUST_LOG, IDLER_LOG  What is logged on standard error: error, warn, info, debug, trace, or \
+     idler=LEVEL.",
+    "NO_COLOR  If it is set and not empty, no colours.",
+    "CLICOLOR_FORCE  If it is set and neither empty nor 0, colours also where there is no \
+     terminal. NO_COLOR goes before it.",
+];
+
+/// What the exit codes of all verbs mean.
+const EXIT_CODES: &[&str] = &[
+    "0  All went well; a server was stopped by a signal and everybody was served.",
+    "1  It failed; one line on standard error says why.",
+    "2  The command line was not understood; one line on standard error says why.",
 ];
 
 /// What a running server does on signals.
-const SIGNALS: &[(&str, &str)] = &[
-    (
-        "SIGTERM, SIGINT",
-        "Stop: no more newcomers, the idle are sent away, the busy may finish. A second one stops at once.",
-    ),
-    (
-        "SIGHUP",
-        "Open the log file again, and read again the files of --redirects and --auth; a bad one is refused.",
-    ),
+const SIGNALS: &[&str] = &[
+    "SIGTERM, SIGINT  Stop: no more newcomers, the idle are sent away, the busy may finish. A \
+     second one stops at once.",
+    "SIGHUP  Open the log file again, and read again the files of --redirects and --auth; a bad \
+     one is refused.",
 ];
 
 fn section(out: &mut String, verb: &Verb) {
@@ -70,10 +72,8 @@ fn section(out: &mut String, verb: &Verb) {
     for (heading, rows) in verb.groups() {
         out.push_str(&format!(".SS {}\n", text(heading)));
         for row in rows {
-            let mut tag = match row.short() {
-                Some(short) => format!("\\fB\\-{short}\\fR, "),
-                None => String::new(),
-            };
+            let short = row.short().map(|short| format!("\\fB\\-{short}\\fR, "));
+            let mut tag = short.unwrap_or_default();
             tag.push_str(&format!("\\fB\\-\\-{}\\fR", text(row.long())));
             if row.form() != Form::Switch {
                 tag.push_str(&format!(" \\fI{}\\fR", text(row.placeholder())));
@@ -94,10 +94,12 @@ fn tagged(out: &mut String, tag: &str, paragraph: &str) {
 
 /// Text that roff prints as it stands: hyphens that can be typed, no escapes, no requests.
 fn text(plain: &str) -> String {
-    let mut out = String::new();
-    if plain.starts_with(['.', '\'']) {
-        out.push_str("\\&");
-    }
+    let start = if plain.starts_with(['.', '\'']) {
+        "\\&"
+    } else {
+        ""
+    };
+    let mut out = start.to_owned();
     for char in plain.chars() {
         match char {
             '\\' => out.push_str("\\e"),

@@ -1,9 +1,10 @@
 //! The command line: from arguments and environment to a [`Command`].
 //!
-//! Each verb stands once, with its options: how they are spelled, what help says of them, and what they set
-//! in [`Options`] (`serve.rs`, `get.rs`, `companions.rs`, `tools.rs`; `table.rs` has the form). The parser,
-//! help, the manual page and the completions are all made from that. Nothing here looks at the machine:
-//! a path is only a path, and whether it exists is found out by what opens it.
+//! Each verb stands once, with its options: how they are spelled, what help says of them, and what
+//! they set in [`Options`] (`serve.rs`, `get.rs`, `companions.rs`, `tools.rs`; `table.rs` has the
+//! form). The parser, help, the manual page and the completions are all made from that. Nothing
+//! here looks at the machine: a path is only a path, and whether it exists is found out by what
+//! opens it.
 
 mod companions;
 mod completions;
@@ -135,8 +136,8 @@ pub fn parse(
 /// Name and version, as `--version` prints them.
 const VERSION: &str = concat!("idler ", env!("CARGO_PKG_VERSION"));
 
-/// Why the command line could not be understood. Its `Display` is one line that begins with `idler: `
-/// and says what, why, and what to try; it is never broken by what the line quotes.
+/// Why the command line could not be understood. Its `Display` is one line that begins with `idler:
+/// ` and says what, why, and what to try; it is never broken by what the line quotes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsageError {
     message: String,

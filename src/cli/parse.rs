@@ -1,7 +1,7 @@
 //! From arguments and environment to a command, by the rows of the verb that is meant.
 //!
-//! Invariant: every string from outside is kept as it came (a path need not be UTF-8), and an option
-//! beats its variable in the environment, which beats the default.
+//! Invariant: every string from outside is kept as it came (a path need not be UTF-8), and an
+//! option beats its variable in the environment, which beats the default.
 
 use super::table::{Form, Repeat, Row, Verb};
 use super::{Command, Options, VERBS, VERSION, help, values};
@@ -97,8 +97,8 @@ pub(crate) fn command(
     (verb.finish)(options)
 }
 
-/// Sets every option of the verb: to what was typed, else to what the environment says, else to its default.
-/// Returns the lines of `--check`.
+/// Sets every option of the verb: to what was typed, else to what the environment says, else to its
+/// default. Returns the lines of `--check`.
 fn set(
     options: &mut Options,
     verb: &Verb,
@@ -246,9 +246,9 @@ pub(crate) fn verb_like(word: &OsStr) -> Option<&'static str> {
     nearest(word.to_str()?, VERBS.iter().map(|verb| verb.name))
 }
 
-/// What to say of variables that are none of ours and resemble one, as `IDLER_CACH` does. Others are let
-/// be: orchestrators make such as `IDLER_SERVICE_HOST` for a service of this name, and `IDLER_LOG` is the
-/// logger's.
+/// What to say of variables that are none of ours and resemble one, as `IDLER_CACH` does. Others
+/// are let be: orchestrators make such as `IDLER_SERVICE_HOST` for a service of this name, and
+/// `IDLER_LOG` is the logger's.
 pub fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
     let rows = VERBS.iter().flat_map(|verb| verb.rows());
     let known: Vec<&Row> = rows.filter(|row| row.variable().is_some()).collect();
@@ -266,8 +266,8 @@ pub fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
     names.filter_map(|name| resembled(&name)).collect()
 }
 
-/// The nearest of the known spellings, if one is near: a third of the letters may be changed, added, left
-/// out or swapped with their neighbour, or the rest may be missing.
+/// The nearest of the known spellings, if one is near: a third of the letters may be changed,
+/// added, left out or swapped with their neighbour, or the rest may be missing.
 fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let word: String = word
         .chars()

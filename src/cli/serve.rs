@@ -8,7 +8,7 @@ use super::values::policy::{
     within_header_limit,
 };
 use super::values::{
-    file_name, memory, number, number_or, one_of, path, push, put, timeout, wait, yes_no,
+    file_name, number, number_or, one_of, path, push, put, size, timeout, wait, yes_no,
 };
 use super::{Command, LogFormat, Options, ServeOptions};
 use crate::limits;
@@ -26,9 +26,9 @@ pub(super) static SERVE: Verb = Verb {
         "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
          the current directory. One thread does everything.",
         "The URLs are printed on standard error once idler really listens; standard output has \
-         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP opens \
-         the log file and reads the files of --redirects and --auth again, SIGUSR1 writes idler's \
-         figures to standard error.",
+         the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP \
+         opens the log file and reads the files of --redirects and --auth again, SIGUSR1 writes \
+         idler's figures to standard error.",
     ],
     examples: &[
         "idler  this directory, for this machine alone",
@@ -42,9 +42,9 @@ pub(super) static SERVE: Verb = Verb {
         (WHAT, FILES),
         (WHAT, HEADER),
         (WHAT, ANSWERS),
-        (WHO, CLIENTS),
-        (LIMITS, BOUNDS),
-        (LOGS, SAYS),
+        ("Who may connect", CLIENTS),
+        ("Limits and time", BOUNDS),
+        ("What it says", SAYS),
         (OPERATION, OWN_PATHS),
         (OPERATION, OPERATES),
         (OTHER, CHECK),
@@ -66,9 +66,6 @@ pub(super) static SERVE: Verb = Verb {
 pub(super) const WHERE: &str = "Where it listens";
 pub(super) const WHAT: &str = "What it serves";
 pub(super) const OPERATION: &str = "Operation";
-const WHO: &str = "Who may connect";
-const LIMITS: &str = "Limits and time";
-const LOGS: &str = "What it says";
 
 pub(super) fn set_port(options: &mut Options, given: &OsStr) -> Result<(), String> {
     put(&mut options.listening.port, number(given, 0..=u16::MAX))
@@ -215,7 +212,7 @@ pub(super) const BOUNDS: &[Row] = &[
         |o, v| {
             put(
                 &mut o.server.head_bytes_max,
-                memory(v, limits::HEAD_BYTES_OPTION),
+                size(v, limits::HEAD_BYTES_OPTION),
             )
         },
     ),
@@ -251,7 +248,7 @@ pub(super) const BOUNDS: &[Row] = &[
         |o, v| {
             put(
                 &mut o.server.cache_bytes_max,
-                memory(v, limits::CACHE_BYTES_OPTION),
+                size(v, limits::CACHE_BYTES_OPTION),
             )
         },
     ),

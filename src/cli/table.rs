@@ -1,7 +1,7 @@
 //! The form in which a verb and its options are described.
 //!
-//! An option is one [`Row`]: spelling, help, default, and what it sets. Invariant: no verb has two options of
-//! one spelling, and every option does something (tests hold both).
+//! An option is one [`Row`]: spelling, help, default, and what it sets. Invariant: no verb has two
+//! options of one spelling, and every option does something (tests hold both).
 
 use super::{Command, Options};
 use std::ffi::OsStr;
@@ -9,7 +9,8 @@ use std::ffi::OsStr;
 /// One verb.
 pub(crate) struct Verb {
     pub(crate) name: &'static str,
-    /// What may follow the program's name, one form a line. A word that is not in brackets is needed.
+    /// What may follow the program's name, one form a line. A word that is not in brackets is
+    /// needed.
     pub(crate) usage: &'static [&'static str],
     /// One line for the list of verbs, at most 48 characters.
     pub(crate) summary: &'static str,
@@ -19,7 +20,8 @@ pub(crate) struct Verb {
     pub(crate) examples: &'static [&'static str],
     /// Options under their headings; a heading may come again.
     pub(crate) options: &'static [(&'static str, &'static [Row])],
-    /// What to do, once all options are set: reads the words, and refuses options that contradict one another.
+    /// What to do, once all options are set: reads the words, and refuses options that contradict
+    /// one another.
     pub(crate) finish: fn(Box<Options>) -> Result<Command, String>,
 }
 
@@ -68,8 +70,8 @@ pub(crate) type Effect = fn(&mut Options, &OsStr) -> Result<(), String>;
 /// One option.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
-    /// As help shows it: the spelling, two blanks, one sentence of at most 60 characters with the default
-    /// behind it, and what that leaves open.
+    /// As help shows it: the spelling, two blanks, one sentence of at most 60 characters with the
+    /// default behind it, and what that leaves open.
     text: &'static str,
     pub(crate) repeat: Repeat,
     /// Whether `idler --help` shows it as well.
@@ -141,8 +143,8 @@ impl Row {
         format!("{indent}{}", self.spelling())
     }
 
-    /// What is in force if nothing is said, as it could be typed; empty where there is none. For options
-    /// with several values it is only shown: there, an empty list means it.
+    /// What is in force if nothing is said, as it could be typed; empty where there is none. For
+    /// options with several values it is only shown: there, an empty list means it.
     pub(crate) fn default(&self) -> &'static str {
         let default = self.text.split_once("(default: ");
         match (

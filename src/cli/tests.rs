@@ -753,7 +753,8 @@ fn the_defaults_shown_are_those_in_force() {
     for verb in VERBS {
         let by_default = in_force_for(verb, "", &[]);
         for row in verb.rows() {
-            // To say "localhost" is not the same as the default, which makes do with one of the two.
+            // To say "localhost" is not the same as the default, which makes do with one of the
+            // two.
             if row.form() == Form::Switch || row.default().is_empty() || row.long() == "bind" {
                 continue;
             }

@@ -15,8 +15,9 @@ pub(super) static CROWD: Verb = Verb {
     usage: &["crowd [OPTIONS] HOST PORT"],
     summary: "Hold many idle or slow clients",
     about: &[
-        "Opens many connections to any HTTP server, holds them as --mode says, and tells what became \
-         of them: how many were refused, how many closed and after how long. Exit code 0: all stayed.",
+        "Opens many connections to any HTTP server, holds them as --mode says, and tells what \
+         became of them: how many were refused, how many closed and after how long. Exit code 0: \
+         all stayed.",
         "A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), unless \
          --i-own-this-target says that the other one is yours.",
     ],
@@ -52,8 +53,8 @@ const CLIENTS: &[Row] = &[
         "--drip TIME  Time between two bytes of a slow head or reader (default: 10s)",
         |o, v| put(&mut o.drip, timeout(v)),
     ),
-    // Shorter than the idle timeouts that are common (60 s): a client that is gone at the end had to make
-    // room, or found none.
+    // Shorter than the idle timeouts that are common (60 s): a client that is gone at the end had
+    // to make room, or found none.
     row(
         "--duration TIME  How long to hold them, once all are open (default: 30s)",
         |o, v| put(&mut o.duration, wait(v)),
@@ -141,7 +142,8 @@ pub(super) static PRECOMPRESS: Verb = Verb {
     about: &[
         "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
          sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.",
-        "An idler built without its cargo feature precompress writes .gz alone. It serves all three.",
+        "An idler built without its cargo feature precompress writes .gz alone. It serves all \
+         three.",
     ],
     examples: &["idler precompress site  after each build"],
     options: &[(

@@ -1,8 +1,8 @@
 //! The values that options take: text to meaning, one function each.
 //!
-//! Numbers, times, sizes and names are here; `network.rs` has addresses, `policy.rs` what a site is told. Invariant:
-//! what is refused says what was given and what is accepted, on one line, since that is what the user
-//! reads after the option's name.
+//! Numbers, times, sizes and names are here; `network.rs` has addresses, `policy.rs` what a site is
+//! told. Invariant: what is refused says what was given and what is accepted, on one line, since
+//! that is what the user reads after the option's name.
 
 pub(crate) mod network;
 pub(crate) mod policy;
@@ -45,7 +45,12 @@ pub(crate) fn shown(given: &OsStr) -> String {
 
 /// Why an argument is refused: `'x' is not …`.
 fn refusal(given: &OsStr, why: &str) -> String {
-    format!("{}{why}", shown(given))
+    format!("{} {why}", shown(given))
+}
+
+/// What is wrong with an argument: `'x': …`.
+fn complaint(given: &OsStr, why: &str) -> String {
+    format!("{}: {why}", shown(given))
 }
 
 /// What `read` makes of the text of an argument; if that is nothing, why it is refused.
@@ -65,7 +70,7 @@ pub(crate) fn yes_no(given: &OsStr) -> Result<bool, String> {
         "0" | "no" | "false" | "off" => Some(false),
         _ => None,
     };
-    understood(given, " is neither yes nor no", read)
+    understood(given, "is neither yes nor no", read)
 }
 
 /// A decimal number in `range`.
@@ -73,7 +78,7 @@ pub(crate) fn number<T>(given: &OsStr, range: RangeInclusive<T>) -> Result<T, St
 where
     T: FromStr + PartialOrd + Display,
 {
-    let why = format!(" is not a number from {} to {}", range.start(), range.end());
+    let why = format!("is not a number from {} to {}", range.start(), range.end());
     understood(given, &why, |text| {
         let number = digits(text)?.parse().ok();
         number.filter(|number| range.contains(number))
@@ -101,7 +106,7 @@ pub(crate) fn one_of<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, S
     let found = words.iter().find(|(word, _)| given == *word);
     found.map(|&(_, meaning)| meaning).ok_or_else(|| {
         let all: Vec<&str> = words.iter().map(|&(word, _)| word).collect();
-        refusal(given, &format!(" is not one of {}", all.join(", ")))
+        refusal(given, &format!("is not one of {}", all.join(", ")))
     })
 }
 
@@ -117,7 +122,7 @@ pub(crate) fn path(given: &OsStr) -> Result<PathBuf, String> {
 pub(crate) fn file_name(given: &OsStr) -> Result<OsString, String> {
     let bytes = given.as_bytes();
     if matches!(bytes, b"" | b"." | b"..") || bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
-        let form = " is not the name of a file; give one without '/', such as index.html";
+        let form = "is not the name of a file; give one without '/', such as index.html";
         return Err(refusal(given, form));
     }
     Ok(given.to_owned())
@@ -135,10 +140,10 @@ pub(crate) fn wait(given: &OsStr) -> Result<Duration, String> {
 
 /// `500ms`, `10s`, `5m`, `1h`, `1.5s`; a bare number counts seconds. Exact to the millisecond.
 pub(crate) fn duration(given: &OsStr, range: RangeInclusive<Duration>) -> Result<Duration, String> {
-    let form = " is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)";
+    let form = "is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)";
     let duration = Duration::from_millis(understood(given, form, milliseconds)?);
     let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
-    let why = format!(" is not a duration from {least} to {most}");
+    let why = format!("is not a duration from {least} to {most}");
     understood(given, &why, |_| {
         range.contains(&duration).then_some(duration)
     })
@@ -176,13 +181,19 @@ pub(crate) fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// `512`, `16K`, `4M`, `1G`: bytes, in powers of 1,024.
-pub(crate) fn size(given: &OsStr, range: RangeInclusive<u64>) -> Result<u64, String> {
-    let form = " is not a size in bytes such as 512, 16K, 4M or 1G";
+/// `512`, `16K`, `4M`, `1G`: bytes of memory, in powers of 1,024.
+pub(crate) fn size(given: &OsStr, range: RangeInclusive<u64>) -> Result<usize, String> {
+    let form = "is not a size in bytes such as 512, 16K, 4M or 1G";
     let size = understood(given, form, bytes)?;
     let (least, most) = (size_text(*range.start()), size_text(*range.end()));
-    let why = format!(" is not a size from {least} to {most}");
-    understood(given, &why, |_| range.contains(&size).then_some(size))
+    if !range.contains(&size) {
+        return Err(refusal(
+            given,
+            &format!("is not a size from {least} to {most}"),
+        ));
+    }
+    let why = "is more than this machine can address";
+    usize::try_from(size).map_err(|_| refusal(given, why))
 }
 
 fn bytes(text: &str) -> Option<u64> {
@@ -210,13 +221,6 @@ pub(crate) fn size_text(bytes: u64) -> String {
 /// The text if it is ASCII digits and nothing else, not even the sign that [`FromStr`] would take.
 fn digits(text: &str) -> Option<&str> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(text)
-}
-
-/// A size of memory.
-pub(crate) fn memory(given: &OsStr, range: RangeInclusive<u64>) -> Result<usize, String> {
-    let bytes = size(given, range)?;
-    let why = " is more than this machine can address";
-    usize::try_from(bytes).map_err(|_| refusal(given, why))
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Addresses, host names, URLs, and companions with their ports.
 //!
-//! Invariant: a name or target accepted here can be written into a request head as it stands, and an
-//! address to listen on fits the kernel's structures.
+//! Invariant: a name or target accepted here can be written into a request head as it stands, and
+//! an address to listen on fits the kernel's structures.
 
-use super::{digits, file_name, number, path, refusal, understood};
+use super::{complaint, digits, file_name, number, path, refusal, understood};
 use crate::http::url::{BadUrl, Url, target};
 use crate::limits;
 use std::{
@@ -42,7 +42,8 @@ pub enum Companion {
     Transfer(u16, PathBuf),
 }
 
-/// An address to listen on, as `--bind` takes it. The port, where none is given, is that of `--port`.
+/// An address to listen on, as `--bind` takes it. The port, where none is given, is that of
+/// `--port`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BindAddress {
     /// One IPv4 or IPv6 address; `0.0.0.0` and `::` share with the network.
@@ -76,8 +77,8 @@ impl Cidr {
     }
 }
 
-/// The first `prefix` bits of an address. A shift by the whole width, which has no meaning, is the empty
-/// prefix.
+/// The first `prefix` bits of an address. A shift by the whole width, which has no meaning, is the
+/// empty prefix.
 fn network_of(address: IpAddr, prefix: u32) -> IpAddr {
     match address {
         IpAddr::V4(address) => {
@@ -91,10 +92,10 @@ fn network_of(address: IpAddr, prefix: u32) -> IpAddr {
     }
 }
 
-/// `ADDRESS` or `ADDRESS/BITS`, without bits beyond the prefix: such a range is more likely mistyped than
-/// meant.
+/// `ADDRESS` or `ADDRESS/BITS`, without bits beyond the prefix: such a range is more likely
+/// mistyped than meant.
 pub(crate) fn cidr(given: &OsStr) -> Result<Cidr, String> {
-    let form = " is not a range of addresses such as 192.168.0.0/16, ::1 or fd00::/8";
+    let form = "is not a range of addresses such as 192.168.0.0/16, ::1 or fd00::/8";
     let text = given.to_str().unwrap_or_default();
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
@@ -104,7 +105,7 @@ pub(crate) fn cidr(given: &OsStr) -> Result<Cidr, String> {
     // As in `contains`: a mapped address would match no client.
     let canonical = address.to_canonical();
     if address != canonical {
-        let why = format!(" is an IPv4 address in disguise; write {canonical}");
+        let why = format!("is an IPv4 address in disguise; write {canonical}");
         return Err(refusal(given, &why));
     }
     let width = if address.is_ipv4() { 32 } else { 128 };
@@ -112,7 +113,7 @@ pub(crate) fn cidr(given: &OsStr) -> Result<Cidr, String> {
     let prefix = prefix.map_err(|_| refusal(given, form))?;
     let network = network_of(address, prefix);
     if network != address {
-        let why = format!(" has bits beyond its prefix; did you mean {network}/{prefix}?");
+        let why = format!("has bits beyond its prefix; did you mean {network}/{prefix}?");
         return Err(refusal(given, &why));
     }
     Ok(Cidr { network, prefix })
@@ -129,7 +130,7 @@ pub(crate) fn proxies(given: &OsStr) -> Result<Proxies, String> {
 pub(crate) fn host(given: &OsStr) -> Result<String, String> {
     understood(
         given,
-        " is not a host such as example.com, 127.0.0.1 or ::1",
+        "is not a host such as example.com, 127.0.0.1 or ::1",
         |text| {
             let host = bracketed(text).or_else(|| is_host(text).then_some(text));
             host.map(str::to_owned)
@@ -170,7 +171,7 @@ pub(crate) fn url(given: &OsStr) -> Result<Url, String> {
             "not a URL such as http://example.com:8080/path or http://[::1]/"
         }
     };
-    Err(refusal(given, &format!(": {why}")))
+    Err(complaint(given, why))
 }
 
 /// HOST, PORT and FILE, the form of the textbooks; FILE gets its leading `/`, and has no fragment.
@@ -186,7 +187,7 @@ pub(crate) fn url_of_words(name: &OsStr, port: &OsStr, file: &OsStr) -> Result<U
 /// A path with or without a query, as a request line may carry it.
 pub(crate) fn target_of_path(given: &OsStr) -> Result<String, String> {
     if given.as_bytes().first() != Some(&b'/') {
-        return Err(refusal(given, " does not begin with '/'"));
+        return Err(refusal(given, "does not begin with '/'"));
     }
     Ok(target(given.as_bytes()))
 }
@@ -216,8 +217,8 @@ pub(crate) fn companions(given: &OsStr) -> Result<Vec<Companion>, String> {
         }
     }
     let understood = |part: &Vec<u8>| {
-        let form = " is not a service and its port, such as message=8000, daytime=1313, ping=12000 or \
-                    transfer=5566:FILE";
+        let form = "is not a service and its port, such as message=8000, daytime=1313, ping=12000 \
+                    or transfer=5566:FILE";
         companion(part).ok_or_else(|| refusal(OsStr::from_bytes(part), form))
     };
     parts.iter().map(understood).collect()
@@ -251,8 +252,8 @@ pub(crate) fn bind_address(given: &OsStr) -> Result<BindAddress, String> {
     if let Some(rest) = given.as_bytes().strip_prefix(b"unix:") {
         return unix_address(given, rest);
     }
-    let form = " is not an address to listen on, such as 127.0.0.1, ::1, 0.0.0.0, [::1]:8081, localhost \
-                or unix:/run/idler.sock,0660";
+    let form = "is not an address to listen on, such as 127.0.0.1, ::1, 0.0.0.0, [::1]:8081, \
+                localhost or unix:/run/idler.sock,0660";
     understood(given, form, |text| {
         if let Ok(address) = bracketed(text).unwrap_or(text).parse() {
             return Some(BindAddress::Ip {
@@ -283,8 +284,8 @@ fn unix_address(given: &OsStr, rest: &[u8]) -> Result<BindAddress, String> {
     let mode = comma.map(|at| octal(&rest[at + 1..]).filter(|&mode| mode <= 0o777));
     let longest = limits::UNIX_PATH_BYTES_MAX;
     let why = if mode == Some(None) {
-        "what follows the last comma is no mode, an octal number from 0 to 777 such as 0660; after a path \
-         with a comma give one"
+        "what follows the last comma is no mode, an octal number from 0 to 777 such as 0660; \
+         after a path with a comma give one"
     } else if path.is_empty() || path.contains(&0) {
         "the path of the socket is empty; give one such as unix:/run/idler.sock"
     } else if path.first() == Some(&b'@') {
@@ -298,7 +299,7 @@ fn unix_address(given: &OsStr, rest: &[u8]) -> Result<BindAddress, String> {
             mode: mode.flatten(),
         });
     };
-    Err(refusal(given, &format!(": {why}")))
+    Err(complaint(given, why))
 }
 
 fn octal(given: &[u8]) -> Option<u32> {

@@ -1,10 +1,10 @@
 //! What a site is told to do, and what ping's bad weather does: small values of single options.
 //!
-//! Invariant: no header line accepted here can end early or contradict what idler itself says; amounts
-//! are whole numbers of a stated unit.
+//! Invariant: no header line accepted here can end early or contradict what idler itself says;
+//! amounts are whole numbers of a stated unit.
 
 use super::network::{bracketed, split_at_first};
-use super::{digits, duration, duration_text, path, refusal, understood};
+use super::{complaint, digits, duration, duration_text, path, refusal, understood};
 use crate::http::fields::is_token;
 use crate::limits;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
@@ -106,16 +106,16 @@ pub(crate) fn cache_policy(given: &OsStr) -> Result<CachePolicy, String> {
         Ok(max_age) if max_age.subsec_nanos() == 0 => Some(max_age),
         Ok(_) | Err(_) if age == "no-cache" => None,
         Ok(_) | Err(_) => {
-            let form = " is neither no-cache nor a number of seconds up to a year, such as 60, 1h or \
-                        60,immutable";
+            let form = "is neither no-cache nor a number of seconds up to a year, such as 60, 1h \
+                        or 60,immutable";
             return Err(refusal(given, form));
         }
     };
     Ok(CachePolicy { max_age, immutable })
 }
 
-/// `NAME=DIR`. The name is a host as a `Host` field says it, without a port: an IPv6 address has its
-/// brackets.
+/// `NAME=DIR`. The name is a host as a `Host` field says it, without a port: an IPv6 address has
+/// its brackets.
 pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let is_name = |name: &&str| !name.is_empty() && name.bytes().all(is_part);
@@ -127,13 +127,13 @@ pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
             directory: PathBuf::from(OsStr::from_bytes(directory)),
         })
     });
-    let form = " is not of the form NAME=DIR, such as example.com=/srv/example";
+    let form = "is not of the form NAME=DIR, such as example.com=/srv/example";
     rule.ok_or_else(|| refusal(given, form))
 }
 
 /// A path that idler answers itself: begins with `/`, plain enough to need no encoding.
 pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
-    let form = " is not a plain path such as /health (letters, digits, / - . _ ~)";
+    let form = "is not a plain path such as /health (letters, digits, / - . _ ~)";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
     understood(given, form, |text| {
         let is_path = text.len() > 1 && text.starts_with('/') && text.bytes().all(is_plain);
@@ -144,7 +144,7 @@ pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
 /// The name or number of a user, with `:GROUP` or without. Whether there is one is not known here.
 pub(crate) fn user(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
-    understood(given, " is not the name of a user", |name| {
+    understood(given, "is not the name of a user", |name| {
         (!name.is_empty() && !name.contains(is_odd)).then(|| name.to_owned())
     })
 }
@@ -152,7 +152,7 @@ pub(crate) fn user(given: &OsStr) -> Result<String, String> {
 /// A name that Basic authentication can carry (RFC 7617 §2).
 pub(crate) fn login(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == ':' || char.is_control();
-    let form = " is not a name without ':' and control characters";
+    let form = "is not a name without ':' and control characters";
     understood(given, form, |name| {
         (!name.is_empty() && !name.contains(is_odd)).then(|| name.to_owned())
     })
@@ -160,7 +160,7 @@ pub(crate) fn login(given: &OsStr) -> Result<String, String> {
 
 /// `30%`, `0.5%`; the sign may be left out.
 pub(crate) fn share(given: &OsStr) -> Result<Share, String> {
-    let form = " is not a share from 0% to 100%, such as 30% or 0.5%";
+    let form = "is not a share from 0% to 100%, such as 30% or 0.5%";
     understood(given, form, |text| {
         let text = text.strip_suffix('%').unwrap_or(text);
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -180,7 +180,7 @@ pub(crate) fn jitter(given: &OsStr) -> Result<Jitter, String> {
     let form = "such as 100ms or 100ms+-50ms (the spread is at most the delay)";
     understood(
         given,
-        &format!(" is not a delay up to {longest} {form}"),
+        &format!("is not a delay up to {longest} {form}"),
         |text| {
             let (delay, spread) = text.split_once("+-").unwrap_or((text, "0"));
             let delay = duration(delay.as_ref(), range.clone()).ok()?;
@@ -193,7 +193,7 @@ pub(crate) fn jitter(given: &OsStr) -> Result<Jitter, String> {
 /// A duration whose bare numbers count milliseconds.
 pub(crate) fn delay(given: &OsStr) -> Result<Duration, String> {
     let longest = duration_text(limits::DELAY_OPTION_MAX);
-    let why = format!(" is not a number of milliseconds, nor a duration, up to {longest}");
+    let why = format!("is not a number of milliseconds, nor a duration, up to {longest}");
     understood(given, &why, |text| {
         let unit = if digits(text).is_some() { "ms" } else { "" };
         let text = format!("{text}{unit}");
@@ -201,8 +201,8 @@ pub(crate) fn delay(given: &OsStr) -> Result<Duration, String> {
     })
 }
 
-/// A header line for replies, with the path it is for in front or without. No name begins with a slash,
-/// so that nothing can be meant both ways.
+/// A header line for replies, with the path it is for in front or without. No name begins with a
+/// slash, so that nothing can be meant both ways.
 pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
     let bytes = given.as_bytes();
     let blank = bytes.iter().position(|byte| b" \t".contains(byte));
@@ -211,8 +211,8 @@ pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
         Some(_) | None => (&b""[..], bytes),
     };
     if path.iter().any(|byte| b"?#".contains(byte)) {
-        let why = ": a path has no query; write %3F for a question mark";
-        return Err(refusal(given, why));
+        let why = "a path has no query; write %3F for a question mark";
+        return Err(complaint(given, why));
     }
     Ok(HeaderRule {
         path: path.to_vec(),
@@ -226,13 +226,14 @@ pub(super) fn reply_header_line(given: &OsStr) -> Result<HeaderLine, String> {
     let is_same = |name: &str| name.eq_ignore_ascii_case(&line.name);
     let mut refused = REFUSED_HEADERS.iter();
     match refused.find(|(names, _)| names.split(' ').any(is_same)) {
-        Some((_, why)) => Err(refusal(given, &format!(": {why}"))),
+        Some((_, why)) => Err(complaint(given, why)),
         None => Ok(line),
     }
 }
 
 /// Header names that `--header` refuses, and why. Those of the connection (RFC 9110 §7.6.1) and of
-/// framing would break replies; those that describe the very file sent would be a lie about the next.
+/// framing would break replies; those that describe the very file sent would be a lie about the
+/// next.
 const REFUSED_HEADERS: &[(&str, &str)] = &[
     (
         "Connection Keep-Alive Proxy-Connection Proxy-Authenticate Proxy-Authorization TE Upgrade",
@@ -256,19 +257,19 @@ const REFUSED_HEADERS: &[(&str, &str)] = &[
 /// `Name: value`, by RFC 9110 §5.1 and §5.5.
 pub(crate) fn request_header_line(given: &OsStr) -> Result<HeaderLine, String> {
     let Some((name, value)) = split_at_first(given.as_bytes(), b':') else {
-        return Err(refusal(given, ": not a header line such as 'Name: value'"));
+        return Err(complaint(given, "not a header line such as 'Name: value'"));
     };
     let Some(name) = str::from_utf8(name).ok().filter(|_| is_token(name)) else {
-        let why = ": the name before ':' is not a token of letters, digits and !#$%&'*+-.^_`|~";
-        return Err(refusal(given, why));
+        let why = "the name before ':' is not a token of letters, digits and !#$%&'*+-.^_`|~";
+        return Err(complaint(given, why));
     };
     let value = trim_blanks(value);
     if value
         .iter()
         .any(|byte| byte.is_ascii_control() && *byte != b'\t')
     {
-        let why = ": the value contains a control byte; only tabs are allowed";
-        return Err(refusal(given, why));
+        let why = "the value contains a control byte; only tabs are allowed";
+        return Err(complaint(given, why));
     }
     Ok(HeaderLine {
         name: name.to_owned(),
@@ -301,7 +302,7 @@ pub(crate) fn within_header_limit<'a>(
 
 /// `.ext=media/type`, with parameters or without (RFC 9110 §8.3.1).
 pub(crate) fn type_rule(given: &OsStr) -> Result<TypeRule, String> {
-    let form = " is not of the form .ext=media/type, such as .wasm=application/wasm";
+    let form = "is not of the form .ext=media/type, such as .wasm=application/wasm";
     let is_odd = |char: char| matches!(char, '/' | '.') || char.is_control();
     understood(given, form, |text| {
         let (extension, media_type) = text.strip_prefix('.')?.split_once('=')?;
