@@ -62,8 +62,8 @@ pub(super) static MESSAGE_CLIENT: Verb = Verb {
     about: &["Sends TEXT, or \"can you hear me?\", and prints the answer."],
     examples: &["idler message-client localhost 8000 hello  say hello"],
     options: &[(DOES, &[TIMEOUT]), (SAYS, CLIENT_SAYS)],
-    finish: |mut options| {
-        set_peer(&mut options, limits::MESSAGE_PORT)?;
+    finish: |options| {
+        let mut options = with_peer(options, limits::MESSAGE_PORT)?;
         let text = options.words.get(2).map(|text| text.as_bytes());
         options.text = text.unwrap_or(b"can you hear me?").to_vec();
         Ok(Command::MessageClient(options))
@@ -109,11 +109,9 @@ pub(super) static DAYTIME_SERVER: Verb = Verb {
         ),
         (SAYS, SERVER_SAYS),
     ],
-    finish: |options| {
-        if options.udp {
-            refuse_unix(&options)?;
-        }
-        Ok(Command::DaytimeServer(options))
+    finish: |options| match options.udp {
+        true => without_unix(options).map(Command::DaytimeServer),
+        false => Ok(Command::DaytimeServer(options)),
     },
 };
 
@@ -133,10 +131,7 @@ pub(super) static DAYTIME_CLIENT: Verb = Verb {
         ),
         (SAYS, CLIENT_SAYS),
     ],
-    finish: |mut options| {
-        set_peer(&mut options, limits::DAYTIME_PORT)?;
-        Ok(Command::DaytimeClient(options))
-    },
+    finish: |options| with_peer(options, limits::DAYTIME_PORT).map(Command::DaytimeClient),
 };
 
 const TRANSFER_PORT: Row = row(
@@ -186,10 +181,7 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
         ),
         (SAYS, &[NO_PROGRESS_BAR, VERBOSE, COLOR]),
     ],
-    finish: |mut options| {
-        set_peer(&mut options, limits::TRANSFER_PORT)?;
-        Ok(Command::TransferClient(options))
-    },
+    finish: |options| with_peer(options, limits::TRANSFER_PORT).map(Command::TransferClient),
 };
 
 const PING_PORT: Row = row(
@@ -217,10 +209,7 @@ pub(super) static PING_SERVER: Verb = Verb {
         (WEATHER, IMPAIRMENTS),
         (SAYS, SERVER_SAYS),
     ],
-    finish: |options| {
-        refuse_unix(&options)?;
-        Ok(Command::PingServer(options))
-    },
+    finish: |options| without_unix(options).map(Command::PingServer),
 };
 
 const IMPAIRMENTS: &[Row] = &[
@@ -257,10 +246,7 @@ pub(super) static PING_CLIENT: Verb = Verb {
     ],
     examples: &["idler ping-client -c 100 -i 0.2 localhost  five a second, for 20 seconds"],
     options: &[(DOES, PINGS), (SAYS, FIGURES), (SAYS, CLIENT_SAYS)],
-    finish: |mut options| {
-        set_peer(&mut options, limits::PING_PORT)?;
-        Ok(Command::PingClient(options))
-    },
+    finish: |options| with_peer(options, limits::PING_PORT).map(Command::PingClient),
 };
 
 const PINGS: &[Row] = &[
@@ -292,22 +278,22 @@ const FIGURES: &[Row] = &[row(
     |o, v| put(&mut o.json, yes_no(v)),
 )];
 
-/// HOST and PORT, the first words; `default` is the port if there is none.
-pub(super) fn set_peer(options: &mut Options, default: u16) -> Result<(), String> {
-    let port = options
-        .words
-        .get(1)
-        .map_or(Ok(default), |word| peer_port(word));
-    options.peer.port = port.map_err(|reason| format!("PORT: {reason}"))?;
+/// Reads HOST and PORT, the first words; `default` is the port if there is none.
+pub(super) fn with_peer(mut options: Box<Options>, default: u16) -> Result<Box<Options>, String> {
+    if let Some(port) = options.words.get(1) {
+        options.peer.port = peer_port(port).map_err(|reason| format!("PORT: {reason}"))?;
+    } else {
+        options.peer.port = default;
+    }
     options.peer.host = host(&options.words[0]).map_err(|reason| format!("HOST: {reason}"))?;
-    Ok(())
+    Ok(options)
 }
 
 /// Datagrams are answered to an address, which clients of a Unix socket need not have.
-fn refuse_unix(options: &Options) -> Result<(), String> {
+fn without_unix(options: Box<Options>) -> Result<Box<Options>, String> {
     let is_unix = |address: &BindAddress| matches!(address, BindAddress::Unix { .. });
     match options.listening.bind.iter().any(is_unix) {
         true => Err("--bind: datagrams need an IPv4 or IPv6 address, not a Unix socket".to_owned()),
-        false => Ok(()),
+        false => Ok(options),
     }
 }

@@ -50,10 +50,8 @@ pub(crate) fn command(
             Some(Arg::Short(short)) => (find_short(verb, short)?, false),
             Some(Arg::Value(word)) => {
                 let may_be_verb = words.is_empty() && named.is_none() && !options_ended;
-                match VERBS
-                    .into_iter()
-                    .find(|verb| may_be_verb && word == verb.name)
-                {
+                let mut verbs = VERBS.into_iter().filter(|_| may_be_verb);
+                match verbs.find(|verb| word == verb.name) {
                     Some(verb) if !given.is_empty() && verb.name != VERBS[0].name => {
                         return Err(options_too_early(verb, &given));
                     }
@@ -72,12 +70,7 @@ pub(crate) fn command(
             // `--switch=no` takes back what the environment says.
             Form::Switch => {
                 let attached = is_long.then(|| parser.optional_value()).flatten();
-                let on = if row.repeat == Repeat::Count {
-                    "1"
-                } else {
-                    "yes"
-                };
-                attached.unwrap_or_else(|| on.into())
+                attached.unwrap_or_else(|| row.on().into())
             }
             Form::Text | Form::File | Form::OneOf(_) => parser.value().map_err(|_| {
                 let (long, placeholder) = (row.long(), row.placeholder());
@@ -112,14 +105,15 @@ fn set(
         if given.is_empty() {
             given = from_environment(row, env);
         }
-        let applies = !given.is_empty() || !(row.default().is_empty() || row.takes_several());
+        let default = row.default();
+        let applies = !given.is_empty() || !(default.is_empty() || row.takes_several());
         if given.is_empty() {
-            let value = if row.default().is_empty() {
+            let shown = if default.is_empty() {
                 "(none)"
             } else {
-                row.default()
+                default
             };
-            let (value, source) = (value.into(), "default".to_owned());
+            let (value, source) = (shown.into(), "default".to_owned());
             given.push(Given { row, value, source });
         }
         for given in given.iter().filter(|_| applies) {
@@ -127,13 +121,13 @@ fn set(
             (row.set)(options, &given.value)
                 .map_err(|reason| format!("{}: {reason}", given.source))?;
         }
+        let overridden = if row.takes_several() {
+            0
+        } else {
+            given.len() - 1
+        };
         if row.variable().is_some() {
-            let first = if row.takes_several() {
-                0
-            } else {
-                given.len() - 1
-            };
-            settings.extend(given[first..].iter().map(Given::to_string));
+            settings.extend(given.iter().skip(overridden).map(Given::to_string));
         }
     }
     Ok(settings)

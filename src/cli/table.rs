@@ -107,14 +107,14 @@ impl Row {
         self
     }
 
-    /// `-p, --port N`.
-    fn spelling(&self) -> &'static str {
-        self.text.split("  ").next().unwrap_or(self.text)
+    /// The spelling, `-p, --port N`, and what is said of it.
+    fn parts(&self) -> (&'static str, &'static str) {
+        self.text.split_once("  ").unwrap_or((self.text, ""))
     }
 
     /// The long name without its dashes, and the placeholder of the value.
     fn long_and_placeholder(&self) -> (&'static str, &'static str) {
-        let (_, long) = self.spelling().split_once("--").unwrap_or_default();
+        let (_, long) = self.parts().0.split_once("--").unwrap_or_default();
         long.split_once(' ').unwrap_or((long, ""))
     }
 
@@ -140,45 +140,49 @@ impl Row {
     /// `-p, --port N`, or `    --port N` if there is no letter.
     pub(crate) fn shown(&self) -> String {
         let indent = if self.short().is_some() { "" } else { "    " };
-        format!("{indent}{}", self.spelling())
+        format!("{indent}{}", self.parts().0)
     }
 
     /// What is in force if nothing is said, as it could be typed; empty where there is none. For
     /// options with several values it is only shown: there, an empty list means it.
     pub(crate) fn default(&self) -> &'static str {
         let default = self.text.split_once("(default: ");
-        match (
-            default.and_then(|(_, rest)| rest.split_once(')')),
-            self.form(),
-        ) {
-            (Some((default, _)), _) => default,
-            (None, Form::Switch) if self.repeat == Repeat::Count => "0",
-            (None, Form::Switch) => "no",
-            (None, Form::Text | Form::File | Form::OneOf(_)) => "",
-        }
+        let default = default.and_then(|(_, rest)| rest.split_once(')'));
+        let unsaid = match self.form() {
+            Form::Switch if self.repeat == Repeat::Count => "0",
+            Form::Switch => "no",
+            Form::Text | Form::File | Form::OneOf(_) => "",
+        };
+        default.map_or(unsaid, |(default, _)| default)
     }
 
     /// The first sentence of what is said of it, without default and full stop.
     pub(crate) fn help(&self) -> &'static str {
-        let (_, text) = self.text.split_once("  ").unwrap_or_default();
+        let (_, text) = self.parts();
         let end = text.find(" (default: ").or_else(|| text.find(". "));
         &text[..end.unwrap_or(text.len())]
     }
 
     /// All that is said of it.
     pub(crate) fn paragraph(&self) -> String {
-        let (_, text) = self.text.split_once("  ").unwrap_or_default();
-        let stop = if text.ends_with('.') { "" } else { "." };
-        let several = if self.takes_several() {
-            " May be given several times."
-        } else {
-            ""
-        };
-        format!("{text}{stop}{several}")
+        let mut text = self.parts().1.trim_end_matches('.').to_owned() + ".";
+        if self.takes_several() {
+            text += " May be given several times.";
+        }
+        text
     }
 
     pub(crate) fn takes_several(&self) -> bool {
         matches!(self.repeat, Repeat::Each | Repeat::EachLine)
+    }
+
+    /// What a switch without a value means.
+    pub(crate) fn on(&self) -> &'static str {
+        if self.repeat == Repeat::Count {
+            "1"
+        } else {
+            "yes"
+        }
     }
 
     /// `IDLER_MAX_HEAD` for `--max-head`.

@@ -1,6 +1,6 @@
 //! The tools and their options: crowd, explain, precompress, password.
 
-use super::companions::{SAYS, set_peer};
+use super::companions::{SAYS, with_peer};
 use super::get::{DOES, REQUEST};
 use super::serve::{ANSWERS, BOUNDS, FILES, OPERATION, OWN_PATHS, VERBOSE, WHAT};
 use super::table::{Row, Verb, row};
@@ -29,10 +29,7 @@ pub(super) static CROWD: Verb = Verb {
          bytes a second",
     ],
     options: &[("The crowd", CLIENTS), (SAYS, VERDICT)],
-    finish: |mut options| {
-        set_peer(&mut options, 0)?;
-        Ok(Command::Crowd(options))
-    },
+    finish: |options| with_peer(options, 0).map(Command::Crowd),
 };
 
 const CLIENTS: &[Row] = &[
