@@ -8,8 +8,7 @@ use std::time::Duration;
 
 // ---- the loop ---------------------------------------------------------------------------------
 
-/// Readiness events taken from the kernel in one turn. 1,024 of 12 bytes: under load the question
-/// "what is ready?" is shared by that many connections, and the array costs 12 KiB.
+/// Readiness events, of 12 bytes each, that are taken from the kernel in one turn, with one call.
 pub const EVENTS_PER_TURN: usize = 1024;
 
 /// Bytes one drive may move before the connection goes to the back of the queue: one
@@ -24,12 +23,12 @@ pub const CALL_COST_BYTES: usize = 16 * 1024;
 /// by default, so that any legal head can be read in one call.
 pub const SCRATCH_BYTES: usize = 16 * 1024;
 
-/// Slots beyond the connection limit for clients that are told that it is reached: a reply that
-/// says so must be sent, and lingered over, like any other. Beyond them, one call has to do.
+/// Slots beyond the connection limit, for replies that say that it is reached: they are sent, and
+/// lingered over, like any other. Beyond them, one call has to do.
 pub const REFUSALS_MAX: usize = 8;
 
-/// Entries of the wheel looked at to find an idle connection that can make room. They come from the
-/// earliest bucket, so the one found is near enough to the longest idle.
+/// Entries of the wheel looked at to find an idle connection that can make room, in the earliest
+/// bucket: the one found is near enough to the longest idle.
 pub const ROOM_LOOK_MAX: usize = 64;
 
 /// How often a system call that a signal interrupted is made again in one drive.
@@ -43,39 +42,34 @@ pub const SLOTS_MAX: usize = 1_048_576;
 /// the reserve for refusing, files being opened, and the cache's own descriptors.
 pub const DESCRIPTORS_RESERVED: usize = 64;
 
-/// Descriptors that idler itself has open at the least: standard streams, epoll, four signals of
-/// two each, root, log, two listeners with their reserve, and two for a file that is being opened.
-/// Counted under a limit too small for [`DESCRIPTORS_RESERVED`].
+/// The same where the limit is too small for [`DESCRIPTORS_RESERVED`]: standard streams, epoll,
+/// signals, root, log, two listeners with their reserve, and two for a file that is being opened.
 pub const DESCRIPTORS_OWN: usize = 20;
 
 /// Connections that may wait to be accepted; the kernel cuts it to `net.core.somaxconn` (4,096).
 pub const LISTEN_BACKLOG: i32 = 4096;
 
 /// Bytes that the kernel takes for a TCP connection beyond what it may send at once
-/// (`TCP_NOTSENT_LOWAT`). Without this bound it takes up to 4 MB (`net.ipv4.tcp_wmem`) for each
-/// reader that does not read, and some hundreds of those use up all memory that it has for TCP.
-/// Readers that read do not notice: what is on its way does not count. Twice
-/// [`CACHED_FILE_BYTES_MAX`]: what is kept goes out in one call.
+/// (`TCP_NOTSENT_LOWAT`), or it would take up to 4 MB for each reader that does not read, until all
+/// memory for TCP is used up. Twice [`CACHED_FILE_BYTES_MAX`]: what is kept goes out in one call.
 pub const UNSENT_BYTES_MIN: u32 = 128 * 1024;
 
-/// What all clients share to which files are sent: the n-th may have an n-th of this, but not less
-/// than [`UNSENT_BYTES_MIN`]. While they are few it pays to let the kernel take more: it then sends
-/// by itself as acknowledgements come, and wakes the loop seldom.
+/// What n clients to which files are sent share: each may have an n-th of it, but not less than
+/// [`UNSENT_BYTES_MIN`]. The more the kernel takes, the less often it wakes the loop.
 pub const UNSENT_BYTES_ALL: u32 = 16 * 1024 * 1024;
 
-/// The kernel may have one in so many of a file's bytes: once it has all, the reply is over, and
-/// whether its reader reads is no longer checked.
+/// The kernel may have one in so many of a file's bytes: once it has all, its reader is no longer
+/// watched.
 pub const UNSENT_PART_OF_FILE: u64 = 8;
 
 /// How long a listener sleeps when descriptors have run out and no idle connection can make room.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Errors of accept in a row, none of them for want of a resource, after which a listener sleeps
-/// for [`ACCEPT_PAUSE`]: some connections are gone before they are accepted, but not all of them.
+/// Errors of accept in a row after which a listener sleeps for [`ACCEPT_PAUSE`]: some connections
+/// are gone before they are accepted, but not all of them.
 pub const ACCEPT_FAILURES_MAX: usize = 8;
 
-/// Ports tried when any free one will do and several addresses must share it. One that is free on
-/// the first is hardly ever taken on the second: so many in a row have another cause.
+/// Ports tried when any free one will do, and is to be free on several addresses.
 pub const PORT_ATTEMPTS_MAX: usize = 32;
 
 /// Sockets that a service manager may hand over: the number comes from the environment.
@@ -89,9 +83,8 @@ pub const ADDRESS_TABLE_BYTES_MAX: u64 = 1024 * 1024;
 
 // ---- HTTP -------------------------------------------------------------------------------------
 
-/// Longest request head idler holds by default, in bytes; beyond it the answer is 431. It fits
-/// every browser's head with room for large cookies (sign-on proxies send more than 4 KiB), and is
-/// also what one slow client can make idler keep.
+/// Longest request head by default, in bytes; beyond it the answer is 431. Every browser's fits,
+/// with room for large cookies. It is also what one slow client can make idler keep.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Longest request line, in bytes; beyond it 414. RFC 9112 §3 asks for 8,000 at least.
@@ -112,18 +105,16 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a reply may make no progress at all before its reader is given up.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The least rate of a reply, in bytes per second, averaged over a [`STALL_TIMEOUT`] or less.
-/// What counts is what the reader has acknowledged; its own system does so in steps (a few KiB on
-/// most networks, 64 KiB on loopback). A reader of a byte a second would otherwise hold a
-/// connection for ever; the slowest modem is 50 times faster.
+/// The least rate of a reply, in bytes acknowledged per second, averaged over [`STALL_TIMEOUT`] or
+/// less: systems acknowledge in steps of up to 64 KiB. The slowest modem is 50 times faster.
 pub const SEND_RATE_MIN: u64 = 100;
 
 /// How long, at a stop, an idle connection is kept after it came or was last answered: a request
-/// may be on its way. More than a round trip anywhere, and nothing that a stop is noticed by.
+/// may be on its way. More than a round trip anywhere.
 pub const SHUTDOWN_IDLE_GRACE: Duration = Duration::from_secs(1);
 
 /// How often in a [`STALL_TIMEOUT`] a reader that takes nothing is checked: no edge tells that a
-/// slow one has taken a little. A stalled one is cut off within this part of the time after it.
+/// slow one has taken a little.
 pub const STALL_LOOKS: u32 = 4;
 
 /// How long a connection lingers for the peer to hang up, or a reset could overtake the last reply.
@@ -141,15 +132,18 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4096;
 /// Bytes of all trailer lines of one chunked body.
 pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
 
-/// Longest header of the PROXY protocol, in bytes. Version 1 has 107 at most; version 2 with the
-/// names of a certificate some hundreds, and could have 65,551.
+/// Longest line of the PROXY protocol's version 1, in bytes, its end included.
+pub const PROXY_LINE_BYTES_MAX: usize = 107;
+
+/// Longest header of its version 2: with the names of a certificate it has some hundreds of bytes,
+/// and could have 65,551.
 pub const PROXY_HEADER_BYTES_MAX: usize = 4096;
 
 /// Seconds a refused newcomer is asked to stay away (`Retry-After` of 503).
 pub const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen
-/// at most, and each costs one more call to the kernel than the whole file would.
+/// Ranges in one Range field; a field with more is ignored. Viewers of documents ask for a dozen at
+/// most, and each costs a call to the kernel.
 pub const RANGES_MAX: usize = 32;
 
 // ---- files ------------------------------------------------------------------------------------
@@ -161,15 +155,13 @@ pub const CACHED_FILE_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of file contents kept in memory by default: 10,000 small pages of a documentation site.
 pub const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// What an entry of the cache costs beside what is kept, in bytes: itself, its place in the index,
-/// its boxes.
+/// What a cache entry costs beside what is kept, in bytes: itself, its place in the index, boxes.
 pub const CACHE_ENTRY_BYTES: usize = 320;
 
 /// Descriptors of larger files kept open. Connections need descriptors more than files do.
 pub const CACHE_DESCRIPTORS_MAX: usize = 32;
 
-/// A file modified this recently is not kept and gets a weak validator: its timestamp may stay the
-/// same through another change.
+/// A file modified this recently is not kept and gets a weak validator: it may change unnoticed.
 pub const RACY_WINDOW: Duration = Duration::from_secs(2);
 
 /// How often a small file is read that changes meanwhile, before it is sent from its descriptor.
@@ -181,9 +173,8 @@ pub const OPEN_RETRIES_MAX: usize = 8;
 /// Bytes `sendfile` is asked for at most in one call; [`DRIVE_BYTES_MAX`] bounds it further.
 pub const SENDFILE_BYTES_MAX: usize = 1024 * 1024;
 
-/// Bytes of a cold file that are fetched before the first of them is sent, and then kept being
-/// fetched ahead of those that are: two pieces of what is sent at once, so that the disk works on
-/// while the reply sleeps. To begin reading costs the loop about as much as to send.
+/// Bytes of a cold file that are fetched ahead of those that are sent: two pieces of what is sent
+/// at once, so that the disk works on while the reply sleeps.
 pub const DISK_FETCH_BYTES: usize = 2 * SENDFILE_BYTES_MAX;
 
 /// Bytes fetched with one call, of which the first tells whether they have come. Linux reads ahead
@@ -193,8 +184,8 @@ pub const DISK_REQUEST_BYTES: usize = 128 * 1024;
 /// How long a reply sleeps before it asks the disk again: the least that the loop can sleep.
 pub const DISK_PAUSE: Duration = Duration::from_millis(1);
 
-/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by
-/// a quarter at most, and a disk that hangs for a minute is asked 42 times, not 30,000 times.
+/// A reply that has waited for longer sleeps this part of what it has waited: bytes come late by a
+/// quarter at most, and a disk that hangs for a minute is asked 42 times.
 pub const DISK_PAUSE_DIVISOR: u32 = 4;
 
 /// At most one warning of a kind in this time.
@@ -202,8 +193,7 @@ pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 
 // ---- listings ---------------------------------------------------------------------------------
 
-/// Entries of one directory that are listed; what is beyond them is counted, not shown. No person
-/// reads further, and a browser needs seconds for a table of this length.
+/// Entries of one directory that are listed; a browser needs seconds for a table of this length.
 pub const LISTING_ENTRIES_MAX: usize = 100_000;
 
 /// Bytes of all names of one listing: with its other 24 bytes, an entry stays below 200.
@@ -215,9 +205,8 @@ pub const LISTING_COUNTED_MAX: u64 = 1_000_000;
 /// Entries up to which a listing is sorted by size or time; longer ones are sorted by name.
 pub const LISTING_SORTED_BY_VALUE_MAX: usize = 10_000;
 
-/// Bytes of directory read in one step: about 200 names, each asked for its size and time. Even if
-/// all are symbolic links (10 µs each) a step stays below 5 ms. The longest name fits (4,095
-/// bytes).
+/// Bytes of directory read in one step: about 200 names, each asked for its size and time (5 ms if
+/// all are symbolic links). The longest name has 4,095.
 pub const LISTING_READ_BYTES: usize = 8 * 1024;
 
 /// Entries sorted at once before they are merged: a quarter of a millisecond.
@@ -229,45 +218,29 @@ pub const LISTING_CRUMBS_MAX: usize = 32;
 /// Bytes of a listing page produced in one step: some 300 rows, and a few socket buffers' worth.
 pub const LISTING_PIECE_BYTES: usize = 64 * 1024;
 
-/// Steps of all listings together in one turn of the loop. A step takes 0.3 ms on average and 1.2
-/// ms at the longest among files; among symbolic links, which are opened, 1 ms and (99 of 100) 3.6
-/// ms. One, so that a turn stays below 5 ms; an idle loop turns again at once.
+/// Steps of all listings together in one turn of the loop, so that a turn stays below 5 ms. A step
+/// takes 0.3 ms on average and 1.2 ms at the longest, or 1 ms and 3.6 ms among symbolic links.
 pub const LISTING_STEPS_PER_TURN: u32 = 1;
 
-/// Bytes that all listings hold together while they are read, sorted and sent: six of the
-/// longest. A client that asks for a hundred and reads none would otherwise hold two gigabytes.
+/// Bytes that all listings hold together while they are read, sorted and sent: six of the longest.
 pub const LISTINGS_BYTES_MAX: usize = 128 * 1024 * 1024;
 
 /// Bytes up to which a listing is made even when the others hold too much: about 500 entries.
 pub const LISTING_BYTES_ALWAYS: usize = 64 * 1024;
-
-/// Codes of replies that are counted: they have three digits, and begin with 1 to 5.
-pub const STATUS_CODES: usize = 600;
-
-/// Durations of turns that `--status` tells apart, up to one that every client would notice.
-pub const TURN_LIMITS: [Duration; 10] = [
-    Duration::from_micros(10),
-    Duration::from_micros(30),
-    Duration::from_micros(100),
-    Duration::from_micros(300),
-    Duration::from_millis(1),
-    Duration::from_millis(3),
-    Duration::from_millis(10),
-    Duration::from_millis(30),
-    Duration::from_millis(100),
-    Duration::from_secs(1),
-];
 
 // ---- policies ---------------------------------------------------------------------------------
 
 /// Connections from one address that `--max-per-address` may allow; more is as good as no limit.
 pub const PER_ADDRESS_OPTION_MAX: u32 = 1_048_576;
 
+/// Characters of a hash in the name of a file that `--cache` may call immutable, at least: Vite,
+/// Rollup, esbuild and Parcel use eight.
+pub const HASH_CHARS_MIN: usize = 8;
+
 /// The longest freshness that `--cache` promises: a year stands for "for ever" to caches.
 pub const CACHE_AGE_OPTION_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Largest error page that a site may have of its own, in bytes: room for a style sheet and a small
-/// picture. A client that makes thousands of mistakes should not be sent much for each.
+/// Largest error page of a site's own, in bytes: with a style sheet and a small picture.
 pub const ERROR_PAGE_BYTES_MAX: u64 = 256 * 1024;
 
 /// Seconds a browser may remember a preflight (`Access-Control-Max-Age`): Chromium's most.
@@ -276,9 +249,8 @@ pub const PREFLIGHT_SECONDS: u32 = 7200;
 /// Sites told apart by their hosts. [`DESCRIPTORS_RESERVED`] must cover the root of each.
 pub const HOSTS_MAX: usize = 16;
 
-/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule. One took 3 ms of processor
-/// time (static build), so that a machine of a third of that speed stays below the 10 ms for which
-/// all other clients may have to wait. Tools make 5 by default (htpasswd), or 10 and more.
+/// The greatest cost of a bcrypt hash: 64 rounds of its key schedule, which take 3 ms, and should
+/// stay below 10 ms on slow machines too, since all other clients wait. htpasswd makes 5.
 pub const BCRYPT_COST_MAX: u32 = 6;
 
 /// Passwords checked in a second, for all clients together: 14 ms of it.
@@ -293,15 +265,13 @@ pub const PASSWORD_BYTES_MAX: usize = 71;
 /// Longest file of users, in bytes: some 800 of them. It is read between two turns of the loop.
 pub const USERS_BYTES_MAX: usize = 64 * 1024;
 
-/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read at the start and on
-/// SIGHUP, between two turns of the loop, and must not be felt there.
+/// Longest file of redirects, in bytes: 10,000 lines of a hundred. It is read between two turns.
 pub const REDIRECTS_BYTES_MAX: usize = 1024 * 1024;
 
 /// Redirects in such a file.
 pub const REDIRECTS_MAX: usize = 10_000;
 
-/// Redirects that may lead to each other before the file is refused as running in a circle.
-/// Browsers give up after 20.
+/// Redirects in a row before the file is refused as running in a circle. Browsers follow 20.
 pub const REDIRECT_HOPS_MAX: usize = 8;
 
 // ---- precompress ------------------------------------------------------------------------------
@@ -315,15 +285,18 @@ pub const PRECOMPRESS_DEPTH_MAX: usize = 128;
 /// Characters of a file's name in the progress of `idler precompress`: a line must not wrap.
 pub const PRECOMPRESS_SHOWN_CHARS_MAX: usize = 60;
 
-// ---- stop -------------------------------------------------------------------------------------
+// ---- logs and metrics -------------------------------------------------------------------------
 
-/// How long busy connections may finish after the first signal to stop.
-pub const GRACE: Duration = Duration::from_secs(10);
+/// Codes of replies that are counted: they have three digits, and begin with 1 to 5.
+pub const STATUS_CODES: usize = 600;
 
-// ---- logs -------------------------------------------------------------------------------------
+/// Durations of turns that `--status` tells apart, in microseconds: every client notices the last.
+pub const TURN_LIMITS_MICROS: [u64; 10] = [
+    10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000,
+];
 
-/// Bytes of lines kept for a log whose reader does not keep up; beyond, lines are dropped and
-/// counted. Ten thousand lines: a pause of the reader that a person would not call a stop.
+/// Bytes of lines kept for a log whose reader does not keep up: ten thousand lines. What does not
+/// fit is dropped and counted.
 pub const LOG_PENDING_BYTES_MAX: usize = 1024 * 1024;
 
 /// Bytes of a log's queue that stay allocated when it is empty.
@@ -345,8 +318,8 @@ pub const LOG_RETRY_MAX: Duration = Duration::from_secs(1);
 /// Waits of 10 ms for a slow reader at the end of the program: half a second in all.
 pub const LOG_FAREWELL_POLLS_MAX: usize = 50;
 
-/// Bytes of one client's text (request line, referrer, user agent) that a log line shows; the
-/// rest is cut and marked. Escaping can make four of each, or six.
+/// Bytes of one client's text (request line, referrer, user agent) that a log line shows; the rest
+/// is cut and marked. Escaping can make six of each.
 pub const LOG_FIELD_BYTES_MAX: usize = 2048;
 
 // ---- companions -------------------------------------------------------------------------------
@@ -372,8 +345,7 @@ pub const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Longest message, in bytes: what the programs of the courses receive in one call.
 pub const MESSAGE_BYTES_MAX: usize = 1024;
 
-/// How long it must be quiet for a message to count as whole, if its sender has not ended its side:
-/// long beside what the network may put between two pieces, short for a client that waits.
+/// How long it must be quiet for a message to count as whole, if its sender has not ended its side.
 pub const MESSAGE_QUIET: Duration = Duration::from_millis(100);
 
 /// How long a client may take for its whole message.
@@ -441,8 +413,7 @@ pub const CROWD_ARREARS_MAX: Duration = Duration::from_millis(100);
 /// What opening one connection costs of a drive's budget: its calls, beside those of an I/O call.
 pub const CROWD_OPENING_COST_BYTES: usize = 4 * CALL_COST_BYTES;
 
-/// Connections of a crowd that are on their way at once: a server that does not answer is not asked
-/// by all the others as well; python's http.server queues five.
+/// Connections of a crowd that are on their way at once: an unresponsive server gets no more.
 pub const CROWD_OPENING_MAX: u32 = 512;
 
 /// A crowd that no member could join for so long stays as large as it is.
@@ -471,6 +442,9 @@ pub const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a stopping idler keeps its listeners open: only load balancers need longer.
 pub const DRAIN_DELAY: Duration = Duration::ZERO;
 
+/// How long busy connections may finish after the first signal to stop.
+pub const GRACE: Duration = Duration::from_secs(10);
+
 /// The range of `--max-head`, in bytes: what plain browsers need, up to a gigabyte for a thousand
 /// slow heads.
 pub const HEAD_BYTES_OPTION: RangeInclusive<u64> = 1024..=1024 * 1024;
@@ -487,8 +461,8 @@ pub const TIMEOUT_OPTION: RangeInclusive<Duration> =
 pub const WAIT_OPTION: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_secs(24 * 60 * 60);
 
-/// Bytes of all header lines given by `--header` together. Proxies hold a whole reply head in one
-/// buffer, commonly of 4 or 8 KiB, and idler's own lines must fit beside these.
+/// Bytes of all header lines given by `--header` together: proxies hold a whole reply head in one
+/// buffer, commonly of 4 or 8 KiB.
 pub const GIVEN_HEADER_BYTES_MAX: usize = 3 * 1024;
 
 /// Longest path of a Unix socket, in bytes: `sun_path` of unix(7) less its final NUL.

@@ -6,7 +6,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::limits::PROXY_HEADER_BYTES_MAX;
+use crate::limits::{PROXY_HEADER_BYTES_MAX, PROXY_LINE_BYTES_MAX};
 
 /// What the first bytes of a connection are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,9 +26,6 @@ const TEXT: &[u8] = b"PROXY ";
 /// How version 2 begins: what no other protocol begins with.
 const BINARY: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
-/// The longest line of version 1, its end included.
-const LINE_BYTES_MAX: usize = 107;
-
 /// Reads the first bytes of a connection. Bounded by [`PROXY_HEADER_BYTES_MAX`].
 ///
 /// # Errors
@@ -47,9 +44,9 @@ pub fn read(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
 
 /// `PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n`, or `PROXY UNKNOWN`, whatever follows.
 fn text(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
-    let beginning = &bytes[..bytes.len().min(LINE_BYTES_MAX)];
+    let beginning = &bytes[..bytes.len().min(PROXY_LINE_BYTES_MAX)];
     let Some(end) = beginning.iter().position(|&byte| byte == b'\n') else {
-        return if bytes.len() < LINE_BYTES_MAX {
+        return if bytes.len() < PROXY_LINE_BYTES_MAX {
             Ok(ProxyHeader::Partial)
         } else {
             Err("a line longer than 107 bytes")
@@ -157,7 +154,7 @@ mod tests {
     fn good() -> Vec<(Vec<u8>, Option<&'static str>)> {
         let line = |text: &str| text.as_bytes().to_vec();
         let longest = format!("PROXY UNKNOWN {}\r\n", "f".repeat(107 - 16));
-        assert_eq!(longest.len(), LINE_BYTES_MAX);
+        assert_eq!(longest.len(), PROXY_LINE_BYTES_MAX);
         let fitting = PROXY_HEADER_BYTES_MAX - 16 - 12;
         vec![
             (

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::cli::{CachePolicy, HeaderRule, ServeOptions};
 use crate::http::path::SitePath;
-use crate::limits::{LINGER_TIMEOUT, REDIRECTS_BYTES_MAX};
+use crate::limits::{HASH_CHARS_MIN, LINGER_TIMEOUT, REDIRECTS_BYTES_MAX};
 use crate::server::redirects::Redirects;
 use crate::site::media::MediaTypes;
 
@@ -232,10 +232,6 @@ impl Rules<'_> {
         }
     }
 }
-
-/// What of a name made by a build tool is the hash, at least, in characters. Vite, Rollup, esbuild
-/// and Parcel use eight.
-const HASH_CHARS_MIN: usize = 8;
 
 /// The value of `Cache-Control` (RFC 9111 §5.2.2, RFC 8246) for the file with this name. `private`:
 /// no cache that several people share may keep it.

@@ -3,11 +3,13 @@
 //!
 //! A client that may not see the figures gets what it would get without the option.
 
+use std::time::Duration;
+
 use crate::cli::{Cidr, ServeOptions};
 use crate::event_loop::histogram::Histogram;
 use crate::http::forwarded::{Origin, is_forwarded, origin};
 use crate::http::request::{Method, Request};
-use crate::limits::TURN_LIMITS;
+use crate::limits::TURN_LIMITS_MICROS;
 
 use crate::server::clients::Client;
 
@@ -31,7 +33,7 @@ impl Status {
         Some(Box::new(Self {
             path,
             from: options.status_from.clone(),
-            turns: Histogram::new(TURN_LIMITS),
+            turns: Histogram::new(TURN_LIMITS_MICROS.map(Duration::from_micros)),
         }))
     }
 
