@@ -196,7 +196,7 @@ pub const WARNING_INTERVAL: Duration = Duration::from_secs(10);
 /// Entries of one directory that are listed; a browser needs seconds for a table of this length.
 pub const LISTING_ENTRIES_MAX: usize = 100_000;
 
-/// Bytes of all names of one listing: with its other 24 bytes, an entry stays below 200.
+/// Bytes of all names of one listing: with its other 32 bytes, an entry stays below 200.
 pub const LISTING_NAME_BYTES_MAX: usize = 150 * LISTING_ENTRIES_MAX;
 
 /// Entries beyond the listed ones that are still counted: 50 ms of work in thousands of steps.

@@ -244,7 +244,7 @@ pub struct Totals {
 
 /// A directory's entries in sorted runs, taken out in order, with what they add up to.
 ///
-/// Costs at most 200 bytes an entry: 24 here, and its name.
+/// Costs at most 200 bytes an entry: 32 here, and its name.
 #[derive(Debug, Default)]
 pub struct Listing {
     /// All names, one after the other.
@@ -258,14 +258,12 @@ pub struct Listing {
 
 #[derive(Debug)]
 struct PackedEntry {
-    size: u64,
-    mtime: i64,
-    name_start: u32,
-    name_len: u16,
-    is_directory: bool,
+    meta: EntryMeta,
+    /// Where its name stands among all.
+    name: Range<u32>,
 }
 
-const _: () = assert!(size_of::<PackedEntry>() <= 24);
+const _: () = assert!(size_of::<PackedEntry>() <= 32);
 
 impl Listing {
     /// Takes the next entry in order. Bounded by the logarithm of the number of runs.
@@ -280,11 +278,7 @@ impl Listing {
         let packed = &self.entries[at];
         Some(Entry {
             name: packed.name(&self.names),
-            meta: EntryMeta {
-                is_directory: packed.is_directory,
-                size: packed.size,
-                mtime: packed.mtime,
-            },
+            meta: packed.meta,
         })
     }
 
@@ -324,21 +318,18 @@ impl Listing {
     }
 
     fn push(&mut self, name: &[u8], meta: EntryMeta) {
-        // Neither fails: LISTING_NAME_BYTES_MAX fits 32 bits, and no name is longer than a buffer.
-        let (Ok(name_start), Ok(name_len)) =
-            (u32::try_from(self.names.len()), u16::try_from(name.len()))
-        else {
+        let start = self.names.len();
+        // Neither fails: LISTING_NAME_BYTES_MAX fits 32 bits.
+        let (Ok(start), Ok(end)) = (start.try_into(), (start + name.len()).try_into()) else {
             return;
         };
+        let name_range = start..end;
         reserve_within(&mut self.names, name.len(), LISTING_NAME_BYTES_MAX);
         self.names.extend_from_slice(name);
         reserve_within(&mut self.entries, 1, LISTING_ENTRIES_MAX);
         self.entries.push(PackedEntry {
-            size: meta.size,
-            mtime: meta.mtime,
-            name_start,
-            name_len,
-            is_directory: meta.is_directory,
+            meta,
+            name: name_range,
         });
         if meta.is_directory {
             self.totals.directories += 1;
@@ -385,17 +376,19 @@ impl Listing {
 
 impl PackedEntry {
     fn name<'n>(&self, names: &'n [u8]) -> &'n [u8] {
-        &names[self.name_start as usize..][..self.name_len.into()]
+        &names[self.name.start as usize..self.name.end as usize]
     }
 }
 
 impl Order {
     fn compare(self, names: &[u8], a: &PackedEntry, b: &PackedEntry) -> Ordering {
-        let by_name = || compare_names(a.name(names), b.name(names));
         let directed = |ordering: Ordering| match self.descending {
             true => ordering.reverse(),
             false => ordering,
         };
+        let (name_a, name_b) = (a.name(names), b.name(names));
+        let (a, b) = (&a.meta, &b.meta);
+        let by_name = || compare_names(name_a, name_b);
         let by_kind = b.is_directory.cmp(&a.is_directory);
         by_kind.then_with(|| match self.key {
             SortKey::Name => directed(by_name()),
