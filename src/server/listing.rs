@@ -6,16 +6,17 @@
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::http::path::SitePath;
 use crate::limits::{
     LISTING_BYTES_ALWAYS, LISTING_PIECE_BYTES, LISTING_STEPS_PER_TURN, LISTINGS_BYTES_MAX,
 };
-use crate::pages::{ListingJson, ListingPage, ListingQuery};
+use crate::pages::{ListingJson, ListingPage};
 use crate::site::Site;
 use crate::site::directory::{DirectoryReader, EntryMeta, Listing};
+
+use crate::server::outcome::DirectoryList;
 
 /// How all listings share time and memory: steps in turns, and bytes in all.
 #[derive(Debug, Default)]
@@ -23,15 +24,15 @@ pub struct Listings {
     turn: u64,
     /// Listings that have asked for a step in this turn.
     asked: u32,
-    /// How many of them are passed over first: those that had a step before.
+    /// The first so many of them had a step before, and are passed over.
     skip: u32,
     bytes: Rc<Cell<usize>>,
 }
 
 impl Listings {
-    /// Whether the listing that asks may make a step. In each turn [`LISTING_STEPS_PER_TURN`] of
-    /// those that ask may; in the next turn it is those behind them in the queue, so that a short
-    /// listing does not wait for a thousand long ones to end.
+    /// Whether the listing that asks may make a step. In each turn [`LISTING_STEPS_PER_TURN`]
+    /// listings may, and in the next turn the listings behind them in the queue, so that a short one
+    /// does not wait for a thousand long ones to end.
     pub fn may_step(&mut self, turn: u64) -> bool {
         if self.turn != turn {
             let skip = self.skip + LISTING_STEPS_PER_TURN;
@@ -117,21 +118,14 @@ enum Format {
 }
 
 impl ListingBody {
-    /// The listing of `directory`, which stands at `path` of the site with this number.
-    pub fn new(
-        directory: OwnedFd,
-        path: &SitePath,
-        site: usize,
-        query: ListingQuery,
-        hidden: bool,
-        chunked: bool,
-    ) -> Box<Self> {
-        let reader = DirectoryReader::new(directory, query.order, hidden);
+    /// Begins with nothing read.
+    pub(crate) fn new(list: DirectoryList, chunked: bool) -> Box<Self> {
+        let reader = DirectoryReader::new(list.directory, list.query.order, list.shows_hidden);
         Box::new(Self {
             held: None,
-            path: path.clone(),
-            site,
-            json: query.json,
+            path: list.path,
+            site: list.site,
+            json: list.query.json,
             chunked,
             stage: Stage::Reading(Box::new(reader)),
         })
@@ -253,6 +247,7 @@ mod tests {
     )]
 
     use super::*;
+    use crate::pages::ListingQuery;
 
     #[test]
     fn those_who_wait_for_a_step_take_turns() {
@@ -290,9 +285,16 @@ mod tests {
         let mut site = Site::open(&path, false).unwrap();
         let mut listings = Listings::default();
         let mut list = |listings: &mut Listings| -> io::Result<()> {
-            let directory = std::fs::File::open(&path).unwrap().into();
-            let query = ListingQuery::parse(b"");
-            let mut body = ListingBody::new(directory, &SitePath::root(), 0, query, false, true);
+            let list = DirectoryList {
+                directory: std::fs::File::open(&path).unwrap().into(),
+                path: SitePath::root(),
+                site: 0,
+                shows_hidden: false,
+                query: ListingQuery::default(),
+                negotiated: false,
+                not_modified: false,
+            };
+            let mut body = ListingBody::new(list, true);
             for turn in 0..1000 {
                 let (piece, last) = body.step(&mut site, turn)?;
                 assert!(piece.len() < LISTING_PIECE_BYTES + 4096);

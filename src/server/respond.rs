@@ -319,14 +319,7 @@ impl ReplyContext<'_> {
         }
         let mut response = draft.finish_with(Body::Produced);
         if !self.options.head_only {
-            response.listing = Some(ListingBody::new(
-                list.directory,
-                &list.path,
-                list.site,
-                list.query,
-                list.shows_hidden,
-                chunked,
-            ));
+            response.listing = Some(ListingBody::new(list, chunked));
         }
         response
     }
