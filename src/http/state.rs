@@ -72,24 +72,17 @@ pub struct Transition {
     pub note: &'static str,
 }
 
-impl Transition {
-    /// Whether this row leads from the one state to the other, both by name.
-    pub fn leads(&self, from: &str, to: &str) -> bool {
-        let begins = match self.from.strip_suffix('*') {
-            Some(beginning) => from.starts_with(beginning),
-            None => self.from == "any" || self.from == from,
-        };
-        begins && (self.to == to || self.to == "same" && from == to)
-    }
-}
-
-/// Whether a step may lead from the one state to the other by the row of this number. By row 0,
-/// which stands for no input at all, it may only stay where it is.
+/// Whether a step may lead from the one state to the other, both by name, by the row of this
+/// number. By row 0, which stands for no input at all, it may only stay where it is.
 pub fn is_transition(row: u8, from: &str, to: &str) -> bool {
-    match TRANSITIONS.iter().find(|t| t.number == row) {
-        Some(transition) => transition.leads(from, to),
-        None => row == 0 && from == to,
-    }
+    let Some(transition) = TRANSITIONS.iter().find(|t| t.number == row) else {
+        return row == 0 && from == to;
+    };
+    let begins = match transition.from.strip_suffix('*') {
+        Some(beginning) => from.starts_with(beginning),
+        None => transition.from == "any" || transition.from == from,
+    };
+    begins && (transition.to == to || transition.to == "same" && from == to)
 }
 
 macro_rules! transitions {

@@ -88,7 +88,7 @@ impl ClientLimits {
     }
 
     /// Whether `--allow` lets a client be served. The permissions of a Unix socket say the same of
-    /// those who connect to it.
+    /// clients that connect to it.
     pub fn allows(&self, client: Client) -> bool {
         self.allowed.is_empty()
             || match client {

@@ -17,7 +17,6 @@ use crate::server::clients::ClientLimits;
 use crate::server::counters::Counters;
 use crate::server::dates::Dates;
 use crate::server::listing::Listings;
-use crate::server::log_record::LogRecord;
 use crate::server::policy::{Policy, Timeouts};
 use crate::server::sites::SiteState;
 use crate::server::status::Status;
@@ -113,13 +112,6 @@ impl Server {
             notify: Notify::default(),
             failed: false,
             warnings: RateLimit::default(),
-        }
-    }
-
-    /// Writes the log line of a reply, once.
-    pub fn log_line(&mut self, record: &mut Option<Box<LogRecord>>, now: Now, body_bytes: u64) {
-        if let Some(record) = record.take() {
-            self.access.add(&record, body_bytes, &now);
         }
     }
 

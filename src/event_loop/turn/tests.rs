@@ -52,12 +52,12 @@ impl Source for Socket {
     }
 }
 
-/// What happened: who was driven, in order, and who was dropped without having asked for it.
+/// What happened: the drives, in order, and the handlers dropped without having asked for it.
 #[derive(Default)]
 struct Seen {
     drives: Vec<Drive>,
     dropped: Vec<(char, Dropped)>,
-    /// When whoever should have been woken has not been, for certain.
+    /// By when each handler that is to be woken has been, for certain.
     end: Tick,
 }
 
@@ -84,7 +84,7 @@ impl Seen {
 
 impl Shared for Seen {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        assert!(!self.end.is_due(now.tick), "the loop waits for nobody");
+        assert!(!self.end.is_due(now.tick), "no handler is woken");
         Some(self.end)
     }
 }
@@ -211,7 +211,7 @@ fn an_edge_wakes_only_who_parked_on_its_side() {
     assert_eq!(event_loop.shared.names(), "a");
 }
 
-/// The bit was set before anybody waited for it: no edge is to come, so the handler must not be
+/// The bit was set before the handler waited for it: no edge is to come, so the handler must not be
 /// left waiting.
 #[test]
 fn a_set_bit_is_remembered_until_somebody_wants_it() {
@@ -316,7 +316,7 @@ fn every_handler_hears_of_a_stage_once_and_so_does_who_comes_then_or_later() {
         .add(handler('s', &[stop, admit]), QUEUED)
         .unwrap();
     event_loop.add(handler('p', &[park]), PARKED).unwrap();
-    // Asleep, it hears of it as well; then it ends the test.
+    // Asleep, it learns of it as well; then it ends the test.
     let sleep: Act = |cx, _| Next::Sleep(cx.now.tick.after(Duration::from_millis(5)));
     let quit: Act = |cx, _| {
         cx.quit();
@@ -425,7 +425,7 @@ fn a_slot_in_reserve_takes_no_room() {
         QUEUED
     };
     let look: Act = |_, new| {
-        assert_eq!((new.room, new.spare), (0, 0), "one seat, taken");
+        assert_eq!((new.room, new.spare), (0, 0), "one slot in reserve, taken");
         QUEUED
     };
     let look_again: Act = |_, new| {
@@ -457,7 +457,7 @@ fn whom_the_kernel_does_not_watch_is_told_and_takes_no_slot() {
     event_loop.run().unwrap();
     assert_eq!(event_loop.shared.names(), "dd");
     assert_eq!(event_loop.shared.dropped, [('u', Dropped::Unwatched)]);
-    assert_eq!(event_loop.shared.of('d')[1].room, 1, "nobody came");
+    assert_eq!(event_loop.shared.of('d')[1].room, 1, "none was added");
 }
 
 #[test]
@@ -474,7 +474,7 @@ fn it_ends_with_the_last_in_the_foreground_or_when_told_to() {
     };
     event_loop.add(handler('q', &[quit]), QUEUED).unwrap();
     event_loop.add(handler('p', &[]), PARKED).unwrap();
-    assert_eq!(event_loop.run().unwrap(), 2, "who was still there");
+    assert_eq!(event_loop.run().unwrap(), 2, "the handlers still there");
     assert_eq!(event_loop.shared.names(), "aq");
 }
 
@@ -533,7 +533,10 @@ fn who_sleeps_is_woken_by_a_reset_and_by_nothing_less() {
         turning.turn().unwrap();
     }
     turning.turn().unwrap();
-    assert_eq!(turning.shared.0, 1, "who sends nothing more may still read");
+    assert_eq!(
+        turning.shared.0, 1,
+        "a peer that sends nothing more may still read"
+    );
 
     SockRef::from(&peer)
         .set_linger(Some(Duration::ZERO))

@@ -13,17 +13,17 @@ use crate::limits::HEAD_BYTES_MAX;
 
 type Out = Outgoing<&'static str>;
 
-/// What hearing came to, in words that a test can compare.
+/// What feeding led to, in words that a test can compare.
 #[derive(Debug, PartialEq, Eq)]
-enum Heard {
+enum Fed {
     More { idle: bool, kept: usize },
     Request { line: String, rest: usize },
     Refuse(u16),
     Broken(BodyError),
 }
 
-/// Hears `pieces` one after the other, answering each request, until nothing is left to hear.
-fn hear(pieces: &[&[u8]]) -> Vec<Heard> {
+/// Feeds `pieces` one after the other, answering each request, until nothing is left.
+fn feed(pieces: &[&[u8]]) -> Vec<Fed> {
     let mut out = Vec::new();
     let mut reading = Reading::default();
     for piece in pieces {
@@ -31,7 +31,7 @@ fn hear(pieces: &[&[u8]]) -> Vec<Heard> {
         loop {
             match reading.feed(fresh, 200) {
                 HeadProgress::Partial(more) => {
-                    out.push(Heard::More {
+                    out.push(Fed::More {
                         idle: more.is_idle(),
                         kept: more.kept(),
                     });
@@ -50,12 +50,12 @@ fn hear(pieces: &[&[u8]]) -> Vec<Heard> {
                             request.body.drain(),
                         ),
                         Err(refusal) => {
-                            out.push(Heard::Refuse(refusal.status.0));
+                            out.push(Fed::Refuse(refusal.status.0));
                             return out;
                         }
                     };
                     reading = head.into_rest(drain);
-                    out.push(Heard::Request {
+                    out.push(Fed::Request {
                         line,
                         rest: reading.kept(),
                     });
@@ -65,11 +65,11 @@ fn hear(pieces: &[&[u8]]) -> Vec<Heard> {
                     }
                 }
                 HeadProgress::Refused(refusal) => {
-                    out.push(Heard::Refuse(refusal.status.0));
+                    out.push(Fed::Refuse(refusal.status.0));
                     return out;
                 }
                 HeadProgress::BadBody(e) => {
-                    out.push(Heard::Broken(e));
+                    out.push(Fed::Broken(e));
                     return out;
                 }
             }
@@ -78,11 +78,10 @@ fn hear(pieces: &[&[u8]]) -> Vec<Heard> {
     out
 }
 
-fn requests(heard: &[Heard]) -> Vec<&str> {
-    heard
-        .iter()
+fn requests(fed: &[Fed]) -> Vec<&str> {
+    fed.iter()
         .filter_map(|h| {
-            if let Heard::Request { line, .. } = h {
+            if let Fed::Request { line, .. } = h {
                 Some(line.as_str())
             } else {
                 None
@@ -111,13 +110,13 @@ fn sending(rest: Option<Reading>) -> Out {
 #[test]
 fn row_1_bytes_without_a_blank_line_are_kept() {
     assert_eq!(
-        hear(&[b"GET / HT", b"TP/1.1\r\n"]),
+        feed(&[b"GET / HT", b"TP/1.1\r\n"]),
         [
-            Heard::More {
+            Fed::More {
                 idle: false,
                 kept: 8
             },
-            Heard::More {
+            Fed::More {
                 idle: false,
                 kept: 16
             }
@@ -128,7 +127,7 @@ fn row_1_bytes_without_a_blank_line_are_kept() {
 #[test]
 fn row_2_a_head_longer_than_its_limit_is_refused() {
     let long = [b"GET / HTTP/1.1\r\nX: ".to_vec(), b"a".repeat(300)].concat();
-    assert_eq!(hear(&[&long]), [Heard::Refuse(431)]);
+    assert_eq!(feed(&[&long]), [Fed::Refuse(431)]);
     let line = [b"GET /".to_vec(), b"a".repeat(9000)].concat();
     let HeadProgress::Refused(refusal) = Reading::default().feed(&line, HEAD_BYTES_MAX) else {
         panic!("the line is longer than its limit")
@@ -138,14 +137,14 @@ fn row_2_a_head_longer_than_its_limit_is_refused() {
 
 #[test]
 fn row_3_a_head_that_breaks_a_rule_is_refused() {
-    assert_eq!(hear(&[b"GET / HTTP/1.1\r\n\r\n"]), [Heard::Refuse(400)]);
+    assert_eq!(feed(&[b"GET / HTTP/1.1\r\n\r\n"]), [Fed::Refuse(400)]);
 }
 
 #[test]
 fn row_4_a_whole_head_is_understood() {
     assert_eq!(
-        hear(&[GET]),
-        [Heard::Request {
+        feed(&[GET]),
+        [Fed::Request {
             line: "GET /a".to_owned(),
             rest: 0
         }]
@@ -184,11 +183,11 @@ fn row_12_the_body_follows_the_headers() {
 #[test]
 fn row_13_a_kept_connection_hears_what_is_left_first() {
     let two = [GET, b"GET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c"].concat();
-    let heard = hear(&[&two, b" HTTP/1.1\r\nHost: x\r\n\r\n"]);
-    assert_eq!(requests(&heard), ["GET /a", "GET /b", "GET /c"]);
+    let fed = feed(&[&two, b" HTTP/1.1\r\nHost: x\r\n\r\n"]);
+    assert_eq!(requests(&fed), ["GET /a", "GET /b", "GET /c"]);
     assert_eq!(
-        heard[0],
-        Heard::Request {
+        fed[0],
+        Fed::Request {
             line: "GET /a".to_owned(),
             rest: two.len() - GET.len()
         }
@@ -245,32 +244,32 @@ fn a_piece_that_is_produced_follows_the_one_before() {
 fn bodies_are_thrown_away_before_the_next_head() {
     let post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
     let all = [post.as_slice(), b"01234", GET].concat();
-    assert_eq!(requests(&hear(&[&all])), ["POST /", "GET /a"]);
+    assert_eq!(requests(&feed(&[&all])), ["POST /", "GET /a"]);
     let chunked = [
         &b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
             3\r\nabc\r\n0\r\nT: u\r\n\r\n"[..],
         GET,
     ]
     .concat();
-    assert_eq!(requests(&hear(&[&chunked])), ["POST /", "GET /a"]);
+    assert_eq!(requests(&feed(&[&chunked])), ["POST /", "GET /a"]);
     let broken = [
         &b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"[..],
         GET,
     ]
     .concat();
     assert_eq!(
-        hear(&[&broken]).last(),
-        Some(&Heard::Broken(BodyError::Malformed))
+        feed(&[&broken]).last(),
+        Some(&Fed::Broken(BodyError::Malformed))
     );
 }
 
 #[test]
 fn a_later_minor_version_is_served_as_1_1() {
-    let heard = hear(&[b"GET /a HTTP/1.7\r\nHost: x\r\n\r\n"]);
-    assert_eq!(requests(&heard), ["GET /a"]);
+    let fed = feed(&[b"GET /a HTTP/1.7\r\nHost: x\r\n\r\n"]);
+    assert_eq!(requests(&fed), ["GET /a"]);
     assert_eq!(
-        hear(&[b"GET /a HTTP/2.0\r\nHost: x\r\n\r\n"]),
-        [Heard::Refuse(505)]
+        feed(&[b"GET /a HTTP/2.0\r\nHost: x\r\n\r\n"]),
+        [Fed::Refuse(505)]
     );
 }
 
@@ -287,15 +286,15 @@ fn a_cut_anywhere_changes_nothing() {
         b"\nGET /a HTTP/1.0\n\nGET /b HTTP/1.0\r\n\r\n",
     ];
     for whole in conversations {
-        let all = hear(&[whole]);
+        let all = feed(&[whole]);
         let expected = (requests(&all), all.last());
         assert!(expected.0.len() >= 2);
         for cut in 1..whole.len() {
             let (a, b) = whole.split_at(cut);
-            assert_eq!(requests(&hear(&[a, b])), expected.0, "cut at {cut}");
+            assert_eq!(requests(&feed(&[a, b])), expected.0, "cut at {cut}");
         }
         let bytes: Vec<&[u8]> = whole.chunks(1).collect();
-        assert_eq!(requests(&hear(&bytes)), expected.0, "byte by byte");
+        assert_eq!(requests(&feed(&bytes)), expected.0, "byte by byte");
     }
 }
 

@@ -89,7 +89,7 @@ const BROKEN: [i32; 4] = [9, 14, 22, 88];
 
 #[test]
 fn after_every_short_script_it_accepts_or_has_said_that_it_is_broken() {
-    let mut stand = Stand::new("door", &[]);
+    let mut stand = Stand::new("acceptor", &[]);
     for number in all_errors() {
         let letters = [NEWCOMER, Some(AGAIN), Some(number)];
         for length in 0..=6 {
@@ -114,7 +114,7 @@ fn after_every_short_script_it_accepts_or_has_said_that_it_is_broken() {
                 let (_, rest) = progress();
                 let breaks = BROKEN.contains(&number) && script.contains(&Some(number));
                 assert_eq!(left, breaks, "{script:?}");
-                assert!(left || rest == 0, "{script:?}: {rest} not heard");
+                assert!(left || rest == 0, "{script:?}: {rest} answers left");
             }
         }
     }
@@ -122,7 +122,7 @@ fn after_every_short_script_it_accepts_or_has_said_that_it_is_broken() {
 
 #[test]
 fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
-    let mut stand = Stand::new("door-for-ever", &[]);
+    let mut stand = Stand::new("acceptor-for-ever", &[]);
     for number in all_errors().filter(|n| !BROKEN.contains(n)) {
         let mut played = Played::new(&[], number);
         let begin = stand.now.tick;
@@ -135,7 +135,7 @@ fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
                 played.ready.set(Side::Read);
             }
             stand.now.tick = match played.drive(&mut stand, Stage::Running) {
-                // Nobody is there: nothing happens until somebody comes.
+                // No connection waits: nothing happens until one comes.
                 Next::Park(..) => stand.now.tick.after(Duration::from_secs(1)),
                 Next::Sleep(tick) => tick,
                 // What a signal interrupts for ever is not given up; it is not accept(2) that says
@@ -160,7 +160,7 @@ fn an_error_that_never_ends_neither_spins_nor_floods_the_log() {
 
 #[test]
 fn an_acceptor_that_is_told_to_stop_does_not_wait_for_better_times() {
-    let mut stand = Stand::new("door-stops", &[]);
+    let mut stand = Stand::new("acceptor-stops", &[]);
     for number in all_errors().filter(|n| *n != 4) {
         let mut played = Played::new(&[], number);
         played.ready.set(Side::Read);
@@ -171,7 +171,7 @@ fn an_acceptor_that_is_told_to_stop_does_not_wait_for_better_times() {
 
 #[test]
 fn a_broken_socket_is_a_failure_of_the_program() {
-    let mut stand = Stand::new("door-broken", &[]);
+    let mut stand = Stand::new("acceptor-broken", &[]);
     let mut played = Played::new(&[], BROKEN[2]);
     played.ready.set(Side::Read);
     assert_eq!(played.drive(&mut stand, Stage::Running), Next::Leave);

@@ -80,15 +80,15 @@ struct Scripted {
     broken: bool,
     sent: Vec<u8>,
     hung_up: bool,
-    /// What hanging up meets.
-    farewell: Option<Errno>,
+    /// What shutdown(2) says.
+    shutdown: Option<Errno>,
     /// What is not acknowledged, where that can be asked.
     queue: Option<Rc<Cell<u32>>>,
     calls: usize,
     /// How often the disk has not answered yet when it is asked.
     disk: Cell<usize>,
-    /// What it was told about segments that are not full.
-    held_back: Vec<bool>,
+    /// Whether it was corked or uncorked, in order.
+    corks: Vec<bool>,
     /// How much the kernel was allowed to take.
     unsent: Vec<u32>,
 }
@@ -104,11 +104,11 @@ impl Scripted {
             broken: false,
             sent: Vec::new(),
             hung_up: false,
-            farewell: None,
+            shutdown: None,
             queue: None,
             calls: 0,
             disk: Cell::new(0),
-            held_back: Vec::new(),
+            corks: Vec::new(),
             unsent: Vec::new(),
         }
     }
@@ -190,7 +190,7 @@ impl Transport for Scripted {
     }
 
     fn set_cork(&mut self, held: bool) {
-        self.held_back.push(held);
+        self.corks.push(held);
     }
 
     fn set_notsent_lowat(&mut self, bytes: u32) {
@@ -199,7 +199,7 @@ impl Transport for Scripted {
 
     fn shut_down_write(&mut self) -> io::Result<()> {
         self.hung_up = true;
-        self.farewell.map_or(Ok(()), |errno| Err(errno.into()))
+        self.shutdown.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
     fn peer(&self) -> Peer {
@@ -609,12 +609,12 @@ fn rows_11_to_12_and_15_to_16_headers_then_body_then_a_file_that_shrank() {
     );
     assert!(
         !played.hung_up,
-        "a promise that cannot be kept ends without a farewell"
+        "a promise that cannot be kept ends without a half-close"
     );
     assert_eq!(stand.closed(Close::FileShrank), 1);
 }
 
-/// Of a file no small segment is sent but the last, which then waits for nobody. A reply in memory
+/// Of a file no small segment is sent but the last, which then does not wait. A reply in memory
 /// goes out in one call.
 #[test]
 fn row_15_segments_of_a_file_are_full() {
@@ -628,9 +628,9 @@ fn row_15_segments_of_a_file_are_full() {
         // Of a file this small the kernel may have no more than it may have anyway.
         assert!(held.connection.transport().unsent.is_empty());
         // Each reading brings several requests.
-        let mut heard = held.connection.transport().held_back.chunks_exact(2);
-        assert_eq!(heard.len() > 1, !told.is_empty());
-        assert!(heard.all(|pair| pair == told), "{:?}", heard);
+        let mut seen = held.connection.transport().corks.chunks_exact(2);
+        assert_eq!(seen.len() > 1, !told.is_empty());
+        assert!(seen.all(|pair| pair == told), "{:?}", seen);
     }
 }
 
@@ -649,20 +649,18 @@ fn row_13_what_a_file_was_allowed_ends_with_it() {
     assert_eq!(told[..2], [2 * UNSENT_BYTES_MIN, UNSENT_BYTES_MIN]);
 }
 
-/// What the kernel takes for those who are sent files is theirs together: a crowd that does not
+/// All clients that are sent files share what the kernel takes for them: a crowd that does not
 /// read cannot have all its memory.
 #[test]
 fn the_kernel_holds_less_for_each_of_many_and_never_most_of_a_file() {
-    let shares: Vec<u32> = (1..=200)
-        .map(|n| writing::unsent_share(n, u64::MAX))
-        .collect();
+    let shares: Vec<u32> = (1..=200).map(|n| pace::unsent_share(n, u64::MAX)).collect();
     assert!(shares.is_sorted_by(|a, b| a >= b), "{shares:?}");
     assert_eq!(shares.first(), Some(&UNSENT_BYTES_ALL));
     assert_eq!(shares.last(), Some(&UNSENT_BYTES_MIN));
     let all: u64 = shares.iter().copied().map(u64::from).sum();
     assert!(all < 8 * u64::from(UNSENT_BYTES_ALL), "{all}");
     for (left, share) in [(0, UNSENT_BYTES_MIN), (3 << 20, 384 << 10)] {
-        assert_eq!(writing::unsent_share(1, left), share);
+        assert_eq!(pace::unsent_share(1, left), share);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows 11 to 22, 24 and 28: sending a reply, and closing so that it is not lost.
 //!
-//! The functions of the states `WritingHeaders`, `WritingBody` and `Lingering`. Every byte that a
-//! head promised goes out, or the connection is closed.
+//! The steps of the states `WritingHeaders`, `WritingBody` and `Lingering`. Every byte that a head
+//! promised goes out, or the connection is closed.
 
 use std::fmt::Display;
 use std::fs::File;
@@ -15,17 +15,14 @@ use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Next, Now, Side, Stage, Tick, Transport};
 use crate::http::payload::Body;
 use crate::http::state::{Outgoing, Output, Reading, State};
-use crate::limits::{
-    DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_ALL, UNSENT_BYTES_MIN,
-    UNSENT_PART_OF_FILE,
-};
+use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_MIN};
 use crate::server::counters::{Close, Phase};
 use crate::server::listing::ListingBody;
 use crate::server::log_record::LogRecord;
 use crate::server::respond::Response;
 use crate::server::shared::Server;
 
-use super::pace::Pace;
+use super::pace::{Pace, unsent_share};
 use super::{Drive, NO_INPUT, Step};
 
 /// A reply on its way, and what is noted about it.
@@ -74,8 +71,9 @@ impl ReplyProgress {
 
     /// Writes its line into the access log, once.
     pub(super) fn log(&mut self, now: Now, shared: &mut Server) {
-        let sent = self.outgoing.body_sent();
-        shared.log_line(&mut self.record, now, sent);
+        if let Some(record) = self.record.take() {
+            shared.access.add(&record, self.outgoing.body_sent(), &now);
+        }
     }
 }
 
@@ -283,11 +281,4 @@ impl<T: Transport> Drive<'_, '_, T> {
         };
         self.close(20, why, words)
     }
-}
-
-/// How many bytes of a file of which `left` remain the kernel may hold unsent, while so many
-/// replies are being written.
-pub(super) fn unsent_share(writing: u64, left: u64) -> u32 {
-    let share = (u64::from(UNSENT_BYTES_ALL) / writing.max(1)).min(left / UNSENT_PART_OF_FILE);
-    u32::try_from(share).map_or(UNSENT_BYTES_ALL, |share| share.max(UNSENT_BYTES_MIN))
 }

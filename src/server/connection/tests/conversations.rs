@@ -1,10 +1,9 @@
 //! The conversations of `fixtures/requests`, without sockets.
 //!
-//! What lives here: a client's end of a connection whose transport is two buffers. It may not know
-//! what a case expects: the same code says so here and for real sockets
-//! (`tests/it/http_requests.rs`). Invariant: the transport promises what the kernel promises, and
-//! no more: an edge whenever bytes come or room is made, and would-block only where one will
-//! follow. Read next: `tests/it/support/conversation.rs`.
+//! A client's end of a connection whose transport is two buffers. The same code says what a case
+//! expects here and for real sockets (`tests/it/http_requests.rs`). The transport promises what the
+//! kernel promises, and no more: an edge whenever bytes come or room is made, and would-block only
+//! where one will follow.
 
 use std::cell::RefCell;
 use std::fs::File;

@@ -1,9 +1,8 @@
 //! Every error that the kernel can give, at every place where it can give one.
 //!
-//! What lives here: the numbers from 1 to beyond the last that Linux knows, as answers to recv,
-//! send, sendfile and shutdown of a scripted socket, and to the calls by which a site is read. It
-//! may not know which of them is likely. Invariant: whatever the kernel says, a connection is
-//! parked, queued or gone, and a file's trouble has its status.
+//! The numbers from 1 to beyond the last that Linux knows, as answers to recv, send, sendfile and
+//! shutdown of a scripted socket, and to the calls by which a site is read. Whatever the kernel
+//! says, a connection is parked, queued or gone, and a file's trouble has its status.
 
 use std::collections::BTreeSet;
 
@@ -80,7 +79,7 @@ fn every_error_of_hanging_up_ends_the_connection() {
         for (says, why) in [(NO_HOST, Close::Error), (BAD_BODY, Close::Malformed)] {
             let before = stand.closed(why);
             let mut held = stand.accept(Scripted::new(says, &[Many, Many, Many]));
-            held.connection.transport().farewell = Some(errno);
+            held.connection.transport().shutdown = Some(errno);
             for _ in 0..5 {
                 held.ready.set(Side::Either);
                 if held.place != Place::Left {

@@ -1,10 +1,8 @@
 //! The loop's part, played by hand, for one connection at a time.
 //!
-//! What lives here: a stand that drives a connection as the loop does, and checks after each drive
-//! what the loop demands. It may not know what is on the other end of the transport. Invariant:
-//! after each drive the connection is parked on a cleared bit under a deadline, queued, or gone.
-//! Read next: `../tests.rs`, then `conversations.rs`, then `tests/oracles/machine.rs` for whose
-//! sake it is public where the feature `fuzz` is on.
+//! A stand drives a connection as the loop does, and checks after each drive what the loop demands:
+//! the connection is parked on a cleared bit under a deadline, queued, or gone. It is public where
+//! the feature `fuzz` is on, for `tests/oracles/machine.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
