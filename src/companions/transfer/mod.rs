@@ -119,7 +119,7 @@ impl Content for Document {
                 skip,
             } => (at, remaining, skip),
         };
-        let share = scratch.len() / 7 * 3 / 3 * 3;
+        let share = scratch.len() / 7 * 3;
         let (file, text) = scratch.split_at_mut(share);
         let want = usize::try_from(remaining).unwrap_or(share).min(share);
         let file = &mut file[..want];
