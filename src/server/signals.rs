@@ -1,6 +1,5 @@
-//! What signals mean to the server: stop, tell the figures, or read files again.
-//!
-//! Whatever connections are at, the second signal to stop, or the end of the grace, ends it.
+//! What signals mean to the server: to stop, to read files again, to show its metrics. The second
+//! signal to stop, or the end of the grace, always ends it.
 
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use signal_hook::consts::{SIGHUP, SIGUSR1};
 
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{Context, Deadline, Next, Side, Stage};
-
 use crate::log::logger;
 use crate::server::shared::Server;
 

@@ -14,25 +14,21 @@ use rustix::fs::Access;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
 use crate::cli::{HostRule, LogDestination, LogFormat, Options, ServeOptions, misspelt};
+use crate::companions::{self, Opened};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
 use crate::event_loop::turn::EventLoop;
 use crate::event_loop::{Deadline, Next, Side};
 use crate::limits::{CACHE_DESCRIPTORS_MAX, GRACE, HOSTS_MAX, REFUSALS_MAX};
+use crate::log::logger;
+use crate::log::sink::{LogSink, Target};
 use crate::process::notify::Notify;
 use crate::process::sockets::{Address, SocketKind};
 use crate::process::usage::Usage;
 use crate::process::user::{User, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited, sockets, words_of};
-use crate::site::Site;
-use crate::site::cache::Cache;
-use crate::site::open::Opener;
-
-use crate::companions::{self, Opened};
-use crate::log::logger;
-use crate::log::sink::{LogSink, Target};
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::auth::Auth;
@@ -45,6 +41,9 @@ use crate::server::shared::{Boundaries, Http, Server};
 use crate::server::signals::Signals;
 use crate::server::sites::{self, DEFAULT_SITE, SiteState};
 use crate::server::status::Status;
+use crate::site::Site;
+use crate::site::cache::Cache;
+use crate::site::open::Opener;
 
 /// Runs `idler serve` until a signal stops it.
 pub fn run(options: &Options) -> ExitCode {
@@ -148,17 +147,15 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     server.usage = usage.unwrap_or_default();
     server.status = Status::new(options);
     server.connections_max = connections;
-    let mut handlers = Vec::new();
+    let mut acceptors = Vec::new();
     for (number, socket) in listening.into_iter().enumerate() {
-        let listener =
-            Listener::new(socket.into_socket()).map_err(|e| format!("cannot listen: {e}"))?;
-        let acceptor = Acceptor::http(listener, number < lent);
-        handlers.push(Service::Acceptor(Box::new(acceptor)));
+        let listener = Listener::new(socket.into_socket());
+        let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
+        acceptors.push(Acceptor::http(listener, number < lent));
     }
-    handlers.extend(services(companions));
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
     let patience = (options.drain_delay, options.grace);
-    let mut event_loop = event_loop(server, handlers, &stops, patience)?;
+    let mut event_loop = event_loop(server, acceptors, companions, &stops, patience)?;
     event_loop.shared.started = event_loop.now().wall;
     if !voice.quiet {
         logger::say(start_up.trim_end());
@@ -185,29 +182,27 @@ fn start_alone(
     }
     let places = opened.places.join(" and ");
     let patience = (Duration::ZERO, GRACE);
-    let event_loop = event_loop(server, services(opened), &[SIGINT, SIGTERM], patience)?;
+    let event_loop = event_loop(server, Vec::new(), opened, &[SIGINT, SIGTERM], patience)?;
     logger::say(&format!("idler {name} listens on {places}"));
     Ok(event_loop)
 }
 
-/// The handlers of a companion.
-fn services(opened: Opened) -> Vec<Service> {
-    let listeners = opened.listeners.into_iter();
-    let acceptors = listeners
-        .map(|(listener, offer)| Service::Acceptor(Box::new(Acceptor::companion(listener, offer))));
-    acceptors
-        .chain(opened.datagrams.into_iter().map(Service::from))
-        .collect()
-}
-
-/// A loop with these handlers and room for `connections_max` connections. Of the `signals`, those
-/// that stop it have the drain delay and the grace of `patience`.
+/// A loop with these acceptors and companions, and room for `connections_max` connections. Of the
+/// `signals`, those that stop it have the drain delay and the grace of `patience`.
 fn event_loop(
     server: Server,
-    mut handlers: Vec<Service>,
+    mut acceptors: Vec<Acceptor>,
+    companions: Opened,
     signals: &[i32],
     patience: (Duration, Duration),
 ) -> Result<EventLoop<Service>, String> {
+    for (listener, offer) in companions.listeners {
+        acceptors.push(Acceptor::companion(listener, offer));
+    }
+    let mut handlers: Vec<Service> = companions.datagrams.into_iter().map(Into::into).collect();
+    for acceptor in acceptors {
+        handlers.push(Service::Acceptor(Box::new(acceptor)));
+    }
     for &number in signals {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
