@@ -162,9 +162,15 @@ fn what_pythons_json_may_write_is_understood() {
         "\n{\n    \"filedata\" : \"aGVsbG8=\" ,\n\t\"filename\"\r:\r\"a.txt\"\n}\n \t\r\n",
         r#"{"filename": "dir\/a.txt", "filedata": "aGVsbG8\u003d"}"#,
         r#"{"\u0066ilename": "\u0061.txt", "filedata": "aGVs\nbG8=\n"}"#,
-        r#"{"size": 5, "ok": true, "x": null, "y": -1.5E+3, "note": "\"}", "filename": "a.txt", "filedata": "aGVsbG8="}"#,
+        concat!(
+            r#"{"size": 5, "ok": true, "x": null, "y": -1.5E+3, "note": "\"}", "#,
+            r#""filename": "a.txt", "filedata": "aGVsbG8="}"#
+        ),
         r#"{"filename": "a.txt", "filedata": "aGVsbG8=", "size": 5}"#,
-        r#"{"a key that is longer than any of ours": "", "filename": "a.txt", "filedata": "aGVsbG8="}"#,
+        concat!(
+            r#"{"a key that is longer than any of ours": "", "#,
+            r#""filename": "a.txt", "filedata": "aGVsbG8="}"#
+        ),
     ] {
         assert_eq!(ok(wire), hello(), "{wire}");
     }

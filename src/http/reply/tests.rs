@@ -100,7 +100,8 @@ fn a_request_is_what_the_rfc_wants() {
     request.close = false;
     assert_eq!(
         String::from_utf8(request.to_bytes()).unwrap(),
-        "GET /a?b HTTP/1.1\r\nAccept: */*\r\nConnection: keep-alive\r\nhost: x\r\nX-A: 1\r\nx-a: 2\r\n\r\n"
+        "GET /a?b HTTP/1.1\r\nAccept: */*\r\nConnection: keep-alive\r\nhost: x\r\nX-A: 1\r\n\
+         x-a: 2\r\n\r\n"
     );
 }
 
@@ -136,7 +137,8 @@ fn replies_without_a_body_have_none_whatever_they_say() {
 #[test]
 fn interim_replies_are_passed_over() {
     let o = ok(
-        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
+         HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
     );
     assert_eq!(o.interim, [100, 103]);
     assert_eq!(o.head.status, 200);
@@ -159,7 +161,8 @@ fn a_body_may_last_until_the_close() {
 #[test]
 fn chunks_are_put_together() {
     let o = ok(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00A;x=\"y\"\r\n, world!!!\r\n0\r\nX-Sum: 1\r\nbad line\r\nY: 2\r\n\r\nnext",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n00A;x=\"y\"\r\n\
+         , world!!!\r\n0\r\nX-Sum: 1\r\nbad line\r\nY: 2\r\n\r\nnext",
     );
     assert_eq!(o.body, b"hello, world!!!");
     let pair = |n: &str, v: &str| (n.to_owned(), v.to_owned());
@@ -268,7 +271,8 @@ fn sloppy_servers_are_understood_and_told_what_was_wrong() {
     assert_eq!(o.body, b"hi");
 
     let o = ok(
-        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: gzip, chunked\r\n\r\n1\r\n\
+         x\r\n0\r\n\r\n",
     );
     assert_eq!(
         o.head.odd,
@@ -363,7 +367,8 @@ fn content_ranges_are_read_strictly() {
 
 #[test]
 fn mutants_end_in_a_reply_or_a_reason_however_they_are_cut() {
-    let wire = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n";
+    let wire = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n\
+                 hello\r\n0\r\nA: b\r\n\r\n";
     let mut random = Random::new(5);
     for _ in 0..20_000 {
         let mut mutant = wire.to_vec();

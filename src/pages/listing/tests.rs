@@ -64,7 +64,8 @@ fn rows_are_plain_links_with_size_and_time() {
         "<tr><td><a href=\"sub/\">sub/</a></td><td></td><td>2000-02-29 00:00</td></tr>\n"
     ));
     assert!(page.contains(
-        "<tr><td><a href=\"x.tar.gz\">x.tar.gz</a></td><td>1.5 KiB</td><td>2000-02-29 00:00</td></tr>\n"
+        "<tr><td><a href=\"x.tar.gz\">x.tar.gz</a></td><td>1.5 KiB</td>\
+         <td>2000-02-29 00:00</td></tr>\n"
     ));
     assert!(page.contains("<title>Index of /a/</title>"));
 }
@@ -111,7 +112,8 @@ fn no_name_becomes_markup_or_leads_elsewhere() {
         assert!(!page.contains(word), "{word}");
     }
     assert!(page.contains("photo[U+202E]gpj.exe"));
-    // Elements and attributes are only ours: as many tags as without names, plus those of rows and crumbs.
+    // Elements and attributes are only ours: as many tags as without names, plus those of rows and
+    // crumbs.
     let tags = page.matches('<').count();
     assert_eq!(tags, page.matches('>').count() - count_in_style(&page, '>'));
     for link in links(&page) {
@@ -303,7 +305,8 @@ fn fetches_nothing_and_needs_no_script() {
     }
 }
 
-/// Prints what a piece costs (`--nocapture`); the time is only asserted where the code is optimised.
+/// Prints what a piece costs (`--nocapture`); the time is only asserted where the code is
+/// optimised.
 #[test]
 fn a_piece_is_bounded_in_bytes_and_time() {
     let short = file(b"Report 00001 of the year.txt");

@@ -35,9 +35,11 @@ fn rules_stand_on_parents() {
     fs::create_dir(&site).unwrap();
     let mut walls = Walls::default();
     walls.allow_reading(&site);
-    walls.allow_appending(&folder.0.join("log/a.log")); // no such directory: nothing can be opened there
+    // No such directory: nothing can be opened there.
+    walls.allow_appending(&folder.0.join("log/a.log"));
     fs::create_dir(folder.0.join("log")).unwrap();
-    walls.allow_appending(&folder.0.join("log/a.log")); // the file may still be missing
+    // The file may still be missing.
+    walls.allow_appending(&folder.0.join("log/a.log"));
     let log = folder.0.join("log");
     assert_eq!(places(&walls), [folder.0.as_path(), log.as_path()]);
     assert!(walls.rules.iter().all(|rule| !rule.pinned));

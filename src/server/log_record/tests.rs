@@ -40,7 +40,11 @@ fn the_three_formats() {
     );
     assert_eq!(
         written(&e, LogFormat::Json),
-        r#"{"time":"2030-01-01T00:00:00Z","peer":"127.0.0.1","user":null,"request":"GET / HTTP/1.1","status":200,"bytes":5,"seconds":0.001234,"referer":null,"user_agent":"curl/8.5"}"#
+        concat!(
+            r#"{"time":"2030-01-01T00:00:00Z","peer":"127.0.0.1","user":null,"#,
+            r#""request":"GET / HTTP/1.1","status":200,"bytes":5,"seconds":0.001234,"#,
+            r#""referer":null,"user_agent":"curl/8.5"}"#
+        )
     );
     assert_eq!(
         written(&e, LogFormat::Short),
@@ -60,7 +64,10 @@ fn nobody_forges_a_line_or_reaches_a_terminal() {
     };
     assert_eq!(
         written(&nasty, LogFormat::Combined),
-        r#"unix - a\x20b\x22c [01/Jan/2030:00:00:00 +0000] "GET /\x0D\x0A\x1B[2J\x22\x5C\x00\xFF\xC3\xA9 HTTP/1.1" 200 5 "-" "\x7F\x09""#
+        concat!(
+            r#"unix - a\x20b\x22c [01/Jan/2030:00:00:00 +0000] "#,
+            r#""GET /\x0D\x0A\x1B[2J\x22\x5C\x00\xFF\xC3\xA9 HTTP/1.1" 200 5 "-" "\x7F\x09""#
+        )
     );
     assert!(written(&nasty, LogFormat::Json).contains(
         r#""request":"GET /\u000d\u000a\u001b[2J\"\\\u0000\ufffd\u00e9 HTTP/1.1","status""#

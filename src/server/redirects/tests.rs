@@ -86,8 +86,10 @@ fn a_file_of_redirects() {
 #[test]
 fn the_exact_path_comes_first_then_the_longest_prefix() {
     for file in [
-        "/* /top/1 302\n/a/* /x/* 302\n/a/b/* /y/* 302\n/a/b/c /z 302\n/top/1 https://stop.example 302",
-        "/top/1 https://stop.example 302\n/a/b/c /z 302\n/a/b/* /y/* 302\n/a/* /x/* 302\n/* /top/1 302",
+        "/* /top/1 302\n/a/* /x/* 302\n/a/b/* /y/* 302\n/a/b/c /z 302\n\
+         /top/1 https://stop.example 302",
+        "/top/1 https://stop.example 302\n/a/b/c /z 302\n/a/b/* /y/* 302\n/a/* /x/* 302\n\
+         /* /top/1 302",
     ] {
         // All of these lead to /top/1 in the end, which leads off the site.
         let redirects = parse(file);

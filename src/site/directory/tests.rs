@@ -263,8 +263,8 @@ fn what_is_no_directory_is_an_error() {
     assert!(reader.step(&mut no_links).unwrap().unwrap().is_empty());
 }
 
-/// The whole of the promise: 100,000 entries, then a count; 200 bytes each; no step above 5 ms. Prints
-/// what it measured (`--nocapture`); the time is only asserted where the code is optimised.
+/// The whole of the promise: 100,000 entries, then a count; 200 bytes each; no step above 5 ms.
+/// Prints what it measured (`--nocapture`); the time is only asserted where the code is optimised.
 #[test]
 fn a_directory_of_a_hundred_thousand_names() {
     let scratch = Scratch::new("large");
@@ -275,7 +275,8 @@ fn a_directory_of_a_hundred_thousand_names() {
         // Spread, so that the directory's own order has nothing to do with theirs.
         let n = n * 77_777 % 1_000_003;
         let name = format!("Report {n:05} of the year.txt");
-        // Links to one file are made four times as fast as files (65,000 at most on some file systems).
+        // Links to one file are made four times as fast as files (65,000 at most on some file
+        // systems).
         if n % 2 == 0 || fs::hard_link(&target, scratch.path(name.as_bytes())).is_err() {
             File::create(scratch.path(name.as_bytes())).unwrap();
         }
@@ -321,8 +322,8 @@ fn measured(path: &Path) -> (Vec<Duration>, Listing) {
     }
 }
 
-/// What this thread has computed so far: other programs may take the processor away in the middle of a
-/// step, and that is not the step's fault.
+/// What this thread has computed so far: other programs may take the processor away in the middle
+/// of a step, and that is not the step's fault.
 fn processor_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
@@ -347,7 +348,8 @@ fn long_names_count_against_the_bytes() {
     assert!(worst <= 200);
 }
 
-/// However the entries are spread over the runs, they come out in the order that one sort gives them.
+/// However the entries are spread over the runs, they come out in the order that one sort gives
+/// them.
 #[test]
 fn runs_merge_into_one_order() {
     let mut seed = 1_u32;

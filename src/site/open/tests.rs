@@ -154,10 +154,12 @@ pub(crate) mod faults {
     }
 
     thread_local! {
-        static PLAN: RefCell<Option<(Call, VecDeque<Option<Errno>>)>> = const { RefCell::new(None) };
+        static PLAN: RefCell<Option<(Call, VecDeque<Option<Errno>>)>> =
+            const { RefCell::new(None) };
     }
 
-    /// The next calls of this kind are answered like this (`None`: by the kernel), and those behind them by the kernel.
+    /// The next calls of this kind are answered like this (`None`: by the kernel), and those behind
+    /// them by the kernel.
     pub(crate) fn plan(call: Call, answers: &[Option<Errno>]) {
         PLAN.set(Some((call, answers.iter().copied().collect())));
     }

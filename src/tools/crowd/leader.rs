@@ -45,7 +45,7 @@ pub struct Leader {
 }
 
 /// The budget of the drive is spent, or another phase has begun.
-const AGAIN: Option<Next> = Some(Next::Again(Deadline::Never));
+const NEXT_TURN: Option<Next> = Some(Next::Again(Deadline::Never));
 
 impl Leader {
     /// A leader of `crowd`.
@@ -150,7 +150,7 @@ impl Leader {
     /// Opens until all are in or out, or none has got in for [`CROWD_PATIENCE`].
     fn gather(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
         if !self.open_in_time(cx, new)? {
-            return Ok(AGAIN);
+            return Ok(NEXT_TURN);
         }
         let (now, tally) = (cx.now.instant, &cx.shared.crowd.tally);
         let (at, before) = *self.progress.get_or_insert((now, tally.got_in));
@@ -178,7 +178,7 @@ impl Leader {
             return Ok(None);
         }
         if churns && self.about.trouble.is_none() && !self.open_in_time(cx, new)? {
-            return Ok(AGAIN);
+            return Ok(NEXT_TURN);
         }
         let look = if churns { CROWD_PACE } else { CROWD_LOOK };
         self.wait(look.min(left), cx)
@@ -203,7 +203,7 @@ impl Leader {
         if let Some(line) = &mut self.line {
             line.clear();
         }
-        Ok(AGAIN)
+        Ok(NEXT_TURN)
     }
 
     fn note_time(&mut self, cx: &TaskContext<'_>) {

@@ -369,7 +369,8 @@ fn the_verdict_names_every_way_to_fail() {
     let json = tally.json(&about);
     for part in [
         "\"refused\": 2, \"unanswered\": 1, \"failed\": 1, \"untried\": 3",
-        "{\"how\": \"closed\", \"status\": null, \"count\": 2, \"after_ms_min\": 60000, \"after_ms_max\": 61500}",
+        "{\"how\": \"closed\", \"status\": null, \"count\": 2, \"after_ms_min\": 60000, \
+         \"after_ms_max\": 61500}",
         "\"before\": {\"answers\": 0, \"failed\": 0, \"p50_ms\": null, \"p99_ms\": null}",
         "\"trouble\": \"no port is left\"",
         "\"stayed\": false",
