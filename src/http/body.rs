@@ -60,15 +60,23 @@ enum BodyPlace {
     /// In a body with a length.
     Counted,
     UntilClose,
-    /// In the line with the size of the next chunk.
-    ChunkSize,
-    /// Behind a semicolon in that line.
-    ChunkExtension,
     ChunkData,
-    /// In the line end behind the data.
-    ChunkEnd,
-    Trailers,
+    /// In a line of the framing.
+    Line(LineKind),
     Done,
+}
+
+/// The lines of a chunked body.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum LineKind {
+    /// With the size of the next chunk.
+    Size,
+    /// The same, behind a semicolon.
+    Extension,
+    /// The line end behind a chunk's data.
+    ChunkEnd,
+    /// A trailer, or the empty line behind the last one.
+    Trailer,
 }
 
 impl BodyDecoder {
@@ -81,7 +89,7 @@ impl BodyDecoder {
         let (place, left) = match length {
             BodyLength::None | BodyLength::Bytes(0) => (BodyPlace::Done, 0),
             BodyLength::Bytes(n) => (BodyPlace::Counted, n),
-            BodyLength::Chunked => (BodyPlace::ChunkSize, 0),
+            BodyLength::Chunked => (BodyPlace::Line(LineKind::Size), 0),
             BodyLength::UntilClose => (BodyPlace::UntilClose, 0),
         };
         Self {
@@ -128,15 +136,12 @@ impl BodyDecoder {
                     self.place = if self.place == BodyPlace::Counted {
                         BodyPlace::Done
                     } else {
-                        BodyPlace::ChunkEnd
+                        BodyPlace::Line(LineKind::ChunkEnd)
                     };
                 }
                 Ok((data.len(), data))
             }
-            BodyPlace::ChunkSize
-            | BodyPlace::ChunkExtension
-            | BodyPlace::ChunkEnd
-            | BodyPlace::Trailers => Ok((self.feed_line(bytes)?, &[])),
+            BodyPlace::Line(kind) => Ok((self.feed_line(kind, bytes)?, &[])),
         }
     }
 
@@ -154,23 +159,28 @@ impl BodyDecoder {
     }
 
     /// Takes bytes up to the end of a line.
-    fn feed_line(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+    fn feed_line(&mut self, mut kind: LineKind, bytes: &[u8]) -> Result<usize, BodyError> {
         for (at, &byte) in bytes.iter().enumerate() {
             if self.line.len() == CHUNK_LINE_BYTES_MAX {
                 return Err(BodyError::TooLong);
             }
-            if self.is_strict && !self.may_follow(byte) {
+            if self.is_strict && !self.may_follow(kind, byte) {
                 return Err(BodyError::Malformed);
             }
-            if self.place == BodyPlace::Trailers && !matches!(byte, b'\r' | b'\n') {
+            if kind == LineKind::Trailer && !matches!(byte, b'\r' | b'\n') {
                 self.trailer_bytes += 1;
                 if self.trailer_bytes > TRAILER_BYTES_MAX {
                     return Err(BodyError::TooLong);
                 }
             }
+            if kind == LineKind::Size && byte == b';' {
+                kind = LineKind::Extension;
+                self.place = BodyPlace::Line(kind);
+            }
             self.line.push(byte);
             if byte == b'\n' {
-                self.end_line()?;
+                self.place = self.end_line(kind)?;
+                self.line.clear();
                 return Ok(at + 1);
             }
         }
@@ -178,87 +188,75 @@ impl BodyDecoder {
     }
 
     /// Whether strict rules (RFC 9112 §7.1) let `byte` follow what the line holds so far.
-    fn may_follow(&mut self, byte: u8) -> bool {
+    fn may_follow(&mut self, kind: LineKind, byte: u8) -> bool {
         let last = self.line.last().copied();
         // A bare CR or LF, in an extension above all, is how requests are smuggled.
         if last == Some(b'\r') {
             return byte == b'\n';
         }
         if byte == b'\r' {
-            return last.is_some() || self.place != BodyPlace::ChunkSize;
+            return last.is_some() || kind != LineKind::Size;
         }
         let is_text = matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
-        match self.place {
-            BodyPlace::ChunkExtension => is_text,
-            BodyPlace::Trailers if last.is_none() => byte.is_ascii_graphic(),
-            BodyPlace::Trailers => is_text,
-            BodyPlace::ChunkSize if byte.is_ascii_hexdigit() => {
-                // Another digit behind blanks would be part of the size for a server that skips
-                // blanks.
-                let is_digit = last.is_none_or(|last| last.is_ascii_hexdigit());
-                let fits = self.left >> 60 == 0;
-                let digit = char::from(byte).to_digit(16).unwrap_or_default();
-                self.left = self.left << 4 | u64::from(digit);
-                is_digit && fits
-            }
-            BodyPlace::ChunkSize if last.is_some() => {
-                if byte == b';' {
-                    self.place = BodyPlace::ChunkExtension;
+        match kind {
+            LineKind::ChunkEnd => false,
+            LineKind::Extension => is_text,
+            LineKind::Trailer => is_text && (last.is_some() || byte.is_ascii_graphic()),
+            LineKind::Size => match char::from(byte).to_digit(16) {
+                Some(digit) => {
+                    let fits = self.left >> 60 == 0;
+                    self.left = self.left << 4 | u64::from(digit);
+                    // A digit behind blanks would be part of the size for a server that skips them.
+                    fits && last.is_none_or(|last| last.is_ascii_hexdigit())
                 }
                 // Some clients pad the size with blanks.
-                matches!(byte, b' ' | b'\t' | b';')
-            }
-            BodyPlace::ChunkSize
-            | BodyPlace::ChunkEnd
-            | BodyPlace::ChunkData
-            | BodyPlace::Counted
-            | BodyPlace::UntilClose
-            | BodyPlace::Done => false,
+                None => last.is_some() && matches!(byte, b' ' | b'\t' | b';'),
+            },
         }
     }
 
-    /// Goes on to what a whole line says follows.
-    fn end_line(&mut self) -> Result<(), BodyError> {
+    /// What a whole line says follows.
+    fn end_line(&mut self, kind: LineKind) -> Result<BodyPlace, BodyError> {
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        self.place = match self.place {
-            BodyPlace::Trailers if line.is_empty() => BodyPlace::Done,
-            BodyPlace::Trailers => {
+        match kind {
+            LineKind::Size | LineKind::Extension => {
+                self.left = chunk_size(line).ok_or(BodyError::Malformed)?;
+                self.chunk_bytes = self.chunk_bytes.saturating_add(self.left);
+                if self.is_strict && self.chunk_bytes > DRAINED_BODY_BYTES_MAX {
+                    return Err(BodyError::TooLong);
+                }
+                Ok(match self.left {
+                    0 => BodyPlace::Line(LineKind::Trailer),
+                    _ => BodyPlace::ChunkData,
+                })
+            }
+            LineKind::ChunkEnd if line.is_empty() => Ok(BodyPlace::Line(LineKind::Size)),
+            LineKind::ChunkEnd => Err(BodyError::Malformed),
+            LineKind::Trailer if line.is_empty() => Ok(BodyPlace::Done),
+            LineKind::Trailer => {
                 if !self.is_strict
                     && let Some((name, value)) = String::from_utf8_lossy(line).split_once(':')
                 {
                     let trailer = (name.trim().to_owned(), value.trim().to_owned());
                     self.trailers.push(trailer);
                 }
-                BodyPlace::Trailers
+                Ok(BodyPlace::Line(kind))
             }
-            BodyPlace::ChunkEnd if line.is_empty() => BodyPlace::ChunkSize,
-            BodyPlace::ChunkSize | BodyPlace::ChunkExtension => {
-                self.left = chunk_size(line).ok_or(BodyError::Malformed)?;
-                self.chunk_bytes = self.chunk_bytes.saturating_add(self.left);
-                if self.is_strict && self.chunk_bytes > DRAINED_BODY_BYTES_MAX {
-                    return Err(BodyError::TooLong);
-                }
-                if self.left > 0 {
-                    BodyPlace::ChunkData
-                } else {
-                    BodyPlace::Trailers
-                }
-            }
-            BodyPlace::ChunkEnd
-            | BodyPlace::ChunkData
-            | BodyPlace::Counted
-            | BodyPlace::UntilClose
-            | BodyPlace::Done => return Err(BodyError::Malformed),
-        };
-        self.line.clear();
-        Ok(())
+        }
     }
 
     /// What is wrong where an error was returned, in words for the client's user.
     pub fn describe(&self, error: BodyError) -> String {
-        match (self.place, error) {
-            (BodyPlace::Trailers, _) => {
+        let is_too_long = error == BodyError::TooLong;
+        match self.place {
+            BodyPlace::Line(LineKind::Size | LineKind::Extension) if is_too_long => {
+                "the size of a chunk is none: the line is too long".to_owned()
+            }
+            BodyPlace::Line(LineKind::Size | LineKind::Extension) => {
+                format!("the size of a chunk is none: {}", printable(&self.line))
+            }
+            BodyPlace::Line(LineKind::Trailer) => {
                 let bytes_max = if self.line.len() == CHUNK_LINE_BYTES_MAX {
                     CHUNK_LINE_BYTES_MAX
                 } else {
@@ -266,13 +264,11 @@ impl BodyDecoder {
                 };
                 format!("the reply's trailers are longer than {bytes_max} bytes")
             }
-            (BodyPlace::ChunkSize | BodyPlace::ChunkExtension, BodyError::TooLong) => {
-                "the size of a chunk is none: the line is too long".to_owned()
-            }
-            (BodyPlace::ChunkSize | BodyPlace::ChunkExtension, BodyError::Malformed) => {
-                format!("the size of a chunk is none: {}", printable(&self.line))
-            }
-            _ => "a chunk is not as long as it said".to_owned(),
+            BodyPlace::Line(LineKind::ChunkEnd)
+            | BodyPlace::ChunkData
+            | BodyPlace::Counted
+            | BodyPlace::UntilClose
+            | BodyPlace::Done => "a chunk is not as long as it said".to_owned(),
         }
     }
 
@@ -286,10 +282,7 @@ impl BodyDecoder {
             BodyPlace::Counted => "",
             // Other chunks may have followed.
             BodyPlace::ChunkData => "at least ",
-            BodyPlace::ChunkSize
-            | BodyPlace::ChunkExtension
-            | BodyPlace::ChunkEnd
-            | BodyPlace::Trailers => {
+            BodyPlace::Line(_) => {
                 return Err("the body was cut short: its last chunk is missing".to_owned());
             }
         };

@@ -39,31 +39,18 @@ pub enum Verdict {
     Failed,
 }
 
-/// What came of one condition, and why.
-type Finding = (ConditionEffect, &'static str);
+/// Whether a condition holds, and why. `None`: it is treated as if it did not stand there.
+type Finding = (Option<bool>, &'static str);
 
-/// What came of one condition.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum ConditionEffect {
-    /// It holds: on to the next.
-    Holds,
-    /// It does not hold, which is a 304, a 412, or (If-Range) the end of a Range.
-    Fails,
-    /// It is treated as if it did not stand there.
-    Ignored,
-}
+const HOLDS: Option<bool> = Some(true);
+const FAILS: Option<bool> = Some(false);
+const IGNORED: Option<bool> = None;
 
 const IF_MATCH: &str = "If-Match";
 const IF_UNMODIFIED_SINCE: &str = "If-Unmodified-Since";
 const IF_NONE_MATCH: &str = "If-None-Match";
 const IF_MODIFIED_SINCE: &str = "If-Modified-Since";
 const IF_RANGE: &str = "If-Range";
-
-/// Of a field that says nothing about other methods.
-const OTHER_METHOD: Finding = (
-    ConditionEffect::Ignored,
-    "it has a meaning with GET and HEAD only",
-);
 
 /// Evaluates the conditions of a request in the order of RFC 9110 §13.2.2, and hands `note` a
 /// sentence on each that stands in the head.
@@ -85,28 +72,22 @@ pub fn evaluate(
         exists: validators.exists,
         now,
     };
-    let overridden = (
-        ConditionEffect::Ignored,
-        "the field with tags says it more exactly",
-    );
+    let overridden = (IGNORED, "the field with tags says it more exactly");
+    let other_method = (IGNORED, "it has a meaning with GET and HEAD only");
     let is_present = |name| lines(headers, name).next().is_some();
-    let mut fails = |name, (effect, why): Finding| {
-        let effect_shown = match effect {
-            ConditionEffect::Holds => "holds",
-            ConditionEffect::Fails => "fails",
-            ConditionEffect::Ignored => "is ignored",
+    let mut fails = |name, (holds, why): Finding| {
+        let effect = match holds {
+            HOLDS => "holds",
+            FAILS => "fails",
+            IGNORED => "is ignored",
         };
-        note(format_args!("{name} {effect_shown}: {why}"));
-        effect == ConditionEffect::Fails
+        note(format_args!("{name} {effect}: {why}"));
+        holds == FAILS
     };
 
     // §13.2.1: conditions do not matter where the answer without them would be an error. For
     // methods that could create the target, that it is missing is no error.
     if !validators.exists && method_is_get_or_head {
-        let missing = (
-            ConditionEffect::Ignored,
-            "there is nothing at the target, and that comes first",
-        );
         let mut honour_range = true;
         for name in [
             IF_MATCH,
@@ -116,7 +97,8 @@ pub fn evaluate(
             IF_RANGE,
         ] {
             if is_present(name) {
-                fails(name, missing);
+                let why = "there is nothing at the target, and that comes first";
+                fails(name, (IGNORED, why));
                 honour_range = false;
             }
         }
@@ -132,11 +114,7 @@ pub fn evaluate(
         let finding = if has_if_match {
             overridden
         } else {
-            current.since(
-                IF_UNMODIFIED_SINCE,
-                ConditionEffect::Fails,
-                ConditionEffect::Holds,
-            )
+            current.since(IF_UNMODIFIED_SINCE, FAILS, HOLDS)
         };
         if fails(IF_UNMODIFIED_SINCE, finding) {
             return Verdict::Failed;
@@ -156,13 +134,9 @@ pub fn evaluate(
         let finding = if has_if_none_match {
             overridden
         } else if !method_is_get_or_head {
-            OTHER_METHOD
+            other_method
         } else {
-            current.since(
-                IF_MODIFIED_SINCE,
-                ConditionEffect::Holds,
-                ConditionEffect::Fails,
-            )
+            current.since(IF_MODIFIED_SINCE, HOLDS, FAILS)
         };
         if fails(IF_MODIFIED_SINCE, finding) {
             return Verdict::NotModified;
@@ -173,9 +147,9 @@ pub fn evaluate(
     let mut honour_range = method_is_get_or_head;
     if is_present(IF_RANGE) {
         let finding = if !method_is_get_or_head {
-            OTHER_METHOD
+            other_method
         } else if !is_present("Range") {
-            (ConditionEffect::Ignored, "there is no Range")
+            (IGNORED, "there is no Range")
         } else {
             current.if_range()
         };
@@ -197,23 +171,13 @@ impl Current<'_> {
     /// §13.1.1: the current representation must be one of those listed, to the byte.
     fn if_match(&self) -> Finding {
         let (listed, why) = self.is_listed(IF_MATCH, STRONG);
-        let effect = if listed {
-            ConditionEffect::Holds
-        } else {
-            ConditionEffect::Fails
-        };
-        (effect, why)
+        (Some(listed), why)
     }
 
     /// §13.1.2: it must be none of those listed.
     fn if_none_match(&self) -> Finding {
         let (listed, why) = self.is_listed(IF_NONE_MATCH, WEAK);
-        let effect = if listed {
-            ConditionEffect::Fails
-        } else {
-            ConditionEffect::Holds
-        };
-        (effect, why)
+        (Some(!listed), why)
     }
 
     fn is_listed(&self, name: &'static str, matches: Comparison) -> (bool, &'static str) {
@@ -226,28 +190,24 @@ impl Current<'_> {
         }
     }
 
-    /// §13.1.3, §13.1.4: whether the last modification came after the date of a field.
+    /// §13.1.3, §13.1.4: whether the last modification came after the date of a field, and what
+    /// follows if it did, or did not.
     fn since(
         &self,
         name: &'static str,
-        if_modified: ConditionEffect,
-        otherwise: ConditionEffect,
+        if_modified: Option<bool>,
+        otherwise: Option<bool>,
     ) -> Finding {
         let Some(last_modified) = self.last_modified else {
-            return (
-                ConditionEffect::Ignored,
-                "no date of last modification is known",
-            );
+            return (IGNORED, "no date of last modification is known");
         };
         let date = match Single::read(self.headers, name) {
             Single::One(value) => date::parse(value, self.now),
             Single::Absent | Single::Several => None,
         };
         match date {
-            None => (ConditionEffect::Ignored, "not one valid date"),
-            Some(date) if date > self.now => {
-                (ConditionEffect::Ignored, "the date is in the future")
-            }
+            None => (IGNORED, "not one valid date"),
+            Some(date) if date > self.now => (IGNORED, "the date is in the future"),
             Some(date) if last_modified > date => (if_modified, "modified after that date"),
             Some(_) => (otherwise, "not modified after that date"),
         }
@@ -255,40 +215,30 @@ impl Current<'_> {
 
     /// §13.1.5: what cannot be known to be the same bytes is sent whole.
     fn if_range(&self) -> Finding {
-        const NEITHER: Finding = (ConditionEffect::Fails, "neither one tag nor one date");
+        const NEITHER: Finding = (FAILS, "neither one tag nor one date");
         let Single::One(value) = Single::read(self.headers, IF_RANGE) else {
             return NEITHER;
         };
         if let Some(tag) = EntityTag::parse(trim(value)) {
             return match self.etag {
-                Some(own) if own.strongly_matches(&tag) => {
-                    (ConditionEffect::Holds, "the tag is the current one")
+                Some(own) if own.strongly_matches(&tag) => (HOLDS, "the tag is the current one"),
+                Some(own) if own.weakly_matches(&tag) => {
+                    (FAILS, "a weak tag does not promise the same bytes")
                 }
-                Some(own) if own.weakly_matches(&tag) => (
-                    ConditionEffect::Fails,
-                    "a weak tag does not promise the same bytes",
-                ),
-                Some(_) | None => (ConditionEffect::Fails, "the tag is not the current one"),
+                Some(_) | None => (FAILS, "the tag is not the current one"),
             };
         }
-        match (date::parse(value, self.now), self.last_modified) {
-            (None, _) => NEITHER,
-            (Some(_), None) => (
-                ConditionEffect::Fails,
-                "no date of last modification is known",
-            ),
-            (Some(date), Some(last_modified)) if date != last_modified => (
-                ConditionEffect::Fails,
-                "the date is not that of the last modification",
-            ),
-            (Some(date), Some(_)) if self.date_is_strong(date) => (
-                ConditionEffect::Holds,
-                "the date is that of the last modification",
-            ),
-            (Some(_), Some(_)) => (
-                ConditionEffect::Fails,
-                "modified too recently for a date to promise the same bytes",
-            ),
+        let Some(date) = date::parse(value, self.now) else {
+            return NEITHER;
+        };
+        match self.last_modified {
+            None => (FAILS, "no date of last modification is known"),
+            Some(own) if own != date => (FAILS, "the date is not that of the last modification"),
+            Some(_) if self.is_strong(date) => (HOLDS, "the date is that of the last modification"),
+            Some(_) => {
+                let why = "modified too recently for a date to promise the same bytes";
+                (FAILS, why)
+            }
         }
     }
 
@@ -297,7 +247,7 @@ impl Current<'_> {
     /// It does not while the second that it names may still see another change. The RFC asks for
     /// one second's distance; idler takes the same window as for its tags, since some file systems
     /// count in steps of two. And where the tag is weak, the date is trusted no more than the tag.
-    fn date_is_strong(&self, last_modified: UnixSeconds) -> bool {
+    fn is_strong(&self, last_modified: UnixSeconds) -> bool {
         let window = i64::try_from(RACY_WINDOW.as_secs()).unwrap_or(i64::MAX);
         self.now.saturating_sub(last_modified) >= window.max(1)
             && !self.etag.is_some_and(|tag| tag.weak)
