@@ -285,28 +285,13 @@ pub fn prefers_json(headers: &[Header<'_>]) -> bool {
     json.weight > Weight::NONE && json > acceptance(headers, "text", "html")
 }
 
-/// Whether a client takes HTML.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum TakesHtml {
-    /// It does not.
-    No,
-    /// It takes anything, or any text, as scripts, style sheets, images and command-line clients
-    /// do.
-    Anything,
-    /// It named `text/html`: a person follows a link.
-    ByName,
-}
-
-/// Whether the client takes HTML, and whether it said so. The fallback of a single-page application
-/// should go to those that named it: to hand a page to a script that asked for a missing asset
-/// hides the mistake.
-pub fn takes_html(headers: &[Header<'_>]) -> TakesHtml {
+/// Whether the client named `text/html`: a person follows a link. Scripts, style sheets, images and
+/// command-line clients take anything, or any text. The fallback of a single-page application should
+/// go to those that named it: to hand a page to a script that asked for a missing asset hides the
+/// mistake.
+pub fn names_html(headers: &[Header<'_>]) -> bool {
     let html = acceptance(headers, "text", "html");
-    match html.precision {
-        _ if html.weight == Weight::NONE => TakesHtml::No,
-        Precision::Named | Precision::Parameters => TakesHtml::ByName,
-        Precision::Type | Precision::Any => TakesHtml::Anything,
-    }
+    html.weight > Weight::NONE && html.precision >= Precision::Parameters
 }
 
 #[cfg(test)]

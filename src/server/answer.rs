@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
-use crate::http::accept::{TakesHtml, prefers_json, takes_html};
+use crate::http::accept::{names_html, prefers_json};
 use crate::http::conditional::{Validators, Verdict, evaluate};
 use crate::http::path::SitePath;
 use crate::http::range::{Multipart, Selection, select};
@@ -289,7 +289,7 @@ impl Ask<'_> {
         if self.http.policy.spa
             && let Some(index) = self.index_of_root()
             && asked != index
-            && takes_html(self.request.headers) == TakesHtml::ByName
+            && names_html(self.request.headers)
         {
             return self.stand_in(&index);
         }
