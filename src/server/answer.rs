@@ -28,7 +28,6 @@ use crate::server::outcome::{self, DirectoryList, Outcome, Part};
 use crate::server::shared::{Http, Server};
 use crate::server::sites::{DEFAULT_SITE, index_for};
 use crate::server::status::NOT_SHOWN;
-use crate::server::variants::{Preference, Selected};
 
 const HTML: &[u8] = b".html";
 
@@ -107,17 +106,11 @@ impl Server {
     /// idler's own figures, as JSON if the client would rather have that.
     fn metrics_for(&self, request: &Request<'_>, now: &Now) -> Outcome {
         let query = ListingQuery::parse(request.target.query.unwrap_or_default());
-        let (body, media_type) = if query.json || prefers_json(request.headers) {
-            (self.metrics_as_json(now), "application/json")
-        } else {
-            let media_type = "text/plain; version=0.0.4; charset=utf-8";
-            (self.metrics_as_text(now), media_type)
-        };
-        Outcome::Text {
-            status: Status::OK,
-            media_type,
-            body: body.into(),
+        if query.json || prefers_json(request.headers) {
+            return Outcome::text(Status::OK, "application/json", self.metrics_as_json(now));
         }
+        let media_type = "text/plain; version=0.0.4; charset=utf-8";
+        Outcome::text(Status::OK, media_type, self.metrics_as_text(now))
     }
 }
 
@@ -139,11 +132,7 @@ impl Ask<'_> {
         } else {
             (Status::OK, "ok\n")
         };
-        Outcome::Text {
-            status,
-            media_type: "text/plain; charset=utf-8",
-            body: body.into(),
-        }
+        Outcome::text(status, "text/plain; charset=utf-8", body)
     }
 
     /// What a request gets that does not bring the right password (RFC 9110 §11.6.1, RFC 7617).
@@ -245,14 +234,13 @@ impl Ask<'_> {
                 // way as soon as a better one appears.
                 let is_first = asked == path || self.http.policy.is_first_index(&path);
                 let is_canonical = is_first && raw == asked.to_url().as_bytes();
-                let selected = self.select_variant(&path, opened);
                 let keep_as = is_canonical.then_some(raw);
-                return match self
-                    .http
-                    .load(self.site, &path, selected, keep_as, self.now)
-                {
+                let (site, request, now) = (self.site, self.request, self.now);
+                let http = &mut *self.http;
+                let selected = http.select(site, request, &path, opened, now, self.notes);
+                return match http.load(site, &path, selected, keep_as, now) {
                     Ok(file) => self.part_of(file),
-                    Err(e) => self.unreadable("a file cannot be read", &e, outcome::UNREADABLE),
+                    Err(e) => self.unreadable(&e, outcome::UNREADABLE),
                 };
             }
             Found::Directory(opened) if asked.is_directory() && self.http.policy.listing => {
@@ -266,22 +254,15 @@ impl Ask<'_> {
                     return self.stand_in(&page);
                 }
                 // Relative links would lead astray otherwise.
-                self.note(
-                    "answer",
-                    "a redirect: the address of a directory ends in a slash",
-                );
+                let words = "a redirect: the address of a directory ends in a slash";
+                self.note("answer", words);
                 let why = "The address of a directory ends in a slash.";
                 return self.moved(&asked.as_directory(), why);
             }
             Found::Missing(_) => {}
             Found::Forbidden => return self.error(outcome::FORBIDDEN),
-            Found::Later(e) => {
-                let words = "a file cannot be opened at present";
-                return self.unreadable(words, &e, outcome::NOT_AT_PRESENT);
-            }
-            Found::Failed(e) => {
-                return self.unreadable("a file cannot be read", &e, outcome::UNREADABLE);
-            }
+            Found::Later(e) => return self.unreadable(&e, outcome::NOT_AT_PRESENT),
+            Found::Failed(e) => return self.unreadable(&e, outcome::UNREADABLE),
         }
         if let Some(page) = self.page_without_html(&asked) {
             return self.stand_in(&page);
@@ -312,20 +293,6 @@ impl Ask<'_> {
             }
         }
         (path.clone(), found)
-    }
-
-    /// Of a file that was just opened, the variant that the client wants.
-    fn select_variant(&mut self, path: &SitePath, opened: Opened) -> Selected {
-        let varies = self.http.varies(self.site, path);
-        let plain = Selected::plain(path, opened, varies);
-        if !varies {
-            self.note("encoding", "files of this kind have no siblings");
-            return plain;
-        }
-        let notes = &mut *self.notes;
-        let preference = Preference::of_request(self.request, |words| notes("encoding", words));
-        let state = &mut self.http.sites[self.site];
-        state.choose(preference, plain, self.now.turn, notes)
     }
 
     /// How much of a file is sent: conditions first, then ranges (RFC 9110 §13.2.2, §14.2).
@@ -461,9 +428,14 @@ impl Ask<'_> {
     }
 
     /// Warns, since this is not the client's fault.
-    fn unreadable(&mut self, words: &str, error: &io::Error, refusal: Refusal) -> Outcome {
+    fn unreadable(&mut self, error: &io::Error, refusal: Refusal) -> Outcome {
         if self.http.warnings.is_due(self.now) {
-            log::warn!("{words}: {error}");
+            let what = if refusal == outcome::NOT_AT_PRESENT {
+                "opened at present"
+            } else {
+                "read"
+            };
+            log::warn!("a file cannot be {what}: {error}");
         }
         self.error(refusal)
     }

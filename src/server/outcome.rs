@@ -41,6 +41,17 @@ pub(crate) enum Outcome {
     Methods { preflight: bool },
 }
 
+impl Outcome {
+    pub(crate) fn text(status: Status, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        let body = body.into();
+        Self::Text {
+            status,
+            media_type,
+            body,
+        }
+    }
+}
+
 /// How much of a file is sent.
 #[derive(Debug)]
 pub(crate) enum Part {

@@ -63,11 +63,8 @@ impl FileMeta {
         policy.write_lines(path, &mut validator_lines);
         let mut lines = Vec::new();
         if variant.coding != Coding::Identity {
-            line(
-                &mut lines,
-                "Content-Encoding",
-                variant.coding.name().as_bytes(),
-            );
+            let coding = variant.coding.name();
+            line(&mut lines, "Content-Encoding", coding.as_bytes());
         }
         line(&mut lines, "X-Content-Type-Options", b"nosniff");
         line(&mut lines, "Accept-Ranges", b"bytes");
@@ -101,10 +98,7 @@ impl FileMeta {
 }
 
 fn line(lines: &mut Vec<u8>, name: &str, value: &[u8]) {
-    lines.extend_from_slice(name.as_bytes());
-    lines.extend_from_slice(b": ");
-    lines.extend_from_slice(value);
-    lines.extend_from_slice(b"\r\n");
+    lines.extend_from_slice(&[name.as_bytes(), b": ", value, b"\r\n"].concat());
 }
 
 /// From size and modification time, so that it is equal on every machine that holds the same copy.
@@ -122,20 +116,17 @@ fn entity_tag(identity: &Identity, constant: bool, coding: Coding, wall: SystemT
     } else {
         ""
     };
-    let dash = if coding == Coding::Identity { "" } else { "-" };
     let coding = if coding == Coding::Identity {
-        ""
+        String::new()
     } else {
-        coding.name()
+        format!("-{}", coding.name())
     };
     let tag = if constant {
         let Identity { inode, changed, .. } = *identity;
-        format!(
-            "{weak}\"{size:x}-{inode:x}-{:x}.{:x}{dash}{coding}\"",
-            changed.seconds, changed.nanos
-        )
+        let (seconds, nanos) = (changed.seconds, changed.nanos);
+        format!("{weak}\"{size:x}-{inode:x}-{seconds:x}.{nanos:x}{coding}\"")
     } else {
-        format!("{weak}\"{size:x}-{seconds:x}.{nanos:x}{dash}{coding}\"")
+        format!("{weak}\"{size:x}-{seconds:x}.{nanos:x}{coding}\"")
     };
     tag.into_bytes()
 }

@@ -12,7 +12,6 @@ use crate::event_loop::Now;
 use crate::http::payload::{Body, Bytes, FileSpan, Parts};
 use crate::http::range::{Multipart, write_unsatisfied_range};
 use crate::http::response::HeadWriter;
-
 use crate::http::status::{Refusal, Status};
 use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;
@@ -25,7 +24,7 @@ use crate::server::shared::Http;
 use crate::server::sites::DEFAULT_SITE;
 
 /// The methods that are answered.
-const ALLOW: &[u8] = b"GET, HEAD, OPTIONS";
+const ALLOW: &str = "GET, HEAD, OPTIONS";
 
 /// How the client wants its reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,14 +66,11 @@ pub struct Response {
 }
 
 /// What a reply depends on beside its outcome.
-#[derive(Debug)]
 struct ReplyContext<'a> {
-    /// How the client wants it.
-    pub options: ResponseOptions,
+    options: ResponseOptions,
     /// The present second.
-    pub date: &'a [u8; 29],
-    /// What options add to heads.
-    pub policy: &'a Policy,
+    date: &'a [u8; 29],
+    policy: &'a Policy,
 }
 
 impl Http {
@@ -139,8 +135,7 @@ fn respond(outcome: Outcome, context: &ReplyContext<'_>) -> Response {
             location,
             why,
         } => {
-            let mut draft = context.draft(status);
-            draft.head.field("Location", &location);
+            let draft = context.draft(status).field("Location", location);
             context.own_page(draft, why)
         }
         Outcome::Error {
@@ -152,32 +147,28 @@ fn respond(outcome: Outcome, context: &ReplyContext<'_>) -> Response {
             status,
             media_type,
             body,
-        } => {
-            let mut draft = context.draft(status);
-            draft
-                .head
-                .field("Content-Type", media_type.as_bytes())
-                .field("X-Content-Type-Options", b"nosniff")
-                .field("Cache-Control", b"no-store")
-                .field_number("Content-Length", body.len() as u64);
-            draft.finish(&body)
-        }
-        Outcome::Methods { preflight } => {
-            let mut draft = context.draft(Status::NO_CONTENT);
-            draft.head.field("Allow", ALLOW);
-            if preflight {
-                // What a browser asks before it lets a script of another site send what a plain
-                // link would not (Fetch standard, CORS protocol). Nothing here depends on cookies,
-                // so that every site may read it. A star does not stand for Authorization.
-                draft
-                    .head
-                    .field("Access-Control-Allow-Origin", b"*")
-                    .field("Access-Control-Allow-Methods", ALLOW)
-                    .field("Access-Control-Allow-Headers", b"*, Authorization")
-                    .field_number("Access-Control-Max-Age", PREFLIGHT_SECONDS.into());
-            }
-            draft.finish(b"")
-        }
+        } => context
+            .draft(status)
+            .field("Content-Type", media_type)
+            .field("X-Content-Type-Options", "nosniff")
+            .field("Cache-Control", "no-store")
+            .number("Content-Length", body.len() as u64)
+            .finish(&body),
+        Outcome::Methods { preflight: false } => context
+            .draft(Status::NO_CONTENT)
+            .field("Allow", ALLOW)
+            .finish(b""),
+        // What a browser asks before it lets a script of another site send what a plain link would
+        // not (Fetch standard, CORS protocol). Nothing here depends on cookies, so that every site
+        // may read it. A star does not stand for Authorization.
+        Outcome::Methods { preflight: true } => context
+            .draft(Status::NO_CONTENT)
+            .field("Allow", ALLOW)
+            .field("Access-Control-Allow-Origin", "*")
+            .field("Access-Control-Allow-Methods", ALLOW)
+            .field("Access-Control-Allow-Headers", "*, Authorization")
+            .number("Access-Control-Max-Age", PREFLIGHT_SECONDS.into())
+            .finish(b""),
     }
 }
 
@@ -237,22 +228,19 @@ impl ReplyContext<'_> {
                 draft.finish_with_file(file, 0..meta.size)
             }
             Part::NotModified => {
-                let mut draft = self.draft(Status::NOT_MODIFIED);
-                draft.head.lines(&meta.validator_lines);
-                draft.finish(b"")
+                let draft = self.draft(Status::NOT_MODIFIED);
+                draft.lines(&meta.validator_lines).finish(b"")
             }
             // RFC 9110 §15.3.7.1.
             Part::One(span) => {
                 let mut range = Vec::new();
                 span.write_content_range(meta.size, &mut range);
-                let mut draft = self.draft(Status::PARTIAL_CONTENT);
-                draft
-                    .head
-                    .field("Content-Type", meta.content_type.as_bytes())
+                self.draft(Status::PARTIAL_CONTENT)
+                    .field("Content-Type", &*meta.content_type)
                     .lines(&meta.lines)
-                    .field("Content-Range", &range)
-                    .field_number("Content-Length", span.len());
-                draft.finish_with_file(file, span.start..span.end)
+                    .field("Content-Range", range)
+                    .number("Content-Length", span.len())
+                    .finish_with_file(file, span.start..span.end)
             }
             Part::Several(parts) => self.parts(file, *parts),
         }
@@ -262,60 +250,50 @@ impl ReplyContext<'_> {
     fn parts(&self, file: &Representation, parts: Multipart) -> Response {
         let mut content_type = Vec::new();
         parts.write_content_type(&mut content_type);
-        let mut draft = self.draft(Status::PARTIAL_CONTENT);
-        draft
-            .head
-            .field("Content-Type", &content_type)
+        let draft = self
+            .draft(Status::PARTIAL_CONTENT)
+            .field("Content-Type", content_type)
             .lines(&file.meta.lines)
-            .field_number("Content-Length", parts.body_bytes());
-        match &file.content {
-            Content::Whole(..) => {
-                let mut body = Vec::new();
-                let mut part = 0;
-                while let Some(span) = parts.frame(part, &mut body) {
-                    body.extend_from_slice(file.slice(span.start..span.end));
-                    part += 1;
-                }
-                draft.finish(&body)
-            }
-            Content::File(file) => {
-                let parts = Parts::new(Rc::clone(file), parts);
-                draft.finish_with(Body::Parts(Box::new(parts)))
-            }
+            .number("Content-Length", parts.body_bytes());
+        if let Content::File(file) = &file.content {
+            let parts = Parts::new(Rc::clone(file), parts);
+            return draft.finish_with(Body::Parts(Box::new(parts)));
         }
+        let mut body = Vec::new();
+        let mut part = 0;
+        while let Some(span) = parts.frame(part, &mut body) {
+            body.extend_from_slice(file.slice(span.start..span.end));
+            part += 1;
+        }
+        draft.finish(&body)
     }
 
     fn directory(&self, list: DirectoryList) -> Response {
-        let is_json = list.query.json;
-        let mut draft = self.draft(if list.not_modified {
-            Status::NOT_MODIFIED
-        } else {
-            Status::OK
-        });
         // Without chunks the end of the listing is the end of the connection.
         let chunked = self.options.minor > 0;
+        let mut draft = if list.not_modified {
+            self.draft(Status::NOT_MODIFIED)
+        } else if list.query.json {
+            self.draft(Status::OK)
+                .field("Content-Type", pages::JSON_TYPE)
+        } else {
+            self.draft(Status::OK)
+                .field("Content-Type", pages::HTML_TYPE)
+        };
         draft.options.keep &= chunked;
-        if !list.not_modified {
-            let media_type = if is_json {
-                pages::JSON_TYPE
-            } else {
-                pages::HTML_TYPE
-            };
-            draft.head.field("Content-Type", media_type.as_bytes());
-        }
         if list.negotiated {
-            draft.head.field("Vary", b"Accept");
+            draft = draft.field("Vary", "Accept");
         }
         let mut path = list.path.as_bytes().to_vec();
         if !path.is_empty() {
             path.push(b'/');
         }
-        draft.own_fields(&self.policy.made_lines(&path));
+        draft = draft.own_fields(&self.policy.made_lines(&path));
         if list.not_modified {
             return draft.finish(b"");
         }
         if chunked {
-            draft.head.field("Transfer-Encoding", b"chunked");
+            draft = draft.field("Transfer-Encoding", "chunked");
         }
         let mut response = draft.finish_with(Body::Produced);
         if !self.options.head_only {
@@ -327,55 +305,51 @@ impl ReplyContext<'_> {
     /// A reply that says what is wrong, with the page that the site has for it, else with our own.
     fn error(
         &self,
-        refusal: Refusal,
+        Refusal { status, why }: Refusal,
         page: Option<&Representation>,
         file: Option<&FileMeta>,
     ) -> Response {
-        let mut draft = self.draft(refusal.status);
+        let mut draft = self.draft(status);
         // A client that breaks the grammar once may have meant something else all along.
-        draft.options.keep &= refusal.status != Status::BAD_REQUEST;
-        let head = &mut draft.head;
-        match refusal.status {
+        draft.options.keep &= status != Status::BAD_REQUEST;
+        match status {
             Status::UNAUTHORIZED => {
-                let challenge = b"Basic realm=\"idler\", charset=\"UTF-8\"";
-                head.field("WWW-Authenticate", challenge);
+                let challenge = "Basic realm=\"idler\", charset=\"UTF-8\"";
+                draft = draft.field("WWW-Authenticate", challenge);
             }
-            Status::METHOD_NOT_ALLOWED => {
-                head.field("Allow", ALLOW);
-            }
+            Status::METHOD_NOT_ALLOWED => draft = draft.field("Allow", ALLOW),
             Status::TOO_MANY_REQUESTS | Status::UNAVAILABLE => {
-                head.field_number("Retry-After", RETRY_AFTER_SECONDS.into());
+                draft = draft.number("Retry-After", RETRY_AFTER_SECONDS.into());
             }
             _ => {}
         }
         if let Some(file) = file {
-            if refusal.status == Status::RANGE_NOT_SATISFIABLE {
+            if status == Status::RANGE_NOT_SATISFIABLE {
                 let mut range = Vec::new();
                 write_unsatisfied_range(file.size, &mut range);
-                head.field("Content-Range", &range);
+                draft = draft.field("Content-Range", range);
             }
-            head.lines(file.vary());
+            draft = draft.lines(file.vary());
         }
-        let Some(page) = page else {
-            return self.own_page(draft, Some(refusal.why));
-        };
-        head.field("Content-Type", page.meta.content_type.as_bytes())
-            .field("X-Content-Type-Options", b"nosniff")
-            .lines(&self.policy.extra_lines)
-            .field_number("Content-Length", page.meta.size);
-        draft.finish_with_file(page, 0..page.meta.size)
+        match page {
+            None => self.own_page(draft, Some(why)),
+            Some(page) => draft
+                .field("Content-Type", &*page.meta.content_type)
+                .field("X-Content-Type-Options", "nosniff")
+                .lines(&self.policy.extra_lines)
+                .number("Content-Length", page.meta.size)
+                .finish_with_file(page, 0..page.meta.size),
+        }
     }
 
     /// Ends a reply with a page of our own.
-    fn own_page(&self, mut draft: Draft, why: Option<&str>) -> Response {
-        let status = draft.status;
-        let page = pages::error_page(status.0, status.reason(), why);
+    fn own_page(&self, draft: Draft, why: Option<&str>) -> Response {
+        let page = pages::error_page(draft.status.0, draft.status.reason(), why);
         draft
-            .head
-            .field("Content-Type", pages::HTML_TYPE.as_bytes());
-        draft.own_fields(&self.policy.extra_lines);
-        draft.head.field_number("Content-Length", page.len() as u64);
-        draft.finish(&page)
+            .field("Content-Type", pages::HTML_TYPE)
+            .own_fields(&self.policy.extra_lines)
+            .number("Content-Length", page.len() as u64)
+            .finish(&page)
     }
 }
 
@@ -387,13 +361,26 @@ struct Draft {
 }
 
 impl Draft {
+    fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.head.field(name, value.as_ref());
+        self
+    }
+
+    fn number(mut self, name: &str, value: u64) -> Self {
+        self.head.field_number(name, value);
+        self
+    }
+
+    fn lines(mut self, lines: &[u8]) -> Self {
+        self.head.lines(lines);
+        self
+    }
+
     /// What is said of every page that idler writes itself. `extra` are the lines that options add.
-    fn own_fields(&mut self, extra: &[u8]) {
-        let csp = pages::CONTENT_SECURITY_POLICY.as_bytes();
-        self.head
-            .field("X-Content-Type-Options", b"nosniff")
-            .field("Content-Security-Policy", csp)
-            .lines(extra);
+    fn own_fields(self, extra: &[u8]) -> Self {
+        self.field("X-Content-Type-Options", "nosniff")
+            .field("Content-Security-Policy", pages::CONTENT_SECURITY_POLICY)
+            .lines(extra)
     }
 
     /// Ends a reply with some of a file's bytes; an empty file has none.

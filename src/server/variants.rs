@@ -227,6 +227,27 @@ impl Http {
         (page.meta.size <= ERROR_PAGE_BYTES_MAX).then_some(page)
     }
 
+    /// Of a file that was just opened at `path`, the variant that the client wants.
+    pub(crate) fn select(
+        &mut self,
+        site: usize,
+        request: &Request<'_>,
+        path: &SitePath,
+        opened: Opened,
+        now: &Now,
+        note: NoteFn<'_>,
+    ) -> Selected {
+        let varies = self.varies(site, path);
+        let plain = Selected::plain(path, opened, varies);
+        if !varies {
+            let words = "files of this kind have no siblings";
+            note("encoding", format_args!("{words}"));
+            return plain;
+        }
+        let preference = Preference::of_request(request, |words| note("encoding", words));
+        self.sites[site].choose(preference, plain, now.turn, note)
+    }
+
     /// Reads what was selected of the file at `path`, if it is small, and keeps it for next time.
     pub(crate) fn load(
         &mut self,
