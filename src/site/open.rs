@@ -77,23 +77,23 @@ impl Opener {
             Ok((_, opened)) => return Found::File(opened),
             Err(error) => error,
         };
-        // A client is not told how a path fails to lead to a file: it is as if nothing were there.
-        Found::Missing(match error {
-            Errno::XDEV => "a link on the way is absolute or leads out of the root",
-            Errno::LOOP => "links on the way lead in a circle, or are not followed here",
-            Errno::NOTDIR => "a file stands where the path needs a directory",
-            Errno::NXIO | Errno::NODEV => match self {
+        match error {
+            Errno::ACCESS | Errno::PERM => Found::Forbidden,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::BUSY => Found::Later(error.into()),
+            // A client is not told why a path leads to no file.
+            Errno::NOENT | Errno::INVAL => Found::Missing("there is nothing"),
+            Errno::NAMETOOLONG => Found::Missing("a name is too long"),
+            Errno::NOTDIR => Found::Missing("a file stands where the path needs a directory"),
+            Errno::NXIO | Errno::NODEV => Found::Missing(match self {
                 Self::Openat2 => "it is neither a file nor a directory",
                 Self::Walk => "it is neither a file nor a directory; links are not followed here",
-            },
-            Errno::NAMETOOLONG => "a name is too long",
-            Errno::NOENT | Errno::INVAL => "there is nothing",
-            Errno::ACCESS | Errno::PERM => return Found::Forbidden,
-            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::BUSY => {
-                return Found::Later(error.into());
+            }),
+            Errno::XDEV => Found::Missing("a link on the way is absolute or leads out of the root"),
+            Errno::LOOP => {
+                Found::Missing("links on the way lead in a circle, or are not followed here")
             }
-            _ => return Found::Failed(error.into()),
-        })
+            _ => Found::Failed(error.into()),
+        }
     }
 
     /// Asks what stands at `path` before it opens it: to open a FIFO wakes its writer, and to open
