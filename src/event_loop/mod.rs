@@ -27,7 +27,7 @@ use std::fmt;
 pub use crate::event_loop::clock::{Now, Tick};
 pub use crate::event_loop::readiness::{Attempt, Link, Side};
 pub use crate::event_loop::tcp::Stream;
-pub use crate::event_loop::transport::{Peer, Transport};
+pub use crate::event_loop::transport::{PeerAddress, Transport};
 pub use crate::event_loop::turn::EventLoop;
 
 /// Names a slot for as long as its handler lives. Log lines begin with it, so that

@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
@@ -73,21 +73,21 @@ pub trait Transport {
     fn abort_on_close(&mut self) {}
 
     /// Asks the kernel what is at the other end: a slot has no room for what only log lines need.
-    fn peer(&self) -> Peer;
+    fn peer(&self) -> PeerAddress;
 
     /// Bytes that were sent and that the peer has not acknowledged, if the kernel says so.
     fn unacknowledged(&self) -> Option<u32>;
 }
 
-/// What is at the other end of a stream.
+/// The other end of a stream, or the client for which a proxy speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Peer {
-    /// A socket with an address.
-    Address(SocketAddr),
+pub enum PeerAddress {
+    /// This address; an IPv4-mapped one is given as IPv4.
+    Ip(IpAddr),
     /// A Unix socket of this machine.
     Unix,
-    /// Nothing any more.
-    Gone,
+    /// Not known: the connection is gone already, or a proxy hides its client.
+    Unknown,
 }
 
 impl Transport for TcpStream {
@@ -129,11 +129,11 @@ impl Transport for TcpStream {
         let _ = sockopt::set_socket_linger(&*self, Some(Duration::ZERO));
     }
 
-    fn peer(&self) -> Peer {
+    fn peer(&self) -> PeerAddress {
         match self.peer_addr() {
-            Ok(address) => Peer::Address(address),
-            Err(_) if sockopt::socket_domain(self) == Ok(AddressFamily::UNIX) => Peer::Unix,
-            Err(_) => Peer::Gone,
+            Ok(address) => PeerAddress::Ip(address.ip().to_canonical()),
+            Err(_) if sockopt::socket_domain(self) == Ok(AddressFamily::UNIX) => PeerAddress::Unix,
+            Err(_) => PeerAddress::Unknown,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
 use crate::limits::{ACCEPT_PAUSE, STALL_TIMEOUT};
 
-use crate::server::clients::{Client, Rejection, TrackedClient};
+use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
 use crate::server::outcome::ALL_SLOTS_TAKEN;
@@ -119,7 +119,7 @@ impl Acceptor {
         if !cx.shared.client_limits.are_set() || matches!(self.protocol, Protocol::Companion(_)) {
             return Some((stream, None));
         }
-        match cx.shared.client_limits.admit(Client::from(stream.peer())) {
+        match cx.shared.client_limits.admit(stream.peer()) {
             Ok(client) => Some((stream, client)),
             Err(Rejection::NotAllowed) => {
                 let key = cx.link.key;

@@ -20,8 +20,8 @@ use crate::site::Found;
 use crate::site::cache::{Content, FileMeta, Representation};
 use crate::site::open::Opened;
 
+use crate::event_loop::PeerAddress;
 use crate::server::auth::Password;
-use crate::server::clients::Client;
 use crate::server::dates::unix_seconds;
 use crate::server::note::{NoteFn, display, display_found};
 use crate::server::outcome::{self, DirectoryList, Outcome, Part};
@@ -47,8 +47,8 @@ impl Server {
     pub(crate) fn resolve(
         &mut self,
         request: &Request<'_>,
-        client: Option<Client>,
-        peer: &dyn Fn() -> Client,
+        client: Option<PeerAddress>,
+        peer: &dyn Fn() -> PeerAddress,
         now: &Now,
         notes: NoteFn<'_>,
     ) -> Outcome {

@@ -13,29 +13,8 @@ use std::rc::Rc;
 use httparse::Header;
 
 use crate::cli::{Cidr, Proxies};
-use crate::event_loop::Peer;
+use crate::event_loop::PeerAddress;
 use crate::http::forwarded::{Origin, origin};
-
-/// Where a request comes from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Client {
-    /// From this address; an IPv4-mapped one is shown as IPv4.
-    Address(IpAddr),
-    /// Through a Unix socket.
-    Unix,
-    /// The connection is gone already, or a proxy hides its client.
-    Unknown,
-}
-
-impl From<Peer> for Client {
-    fn from(peer: Peer) -> Self {
-        match peer {
-            Peer::Address(address) => Self::Address(address.ip().to_canonical()),
-            Peer::Unix => Self::Unix,
-            Peer::Gone => Self::Unknown,
-        }
-    }
-}
 
 /// Connections for each address that has any. No larger than the number of connections.
 type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;
@@ -78,23 +57,23 @@ impl ClientLimits {
     }
 
     /// Whether a client is a trusted proxy.
-    pub fn trusts(&self, client: Client) -> bool {
+    pub fn trusts(&self, client: PeerAddress) -> bool {
         self.proxies.iter().any(|proxies| match (proxies, client) {
-            (Proxies::Network(range), Client::Address(address)) => range.contains(address),
-            (Proxies::Unix, Client::Unix) => true,
-            (Proxies::Network(_), Client::Unix | Client::Unknown)
-            | (Proxies::Unix, Client::Address(_) | Client::Unknown) => false,
+            (Proxies::Network(range), PeerAddress::Ip(address)) => range.contains(address),
+            (Proxies::Unix, PeerAddress::Unix) => true,
+            (Proxies::Network(_), PeerAddress::Unix | PeerAddress::Unknown)
+            | (Proxies::Unix, PeerAddress::Ip(_) | PeerAddress::Unknown) => false,
         })
     }
 
     /// Whether `--allow` lets a client be served. The permissions of a Unix socket say the same of
     /// clients that connect to it.
-    pub fn allows(&self, client: Client) -> bool {
+    pub fn allows(&self, client: PeerAddress) -> bool {
         self.allowed.is_empty()
             || match client {
-                Client::Address(address) => self.allowed.iter().any(|r| r.contains(address)),
-                Client::Unix => true,
-                Client::Unknown => false,
+                PeerAddress::Ip(address) => self.allowed.iter().any(|r| r.contains(address)),
+                PeerAddress::Unix => true,
+                PeerAddress::Unknown => false,
             }
     }
 
@@ -102,14 +81,14 @@ impl ClientLimits {
     ///
     /// # Errors
     /// Why it may not stay. A client that is gone already is not allowed.
-    pub fn admit(&self, client: Client) -> Result<Option<TrackedClient>, Rejection> {
+    pub fn admit(&self, client: PeerAddress) -> Result<Option<TrackedClient>, Rejection> {
         if self.trusts(client) {
             return Ok(Some(TrackedClient::NewProxy(client)));
         }
-        if client == Client::Unknown || !self.allows(client) {
+        if client == PeerAddress::Unknown || !self.allows(client) {
             return Err(Rejection::NotAllowed);
         }
-        let (Some(most), Client::Address(address)) = (self.per_address_max, client) else {
+        let (Some(most), PeerAddress::Ip(address)) = (self.per_address_max, client) else {
             return Ok(None);
         };
         let address = network(address);
@@ -160,11 +139,11 @@ pub enum TrackedClient {
     /// It is counted by its address.
     Counted(AddressSlot),
     /// A trusted proxy of which nothing was received: a header of the PROXY protocol may come.
-    NewProxy(Client),
+    NewProxy(PeerAddress),
     /// A trusted proxy, past that header.
     Proxy {
         /// The client that the header named, else the proxy itself.
-        speaker: Client,
+        speaker: PeerAddress,
         /// That client is counted, too.
         slot: Option<AddressSlot>,
     },
@@ -189,7 +168,7 @@ impl TrackedClient {
         let Self::NewProxy(own) = *self else {
             return Ok(());
         };
-        let named = named.map(Client::Address);
+        let named = named.map(PeerAddress::Ip);
         let admitted = named.map_or(Ok(None), |client| limits.admit(client));
         let (slot, result) = match admitted {
             Ok(Some(Self::Counted(slot))) => (Some(slot), Ok(())),
@@ -202,18 +181,18 @@ impl TrackedClient {
     }
 
     /// The client for which a proxy makes a request with these fields; `None` if there is no proxy.
-    pub fn of_request(&self, headers: &[Header<'_>], limits: &ClientLimits) -> Option<Client> {
+    pub fn of_request(&self, headers: &[Header<'_>], limits: &ClientLimits) -> Option<PeerAddress> {
         let (Self::NewProxy(speaker) | Self::Proxy { speaker, .. }) = *self else {
             return None;
         };
         if !limits.trusts(speaker) {
             return Some(speaker);
         }
-        let trusts = |address| limits.trusts(Client::Address(address));
+        let trusts = |address| limits.trusts(PeerAddress::Ip(address));
         Some(match origin(headers, trusts) {
             Origin::Unsaid => speaker,
-            Origin::Address(address) => Client::Address(address),
-            Origin::Hidden => Client::Unknown,
+            Origin::Address(address) => PeerAddress::Ip(address),
+            Origin::Hidden => PeerAddress::Unknown,
         })
     }
 }
@@ -224,8 +203,8 @@ mod tests {
 
     use super::*;
 
-    fn peer(text: &str) -> Client {
-        Client::Address(text.parse::<IpAddr>().unwrap().to_canonical())
+    fn peer(text: &str) -> PeerAddress {
+        PeerAddress::Ip(text.parse::<IpAddr>().unwrap().to_canonical())
     }
 
     fn is_counted(limits: &ClientLimits, text: &str) -> bool {

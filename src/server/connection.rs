@@ -409,7 +409,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         };
         let asked_to_close = !request.keep_alive && drain.as_ref().is_some_and(|d| d.is_done());
         let (shared, now) = (&mut *self.cx.shared, &self.cx.now);
-        let peer = || self.stream.get().peer().into();
+        let peer = || self.stream.get().peer();
         // The client for which a trusted proxy asks.
         let client = self.client.as_ref();
         let client = client.and_then(|c| c.of_request(request.headers, &shared.client_limits));
@@ -449,7 +449,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         let record = shared.access.is_on().then(|| {
             let client = self.client.as_ref();
             let client = client.and_then(|c| c.of_request(&[], &shared.client_limits));
-            let client = client.unwrap_or_else(|| self.stream.get().peer().into());
+            let client = client.unwrap_or_else(|| self.stream.get().peer());
             LogRecord::of_refusal(client, head, reply.status, now)
         });
         let reply = ReplyProgress::new(reply, None, record, now.tick);

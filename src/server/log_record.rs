@@ -16,14 +16,14 @@ use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::limits::LOG_FIELD_BYTES_MAX;
 
-use crate::server::clients::Client;
+use crate::event_loop::PeerAddress;
 use crate::server::dates::unix_seconds;
 
 /// What the line of a reply needs of its request, which is gone when the reply is complete. Text
 /// from clients is kept as it came.
 #[derive(Debug)]
 pub struct LogRecord {
-    client: Client,
+    client: PeerAddress,
     /// The name that was logged in with.
     user: Option<Vec<u8>>,
     /// The request line, without its end; empty if there was none.
@@ -37,7 +37,7 @@ pub struct LogRecord {
 impl LogRecord {
     /// Of a request that was understood, and the name that it was logged in with.
     pub fn of(
-        client: Client,
+        client: PeerAddress,
         user: Option<Vec<u8>>,
         request: &Request<'_>,
         status: Status,
@@ -60,7 +60,7 @@ impl LogRecord {
     }
 
     /// Of one that was not: its first line, whatever it says.
-    pub fn of_refusal(client: Client, head: &[u8], status: Status, now: &Now) -> Box<Self> {
+    pub fn of_refusal(client: PeerAddress, head: &[u8], status: Status, now: &Now) -> Box<Self> {
         let mut lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
         let line = lines.find(|line| !line.is_empty());
         Box::new(Self {
@@ -126,11 +126,11 @@ impl LogRecord {
 }
 
 /// IPv4-mapped addresses are shown as IPv4.
-fn display(client: Client) -> impl fmt::Display {
+fn display(client: PeerAddress) -> impl fmt::Display {
     fmt::from_fn(move |f| match client {
-        Client::Address(ip) => write!(f, "{}", ip.to_canonical()),
-        Client::Unix => f.write_str("unix"),
-        Client::Unknown => f.write_str("unknown"),
+        PeerAddress::Ip(ip) => write!(f, "{}", ip.to_canonical()),
+        PeerAddress::Unix => f.write_str("unix"),
+        PeerAddress::Unknown => f.write_str("unknown"),
     })
 }
 

@@ -11,7 +11,7 @@ use crate::http::forwarded::{Origin, is_forwarded, origin};
 use crate::http::request::{Method, Request};
 use crate::limits::TURN_LIMITS_MICROS;
 
-use crate::server::clients::Client;
+use crate::event_loop::PeerAddress;
 
 /// What a client is told by `explain` that may not see the figures.
 pub(crate) const NOT_SHOWN: &str =
@@ -48,8 +48,8 @@ impl Status {
     pub(crate) fn is_shown_to(
         &self,
         request: &Request<'_>,
-        client: Option<Client>,
-        peer: &dyn Fn() -> Client,
+        client: Option<PeerAddress>,
+        peer: &dyn Fn() -> PeerAddress,
     ) -> bool {
         let peer = peer();
         let sender = client.unwrap_or(peer);
@@ -59,11 +59,11 @@ impl Status {
             return false;
         }
         match sender {
-            Client::Address(address) => {
+            PeerAddress::Ip(address) => {
                 address.is_loopback() || self.from.iter().any(|range| range.contains(address))
             }
-            Client::Unix => true,
-            Client::Unknown => false,
+            PeerAddress::Unix => true,
+            PeerAddress::Unknown => false,
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::http::request::{Fields, Method};
 use crate::http::state::{HeadProgress, Reading};
 use crate::http::status::Refusal;
 
+use crate::event_loop::PeerAddress;
 use crate::server::access_log::AccessLog;
-use crate::server::clients::Client;
 use crate::server::clients::ClientLimits;
 use crate::server::note::NoteFn;
 use crate::server::outcome::HEAD_TOO_SLOW;
@@ -159,7 +159,7 @@ fn answer(
         head_only: request.method == Method::Head,
         minor: request.minor,
     };
-    let outcome = server.resolve(&request, None, &|| Client::Unknown, now, note);
+    let outcome = server.resolve(&request, None, &|| PeerAddress::Unknown, now, note);
     let response = server.http.respond(outcome, options, now);
     (response, Some(request.method))
 }

@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use idler::event_loop::page_cache::Before;
-use idler::event_loop::{Now, Peer, Side, Stage, Transport};
+use idler::event_loop::{Now, PeerAddress, Side, Stage, Transport};
 use idler::http::body::BodyLength;
 use idler::http::request::{Fields, Method};
 use idler::http::state::{HeadProgress, Reading};
@@ -325,8 +325,8 @@ impl Transport for Wire<'_> {
         left == 0
     }
 
-    fn peer(&self) -> Peer {
-        Peer::Gone
+    fn peer(&self) -> PeerAddress {
+        PeerAddress::Unknown
     }
 
     fn unacknowledged(&self) -> Option<u32> {

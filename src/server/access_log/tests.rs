@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use super::*;
+use crate::event_loop::PeerAddress;
 use crate::event_loop::clock::Clock;
 use crate::http::status::Status;
 use crate::limits::{LOG_RETRY_FIRST, LOG_RETRY_MAX, WARNING_INTERVAL};
-use crate::server::clients::Client;
 use std::path::PathBuf;
 
 /// A directory of this test's own, removed at the end.
@@ -195,7 +195,7 @@ fn entries_are_written_in_the_chosen_format() {
         ..now()
     };
     let head = b"GET / HTTP/1.1\r\n\r\n";
-    let record = LogRecord::of_refusal(Client::Unix, head, Status::NOT_FOUND, &now);
+    let record = LogRecord::of_refusal(PeerAddress::Unix, head, Status::NOT_FOUND, &now);
     log.add(&record, 0, &now);
     log.flush(&now);
     assert_eq!(

@@ -22,14 +22,14 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::cli::Proxies;
-use crate::event_loop::Peer;
+use crate::event_loop::PeerAddress;
 use crate::event_loop::page_cache::Before;
 use crate::http::state::TRANSITIONS;
 use crate::limits::{
     DISK_PAUSE, INTERRUPTED_RETRIES_MAX, SEND_RATE_MIN, SHUTDOWN_IDLE_GRACE, UNSENT_BYTES_ALL,
     UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE,
 };
-use crate::server::clients::{Client, ClientLimits};
+use crate::server::clients::ClientLimits;
 use crate::server::connection::pace::Pace;
 use crate::server::connection::stand::{Held, Place, Stand};
 use crate::site::open::tests::faults::{Call, plan};
@@ -202,8 +202,8 @@ impl Transport for Scripted {
         self.shutdown.map_or(Ok(()), |errno| Err(errno.into()))
     }
 
-    fn peer(&self) -> Peer {
-        Peer::Gone
+    fn peer(&self) -> PeerAddress {
+        PeerAddress::Unknown
     }
 
     fn unacknowledged(&self) -> Option<u32> {
@@ -376,10 +376,10 @@ fn all_short_scripts_of_last_requests_end_well() {
 fn of_proxy(stand: &mut Stand, says: &'static [u8], script: &[Letter]) -> Played {
     let proxies = [Proxies::Unix];
     stand.server.client_limits = ClientLimits::new(&[], &proxies, Some(1));
-    let first = Client::Address(IpAddr::from([10, 0, 0, 1]));
+    let first = PeerAddress::Ip(IpAddr::from([10, 0, 0, 1]));
     let _first = stand.server.client_limits.admit(first);
     let mut held = stand.accept(Scripted::new(says, script));
-    held.client = Some(TrackedClient::NewProxy(Client::Unix));
+    held.client = Some(TrackedClient::NewProxy(PeerAddress::Unix));
     stand.play_held(held)
 }
 

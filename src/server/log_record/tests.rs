@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 fn record() -> LogRecord {
     LogRecord {
-        client: Client::Address("127.0.0.1".parse().unwrap()),
+        client: PeerAddress::Ip("127.0.0.1".parse().unwrap()),
         user: None,
         request: b"GET / HTTP/1.1".to_vec(),
         referer: None,
@@ -55,7 +55,7 @@ fn the_three_formats() {
 #[test]
 fn nobody_forges_a_line_or_reaches_a_terminal() {
     let nasty = LogRecord {
-        client: Client::Unix,
+        client: PeerAddress::Unix,
         user: Some(b"a b\"c".to_vec()),
         request: b"GET /\r\n\x1b[2J\"\\\x00\xff\xc3\xa9 HTTP/1.1".to_vec(),
         referer: Some(Vec::new()),
@@ -128,7 +128,7 @@ fn long_texts_are_cut_and_marked() {
 #[test]
 fn v4_clients_of_a_v6_socket_are_shown_as_v4() {
     let mapped = LogRecord {
-        client: Client::Address("::ffff:192.0.2.1".parse().unwrap()),
+        client: PeerAddress::Ip("::ffff:192.0.2.1".parse().unwrap()),
         ..record()
     };
     assert!(written(&mapped, LogFormat::Combined).starts_with("192.0.2.1 "));

@@ -145,8 +145,8 @@ impl Transport for Wire {
         Ok(())
     }
 
-    fn peer(&self) -> crate::event_loop::Peer {
-        crate::event_loop::Peer::Gone
+    fn peer(&self) -> crate::event_loop::PeerAddress {
+        crate::event_loop::PeerAddress::Unknown
     }
 
     fn unacknowledged(&self) -> Option<u32> {
