@@ -1,10 +1,10 @@
-//! The companions of a socket course: a message and its answer, the time, a file transfer, a
-//! ping. Each file says what goes over the wire first, then who serves and who asks.
+//! The companions of a socket course: a message and its answer, the time, a file transfer, a ping.
+//! Each file has first what goes over the wire, then the server, then the client.
 //!
 //! A companion's server runs in any loop whose handlers can hold a [`Companion`] and whose shared
-//! state takes its [`Notices`]: it costs the others nothing while no client speaks to it. To add
-//! one: its file, a variant here or in the clients' `ClientTask` if it needs a handler of its
-//! own, its row of the command line, its limits.
+//! state takes its [`Notices`]. It costs the others nothing while no client speaks to it. A new one
+//! is a file here; a variant of [`Companion`], or of the clients' `ClientTask`, if it needs a
+//! handler of its own; its verbs in `cli/companions.rs`, with a line each in `main.rs`; its limits.
 
 pub(crate) mod atomic_file;
 pub mod client;
@@ -29,10 +29,9 @@ use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stream};
 use crate::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::process::sockets::{self, SocketKind};
 
-/// What a companion needs of the state that the handlers of its loop share: a place to say who
-/// came.
+/// What a companion needs of the state that the handlers of its loop share: a place for notices.
 pub trait Notices {
-    /// Says one line to the user who runs the server. Never waits; may be dropped.
+    /// Tells the user of the server one line. Never waits; the line may be dropped.
     fn notice(&mut self, line: &str);
 }
 
@@ -76,7 +75,7 @@ pub trait Offer: fmt::Debug {
     /// The handler of a client that has just connected; `client` is its name in notices.
     ///
     /// # Errors
-    /// One line for the user who runs the server.
+    /// One line for the user of the server.
     fn welcome(&self, stream: Stream, client: String, now: &Now) -> Result<Companion, String>;
 }
 
@@ -163,11 +162,11 @@ pub(crate) fn welcome<S: Notices>(
 
 /// What is sent to a client.
 pub(crate) trait Content: fmt::Debug {
-    /// The bytes that come next, made in `scratch` if they are not there yet. None: everything
+    /// The bytes that come next, made in `scratch` if they are not there yet; empty when everything
     /// has been sent.
     ///
     /// # Errors
-    /// Why there is no more, for the user who runs the server.
+    /// Why there is no more, for the user of the server.
     fn piece<'a>(&'a self, scratch: &'a mut [u8]) -> Result<&'a [u8], String>;
 
     /// Told that the next `bytes` have been sent.
@@ -176,8 +175,8 @@ pub(crate) trait Content: fmt::Debug {
     /// How many bytes have been sent, and how many there are.
     fn progress(&self) -> (u64, u64);
 
-    /// What the user is told once everything has been sent.
-    fn farewell(&self) -> Option<String> {
+    /// What the user of the server is told once everything has been sent.
+    fn notice_at_end(&self) -> Option<String> {
         None
     }
 }
@@ -273,7 +272,7 @@ impl Reply {
     }
 
     fn close<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        if let Some(line) = self.content.farewell() {
+        if let Some(line) = self.content.notice_at_end() {
             cx.shared.notice(&line);
         }
         if self.stream.shut_down_write().is_err() {

@@ -1,5 +1,5 @@
 //! How far a client has come, as one line that is drawn over itself. Nothing is drawn on anything
-//! but a terminal, and the line is gone when its [`StatusLine`] is.
+//! but a terminal, and the line is gone when its `StatusLine` is.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};

@@ -82,7 +82,7 @@ impl PingServer {
         }
         let Some(next) = self.network.next_millis() else {
             if self.done {
-                self.say_farewell(cx);
+                self.sum_up(cx);
                 return Next::Leave;
             }
             return Next::Park(Side::Read, Deadline::Never);
@@ -161,7 +161,7 @@ impl PingServer {
     }
 
     /// Says what was done on purpose, so that a client's count can be compared with it.
-    fn say_farewell<S: Notices>(&self, cx: &mut Context<'_, S>) {
+    fn sum_up<S: Notices>(&self, cx: &mut Context<'_, S>) {
         let c = self.network.counts;
         if c.heard == 0 {
             return;

@@ -145,7 +145,7 @@ impl Content for Document {
         (self.encoder.sent(), self.encoder.wire_bytes())
     }
 
-    fn farewell(&self) -> Option<String> {
+    fn notice_at_end(&self) -> Option<String> {
         let name = printable(self.offered.name.as_bytes());
         let (client, bytes) = (&self.client, self.encoder.wire_bytes());
         Some(format!("{client} got {name}: {bytes} bytes on the wire"))
