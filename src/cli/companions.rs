@@ -6,7 +6,8 @@ use super::table::{Repeat, Row, Verb, row};
 use super::values::network::{bind_address, host, peer_port};
 use super::values::policy::{jitter, share};
 use super::values::{number, one_of, path, push, put, timeout, yes_no};
-use super::{BindAddress, Command, DaytimeFormat, Options};
+use super::{Command, DaytimeFormat, Options};
+use crate::http::url::BindAddress;
 use crate::limits;
 use std::os::unix::ffi::OsStrExt;
 

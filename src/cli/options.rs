@@ -2,10 +2,11 @@
 //!
 //! The help of an option says what its field means; comments here say only what help leaves open.
 
-use crate::cli::values::network::{BindAddress, Cidr, Companion, Proxies};
+use crate::cli::values::network::{Cidr, Companion, Proxies};
 use crate::cli::values::policy::{
     CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
 };
+use crate::http::url::BindAddress;
 use crate::http::url::Url;
 use crate::log::logger::{self, Color};
 use log::LevelFilter;

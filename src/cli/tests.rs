@@ -9,7 +9,7 @@
 
 use super::*;
 use crate::cli::table::Form;
-use crate::http::url::Url;
+use crate::http::url::{BindAddress, Url};
 use crate::log::logger::Color;
 use std::{
     collections::HashSet,

@@ -10,7 +10,7 @@ use jiff::{Timestamp, Zoned};
 use log::debug;
 use mio::net::UdpSocket;
 
-use crate::cli::{BindAddress, DaytimeFormat, Listening, Options};
+use crate::cli::{DaytimeFormat, Listening, Options};
 use crate::companions::client::{
     Destination, Driven, Exchange, Failure, connected_datagrams, print,
 };
@@ -19,6 +19,7 @@ use crate::companions::{Companion, Offer, Opened, Reply, listen};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::printable::printable;
+use crate::http::url::BindAddress;
 use crate::limits::DATAGRAM_RETRY;
 use crate::process::sockets::{self, SocketKind};
 

@@ -22,10 +22,11 @@ use log::debug;
 use mio::event::Source;
 use mio::net::TcpStream;
 
-use crate::cli::{BindAddress, Companion as Asked, DaytimeFormat, Listening, Weather};
+use crate::cli::{Companion as Asked, DaytimeFormat, Listening, Weather};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stream};
+use crate::http::url::BindAddress;
 use crate::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::process::sockets::{self, SocketKind};
 

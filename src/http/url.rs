@@ -1,8 +1,11 @@
-//! Where a request goes: the part of URLs (RFC 3986) that a client without TLS needs.
+//! Where a request goes: the part of URLs (RFC 3986) that a client without TLS needs; and where a
+//! server listens.
 //!
 //! Invariant: a target begins with a slash and holds only what may stand in a request line.
 
 use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
 
 use percent_encoding::percent_encode;
 
@@ -17,6 +20,31 @@ pub struct Url {
     pub port: u16,
     /// Path and query, as [`target`] writes them.
     pub target: String,
+}
+
+/// An address to listen on, as `--bind` takes it. The port, where none is given, is that of
+/// `--port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindAddress {
+    /// One IPv4 or IPv6 address; `0.0.0.0` and `::` share with the network.
+    Ip {
+        /// The address.
+        address: IpAddr,
+        /// Its own port, if it has one.
+        port: Option<u16>,
+    },
+    /// Both loopback addresses, as browsers try `localhost` as either.
+    Localhost {
+        /// Their own port, if they have one.
+        port: Option<u16>,
+    },
+    /// A Unix socket.
+    Unix {
+        /// Where in the file system; at most [`UNIX_PATH_BYTES_MAX`](crate::limits::UNIX_PATH_BYTES_MAX) bytes, no NUL.
+        path: PathBuf,
+        /// Its permissions (at most `0o777`), if they are given.
+        mode: Option<u32>,
+    },
 }
 
 /// Why a URL cannot be used.

@@ -4,7 +4,7 @@
 //! an address to listen on fits the kernel's structures.
 
 use super::{complaint, digits, file_name, number, path, refusal, understood};
-use crate::http::url::{BadUrl, Url, target};
+use crate::http::url::{BadUrl, BindAddress, Url, target};
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},
@@ -40,31 +40,6 @@ pub enum Companion {
     Ping(u16),
     /// File transfer: this port and this file.
     Transfer(u16, PathBuf),
-}
-
-/// An address to listen on, as `--bind` takes it. The port, where none is given, is that of
-/// `--port`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BindAddress {
-    /// One IPv4 or IPv6 address; `0.0.0.0` and `::` share with the network.
-    Ip {
-        /// The address.
-        address: IpAddr,
-        /// Its own port, if it has one.
-        port: Option<u16>,
-    },
-    /// Both loopback addresses, as browsers try `localhost` as either.
-    Localhost {
-        /// Their own port, if they have one.
-        port: Option<u16>,
-    },
-    /// A Unix socket.
-    Unix {
-        /// Where in the file system; at most [`limits::UNIX_PATH_BYTES_MAX`] bytes, no NUL.
-        path: PathBuf,
-        /// Its permissions (at most `0o777`), if they are given.
-        mode: Option<u32>,
-    },
 }
 
 impl Cidr {

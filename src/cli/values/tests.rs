@@ -5,7 +5,7 @@
 use super::network::*;
 use super::policy::*;
 use super::*;
-use crate::http::url::Url;
+use crate::http::url::{BindAddress, Url};
 
 fn os(text: &str) -> &OsStr {
     OsStr::new(text)
