@@ -294,7 +294,7 @@ pub(super) fn with_peer(mut options: Box<Options>, default: u16) -> Result<Box<O
 fn without_unix(options: Box<Options>) -> Result<Box<Options>, String> {
     let is_unix = |address: &BindAddress| matches!(address, BindAddress::Unix { .. });
     match options.listening.bind.iter().any(is_unix) {
-        true => Err("--bind: datagrams need an IPv4 or IPv6 address, not a Unix socket".to_owned()),
+        true => Err("--bind: datagrams need an IPv4 or IPv6 address, not a Unix socket".into()),
         false => Ok(options),
     }
 }

@@ -5,23 +5,11 @@
 use super::VERBS;
 use super::table::{Form, Repeat, Row};
 
-/// A shell that completions are made for.
-#[derive(Clone, Copy)]
-pub(crate) enum Shell {
-    /// 4.4 or later.
-    Bash,
-    Zsh,
-    Fish,
-}
+/// What makes a script.
+type Script = fn() -> String;
 
-/// The script of `idler completions SHELL`.
-pub(crate) fn script(shell: Shell) -> String {
-    match shell {
-        Shell::Bash => bash(),
-        Shell::Zsh => zsh(),
-        Shell::Fish => fish(),
-    }
-}
+/// The shells, and what makes the script of each. For bash, 4.4 or later.
+pub(crate) const SHELLS: &[(&str, Script)] = &[("bash", bash), ("zsh", zsh), ("fish", fish)];
 
 /// The names of all verbs, separated.
 fn verbs(separator: &str) -> String {

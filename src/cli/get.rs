@@ -6,9 +6,7 @@ use super::table::{Repeat, Row, Verb, row};
 use super::values::network::{file_name_of, url, url_of_words};
 use super::values::policy::{delay, request_header_line, within_header_limit};
 use super::values::{number, path, push, put, timeout, yes_no};
-use crate::http::url::Url;
 use crate::limits;
-use std::path::PathBuf;
 
 pub(super) static GET: Verb = Verb {
     name: "get",
@@ -43,28 +41,28 @@ pub(super) static GET: Verb = Verb {
                 return Err(format!("{form}; try idler get http://HOST:PORT/FILE"));
             }
         };
-        options.output = output(options.output.take(), options.remote_name, &url)?;
+        options.output = match (options.output.take(), options.remote_name) {
+            (Some(_), true) => return Err(TWO_FILES.into()),
+            (None, true) => Some(file_name_of(&url).ok_or(NO_FILE)?.into()),
+            (file, false) => file.filter(|file| file.as_os_str() != "-"),
+        };
         if options.keep > 1 && options.pipeline > 1 {
-            return Err(
-                "--keep waits for each reply and --pipeline does not; choose one".to_owned(),
-            );
+            return Err("--keep waits for each reply and --pipeline does not; choose one".into());
         }
         if options.resume && options.output.is_none() {
-            return Err("--continue needs a file to continue; add -O or -o FILE".to_owned());
+            return Err("--continue needs a file to continue; add -O or -o FILE".into());
         }
         if options.resume && options.requests() > 1 {
-            return Err("--continue asks once; leave out --keep and --pipeline".to_owned());
+            return Err("--continue asks once; leave out --keep and --pipeline".into());
         }
         within_header_limit(&options.headers)?;
-        for line in &options.headers {
-            // The server would wait for the body.
-            let name = line.name.as_str();
-            if ["content-length", "transfer-encoding"].contains(&name.to_ascii_lowercase().as_str())
-            {
-                return Err(format!(
-                    "--header: {name} announces a body, and get sends none"
-                ));
-            }
+        // The server would wait for the body.
+        let announcing = ["content-length", "transfer-encoding"];
+        let mut names = options.headers.iter().map(|line| &line.name);
+        if let Some(name) = names.find(|name| announcing.contains(&&*name.to_ascii_lowercase())) {
+            return Err(format!(
+                "--header: {name} announces a body, and get sends none"
+            ));
         }
         if options.chunk.is_none() && !options.delay.is_zero() {
             options.chunk = Some(1);
@@ -72,6 +70,9 @@ pub(super) static GET: Verb = Verb {
         Ok(Command::Get(url, options))
     },
 };
+
+const TWO_FILES: &str = "--output and --remote-name name two files; choose one";
+const NO_FILE: &str = "--remote-name: the URL names no file; try -o FILE";
 
 pub(super) const DOES: &str = "What it does";
 
@@ -171,15 +172,3 @@ pub(super) const NO_PROGRESS_BAR: Row = row(
     "-q, --quiet  No progress bar. There is none anyway unless standard error is a terminal.",
     |o, v| put(&mut o.voice.quiet, yes_no(v)),
 );
-
-/// The file that a body goes to; standard output if there is none.
-fn output(file: Option<PathBuf>, remote_name: bool, url: &Url) -> Result<Option<PathBuf>, String> {
-    match (file, remote_name) {
-        (Some(_), true) => Err("--output and --remote-name name two files; choose one".to_owned()),
-        (None, true) => match file_name_of(url) {
-            Some(name) => Ok(Some(PathBuf::from(name))),
-            None => Err("--remote-name: the URL names no file; try -o FILE".to_owned()),
-        },
-        (file, false) => Ok(file.filter(|file| file.as_os_str() != "-")),
-    }
-}

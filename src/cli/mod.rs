@@ -27,7 +27,6 @@ pub use crate::cli::values::policy::{
     CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
 };
 
-use crate::cli::completions::Shell;
 use crate::cli::table::Verb;
 use crate::http::printable::printable;
 use crate::http::url::Url;
@@ -100,14 +99,9 @@ static COMPLETIONS: Verb = Verb {
     ],
     options: &[],
     finish: |options| {
-        let shells = &[
-            ("bash", Shell::Bash),
-            ("zsh", Shell::Zsh),
-            ("fish", Shell::Fish),
-        ];
-        let shell = values::one_of(&options.words[0], shells);
-        let shell = shell.map_err(|reason| format!("completions: {reason}"))?;
-        Ok(Command::Page(completions::script(shell)))
+        let script = values::one_of(&options.words[0], completions::SHELLS);
+        let script = script.map_err(|reason| format!("completions: {reason}"))?;
+        Ok(Command::Page(script()))
     },
 };
 

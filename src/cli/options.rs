@@ -84,7 +84,7 @@ impl Options {
 /// How much a verb says, and in which colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Voice {
-    /// Neither who connected nor progress.
+    /// Neither peers nor progress are shown.
     pub(crate) quiet: bool,
     /// How often `-v` was given.
     pub(crate) verbose: u8,

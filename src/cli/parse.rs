@@ -86,18 +86,18 @@ pub(crate) fn command(
         words,
         ..Options::default()
     });
-    options.settings = set(&mut options, verb, given, env)?;
+    set(&mut options, verb, given, env)?;
     (verb.finish)(options)
 }
 
 /// Sets every option of the verb: to what was typed, else to what the environment says, else to its
-/// default. Returns the lines of `--check`.
+/// default.
 fn set(
     options: &mut Options,
     verb: &Verb,
     mut typed: Vec<Given>,
     env: &impl Fn(&str) -> Option<OsString>,
-) -> Result<Vec<String>, String> {
+) -> Result<(), String> {
     let mut settings = Vec::new();
     for row in verb.rows() {
         let of_row = |given: &mut Given| given.row.long() == row.long();
@@ -118,8 +118,8 @@ fn set(
         }
         for given in given.iter().filter(|_| applies) {
             // Of several values that override one another, the earlier must be well-formed too.
-            (row.set)(options, &given.value)
-                .map_err(|reason| format!("{}: {reason}", given.source))?;
+            let set = (row.set)(options, &given.value);
+            set.map_err(|reason| format!("{}: {reason}", given.source))?;
         }
         let overridden = if row.takes_several() {
             0
@@ -127,10 +127,13 @@ fn set(
             given.len() - 1
         };
         if row.variable().is_some() {
-            settings.extend(given.iter().skip(overridden).map(Given::to_string));
+            settings.extend(given.into_iter().skip(overridden));
         }
     }
-    Ok(settings)
+    if options.server.check {
+        options.settings = settings.iter().map(Given::to_string).collect();
+    }
+    Ok(())
 }
 
 /// What the environment says about an option. An empty variable says nothing.

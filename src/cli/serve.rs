@@ -55,9 +55,7 @@ pub(super) static SERVE: Verb = Verb {
         server.path_resembles_verb = options.words.first().and_then(|word| verb_like(word));
         complete(server)?;
         if server.status.is_none() && !server.status_from.is_empty() {
-            return Err(
-                "--status-from needs the path of the figures; add --status /PATH".to_owned(),
-            );
+            return Err("--status-from needs the path of the figures; add --status /PATH".into());
         }
         Ok(Command::Serve(options))
     },
@@ -357,7 +355,7 @@ pub(super) fn served_path(words: &[OsString]) -> Result<PathBuf, String> {
     match words.first() {
         None => Ok(PathBuf::from(".")),
         Some(word) if word.is_empty() => {
-            Err("PATH is empty; leave it out for the current directory".to_owned())
+            Err("PATH is empty; leave it out for the current directory".into())
         }
         Some(word) => Ok(PathBuf::from(word)),
     }
@@ -370,7 +368,7 @@ pub(super) fn complete(server: &mut ServeOptions) -> Result<(), String> {
     }
     within_header_limit(server.headers.iter().map(|rule| &rule.line))?;
     if server.health.is_some() && server.health == server.status {
-        return Err("--health and --status have one path; give each its own".to_owned());
+        return Err("--health and --status have one path; give each its own".into());
     }
     Ok(())
 }

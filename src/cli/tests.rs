@@ -537,11 +537,10 @@ fn every_verb_has_one_row_and_every_spelling_one_option() {
 #[test]
 fn every_option_is_in_help_manual_page_and_completions() {
     let man = man::page();
-    let scripts = [
-        completions::script(Shell::Bash),
-        completions::script(Shell::Zsh),
-        completions::script(Shell::Fish),
-    ];
+    let [(_, bash), (_, zsh), (_, fish)] = completions::SHELLS else {
+        panic!("not three shells")
+    };
+    let scripts = [bash(), zsh(), fish()];
     for verb in VERBS {
         let page = help::of(verb);
         let heading = format!(

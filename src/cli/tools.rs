@@ -121,7 +121,7 @@ pub(super) static EXPLAIN: Verb = Verb {
         serve::complete(&mut options.server)?;
         within_header_limit(&options.headers)?;
         match target.is_empty() {
-            true => Err("URL is empty; try / for the root".to_owned()),
+            true => Err("URL is empty; try / for the root".into()),
             false => Ok(Command::Explain(target, options)),
         }
     },

@@ -113,7 +113,7 @@ pub(crate) fn one_of<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, S
 /// A path; only the empty one is refused.
 pub(crate) fn path(given: &OsStr) -> Result<PathBuf, String> {
     if given.is_empty() {
-        return Err("the name of a file is empty".to_owned());
+        return Err("the name of a file is empty".into());
     }
     Ok(PathBuf::from(given))
 }

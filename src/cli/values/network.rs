@@ -20,12 +20,12 @@ pub struct Cidr {
     prefix: u32,
 }
 
-/// Proxies that are believed whom they speak for.
+/// Proxies that are believed when they say for which client they speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proxies {
     /// Those with these addresses.
     Network(Cidr),
-    /// Whoever comes through a Unix socket.
+    /// All peers of a Unix socket.
     Unix,
 }
 
