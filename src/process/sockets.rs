@@ -12,14 +12,15 @@
 //! asked for.
 
 use std::fmt;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use socket2::{SockAddr, Socket, Type};
 
 use crate::http::url::BindAddress;
 use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX, UNSENT_BYTES_MIN};
@@ -39,7 +40,7 @@ pub enum SocketKind {
 /// A socket in its place: non-blocking and close-on-exec.
 #[derive(Debug)]
 pub struct BoundSocket {
-    socket: OwnedFd,
+    socket: Socket,
     address: Address,
 }
 
@@ -105,7 +106,7 @@ fn bind_group(
             Err(failure)
                 if port == 0
                     && group.port != 0
-                    && failure.why == Errno::ADDRINUSE
+                    && failure.why.kind() == ErrorKind::AddrInUse
                     && attempts < PORT_ATTEMPTS_MAX =>
             {
                 attempts += 1;
@@ -134,21 +135,37 @@ pub fn without_ports(addresses: &[BindAddress]) -> Vec<BindAddress> {
 }
 
 impl BoundSocket {
+    /// A socket that is bound: the kernel is asked where.
+    fn new(socket: Socket) -> io::Result<Self> {
+        let any = socket.local_addr()?;
+        let address = if let Some(ip) = any.as_socket() {
+            Address::Ip(ip)
+        } else if let Some(path) = any.as_pathname() {
+            Address::Unix(path.to_owned())
+        } else if let Some(name) = any.as_abstract_namespace() {
+            // As the tools show it, with an at sign for its leading NUL.
+            Address::Unix(format!("@{}", String::from_utf8_lossy(name)).into())
+        } else {
+            return Err(Errno::INVAL.into());
+        };
+        Ok(Self { socket, address })
+    }
+
     /// Takes over a socket that another process made, and makes it behave like our own.
     ///
     /// # Errors
     /// If it is not a stream socket that listens.
-    pub fn adopt(socket: OwnedFd) -> Result<Self, Errno> {
-        let is_stream = sockopt::socket_type(&socket)? == SocketType::STREAM;
-        if !is_stream || !sockopt::socket_acceptconn(&socket)? {
-            return Err(Errno::INVAL);
+    pub fn adopt(socket: OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(socket);
+        if socket.r#type()? != Type::STREAM || !socket.is_listener()? {
+            return Err(Errno::INVAL.into());
         }
-        let address = address_of(socket.as_fd())?;
-        if let Address::Ip(_) = address {
-            set_inherited_options(&socket)?;
+        socket.set_nonblocking(true)?;
+        let bound = Self::new(socket)?;
+        if let Address::Ip(_) = bound.address {
+            set_inherited_options(&bound.socket)?;
         }
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(Self { socket, address })
+        Ok(bound)
     }
 
     /// Where it is bound.
@@ -158,7 +175,7 @@ impl BoundSocket {
 
     /// The socket alone.
     pub fn into_socket(self) -> OwnedFd {
-        self.socket
+        self.socket.into()
     }
 }
 
@@ -184,24 +201,20 @@ impl Group {
         match address {
             BindAddress::Ip { address, .. } => self.bind_ip(*address),
             BindAddress::Localhost { .. } => {
-                let loopback: [IpAddr; 2] =
-                    [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+                let v4 = self.bind_ip(Ipv4Addr::LOCALHOST.into());
+                let v6 = self.bind_ip(Ipv6Addr::LOCALHOST.into());
                 // A machine may have only one of the two.
-                match loopback.map(|ip| self.bind_ip(ip)) {
-                    [Err(v4), v6] if v4.is_absent() => v6,
-                    [Ok(()), Err(v6)] if v6.is_absent() => Ok(()),
-                    [v4, v6] => v4.and(v6),
+                match (v4, v6) {
+                    (Err(v4), v6) if v4.is_absent() => v6,
+                    (Ok(()), Err(v6)) if v6.is_absent() => Ok(()),
+                    (v4, v6) => v4.and(v6),
                 }
             }
             // A client of a Unix socket for datagrams has no address to answer to; the command line
             // refuses it.
             BindAddress::Unix { .. } if self.kind == SocketKind::Datagram => Ok(()),
             BindAddress::Unix { path, mode } => {
-                let address = Address::Unix(path.clone());
-                let what = address.clone();
-                let socket = unix_socket(path, *mode).map_err(|why| Failure { what, why })?;
-                self.sockets.push(BoundSocket { socket, address });
-                Ok(())
+                self.push(Address::Unix(path.clone()), unix_socket(path, *mode))
             }
         }
     }
@@ -213,158 +226,142 @@ impl Group {
         if self.port != 0 && self.sockets.iter().any(|bound| bound.address == what) {
             return Ok(()); // the same address twice; the second could only fail
         }
-        let bound = ip_socket(wanted, self.kind).and_then(|socket| {
-            let address = address_of(socket.as_fd())?;
-            Ok(BoundSocket { socket, address })
-        });
-        let bound = bound.map_err(|why| Failure { what, why })?;
-        if let Address::Ip(real) = bound.address {
+        self.push(what, ip_socket(wanted, self.kind))?;
+        if let Some(Address::Ip(real)) = self.sockets.last().map(BoundSocket::address) {
             self.port = real.port();
         }
+        Ok(())
+    }
+
+    fn push(&mut self, what: Address, socket: io::Result<Socket>) -> Result<(), Failure> {
+        let bound = socket.and_then(BoundSocket::new);
+        let bound = bound.map_err(|why| Failure { what, why })?;
         self.sockets.push(bound);
         Ok(())
     }
 }
 
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
-
-fn ip_socket(address: SocketAddr, kind: SocketKind) -> Result<OwnedFd, Errno> {
-    let family = match address {
-        SocketAddr::V4(_) => AddressFamily::INET,
-        SocketAddr::V6(_) => AddressFamily::INET6,
-    };
+/// A socket that is bound to an address, and listens if it is one for streams.
+fn ip_socket(address: SocketAddr, kind: SocketKind) -> io::Result<Socket> {
+    let address = SockAddr::from(address);
     let socket_type = match kind {
-        SocketKind::Stream { .. } => SocketType::STREAM,
-        SocketKind::Datagram => SocketType::DGRAM,
+        SocketKind::Stream { .. } => Type::STREAM,
+        SocketKind::Datagram => Type::DGRAM,
     };
-    let socket = rustix::net::socket_with(family, socket_type, FLAGS, None)?;
+    let socket = Socket::new(address.domain(), socket_type.nonblocking(), None)?;
     if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, true)?;
+        socket.set_only_v6(true)?;
     }
     if let SocketKind::Stream { reuse_port } = kind {
-        sockopt::set_socket_reuseaddr(&socket, true)?;
-        if reuse_port {
-            sockopt::set_socket_reuseport(&socket, true)?;
-        }
+        socket.set_reuse_address(true)?;
+        socket.set_reuse_port(reuse_port)?;
         set_inherited_options(&socket)?;
     }
-    rustix::net::bind(&socket, &address)?;
-    if socket_type == SocketType::STREAM {
-        rustix::net::listen(&socket, LISTEN_BACKLOG)?;
+    socket.bind(&address)?;
+    if socket_type == Type::STREAM {
+        socket.listen(LISTEN_BACKLOG)?;
     }
     Ok(socket)
 }
 
 /// Sets what the connections accepted from a TCP socket inherit.
-fn set_inherited_options(socket: &OwnedFd) -> Result<(), Errno> {
-    sockopt::set_tcp_nodelay(socket, true)?;
+fn set_inherited_options(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
     // A kernel without this option holds more for readers that do not read; that is no reason not
     // to serve.
-    let _ = socket2::SockRef::from(socket).set_tcp_notsent_lowat(UNSENT_BYTES_MIN);
+    let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MIN);
     Ok(())
 }
 
 /// Makes a Unix socket that listens at `path`. One at which no process listens any more is
 /// replaced.
-fn unix_socket(path: &Path, mode: Option<u32>) -> Result<OwnedFd, Errno> {
-    let address = SocketAddrUnix::new(path)?;
-    let make = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None);
+fn unix_socket(path: &Path, mode: Option<u32>) -> io::Result<Socket> {
+    let address = SockAddr::unix(path).map_err(|_| Errno::NAMETOOLONG)?;
+    let make = || Socket::new(address.domain(), Type::STREAM.nonblocking(), None);
     let socket = make()?;
     match bind_with_mode(&socket, &address, mode) {
-        Err(Errno::ADDRINUSE) => {
+        Err(e) if e.kind() == ErrorKind::AddrInUse => {
             let there = std::fs::symlink_metadata(path);
             if there.is_ok_and(|there| !there.file_type().is_socket()) {
-                return Err(Errno::EXIST);
+                return Err(Errno::EXIST.into());
             }
             // Refused means that no process holds the other end. Anything else (a full queue,
             // another type of socket) means that one does.
-            match rustix::net::connect(&make()?, &address) {
-                Err(Errno::CONNREFUSED) => std::fs::remove_file(path)
-                    .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?,
-                Err(Errno::NOENT) => {} // gone in the meantime
-                Err(Errno::ACCESS) => return Err(Errno::ACCESS),
-                Ok(()) | Err(_) => return Err(Errno::ADDRINUSE),
+            match make()?.connect(&address).map_err(|e| (e.kind(), e)) {
+                Err((ErrorKind::ConnectionRefused, _)) => std::fs::remove_file(path)?,
+                Err((ErrorKind::NotFound, _)) => {} // gone in the meantime
+                Err((ErrorKind::PermissionDenied, e)) => return Err(e),
+                Ok(()) | Err(_) => return Err(e),
             }
             bind_with_mode(&socket, &address, mode)?;
         }
         done => done?,
     }
-    rustix::net::listen(&socket, LISTEN_BACKLOG)?;
+    socket.listen(LISTEN_BACKLOG)?;
     Ok(socket)
 }
 
 /// Binds, so that the socket appears with its permissions: there is no moment in which it has
 /// others.
-fn bind_with_mode(
-    socket: &OwnedFd,
-    address: &SocketAddrUnix,
-    mode: Option<u32>,
-) -> Result<(), Errno> {
+fn bind_with_mode(socket: &Socket, address: &SockAddr, mode: Option<u32>) -> io::Result<()> {
     let Some(mode) = mode else {
-        return rustix::net::bind(socket, address);
+        return socket.bind(address);
     };
     let before = rustix::process::umask(Mode::from_raw_mode(!mode & 0o777));
-    let bound = rustix::net::bind(socket, address);
+    let bound = socket.bind(address);
     rustix::process::umask(before);
     bound
-}
-
-/// Asks the kernel where a socket is bound.
-fn address_of(socket: BorrowedFd<'_>) -> Result<Address, Errno> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let any = rustix::net::getsockname(socket)?;
-    if let Ok(ip) = SocketAddr::try_from(any.clone()) {
-        return Ok(Address::Ip(ip));
-    }
-    let unix = SocketAddrUnix::try_from(any)?;
-    // An abstract name is shown as the tools show it, with an at sign for its leading NUL.
-    let path = match (unix.path_bytes(), unix.abstract_name()) {
-        (Some(path), _) => std::ffi::OsStr::from_bytes(path).into(),
-        (None, Some(name)) => format!("@{}", String::from_utf8_lossy(name)).into(),
-        (None, None) => return Err(Errno::INVAL),
-    };
-    Ok(Address::Unix(path))
 }
 
 /// What could not be bound, and the kernel's reason.
 struct Failure {
     what: Address,
-    why: Errno,
+    why: io::Error,
 }
 
 impl Failure {
+    fn errno(&self) -> Errno {
+        Errno::from_io_error(&self.why).unwrap_or(Errno::IO)
+    }
+
     /// Whether the machine simply does not have this address, or its whole family.
     fn is_absent(&self) -> bool {
-        matches!(self.why, Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)
+        matches!(self.errno(), Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)
     }
 
     /// One line for the user.
-    fn explain(self, kind: SocketKind) -> String {
+    fn explain(&self, kind: SocketKind) -> String {
         let Self { what, why } = self;
-        match (&what, kind) {
-            (_, SocketKind::Datagram) => {
-                let why = explain_datagram(why);
-                format!("cannot receive datagrams on {what}: {why}")
-            }
-            (Address::Ip(ip), _) => format!("cannot listen on {what}: {}", explain_ip(*ip, why)),
-            (Address::Unix(_), _) => format!("cannot listen on {what}: {}", explain_unix(why)),
+        let cannot = match kind {
+            SocketKind::Stream { .. } => "cannot listen on",
+            SocketKind::Datagram => "cannot receive datagrams on",
+        };
+        let words = match (what, kind) {
+            (_, SocketKind::Datagram) => datagram_words(self.errno()),
+            (Address::Ip(address), _) => ip_words(*address, self.errno()),
+            (Address::Unix(_), _) => unix_words(self.errno()),
+        };
+        match words {
+            Some(words) => format!("{cannot} {what}: {words}"),
+            None => format!("{cannot} {what}: {why}"),
         }
     }
 }
 
-fn explain_datagram(why: Errno) -> String {
-    let text = match why {
+const NO_DESCRIPTOR: &str = "no descriptor is left (raise the limit: `ulimit -n`)";
+
+fn datagram_words(why: Errno) -> Option<&'static str> {
+    Some(match why {
         Errno::ADDRINUSE => "the port is in use; -p chooses another, -p 0 any free one",
         Errno::ACCESS => "ports below 1024 need privileges; -p chooses another port",
         Errno::ADDRNOTAVAIL => "this machine does not have that address",
-        _ => return why.to_string(),
-    };
-    text.to_owned()
+        _ => return None,
+    })
 }
 
-fn explain_ip(address: SocketAddr, why: Errno) -> String {
+fn ip_words(address: SocketAddr, why: Errno) -> Option<&'static str> {
     let link_local = matches!(address.ip(), IpAddr::V6(ip) if ip.is_unicast_link_local());
-    let text = match why {
+    Some(match why {
         Errno::ADDRINUSE => {
             "the port is in use (another program listens there; try --port 0 for any free one)"
         }
@@ -372,12 +369,12 @@ fn explain_ip(address: SocketAddr, why: Errno) -> String {
             "permission denied (ports below 1024 need privileges; try --port 8080)"
         }
         Errno::ACCESS | Errno::PERM => {
-            "permission denied (something on this machine forbids it: a container's or a service's \
-             rules)"
+            "permission denied (something on this machine forbids it: a container's or a \
+             service's rules)"
         }
         Errno::ADDRNOTAVAIL => {
-            "this machine has no such address (try --bind 0.0.0.0 for all it has, or none for this \
-             machine only)"
+            "this machine has no such address (try --bind 0.0.0.0 for all it has, or none for \
+             this machine only)"
         }
         Errno::AFNOSUPPORT if address.is_ipv6() => "this machine has no IPv6 (try --bind 0.0.0.0)",
         Errno::AFNOSUPPORT => "this machine has no IPv4 (try --bind ::)",
@@ -385,13 +382,13 @@ fn explain_ip(address: SocketAddr, why: Errno) -> String {
             "a link-local address belongs to one interface, which --bind cannot name \
              (try --bind ::)"
         }
-        _ => return explain_other(why),
-    };
-    text.to_owned()
+        Errno::MFILE | Errno::NFILE => NO_DESCRIPTOR,
+        _ => return None,
+    })
 }
 
-fn explain_unix(why: Errno) -> String {
-    let text = match why {
+fn unix_words(why: Errno) -> Option<&'static str> {
+    Some(match why {
         Errno::ADDRINUSE => {
             "the socket is in use (another program listens there; stop it, or try another path)"
         }
@@ -401,18 +398,9 @@ fn explain_unix(why: Errno) -> String {
         }
         Errno::NOENT => "its directory does not exist (create it first)",
         Errno::NAMETOOLONG => "the path is too long (107 bytes at most; try a shorter one)",
-        _ => return explain_other(why),
-    };
-    text.to_owned()
-}
-
-fn explain_other(why: Errno) -> String {
-    match why {
-        Errno::MFILE | Errno::NFILE => {
-            "no descriptor is left (raise the limit: `ulimit -n`)".to_owned()
-        }
-        _ => why.to_string(),
-    }
+        Errno::MFILE | Errno::NFILE => NO_DESCRIPTOR,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -43,35 +43,36 @@ impl LogRecord {
         status: Status,
         now: &Now,
     ) -> Box<Self> {
-        let method = request.method_name.as_bytes();
         let version: &[u8] = match request.minor {
             0 => b"HTTP/1.0",
             _ => b"HTTP/1.1",
         };
+        let line = [request.method_name.as_bytes(), request.raw_target, version].join(&b' ');
         Box::new(Self {
-            client,
             user,
-            request: [method, request.raw_target, version].join(&b' '),
             referer: request.value("Referer").map(<[u8]>::to_vec),
             user_agent: request.value("User-Agent").map(<[u8]>::to_vec),
-            status,
-            begun: now.instant,
+            ..Self::new(client, line, status, now)
         })
     }
 
     /// Of one that was not: its first line, whatever it says.
     pub fn of_refusal(client: PeerAddress, head: &[u8], status: Status, now: &Now) -> Box<Self> {
         let mut lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
-        let line = lines.find(|line| !line.is_empty());
-        Box::new(Self {
+        let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+        Box::new(Self::new(client, line.to_vec(), status, now))
+    }
+
+    fn new(client: PeerAddress, request: Vec<u8>, status: Status, now: &Now) -> Self {
+        Self {
             client,
             user: None,
-            request: line.unwrap_or_default().to_vec(),
+            request,
             referer: None,
             user_agent: None,
             status,
             begun: now.instant,
-        })
+        }
     }
 
     /// Appends the line, without its end, once `body_bytes` have gone out.

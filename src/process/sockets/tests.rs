@@ -5,7 +5,9 @@
 )]
 
 use super::*;
+use rustix::net::sockopt;
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
 
 const LOCALHOST: BindAddress = BindAddress::Localhost { port: None };
@@ -75,8 +77,8 @@ fn loopback_is_both_families_on_one_port() {
     assert_eq!(all.len(), 1 + usize::from(has_v6));
 }
 
-fn unsent_bytes_max(socket: &OwnedFd) -> u32 {
-    socket2::SockRef::from(socket).tcp_notsent_lowat().unwrap()
+fn unsent_bytes_max(socket: impl AsFd) -> u32 {
+    socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap()
 }
 
 #[test]
@@ -155,18 +157,23 @@ fn an_address_of_another_machine_is_refused_with_advice() {
 
 #[test]
 fn each_reason_has_its_advice() {
-    let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+    let line = |at: &str, why: Errno| {
+        let what = Address::Ip(at.parse().unwrap());
+        let why = why.into();
+        Failure { what, why }.explain(SocketKind::Stream { reuse_port: false })
+    };
     assert_eq!(
-        explain_ip(at("127.0.0.1:80"), Errno::ACCESS),
-        "permission denied (ports below 1024 need privileges; try --port 8080)"
+        line("127.0.0.1:80", Errno::ACCESS),
+        "cannot listen on 127.0.0.1:80: permission denied (ports below 1024 need privileges; \
+         try --port 8080)"
     );
-    assert!(!explain_ip(at("127.0.0.1:8080"), Errno::ACCESS).contains("1024"));
-    assert!(explain_ip(at("[::1]:80"), Errno::AFNOSUPPORT).contains("no IPv6"));
-    assert!(explain_ip(at("[fe80::1]:80"), Errno::INVAL).contains("link-local"));
-    assert!(explain_ip(at("127.0.0.1:80"), Errno::MFILE).contains("ulimit -n"));
+    assert!(!line("127.0.0.1:8080", Errno::ACCESS).contains("1024"));
+    assert!(line("[::1]:80", Errno::AFNOSUPPORT).contains("no IPv6"));
+    assert!(line("[fe80::1]:80", Errno::INVAL).contains("link-local"));
+    assert!(line("127.0.0.1:80", Errno::MFILE).contains("ulimit -n"));
     assert_eq!(
-        explain_ip(at("127.0.0.1:80"), Errno::NOMEM),
-        Errno::NOMEM.to_string()
+        line("127.0.0.1:80", Errno::NOMEM),
+        format!("cannot listen on 127.0.0.1:80: {}", Errno::NOMEM)
     );
 }
 
@@ -248,7 +255,7 @@ fn datagrams_on_loopback_share_one_free_port() {
     let ports: Vec<u16> = sockets.iter().map(|s| ip(s).port()).collect();
     assert!(!ports.is_empty() && ports[0] != 0);
     assert!(ports.iter().all(|port| *port == ports[0]), "{ports:?}");
-    assert!(sockopt::socket_type(&sockets[0].socket).unwrap() == SocketType::DGRAM);
+    assert!(sockets[0].socket.r#type().unwrap() == Type::DGRAM);
 }
 
 #[test]
