@@ -286,9 +286,9 @@ pub fn prefers_json(headers: &[Header<'_>]) -> bool {
 }
 
 /// Whether the client named `text/html`: a person follows a link. Scripts, style sheets, images and
-/// command-line clients take anything, or any text. The fallback of a single-page application should
-/// go to those that named it: to hand a page to a script that asked for a missing asset hides the
-/// mistake.
+/// command-line clients take anything, or any text. The fallback of a single-page application
+/// should go to those that named it: to hand a page to a script that asked for a missing asset
+/// hides the mistake.
 pub fn names_html(headers: &[Header<'_>]) -> bool {
     let html = acceptance(headers, "text", "html");
     html.weight > Weight::NONE && html.precision >= Precision::Parameters
