@@ -2,7 +2,7 @@
 //!
 //! A list that breaks the grammar anywhere matches nothing, whatever stands before the break.
 
-use crate::http::fields::trim;
+use crate::http::fields::{split_once, trim};
 
 /// An entity tag, borrowed from where it was read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,14 +36,12 @@ impl<'a> EntityTag<'a> {
             Some(rest) => (true, rest),
             None => (false, bytes),
         };
-        let bytes = bytes.strip_prefix(b"\"")?;
-        let end = bytes.iter().position(|&byte| byte == b'"')?;
-        let (opaque, rest) = bytes.split_at(end);
+        let (opaque, rest) = split_once(bytes.strip_prefix(b"\"")?, b'"')?;
         // Anything visible, and bytes beyond ASCII; no spaces, no controls. There are no escapes.
         let legal = opaque
             .iter()
-            .all(|&byte| byte == 0x21 || (0x23..=0x7e).contains(&byte) || byte >= 0x80);
-        legal.then_some((Self { weak, opaque }, &rest[1..]))
+            .all(|byte| matches!(byte, b'!'..=b'~' | 0x80..));
+        legal.then_some((Self { weak, opaque }, rest))
     }
 }
 

@@ -211,39 +211,34 @@ enum TransferCoding {
 impl<'a> ParsedFields<'a> {
     fn read(headers: &[Header<'a>]) -> Result<Self, Refusal> {
         let mut fields = Self::default();
-        for header in headers {
-            fields.add(header)?;
+        for &Header { name, value } in headers {
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            // By length first: most names differ from all others in it.
+            match name.len() {
+                4 if is("Host") => {
+                    once(&mut fields.host, value, "there are several Host fields")?;
+                }
+                5 if is("Range") => fields.has.range = true,
+                6 if is("Expect") => {
+                    let is_continue = value.eq_ignore_ascii_case(b"100-continue");
+                    fields.expects_continue |= is_continue;
+                    fields.expects_other |= !is_continue;
+                }
+                8 if is("If-Match") || is("If-Range") => fields.has.condition = true,
+                10 if is("Connection") => fields.add_connection(value),
+                13 if is("If-None-Match") => fields.has.condition = true,
+                14 if is("Content-Length") => {
+                    let why = "there are several Content-Length fields";
+                    once(&mut fields.length, value, why)?;
+                }
+                15 if is("Accept-Encoding") => fields.has.accept_encoding = true,
+                17 if is("If-Modified-Since") => fields.has.condition = true,
+                17 if is("Transfer-Encoding") => fields.add_coding(value)?,
+                19 if is("If-Unmodified-Since") => fields.has.condition = true,
+                _ => {}
+            }
         }
         Ok(fields)
-    }
-
-    fn add(&mut self, header: &Header<'a>) -> Result<(), Refusal> {
-        let value = header.value;
-        let is = |other: &str| header.name.eq_ignore_ascii_case(other);
-        // By length first: most names differ from all others in it.
-        match header.name.len() {
-            4 if is("Host") => once(&mut self.host, value, "there are several Host fields")?,
-            5 if is("Range") => self.has.range = true,
-            6 if is("Expect") => {
-                let is_continue = value.eq_ignore_ascii_case(b"100-continue");
-                self.expects_continue |= is_continue;
-                self.expects_other |= !is_continue;
-            }
-            8 if is("If-Match") || is("If-Range") => self.has.condition = true,
-            10 if is("Connection") => self.add_connection(value),
-            13 if is("If-None-Match") => self.has.condition = true,
-            14 if is("Content-Length") => once(
-                &mut self.length,
-                value,
-                "there are several Content-Length fields",
-            )?,
-            15 if is("Accept-Encoding") => self.has.accept_encoding = true,
-            17 if is("If-Modified-Since") => self.has.condition = true,
-            17 if is("Transfer-Encoding") => self.add_coding(value)?,
-            19 if is("If-Unmodified-Since") => self.has.condition = true,
-            _ => {}
-        }
-        Ok(())
     }
 
     /// RFC 9112 §9.6: `close` wins over everything.

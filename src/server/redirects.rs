@@ -29,7 +29,7 @@ use std::fmt;
 use percent_encoding::{AsciiSet, percent_encode};
 
 use crate::http::path::{
-    ENCODED_IN_PATH, ENCODED_IN_QUERY, ENCODED_IN_URL, SitePath, has_whole_escapes,
+    self, ENCODED_IN_PATH, ENCODED_IN_QUERY, ENCODED_IN_URL, SitePath, has_whole_escapes,
 };
 use crate::http::status::Status;
 use crate::limits::{REDIRECT_HOPS_MAX, REDIRECTS_BYTES_MAX, REDIRECTS_MAX};
@@ -357,20 +357,14 @@ impl RedirectTarget {
         if word.iter().any(forbidden) {
             return Err("the target has a character that URLs do not have; write it as %XX");
         }
-        let rest = after_scheme(word);
-        let is_elsewhere = rest.is_some();
-        let leads_somewhere = match rest {
-            Some(rest) => rest.first().is_some_and(|byte| !b"/?#".contains(byte)),
-            // Two slashes would be a host without a scheme.
-            None => word.starts_with(b"/") && !word.starts_with(b"//"),
-        };
-        if !leads_somewhere {
-            return Err("the target must be a path, or begin with http:// or https:// and a host");
-        }
-
         let hash = word.iter().position(|&byte| byte == b'#');
         let (head, fragment) = word.split_at(hash.unwrap_or(word.len()));
-        let has_query = head.contains(&b'?');
+        // Two slashes would be a host without a scheme.
+        let target = path::parse(head, "GET").ok();
+        let Some(target) = target.filter(|_| !head.starts_with(b"//")) else {
+            return Err("the target must be a path, or begin with http:// or https:// and a host");
+        };
+        let has_query = target.query.is_some();
         let star = match (has_star, hash) {
             (false, _) => Star::Nowhere,
             (true, Some(_)) => Star::InFragment,
@@ -388,19 +382,9 @@ impl RedirectTarget {
             fragment: encoded(fragment),
             star,
             has_query,
-            is_elsewhere,
+            is_elsewhere: target.authority.is_some(),
         })
     }
-}
-
-/// What follows `http://` or `https://`.
-fn after_scheme(word: &[u8]) -> Option<&[u8]> {
-    [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find_map(|scheme| {
-            let (start, rest) = word.split_at_checked(scheme.len())?;
-            start.eq_ignore_ascii_case(scheme).then_some(rest)
-        })
 }
 
 /// Appends `bytes`, with those that are in `set` as `%XX`.

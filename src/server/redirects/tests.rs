@@ -330,7 +330,7 @@ fn circles_are_refused() {
         ("/* /* 302", 1),
         ("/a/* /b/* 302\n/b/* /a/* 302", 1),
         ("/a /b/c 302\n/b/* /a 302", 1),
-        // Those who ask for nothing more are led out of it; all others into paths that grow.
+        // Requests for nothing more are led out of it; all others into paths that grow.
         ("/* /b/* 302\n/b/ https://x.example/ 302", 1),
     ] {
         assert_eq!(wrong(file), (line, circle()), "{file}");
