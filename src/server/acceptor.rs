@@ -119,16 +119,15 @@ impl Acceptor {
         if !cx.shared.client_limits.are_set() || matches!(self.protocol, Protocol::Companion(_)) {
             return Some((stream, None));
         }
+        let key = cx.link.key;
         match cx.shared.client_limits.admit(stream.peer()) {
             Ok(client) => Some((stream, client)),
             Err(Rejection::NotAllowed) => {
-                let key = cx.link.key;
                 debug!("{key} closed a connection: its address is not in --allow");
                 cx.shared.counters.refuse(Refused::Stranger);
                 None
             }
             Err(Rejection::TooManyFromAddress) => {
-                let key = cx.link.key;
                 debug!("{key} refused a connection: --max-per-address is reached");
                 cx.shared.counters.refuse(Refused::Crowding);
                 send_busy(stream, cx.scratch);
@@ -204,11 +203,11 @@ impl Acceptor {
             return Next::Room;
         }
         if cx.shared.warnings.is_due(&cx.now) {
-            let key = cx.link.key;
-            warn!(
-                "{key} cannot accept: {error} \
-                 (raise the descriptor limit, or lower --max-connections)"
-            );
+            let advice = match self.protocol {
+                Protocol::Http => "raise the descriptor limit, or lower --max-connections",
+                Protocol::Companion(_) => "raise the descriptor limit",
+            };
+            warn!("{} cannot accept: {error} ({advice})", cx.link.key);
         }
         // As many as the budget allows: a connection behind a thousand others should not have to
         // wait for a pause after each of them.
