@@ -74,14 +74,14 @@ pub(crate) fn of(verb: &Verb) -> String {
 }
 
 /// What holds for the variables of all options.
-pub(crate) const ENVIRONMENT: &str = "Each option can be set in the environment as well: --log-format as IDLER_LOG_FORMAT. An \
-     option beats its variable; --NAME=no takes back a switch. Options that may be given several \
-     times take values separated by blanks there, or lines where values may contain blanks \
-     (IDLER_HEADER).";
+pub(crate) const ENVIRONMENT: &str = "Each option can be set in the environment as well: \
+     --log-format as IDLER_LOG_FORMAT. An option beats its variable; --NAME=no takes back a \
+     switch. Options that may be given several times take values separated by blanks there, or \
+     lines where values may contain blanks (IDLER_HEADER).";
 
 /// What holds for the values of all options.
-pub(crate) const VALUES: &str = "TIME is a number with ms, s, m or h, or a number of seconds. SIZE is a number of bytes, or \
-     one with K, M or G (powers of 1,024).";
+pub(crate) const VALUES: &str = "TIME is a number with ms, s, m or h, or a number of seconds. \
+     SIZE is a number of bytes, or one with K, M or G (powers of 1,024).";
 
 /// Appends a paragraph, indented and broken at blanks.
 fn wrap(out: &mut String, paragraph: &str, indent: usize) {

@@ -3,8 +3,8 @@
 //!
 //! Invariant: a target begins with a slash and holds only what may stand in a request line.
 
+use core::net::IpAddr;
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 
 use percent_encoding::percent_encode;
@@ -40,7 +40,7 @@ pub enum BindAddress {
     },
     /// A Unix socket.
     Unix {
-        /// Where in the file system; at most [`UNIX_PATH_BYTES_MAX`](crate::limits::UNIX_PATH_BYTES_MAX) bytes, no NUL.
+        /// Where in the file system, without a NUL; see [`crate::limits::UNIX_PATH_BYTES_MAX`].
         path: PathBuf,
         /// Its permissions (at most `0o777`), if they are given.
         mode: Option<u32>,

@@ -31,8 +31,8 @@ pub struct Listings {
 
 impl Listings {
     /// Whether the listing that asks may make a step. In each turn [`LISTING_STEPS_PER_TURN`]
-    /// listings may, and in the next turn the listings behind them in the queue, so that a short one
-    /// does not wait for a thousand long ones to end.
+    /// listings may, and in the next turn the listings behind them in the queue, so that a short
+    /// one does not wait for a thousand long ones to end.
     pub fn may_step(&mut self, turn: u64) -> bool {
         if self.turn != turn {
             let skip = self.skip + LISTING_STEPS_PER_TURN;
