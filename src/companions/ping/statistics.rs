@@ -22,32 +22,34 @@ pub(super) struct Statistics {
     pub(super) strange: u64,
     /// Pings that the kernel refused to send. They count as sent, and lost.
     pub(super) unsent: u64,
-    shortest: Duration,
-    longest: Duration,
-    last: Duration,
-    nanos: u128,
-    nanos_squared: u128,
-    jitter_nanos: f64,
+    // Round trips of those that were answered, in milliseconds.
+    min: f64,
+    avg: f64,
+    max: f64,
+    last: f64,
+    /// Squared distances from the average, summed up (Welford 1962).
+    squares: f64,
+    jitter: f64,
 }
 
 impl Statistics {
     /// Counts one answered ping.
     pub(super) fn answered(&mut self, rtt: Duration) {
-        let nanos = rtt.as_nanos();
-        if self.received == 0 {
-            self.shortest = rtt;
+        let ms = rtt.as_secs_f64() * 1e3;
+        self.received += 1;
+        if self.received == 1 {
+            self.min = ms;
         } else {
             // RFC 3550 §6.4.1: the difference in transit time of two packets, smoothed by 1/16.
             // Here a packet's transit is its round trip, so no clocks need to agree.
-            let difference = nanos_f64(rtt.abs_diff(self.last).as_nanos());
-            self.jitter_nanos += (difference - self.jitter_nanos) / 16.0;
+            self.jitter += ((ms - self.last).abs() - self.jitter) / 16.0;
         }
-        self.received += 1;
-        self.shortest = self.shortest.min(rtt);
-        self.longest = self.longest.max(rtt);
-        self.last = rtt;
-        self.nanos += nanos;
-        self.nanos_squared = self.nanos_squared.saturating_add(nanos * nanos);
+        self.min = self.min.min(ms);
+        self.max = self.max.max(ms);
+        self.last = ms;
+        let distance = ms - self.avg;
+        self.avg += distance / self.received as f64;
+        self.squares += distance * (ms - self.avg);
     }
 
     /// Pings that were never answered.
@@ -55,33 +57,21 @@ impl Statistics {
         self.transmitted.saturating_sub(self.received)
     }
 
-    /// Lost pings, in percent of those sent.
-    pub(super) fn loss_percent(&self) -> f64 {
-        100.0 * nanos_f64(self.lost().into()) / nanos_f64(self.transmitted.max(1).into())
-    }
-
     /// The longest round trip.
     pub(super) fn longest(&self) -> Duration {
-        self.longest
+        Duration::from_secs_f64(self.max / 1e3)
+    }
+
+    fn loss_percent(&self) -> f64 {
+        100.0 * self.lost() as f64 / self.transmitted.max(1) as f64
     }
 
     /// Shortest, average and longest round trip, and how far they lie from the average (the
     /// standard deviation, which `ping` calls mdev), in milliseconds; `None` if nothing was
     /// answered.
-    pub(super) fn rtt(&self) -> Option<Rtt> {
-        if self.received == 0 {
-            return None;
-        }
-        let n = nanos_f64(self.received.into());
-        let avg = nanos_f64(self.nanos) / n;
-        let variance = nanos_f64(self.nanos_squared) / n - avg * avg;
-        Some(Rtt {
-            min: self.shortest.as_secs_f64() * 1e3,
-            avg: avg / 1e6,
-            max: self.longest.as_secs_f64() * 1e3,
-            mdev: variance.max(0.0).sqrt() / 1e6,
-            jitter: self.jitter_nanos / 1e6,
-        })
+    fn rtt(&self) -> Option<[f64; 4]> {
+        let mdev = (self.squares / self.received as f64).sqrt();
+        (self.received > 0).then_some([self.min, self.avg, self.max, mdev])
     }
 
     /// The last lines of a ping, as text.
@@ -99,10 +89,11 @@ impl Statistics {
             "{transmitted} packets transmitted, {received} received, +{duplicates} duplicates, \
              {loss}% packet loss, time {ms} ms\n"
         );
-        if let Some(r) = self.rtt() {
+        if let Some([min, avg, max, mdev]) = self.rtt() {
             text += &format!(
-                "rtt min/avg/max/mdev = {:.3}/{:.3}/{:.3}/{:.3} ms, jitter {:.3} ms\n",
-                r.min, r.avg, r.max, r.mdev, r.jitter
+                "rtt min/avg/max/mdev = {min:.3}/{avg:.3}/{max:.3}/{mdev:.3} ms, \
+                 jitter {:.3} ms\n",
+                self.jitter
             );
         }
         let odd = [
@@ -123,15 +114,11 @@ impl Statistics {
     /// nothing was answered.
     pub(super) fn json(&self, elapsed: Duration) -> String {
         let (mut rtt, mut jitter) = ("null".to_owned(), "null".to_owned());
-        if let Some(r) = self.rtt() {
+        if let Some(times) = self.rtt() {
             let ms = |time: f64| format!("{time:.6}");
-            rtt = object(&[
-                ("min_ms", ms(r.min)),
-                ("avg_ms", ms(r.avg)),
-                ("max_ms", ms(r.max)),
-                ("mdev_ms", ms(r.mdev)),
-            ]);
-            jitter = ms(r.jitter);
+            let names = ["min_ms", "avg_ms", "max_ms", "mdev_ms"];
+            rtt = object(&names.into_iter().zip(times.map(ms)).collect::<Vec<_>>());
+            jitter = ms(self.jitter);
         }
         object(&[
             ("transmitted", self.transmitted.to_string()),
@@ -148,26 +135,6 @@ impl Statistics {
             ("jitter_ms", jitter),
         ]) + "\n"
     }
-}
-
-/// Round-trip times, in milliseconds.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(super) struct Rtt {
-    /// The shortest.
-    pub(super) min: f64,
-    /// The average.
-    pub(super) avg: f64,
-    /// The longest.
-    pub(super) max: f64,
-    /// The standard deviation.
-    pub(super) mdev: f64,
-    /// Interarrival jitter (RFC 3550 §6.4.1).
-    pub(super) jitter: f64,
-}
-
-fn nanos_f64(n: u128) -> f64 {
-    // Exact up to 2⁵³, a hundred days in nanoseconds.
-    n as f64
 }
 
 #[cfg(test)]
@@ -201,20 +168,20 @@ mod tests {
 
     #[test]
     fn average_deviation_and_jitter_are_right() {
-        let rtt = of(&[10, 20, 40, 10]).rtt();
-        let Some(rtt) = rtt else {
+        let s = of(&[10, 20, 40, 10]);
+        let Some([min, avg, max, mdev]) = s.rtt() else {
             panic!("four were answered");
         };
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} is not {b}");
-        near(rtt.min, 10.0);
-        near(rtt.max, 40.0);
-        near(rtt.avg, 20.0);
-        near(rtt.mdev, 150_f64.sqrt());
+        near(min, 10.0);
+        near(max, 40.0);
+        near(avg, 20.0);
+        near(mdev, 150_f64.sqrt());
         // |D| = 10, 20, 30: J = 10/16, then += (20 - J)/16, then += (30 - J)/16.
         let j = 10.0 / 16.0;
         let j = j + (20.0 - j) / 16.0;
         let j = j + (30.0 - j) / 16.0;
-        near(rtt.jitter, j);
+        near(s.jitter, j);
     }
 
     #[test]
