@@ -1,7 +1,7 @@
 //! Dates: the three forms of HTTP that may come in (RFC 9110 §5.6.7), and the three that go out.
 //! What is formatted here parses back to the same second. The present time is passed in.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, date};
@@ -13,6 +13,14 @@ pub type UnixSeconds = i64;
 
 /// The last second of the year 9999: what four digits can say.
 const LAST: UnixSeconds = 253_402_300_799;
+
+/// The seconds of a time of the wall clock, negative before 1970.
+pub fn unix_seconds(wall: SystemTime) -> UnixSeconds {
+    match wall.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_secs()).map_or(i64::MIN, |s| -s),
+    }
+}
 
 /// Reads an HTTP date in any of its three forms (RFC 9110 §5.6.7), of which two are obsolete.
 ///

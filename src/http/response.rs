@@ -1,11 +1,58 @@
 //! The head of a reply, as bytes (RFC 9112 §4). No value that is written contains a line end,
 //! whatever it was made from.
 
+use std::rc::Rc;
+use std::time::SystemTime;
+
+use crate::http::date::{UnixSeconds, imf_fixdate, unix_seconds};
 use crate::http::status::Status;
 
 /// Where the value of the `Date` field begins in every head written here: right behind the status
 /// line of a 200, so that a kept head can be dated again in place.
-pub const DATE_AT: usize = b"HTTP/1.1 200 OK\r\nDate: ".len();
+const DATE_AT: usize = b"HTTP/1.1 200 OK\r\nDate: ".len();
+
+/// The value of `Date`, formatted once a second.
+#[derive(Debug)]
+pub struct Dates {
+    second: UnixSeconds,
+    text: [u8; 29],
+}
+
+impl Default for Dates {
+    fn default() -> Self {
+        Self {
+            second: 0,
+            text: *b"Thu, 01 Jan 1970 00:00:00 GMT",
+        }
+    }
+}
+
+impl Dates {
+    /// The present second as an IMF-fixdate.
+    pub fn header(&mut self, wall: SystemTime) -> &[u8; 29] {
+        let second = unix_seconds(wall);
+        if second != self.second {
+            if let Some(text) = imf_fixdate(second) {
+                self.text = text;
+            }
+            self.second = second;
+        }
+        &self.text
+    }
+
+    /// Brings the date of a kept reply up to the present second: in place if no connection is
+    /// sending it, else in a copy.
+    pub fn stamp(&mut self, reply: &mut Rc<[u8]>, wall: SystemTime) {
+        let text = *self.header(wall);
+        let field = DATE_AT..DATE_AT + text.len();
+        if reply.get(field.clone()) == Some(&text[..]) {
+            return;
+        }
+        if let Some(field) = Rc::make_mut(reply).get_mut(field) {
+            field.copy_from_slice(&text);
+        }
+    }
+}
 
 /// A head that is being written.
 #[derive(Debug)]

@@ -8,9 +8,10 @@ use std::fmt::Display;
 use std::io;
 use std::rc::Rc;
 
-use crate::event_loop::Now;
+use crate::event_loop::{Now, PeerAddress};
 use crate::http::accept::{names_html, prefers_json};
 use crate::http::conditional::{Validators, Verdict, evaluate};
+use crate::http::date::unix_seconds;
 use crate::http::path::SitePath;
 use crate::http::range::{Multipart, Selection, select};
 use crate::http::request::{Method, Request};
@@ -20,11 +21,8 @@ use crate::site::Found;
 use crate::site::cache::{Content, FileMeta, Representation};
 use crate::site::open::Opened;
 
-use crate::event_loop::PeerAddress;
 use crate::server::auth::Password;
-use crate::server::dates::unix_seconds;
-use crate::server::note::{NoteFn, display, display_found};
-use crate::server::outcome::{self, DirectoryList, Outcome, Part};
+use crate::server::outcome::{self, DirectoryList, NoteFn, Outcome, Part, display, display_found};
 use crate::server::shared::{Http, Server};
 use crate::server::sites::{DEFAULT_SITE, index_for};
 use crate::server::status::NOT_SHOWN;

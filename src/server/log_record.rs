@@ -9,15 +9,13 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use crate::cli::LogFormat;
-use crate::event_loop::Now;
+use crate::event_loop::{Now, PeerAddress};
 use crate::http::date;
+use crate::http::date::unix_seconds;
 use crate::http::json::{JsonString, JsonStyle, JsonTime};
 use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::limits::LOG_FIELD_BYTES_MAX;
-
-use crate::event_loop::PeerAddress;
-use crate::server::dates::unix_seconds;
 
 /// What the line of a reply needs of its request, which is gone when the reply is complete. Text
 /// from clients is kept as it came.

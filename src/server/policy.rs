@@ -54,7 +54,7 @@ const CACHE_CONTROL: &str = "Cache-Control";
 const ALLOW_ORIGIN: &str = "Access-Control-Allow-Origin";
 
 /// Scripts of any site may read the reply, and all of its fields.
-const ANYBODY: &[u8] = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n";
+const ANY_ORIGIN: &[u8] = b"Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\n";
 
 const VARY_ACCEPT: &[u8] = b"Vary: Accept\r\n";
 
@@ -108,7 +108,7 @@ impl Policy {
             lines.extend_from_slice(VARY_ACCEPT);
         }
         if self.cors && !rules.have(ALLOW_ORIGIN) {
-            lines.extend_from_slice(ANYBODY);
+            lines.extend_from_slice(ANY_ORIGIN);
         }
         rules.write(&mut lines);
         lines
@@ -124,7 +124,7 @@ impl Policy {
             out.extend_from_slice(b"\r\n");
         }
         if self.cors && !rules.have(ALLOW_ORIGIN) {
-            out.extend_from_slice(ANYBODY);
+            out.extend_from_slice(ANY_ORIGIN);
         }
         // The root's index may stand for a missing page, which depends on what the client takes.
         if self.spa && self.indexes.iter().any(|index| index == path) {

@@ -12,6 +12,7 @@ use crate::event_loop::page_cache;
 use crate::event_loop::page_cache::Came;
 use crate::http::accept::Coding;
 use crate::http::date::imf_fixdate;
+use crate::http::date::unix_seconds;
 use crate::http::response::HeadWriter;
 use crate::http::status::Status;
 use crate::limits::{CACHED_FILE_BYTES_MAX, RACY_WINDOW, TORN_READS_MAX};
@@ -20,14 +21,13 @@ use crate::site::cache::{Content, FileMeta, Representation};
 use crate::site::open::tests::faults;
 use crate::site::open::{Identity, Moment, Opened, fstat};
 
-use crate::server::dates::unix_seconds;
 use crate::server::policy::Policy;
 
 /// Says that another client may be sent another variant (RFC 9110 §12.5.5).
 ///
 /// It stands on every answer for a file of a compressible type, whether it has siblings or not: to
-/// find out would cost those who accept no coding three more questions to the file system; and
-/// siblings may come later, while a shared cache still holds the answer.
+/// find out would cost clients that accept no coding three more system calls; and siblings may come
+/// later, while a shared cache still holds the answer.
 pub const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 /// In what form a file is sent.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::{Now, Shared, Tick, clock};
+use crate::http::response::Dates;
 use crate::log::logger;
 use crate::log::sink::LogSink;
 use crate::process::notify::Notify;
@@ -15,7 +16,6 @@ use crate::server::access_log::AccessLog;
 use crate::server::auth::Auth;
 use crate::server::clients::ClientLimits;
 use crate::server::counters::Counters;
-use crate::server::dates::Dates;
 use crate::server::listing::Listings;
 use crate::server::policy::{Policy, Timeouts};
 use crate::server::sites::SiteState;

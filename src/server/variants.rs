@@ -18,7 +18,7 @@ use crate::site::cache::{CLASSES, Representation};
 use crate::site::open::{Identity, Opened};
 use crate::site::siblings::{is_compressible, is_current, suffix};
 
-use crate::server::note::{NoteFn, display};
+use crate::server::outcome::{NoteFn, display};
 use crate::server::representation::{Variant, is_settled};
 use crate::server::shared::Http;
 use crate::server::sites::SiteState;
