@@ -76,24 +76,26 @@ impl LogRecord {
     /// Appends the line, without its end, once `body_bytes` have gone out.
     pub(super) fn write(&self, format: LogFormat, body_bytes: u64, now: &Now, into: &mut Vec<u8>) {
         let (client, status) = (display(self.client), self.status.0);
-        let request = Field(&self.request, b' ');
         let seconds = unix_seconds(now.wall);
-        let time = date::common_log(seconds);
-        let time = time.as_ref().and_then(|time| str::from_utf8(time).ok());
         let duration = now.instant.saturating_duration_since(self.begun);
         // Memory apart, writing to a Vec cannot fail.
         let _ = match format {
             // 127.0.0.1 - - [01/Jan/2030:00:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"
             LogFormat::Combined => {
-                let user = Field(self.user.as_deref().unwrap_or_default(), b'!');
-                let referer = Field(self.referer.as_deref().unwrap_or_default(), b' ');
-                let agent = Field(self.user_agent.as_deref().unwrap_or_default(), b' ');
-                let time = time.unwrap_or("-");
-                write!(
-                    into,
-                    "{client} - {user} [{time}] \"{request}\" {status} {body_bytes} \
-                     \"{referer}\" \"{agent}\""
-                )
+                let _ = write!(into, "{client} - ");
+                field(self.user.as_deref(), b'!', into);
+                into.extend_from_slice(b" [");
+                match date::common_log(seconds) {
+                    Some(time) => into.extend_from_slice(&time),
+                    None => into.push(b'-'),
+                }
+                into.extend_from_slice(b"] \"");
+                field(Some(&self.request), b' ', into);
+                let _ = write!(into, "\" {status} {body_bytes} \"");
+                field(self.referer.as_deref(), b' ', into);
+                into.extend_from_slice(b"\" \"");
+                field(self.user_agent.as_deref(), b' ', into);
+                into.write_all(b"\"")
             }
             LogFormat::Json => write!(
                 into,
@@ -110,15 +112,15 @@ impl LogRecord {
             ),
             // 00:00:00 127.0.0.1 200 5 0.3ms GET / HTTP/1.1
             LogFormat::Short => {
-                if let Some(time) = time {
-                    let _ = write!(into, "{} ", &time[12..20]);
+                if let Some(time) = date::common_log(seconds) {
+                    into.extend_from_slice(&time[12..20]);
+                    into.push(b' ');
                 }
                 let tenths = duration.as_micros() / 100;
                 let (millis, tenth) = (tenths / 10, tenths % 10);
-                write!(
-                    into,
-                    "{client} {status} {body_bytes} {millis}.{tenth}ms {request}"
-                )
+                let written = write!(into, "{client} {status} {body_bytes} {millis}.{tenth}ms ");
+                field(Some(&self.request), b' ', into);
+                written
             }
         };
     }
@@ -133,29 +135,22 @@ fn display(client: PeerAddress) -> impl fmt::Display {
     })
 }
 
-/// A client's text, or a dash if there is none. Bytes from the given one to `~` stand as they are,
-/// but for quotes and backslashes; all others as `\xHH`, as Apache and nginx do.
-struct Field<'a>(&'a [u8], u8);
-
-impl fmt::Display for Field<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(text, first) = *self;
-        if text.is_empty() {
-            return f.write_str("-");
-        }
-        let is_plain = |byte: &u8| (first..=b'~').contains(byte) && !b"\"\\".contains(byte);
-        for piece in beginning(text).split_inclusive(|byte| !is_plain(byte)) {
-            let (plain, odd) = match piece.split_last() {
-                Some((last, plain)) if !is_plain(last) => (plain, Some(last)),
-                _ => (piece, None),
-            };
-            f.write_str(str::from_utf8(plain).unwrap_or_default())?;
-            if let Some(odd) = odd {
-                write!(f, "\\x{odd:02X}")?;
-            }
-        }
-        Ok(())
+/// Appends a client's text, or a dash if there is none. Bytes from the `first` one to `~` stand as
+/// they are, but for quotes and backslashes; all others as `\xHH`, as Apache and nginx do.
+fn field(text: Option<&[u8]>, first: u8, into: &mut Vec<u8>) {
+    let text = text.unwrap_or_default();
+    if text.is_empty() {
+        into.push(b'-');
     }
+    let is_odd = |byte: &u8| !(first..=b'~').contains(byte) || b"\"\\".contains(byte);
+    let text = beginning(text);
+    let mut rest = &text[..];
+    while let Some(at) = rest.iter().position(is_odd) {
+        into.extend_from_slice(&rest[..at]);
+        let _ = write!(into, "\\x{:02X}", rest[at]);
+        rest = &rest[at + 1..];
+    }
+    into.extend_from_slice(rest);
 }
 
 /// A client's text as a string of JSON, or `null` if there is none. JSON has no bytes: what is not
