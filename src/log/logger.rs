@@ -12,7 +12,7 @@ use std::time::Duration;
 use log::{Level, LevelFilter};
 
 use crate::limits::LOG_PENDING_BYTES_MAX;
-use crate::log::sink::{LogSink, Target};
+use crate::log::sink::{LogSink, LogTarget};
 
 /// Whether lines are coloured.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -95,7 +95,7 @@ pub fn finish() {
 
 fn diagnostics() -> MutexGuard<'static, Diagnostics> {
     STDERR
-        .get_or_init(|| Mutex::new(Diagnostics::new(Target::Stderr(io::stderr()))))
+        .get_or_init(|| Mutex::new(Diagnostics::new(LogTarget::Stderr(io::stderr()))))
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
 }
@@ -108,7 +108,7 @@ struct Diagnostics {
 }
 
 impl Diagnostics {
-    fn new(target: Target) -> Self {
+    fn new(target: LogTarget) -> Self {
         Self {
             sink: LogSink::new(target),
             missing: 0,
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn missing_lines_are_marked_where_they_are_missing() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let mut diagnostics = Diagnostics::new(Target::File(File::from(writer)));
+        let mut diagnostics = Diagnostics::new(LogTarget::File(File::from(writer)));
         let line = "x".repeat(999);
         let mut said = 0_u64;
         while diagnostics.missing < 100 {

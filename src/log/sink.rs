@@ -24,7 +24,7 @@ use crate::limits::{
 /// A descriptor that takes lines, and the lines it has not taken yet.
 #[derive(Debug)]
 pub(crate) struct LogSink {
-    target: Target,
+    target: LogTarget,
     mode: WriteMode,
     /// Lines not yet written.
     pending: Vec<u8>,
@@ -37,7 +37,7 @@ pub(crate) struct LogSink {
 
 /// Whose descriptor it is.
 #[derive(Debug)]
-pub(crate) enum Target {
+pub(crate) enum LogTarget {
     /// Standard output, shared with others.
     Stdout(Stdout),
     /// Standard error, shared with others.
@@ -81,7 +81,7 @@ pub(crate) enum Flushed {
 }
 
 impl LogSink {
-    pub(crate) fn new(target: Target) -> Self {
+    pub(crate) fn new(target: LogTarget) -> Self {
         let (target, mode) = target.prepare();
         Self {
             target,
@@ -154,7 +154,7 @@ impl LogSink {
 
     /// Writes to another descriptor from now on. Whole lines that the old one has not taken go to
     /// the new one; the rest of a line that was begun is dropped.
-    pub(crate) fn redirect(&mut self, target: Target) {
+    pub(crate) fn redirect(&mut self, target: LogTarget) {
         self.flush();
         if self.within_line {
             let end = self.pending.iter().position(|b| *b == b'\n');
@@ -221,7 +221,7 @@ impl LogSink {
     }
 }
 
-impl AsFd for Target {
+impl AsFd for LogTarget {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Stdout(stream) => stream.as_fd(),
@@ -231,7 +231,7 @@ impl AsFd for Target {
     }
 }
 
-impl Target {
+impl LogTarget {
     /// Finds out how to write to it without waiting.
     ///
     /// A pipe or a terminal that is shared is opened anew by its number: the same pipe, the same

@@ -197,7 +197,7 @@ struct Group {
 }
 
 impl Group {
-    fn bind(&mut self, address: &BindAddress) -> Result<(), Failure> {
+    fn bind(&mut self, address: &BindAddress) -> Result<(), BindFailure> {
         match address {
             BindAddress::Ip { address, .. } => self.bind_ip(*address),
             BindAddress::Localhost { .. } => {
@@ -220,7 +220,7 @@ impl Group {
     }
 
     /// Binds one address, unless that was already done.
-    fn bind_ip(&mut self, ip: IpAddr) -> Result<(), Failure> {
+    fn bind_ip(&mut self, ip: IpAddr) -> Result<(), BindFailure> {
         let wanted = SocketAddr::new(ip, self.port);
         let what = Address::Ip(wanted);
         if self.port != 0 && self.sockets.iter().any(|bound| bound.address == what) {
@@ -233,9 +233,9 @@ impl Group {
         Ok(())
     }
 
-    fn push(&mut self, what: Address, socket: io::Result<Socket>) -> Result<(), Failure> {
+    fn push(&mut self, what: Address, socket: io::Result<Socket>) -> Result<(), BindFailure> {
         let bound = socket.and_then(BoundSocket::new);
-        let bound = bound.map_err(|why| Failure { what, why })?;
+        let bound = bound.map_err(|why| BindFailure { what, why })?;
         self.sockets.push(bound);
         Ok(())
     }
@@ -314,12 +314,12 @@ fn bind_with_mode(socket: &Socket, address: &SockAddr, mode: Option<u32>) -> io:
 }
 
 /// What could not be bound, and the kernel's reason.
-struct Failure {
+struct BindFailure {
     what: Address,
     why: io::Error,
 }
 
-impl Failure {
+impl BindFailure {
     fn errno(&self) -> Errno {
         Errno::from_io_error(&self.why).unwrap_or(Errno::IO)
     }

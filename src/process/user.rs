@@ -14,14 +14,14 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 /// A user to become.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct User {
+pub struct SystemUser {
     name: String,
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
 }
 
-impl User {
+impl SystemUser {
     /// Finds a user: `NAME`, `UID`, or either with `:GROUP`, by name or number, behind it. Must be
     /// called before the walls are raised.
     ///
@@ -131,14 +131,14 @@ impl User {
     }
 }
 
-impl fmt::Display for User {
+impl fmt::Display for SystemUser {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)
     }
 }
 
 /// What to tell a user who starts idler as root and names no user to become.
-pub fn warning_for_root(user: Option<&User>) -> Option<&'static str> {
+pub fn warning_for_root(user: Option<&SystemUser>) -> Option<&'static str> {
     (user.is_none() && geteuid().is_root())
         .then_some("running as root (try --user NAME: root is given up once the port is bound)")
 }
@@ -173,7 +173,7 @@ mod tests {
         "root:x:0:\nwww:x:33:\nadm:x:4:other,www\nssl:x:110:www\nwwwx:x:111:wwww\nbad:x:x:www\n";
 
     fn find(spec: &str) -> Result<(u32, u32, Vec<u32>), &'static str> {
-        User::find_in(spec, PASSWD, GROUP).map(|user| {
+        SystemUser::find_in(spec, PASSWD, GROUP).map(|user| {
             let groups = user.groups.iter().map(|gid| gid.as_raw()).collect();
             (user.uid.as_raw(), user.gid.as_raw(), groups)
         })
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn numbers_need_no_tables() {
-        let user = User::find_in("65534:65534", "", "").unwrap();
+        let user = SystemUser::find_in("65534:65534", "", "").unwrap();
         assert_eq!((user.uid.as_raw(), user.gid.as_raw()), (65534, 65534));
         assert_eq!(user.to_string(), "65534:65534");
     }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn root_is_given_up_for_good() {
         const CHILD: &str = "IDLER_TEST_USER_CHILD";
-        let user = User::find_in("65534:65534", "", "").unwrap();
+        let user = SystemUser::find_in("65534:65534", "", "").unwrap();
         if std::env::var_os(CHILD).is_some() {
             assert!(warning_for_root(None).is_some());
             assert_eq!(warning_for_root(Some(&user)), None);
@@ -235,7 +235,7 @@ mod tests {
             assert!(fs::read("/etc/shadow").is_err());
             assert_eq!(warning_for_root(None), None);
             user.become_it().unwrap(); // already
-            let other = User::find_in("1:1", "", "").unwrap();
+            let other = SystemUser::find_in("1:1", "", "").unwrap();
             assert!(other.become_it().unwrap_err().contains("only root"));
             return;
         }

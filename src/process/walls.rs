@@ -20,12 +20,12 @@ use landlock::{
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 
-use crate::process::user::User;
+use crate::process::user::SystemUser;
 
 /// What the process may still do once the walls stand.
 #[derive(Debug, Default)]
 pub struct Walls {
-    rules: Vec<Rule>,
+    rules: Vec<WallRule>,
 }
 
 /// What stands afterwards: for the start-up line.
@@ -36,7 +36,7 @@ pub struct Applied {
     /// Whether no program started from here could gain privileges.
     pub no_new_privs: bool,
     /// The user the process became.
-    pub user: Option<User>,
+    pub user: Option<SystemUser>,
     /// Paths directly under `/` that could only be pinned: if one is removed and made again, idler
     /// must be started again.
     pub pinned: Vec<PathBuf>,
@@ -44,7 +44,7 @@ pub struct Applied {
 
 /// One place, and what may be done beneath it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Rule {
+struct WallRule {
     place: PathBuf,
     access: BitFlags<AccessFs>,
     pinned: bool,
@@ -67,9 +67,9 @@ impl Walls {
         });
         for link in links {
             self.rules
-                .extend(Rule::beside(link, access).filter(|rule| !rule.pinned));
+                .extend(WallRule::beside(link, access).filter(|rule| !rule.pinned));
         }
-        self.rules.extend(Rule::beside(&path, access));
+        self.rules.extend(WallRule::beside(&path, access));
     }
 
     /// Allows appending to the file `path`, and making it again after it was renamed.
@@ -77,9 +77,9 @@ impl Walls {
         // A device or a named pipe is no file that is rotated, and its directory is full of others.
         let is_special = fs::metadata(path).is_ok_and(|there| !there.is_file());
         let rule = if is_special {
-            Rule::pinned(path, AccessFs::WriteFile.into())
+            WallRule::pinned(path, AccessFs::WriteFile.into())
         } else {
-            Rule::beside(path, AccessFs::WriteFile | AccessFs::MakeReg)
+            WallRule::beside(path, AccessFs::WriteFile | AccessFs::MakeReg)
         };
         self.rules.extend(rule);
     }
@@ -89,9 +89,9 @@ impl Walls {
     ///
     /// # Errors
     /// One line for the user, if the process cannot become that user. It must then end.
-    pub fn raise(mut self, user: Option<User>) -> Result<Applied, String> {
+    pub fn raise(mut self, user: Option<SystemUser>) -> Result<Applied, String> {
         // Where a descriptor is taken from when they run out, to refuse a connection.
-        self.rules.extend(Rule::pinned(
+        self.rules.extend(WallRule::pinned(
             Path::new("/dev/null"),
             AccessFs::ReadFile.into(),
         ));
@@ -147,7 +147,7 @@ impl Walls {
     }
 }
 
-impl Rule {
+impl WallRule {
     /// A rule on the directory in which `path` really stands; on `path` itself if that is `/`.
     /// `None` if neither can be found.
     fn beside(path: &Path, access: BitFlags<AccessFs>) -> Option<Self> {

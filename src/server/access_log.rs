@@ -17,7 +17,7 @@ use signal_hook::consts::SIGXFSZ;
 use crate::cli::{LogDestination, LogFormat};
 use crate::event_loop::Now;
 use crate::event_loop::clock::RateLimit;
-use crate::log::sink::{Flushed, LogSink, Target};
+use crate::log::sink::{Flushed, LogSink, LogTarget};
 use crate::process::words_of;
 
 use crate::server::log_record::LogRecord;
@@ -44,7 +44,7 @@ impl AccessLog {
     pub fn open(destination: &LogDestination, format: LogFormat) -> Result<Self, String> {
         let target = match destination {
             LogDestination::Off => None,
-            LogDestination::Stdout => Some(Target::Stdout(io::stdout())),
+            LogDestination::Stdout => Some(LogTarget::Stdout(io::stdout())),
             LogDestination::File(path) => Some(open_file(path)?),
         };
         if target.is_some() {
@@ -169,7 +169,7 @@ impl AccessLog {
 
 /// Opens a log file. Non-blocking, since a named pipe without a reader would hold up the server;
 /// the open file description is ours alone, so the flag surprises no other process.
-fn open_file(path: &Path) -> Result<Target, String> {
+fn open_file(path: &Path) -> Result<LogTarget, String> {
     let flags = OFlags::WRONLY
         | OFlags::APPEND
         | OFlags::CREATE
@@ -180,7 +180,7 @@ fn open_file(path: &Path) -> Result<Target, String> {
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
     let opened = rustix::fs::open(path, flags, mode);
     opened
-        .map(|fd| Target::File(File::from(fd)))
+        .map(|fd| LogTarget::File(File::from(fd)))
         .map_err(|why| {
             let advice = match why {
                 Errno::NXIO => "nobody reads this named pipe: start its reader first",

@@ -16,10 +16,10 @@ use crate::server::counters::{Close, Phase, Refused};
 use crate::server::shared::Server;
 
 /// One figure: its name, what it means, and how to read it; the number is that of this turn.
-type Metric = (&'static str, &'static str, fn(&Server, u64) -> Reading<'_>);
+type Metric = (&'static str, &'static str, fn(&Server, u64) -> Measured<'_>);
 
 /// What a figure amounts to now.
-enum Reading<'a> {
+enum Measured<'a> {
     /// The kernel does not say, or nothing is measured.
     Unknown,
     Count(u64),
@@ -29,7 +29,7 @@ enum Reading<'a> {
     Durations(&'a Histogram),
 }
 
-use Reading::{Count, Durations, Time, Unknown};
+use Measured::{Count, Durations, Time, Unknown};
 
 const METRICS: &[Metric] = &[
     ("idler_build_info", "The version of idler.", |_, _| {
@@ -146,13 +146,13 @@ const METRICS: &[Metric] = &[
 fn by_label<W: ToString>(
     label: &'static str,
     counts: impl IntoIterator<Item = (W, u64)>,
-) -> Reading<'static> {
+) -> Measured<'static> {
     let counts = counts.into_iter();
     let counts = counts.map(|(word, count)| (word.to_string(), count));
-    Reading::ByLabel(label, counts.collect())
+    Measured::ByLabel(label, counts.collect())
 }
 
-fn of_caches(server: &Server, count: fn(&Cache) -> u64) -> Reading<'static> {
+fn of_caches(server: &Server, count: fn(&Cache) -> u64) -> Measured<'static> {
     let caches = server.http.sites.iter().map(|site| &site.cache);
     Count(caches.map(count).sum())
 }
@@ -166,8 +166,8 @@ impl Server {
             let kind = match &reading {
                 Unknown => continue,
                 Durations(_) => "histogram",
-                Count(_) | Time(_) | Reading::ByLabel(..) if name.ends_with("_total") => "counter",
-                Count(_) | Time(_) | Reading::ByLabel(..) => "gauge",
+                Count(_) | Time(_) | Measured::ByLabel(..) if name.ends_with("_total") => "counter",
+                Count(_) | Time(_) | Measured::ByLabel(..) => "gauge",
             };
             text += &format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
             for (name, value) in reading.samples(name) {
@@ -201,7 +201,7 @@ impl Server {
     }
 }
 
-impl Reading<'_> {
+impl Measured<'_> {
     /// Each of its numbers, under the name that it has in text.
     fn samples(&self, name: &str) -> Vec<(String, String)> {
         match self {

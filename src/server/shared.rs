@@ -19,7 +19,7 @@ use crate::server::counters::Counters;
 use crate::server::listing::Listings;
 use crate::server::policy::{Policy, Timeouts};
 use crate::server::sites::SiteState;
-use crate::server::status::Status;
+use crate::server::status::StatusPage;
 
 /// See the module.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Server {
     /// How many connections are held at most.
     pub connections_max: usize,
     /// Where idler's own figures are shown, and to which clients; none without `--status`.
-    pub status: Option<Box<Status>>,
+    pub status: Option<Box<StatusPage>>,
     /// The service manager, which is told how far we are.
     pub notify: Notify,
     /// Whether not everything ended as it should: the stop did not wait for all connections, or a

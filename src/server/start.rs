@@ -23,11 +23,11 @@ use crate::event_loop::{Deadline, Next, Side};
 use crate::http::response::Dates;
 use crate::limits::{CACHE_DESCRIPTORS_MAX, GRACE, HOSTS_MAX, REFUSALS_MAX};
 use crate::log::logger;
-use crate::log::sink::{LogSink, Target};
+use crate::log::sink::{LogSink, LogTarget};
 use crate::process::notify::Notify;
 use crate::process::sockets::{Address, SocketKind};
 use crate::process::usage::Usage;
-use crate::process::user::{User, warning_for_root};
+use crate::process::user::{SystemUser, warning_for_root};
 use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, descriptors, inherited, sockets, words_of};
 use crate::server::acceptor::Acceptor;
@@ -40,7 +40,7 @@ use crate::server::policy::{Policy, Timeouts};
 use crate::server::shared::{Boundaries, Http, Server};
 use crate::server::signals::Signals;
 use crate::server::sites::{self, DEFAULT_SITE, SiteState};
-use crate::server::status::Status;
+use crate::server::status::StatusPage;
 use crate::site::Site;
 use crate::site::cache::Cache;
 use crate::site::open::Opener;
@@ -79,7 +79,7 @@ fn exit_code(outcome: Result<bool, String>) -> ExitCode {
 /// printed.
 fn check(options: &Options) -> Result<bool, String> {
     let server = &options.server;
-    server.user.as_deref().map(User::find).transpose()?;
+    server.user.as_deref().map(SystemUser::find).transpose()?;
     http(server, open_sites(server)?)?;
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         logger::say(&format!("idler: {line}"));
@@ -111,7 +111,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
         let kind = SocketKind::Stream { reuse_port };
         listening.extend(sockets::bind(&asked.bind, asked.port, kind)?);
     }
-    let user = options.user.as_deref().map(User::find).transpose()?;
+    let user = options.user.as_deref().map(SystemUser::find).transpose()?;
     for socket in &listening[lent..] {
         if let (Some(user), Address::Unix(path)) = (&user, socket.address()) {
             user.own(path)?;
@@ -145,7 +145,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let mut server = Server::new(http, client_limits, access);
     server.notify = notify;
     server.usage = usage.unwrap_or_default();
-    server.status = Status::new(options);
+    server.status = StatusPage::new(options);
     server.connections_max = connections;
     let mut acceptors = Vec::new();
     for (number, socket) in listening.into_iter().enumerate() {
@@ -178,7 +178,7 @@ fn start_alone(
     let mut server = Server::new(http, ClientLimits::default(), access);
     server.connections_max = descriptors::connections_for(descriptors::raise_limit(), None);
     if !options.voice.quiet {
-        server.notices = Some(LogSink::new(Target::Stdout(io::stdout())));
+        server.notices = Some(LogSink::new(LogTarget::Stdout(io::stdout())));
     }
     let places = opened.places.join(" and ");
     let patience = (Duration::ZERO, GRACE);
@@ -253,7 +253,11 @@ fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<
 
 /// From here on nothing but the site and the files of options can be read, nothing but the log
 /// written, and no other socket be opened.
-fn raise_walls(options: &ServeOptions, http: &Http, user: Option<User>) -> Result<Applied, String> {
+fn raise_walls(
+    options: &ServeOptions,
+    http: &Http,
+    user: Option<SystemUser>,
+) -> Result<Applied, String> {
     let mut walls = Walls::default();
     if let Some(warning) = warning_for_root(user.as_ref()) {
         log::warn!("{warning}");

@@ -17,16 +17,16 @@ use crate::event_loop::PeerAddress;
 pub(crate) const NOT_SHOWN: &str =
     "this machine, Unix sockets and --status-from get idler's figures; everybody else what follows";
 
-/// See the module.
+/// The page of `--status`.
 #[derive(Debug)]
-pub struct Status {
+pub struct StatusPage {
     path: Vec<u8>,
     from: Vec<Cidr>,
     /// How long turns took.
     pub turns: Histogram,
 }
 
-impl Status {
+impl StatusPage {
     /// As the options say; none if they say nothing.
     pub fn new(options: &ServeOptions) -> Option<Box<Self>> {
         let path = options.status.clone()?.into_bytes();
@@ -37,7 +37,7 @@ impl Status {
         }))
     }
 
-    /// Whether this is a request for the figures, whoever makes it.
+    /// Whether this is a request for the figures, from any client.
     pub(crate) fn is_meant(&self, request: &Request<'_>) -> bool {
         let asks = matches!(request.method, Method::Get | Method::Head);
         asks && request.target.path == self.path

@@ -26,7 +26,7 @@ use crate::server::outcome::{HEAD_TOO_SLOW, NoteFn};
 use crate::server::respond::{Response, ResponseOptions};
 use crate::server::shared::Server;
 use crate::server::start;
-use crate::server::status::Status;
+use crate::server::status::StatusPage;
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
 pub fn run(target: &OsStr, options: &Options) -> ExitCode {
@@ -51,7 +51,7 @@ fn server_for(options: &ServeOptions) -> Result<Server, String> {
     let http = start::http(options, start::open_sites(options)?)?;
     let access = AccessLog::open(&LogDestination::Off, options.log_format)?;
     let mut server = Server::new(http, ClientLimits::default(), access);
-    server.status = Status::new(options);
+    server.status = StatusPage::new(options);
     Ok(server)
 }
 

@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 
 fn new(fd: impl Into<OwnedFd>) -> LogSink {
-    LogSink::new(Target::File(File::from(fd.into())))
+    LogSink::new(LogTarget::File(File::from(fd.into())))
 }
 
 fn add(sink: &mut LogSink, text: &str) -> bool {
@@ -38,7 +38,7 @@ fn drain(reader: &mut File) -> String {
 
 /// A sink as where `/proc` is missing: the shared descriptor itself, with care.
 fn careful(fd: impl Into<OwnedFd>, mode: fn(NonBlocking) -> WriteMode) -> LogSink {
-    let target = Target::File(File::from(fd.into()));
+    let target = LogTarget::File(File::from(fd.into()));
     LogSink {
         target,
         mode: mode(NonBlocking::Ours),
@@ -169,7 +169,7 @@ fn a_full_disk_keeps_lines_for_a_while() {
     let (mut reader, writer) = rustix::pipe::pipe()
         .map(|(r, w)| (File::from(r), w))
         .unwrap();
-    sink.redirect(Target::File(File::from(writer)));
+    sink.redirect(LogTarget::File(File::from(writer)));
     let mut got = String::new();
     while sink.flush() == Flushed::Blocked {
         got.push_str(&drain(&mut reader));
@@ -189,7 +189,7 @@ fn redirecting_within_a_line_loses_its_rest_and_no_more() {
 
     let (reader, writer) = rustix::pipe::pipe().unwrap();
     let mut reader = File::from(reader);
-    sink.redirect(Target::File(File::from(writer)));
+    sink.redirect(LogTarget::File(File::from(writer)));
     assert_eq!(sink.flush(), Flushed::All);
     assert_eq!(drain(&mut reader), "whole\n");
     assert_eq!(sink.dropped(), 1);

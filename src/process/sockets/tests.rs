@@ -160,7 +160,7 @@ fn each_reason_has_its_advice() {
     let line = |at: &str, why: Errno| {
         let what = Address::Ip(at.parse().unwrap());
         let why = why.into();
-        Failure { what, why }.explain(SocketKind::Stream { reuse_port: false })
+        BindFailure { what, why }.explain(SocketKind::Stream { reuse_port: false })
     };
     assert_eq!(
         line("127.0.0.1:80", Errno::ACCESS),

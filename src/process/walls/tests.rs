@@ -91,7 +91,7 @@ fn the_start_up_line_says_what_holds() {
     };
     assert_eq!(applied.to_string(), "landlock v6, no_new_privs");
     applied.pinned.push("/srv".into());
-    applied.user = User::find("1:1").ok();
+    applied.user = SystemUser::find("1:1").ok();
     assert_eq!(
         applied.to_string(),
         "landlock v6 (pinned to /srv), no_new_privs, user 1:1"
