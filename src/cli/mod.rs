@@ -22,7 +22,7 @@ pub use crate::cli::options::{
     CrowdMode, DaytimeFormat, Listening, LogFormat, Options, Peer, ServeOptions, Voice, Weather,
 };
 pub use crate::cli::parse::misspelt;
-pub use crate::cli::values::network::{Cidr, Companion, Proxies};
+pub use crate::cli::values::network::{Cidr, CompanionRule, Proxies};
 pub use crate::cli::values::policy::{
     CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
 };

@@ -2,7 +2,7 @@
 //!
 //! The help of an option says what its field means; comments here say only what help leaves open.
 
-use crate::cli::values::network::{Cidr, Companion, Proxies};
+use crate::cli::values::network::{Cidr, CompanionRule, Proxies};
 use crate::cli::values::policy::{
     CachePolicy, HeaderLine, HeaderRule, HostRule, Jitter, LogDestination, Share, TypeRule,
 };
@@ -166,7 +166,7 @@ pub struct ServeOptions {
     pub(crate) status: Option<String>,
     pub(crate) status_from: Vec<Cidr>,
     pub(crate) user: Option<String>,
-    pub(crate) with: Vec<Companion>,
+    pub(crate) with: Vec<CompanionRule>,
     pub(crate) check: bool,
 }
 

@@ -22,7 +22,7 @@ use log::debug;
 use mio::event::Source;
 use mio::net::TcpStream;
 
-use crate::cli::{Companion as Asked, DaytimeFormat, Listening, Weather};
+use crate::cli::{CompanionRule, DaytimeFormat, Listening, Weather};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stream};
@@ -109,7 +109,7 @@ fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String
 ///
 /// # Errors
 /// One line for the user.
-pub fn beside(asked: &[Asked], bind: &[BindAddress]) -> Result<Opened, String> {
+pub fn beside(asked: &[CompanionRule], bind: &[BindAddress]) -> Result<Opened, String> {
     let mut all = Opened::default();
     let at = |port: u16| Listening {
         bind: sockets::without_ports(bind),
@@ -117,16 +117,18 @@ pub fn beside(asked: &[Asked], bind: &[BindAddress]) -> Result<Opened, String> {
     };
     for companion in asked {
         let (name, opened) = match companion {
-            Asked::Message(port) => ("message", message::open(&at(*port), message::ANSWER)?),
-            Asked::Daytime(port) => {
+            CompanionRule::Message(port) => {
+                ("message", message::open(&at(*port), message::ANSWER)?)
+            }
+            CompanionRule::Daytime(port) => {
                 let format = DaytimeFormat::Datetime;
                 ("daytime", daytime::open(&at(*port), format, false)?)
             }
-            Asked::Transfer(port, file) => {
+            CompanionRule::Transfer(port, file) => {
                 let files = std::slice::from_ref(file);
                 ("transfer", transfer::open(&at(*port), files)?)
             }
-            Asked::Ping(port) => {
+            CompanionRule::Ping(port) => {
                 let opened = ping::server::open(&at(*port), &Weather::default(), None)?;
                 ("ping", opened)
             }

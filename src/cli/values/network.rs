@@ -31,7 +31,7 @@ pub enum Proxies {
 
 /// A service beside HTTP on the same loop.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Companion {
+pub enum CompanionRule {
     /// A message and its answer, at this port.
     Message(u16),
     /// Date and time, at this port.
@@ -176,7 +176,7 @@ pub(crate) fn file_name_of(url: &Url) -> Option<OsString> {
 }
 
 /// `daytime=1313,ping=12000,transfer=5566:FILE`. A comma that no service follows belongs to FILE.
-pub(crate) fn companions(given: &OsStr) -> Result<Vec<Companion>, String> {
+pub(crate) fn companions(given: &OsStr) -> Result<Vec<CompanionRule>, String> {
     let is_service = |part: &[u8]| {
         let names = [&b"message="[..], b"daytime=", b"ping=", b"transfer="];
         names.iter().any(|name| part.starts_with(name))
@@ -199,7 +199,7 @@ pub(crate) fn companions(given: &OsStr) -> Result<Vec<Companion>, String> {
     parts.iter().map(understood).collect()
 }
 
-fn companion(part: &[u8]) -> Option<Companion> {
+fn companion(part: &[u8]) -> Option<CompanionRule> {
     let (name, rest) = split_at_first(part, b'=')?;
     let (port, file) = match split_at_first(rest, b':') {
         Some((port, file)) => (port, Some(OsStr::from_bytes(file))),
@@ -207,10 +207,10 @@ fn companion(part: &[u8]) -> Option<Companion> {
     };
     let port = number(OsStr::from_bytes(port), 0..=u16::MAX).ok()?;
     match (name, file) {
-        (b"message", None) => Some(Companion::Message(port)),
-        (b"daytime", None) => Some(Companion::Daytime(port)),
-        (b"ping", None) => Some(Companion::Ping(port)),
-        (b"transfer", Some(file)) => Some(Companion::Transfer(port, path(file).ok()?)),
+        (b"message", None) => Some(CompanionRule::Message(port)),
+        (b"daytime", None) => Some(CompanionRule::Daytime(port)),
+        (b"ping", None) => Some(CompanionRule::Ping(port)),
+        (b"transfer", Some(file)) => Some(CompanionRule::Transfer(port, path(file).ok()?)),
         _ => None,
     }
 }

@@ -438,20 +438,20 @@ fn urls() {
 
 #[test]
 fn lists_of_companions() {
-    let transfer = |port, file: &str| Companion::Transfer(port, PathBuf::from(file));
+    let transfer = |port, file: &str| CompanionRule::Transfer(port, PathBuf::from(file));
     for (text, expected) in [
-        ("daytime=1313", vec![Companion::Daytime(1313)]),
+        ("daytime=1313", vec![CompanionRule::Daytime(1313)]),
         (
             "daytime=1313,ping=12000,transfer=5566:FILE",
             vec![
-                Companion::Daytime(1313),
-                Companion::Ping(12000),
+                CompanionRule::Daytime(1313),
+                CompanionRule::Ping(12000),
                 transfer(5566, "FILE"),
             ],
         ),
         (
             "transfer=1:a,b:c,message=0",
-            vec![transfer(1, "a,b:c"), Companion::Message(0)],
+            vec![transfer(1, "a,b:c"), CompanionRule::Message(0)],
         ),
     ] {
         assert_eq!(companions(os(text)), Ok(expected), "{text}");
