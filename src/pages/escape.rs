@@ -90,6 +90,7 @@ fn is_unseen(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::random::Random;
     use percent_encoding::percent_decode;
 
     fn html(name: &[u8]) -> String {
@@ -161,12 +162,11 @@ mod tests {
 
     #[test]
     fn no_bytes_at_all_break_out() {
-        let mut seed = 7_u32;
+        let mut random = Random::new(7);
         for _ in 0..5_000 {
-            let name: Vec<u8> = (0..seed % 40)
+            let name: Vec<u8> = (0..random.below(40))
                 .map(|_| {
-                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    let byte = (seed >> 16).to_le_bytes()[0];
+                    let byte = random.byte();
                     // Half of them from those that mean something.
                     if byte & 1 == 0 {
                         b"<>&\"'\\/\n\x80\xe2"[usize::from(byte / 2) % 10]
@@ -175,7 +175,6 @@ mod tests {
                     }
                 })
                 .collect();
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let html = html(&name);
             assert!(!html.contains(['<', '>', '"', '\'', '\n', '\0']), "{html}");
         }

@@ -11,6 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::*;
+use crate::http::random::Random;
 
 /// A directory of a test's own, gone when the test is.
 struct Scratch(PathBuf);
@@ -352,13 +353,13 @@ fn long_names_count_against_the_bytes() {
 /// them.
 #[test]
 fn runs_merge_into_one_order() {
-    let mut seed = 1_u32;
+    let mut random = Random::new(1);
     for len in (0..40).chain([255, 1000, 3 * LISTING_SORT_RUN + 7]) {
         let mut listing = Listing::default();
         let mut expected = Vec::new();
         for _ in 0..len {
-            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let name = format!("{:08x}", seed >> (seed % 24));
+            let bits = random.below_u64(1 << 32);
+            let name = format!("{:08x}", bits >> (bits % 24));
             let meta = EntryMeta {
                 is_directory: false,
                 size: 0,
