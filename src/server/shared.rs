@@ -140,16 +140,17 @@ impl Notices for Server {
 
 impl Shared for Server {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let notices = self.notices.as_mut().and_then(|sink| {
-            sink.flush();
-            sink.retry_after()
-        });
-        let again = [self.access.flush(now), logger::flush(), notices];
+        let again = [self.access.flush(now), logger::flush()];
+        let mut again = again.into_iter().flatten().min();
+        if let Some(notices) = &mut self.notices {
+            notices.flush();
+            again = again.into_iter().chain(notices.retry_after()).min();
+        }
         if let Some(status) = &mut self.status {
             status
                 .turns
                 .add(clock::monotonic_now().saturating_duration_since(now.instant));
         }
-        Some(now.tick.after(again.into_iter().flatten().min()?))
+        Some(now.tick.after(again?))
     }
 }
