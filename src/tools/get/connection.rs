@@ -110,7 +110,7 @@ impl GetClient {
             self.moved = cx.now.tick;
             let all_at_once = self.options.pipeline > 1;
             let first = if all_at_once { self.requests.left } else { 1 };
-            self.requests.queue(first, &self.options);
+            self.requests.queue(first);
         }
         let write_blocked = self.send(cx);
         let next = self.receive(cx)?;
@@ -156,7 +156,7 @@ impl GetClient {
                     }
                     let goes_on = self.replies.left > 0 && self.replies.left < before;
                     if goes_on && self.options.keep > 1 {
-                        self.requests.queue(1, &self.options);
+                        self.requests.queue(1);
                         self.send(cx);
                     }
                 }
@@ -211,22 +211,19 @@ impl GetClient {
 /// The requests on their way out: at once, or slowly on purpose; each whole, and in order.
 #[derive(Debug)]
 struct RequestQueue {
+    options: Rc<Options>,
     request: Vec<u8>,
     last_request: Vec<u8>,
     /// Requests that are still to be put into `bytes`.
     left: u32,
     bytes: Vec<u8>,
     sent: usize,
-    /// Bytes of one piece; without it, everything is sent at once.
-    chunk: Option<usize>,
-    /// From one piece to the next.
-    delay: Duration,
     /// When the next piece may go out.
     not_before: Option<Tick>,
 }
 
 impl RequestQueue {
-    fn new(options: &Options, url: &Url, half: Option<&Half>) -> Self {
+    fn new(options: &Rc<Options>, url: &Url, half: Option<&Half>) -> Self {
         let given = options.headers.iter();
         let given = given.map(|line| (line.name.clone(), line.value.clone()));
         let mut fields: Vec<(String, Vec<u8>)> = given.collect();
@@ -242,28 +239,25 @@ impl RequestQueue {
             close,
         };
         Self {
+            options: Rc::clone(options),
             request: request(false).to_bytes(),
             last_request: request(true).to_bytes(),
             left: options.requests(),
             bytes: Vec::new(),
             sent: 0,
-            chunk: options.chunk,
-            delay: options.delay,
             not_before: None,
         }
     }
 
     /// Adds the next requests to what is to be sent.
-    fn queue(&mut self, requests: u32, options: &Options) {
+    fn queue(&mut self, requests: u32) {
         for _ in 0..requests.min(self.left) {
             self.left -= 1;
-            let is_last = self.left == 0;
-            let request = if is_last {
-                &self.last_request
-            } else {
-                &self.request
+            let request = match self.left {
+                0 => &self.last_request,
+                _ => &self.request,
             };
-            if is_verbose(options) {
+            if is_verbose(&self.options) {
                 show('>', request);
             }
             self.bytes.extend_from_slice(request);
@@ -277,7 +271,7 @@ impl RequestQueue {
         }
         let rest = self.bytes.get(self.sent..);
         let rest = rest.filter(|rest| !rest.is_empty())?;
-        let piece = self.chunk.and_then(|bytes| rest.get(..bytes));
+        let piece = self.options.chunk.and_then(|bytes| rest.get(..bytes));
         Some(piece.unwrap_or(rest))
     }
 
@@ -286,8 +280,8 @@ impl RequestQueue {
         self.not_before = None;
         if self.sent == self.bytes.len() {
             self.give_up();
-        } else if self.chunk.is_some() {
-            self.not_before = Some(now.after(self.delay));
+        } else if self.options.chunk.is_some() {
+            self.not_before = Some(now.after(self.options.delay));
         }
     }
 
