@@ -99,17 +99,16 @@ impl Listener {
         }
     }
 
-    /// Accepts one connection by the descriptor in reserve, so that it can be refused. Drop it
-    /// before calling [`restore_reserve`](Self::restore_reserve).
-    pub fn accept_by_reserve(&mut self, link: &mut Link) -> Accepted {
-        if self.reserve.take().is_none() {
-            return Accepted::Exhausted(Errno::MFILE.into());
+    /// Accepts those that wait by the descriptor in reserve, one after the other, for `refuse` to
+    /// close. As many as the budget of `link` allows: one behind a thousand others should not have
+    /// to wait for a pause after each of them.
+    pub fn refuse_waiting(&mut self, link: &mut Link, mut refuse: impl FnMut(TcpStream)) {
+        while self.reserve.take().is_some()
+            && let Accepted::Newcomer(stream) = self.accept(link)
+        {
+            refuse(stream);
+            self.reserve = reserve();
         }
-        self.accept(link)
-    }
-
-    /// Opens the reserve again, if it is gone and there is a descriptor for it.
-    pub fn restore_reserve(&mut self) {
         if self.reserve.is_none() {
             self.reserve = reserve();
         }

@@ -35,6 +35,7 @@ pub use crate::event_loop::turn::EventLoop;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Key(pub(crate) u32);
 
+#[cfg(any(test, feature = "fuzz"))]
 impl Key {
     /// A key for tests that drive a handler without a loop.
     pub fn for_test(n: u32) -> Self {

@@ -91,6 +91,7 @@ impl Readiness {
     }
 
     /// Records that the peer has ended its side, as an event would (for tests).
+    #[cfg(any(test, feature = "fuzz"))]
     pub fn set_ended(&mut self) {
         self.0 |= Self::READ | Self::ENDED;
     }

@@ -106,8 +106,19 @@ impl Transport for TcpStream {
         Ok(rustix::net::send(&*self, bytes, flags)?)
     }
 
+    /// Where the file system does not have sendfile(2), by a bounded read and a send.
     fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize> {
-        send_file(self, file, at, count)
+        let mut offset = at;
+        match rustix::fs::sendfile(&*self, file, Some(&mut offset), count) {
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            done => return Ok(done?),
+        }
+        let mut piece = vec![0; count.min(SCRATCH_BYTES)];
+        let n = file.read_at(&mut piece, at)?;
+        if n == 0 {
+            return Ok(0);
+        }
+        self.send(&piece[..n], false)
     }
 
     fn shut_down_write(&mut self) -> io::Result<()> {
@@ -142,21 +153,6 @@ impl Transport for TcpStream {
     }
 }
 
-/// `sendfile`, or where the file system does not have it, a bounded read and a send.
-fn send_file(socket: &TcpStream, file: &File, at: u64, count: usize) -> io::Result<usize> {
-    let mut offset = at;
-    match rustix::fs::sendfile(socket, file, Some(&mut offset), count) {
-        Err(Errno::INVAL | Errno::NOSYS) => {}
-        done => return Ok(done?),
-    }
-    let mut piece = vec![0; count.min(SCRATCH_BYTES)];
-    let n = file.read_at(&mut piece, at)?;
-    if n == 0 {
-        return Ok(0);
-    }
-    Ok(rustix::net::send(socket, &piece[..n], SendFlags::NOSIGNAL)?)
-}
-
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
@@ -168,7 +164,7 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut theirs, _) = listener.accept().unwrap();
-        let ours = TcpStream::from_std(ours);
+        let mut ours = TcpStream::from_std(ours);
         let file = File::open("/proc/self/cmdline").unwrap();
         assert_eq!(
             rustix::fs::sendfile(&ours, &file, Some(&mut 0), 10),
@@ -176,9 +172,9 @@ mod tests {
             "procfs has learnt it: use another file system here"
         );
         let all = std::fs::read("/proc/self/cmdline").unwrap();
-        assert_eq!(send_file(&ours, &file, 1, 10).unwrap(), 10);
+        assert_eq!(ours.send_file(&file, 1, 10).unwrap(), 10);
         let end = all.len() as u64;
-        assert_eq!(send_file(&ours, &file, end, 10).unwrap(), 0, "its end");
+        assert_eq!(ours.send_file(&file, end, 10).unwrap(), 0, "its end");
         drop(ours);
         let mut came = Vec::new();
         theirs.read_to_end(&mut came).unwrap();

@@ -209,16 +209,13 @@ impl Acceptor {
             };
             warn!("{} cannot accept: {error} ({advice})", cx.link.key);
         }
-        // As many as the budget allows: a connection behind a thousand others should not have to
-        // wait for a pause after each of them.
-        while let Accepted::Newcomer(stream) = self.listener.accept_by_reserve(&mut cx.link) {
-            if matches!(self.protocol, Protocol::Http) {
+        let is_http = matches!(self.protocol, Protocol::Http);
+        self.listener.refuse_waiting(&mut cx.link, |stream| {
+            if is_http {
                 cx.shared.counters.refuse(Refused::Descriptors);
                 send_busy(stream, cx.scratch);
             }
-            self.listener.restore_reserve();
-        }
-        self.listener.restore_reserve();
+        });
         pause(cx)
     }
 }
