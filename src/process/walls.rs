@@ -103,8 +103,14 @@ impl Walls {
         }
         let no_new_privs = rustix::thread::set_no_new_privs(true).is_ok();
         let landlock = match ruleset.and_then(RulesetCreated::restrict_self) {
-            Ok(status) if status.ruleset != RulesetStatus::NotEnforced => version(&status.landlock),
-            Ok(_) => None,
+            Ok(status) if status.ruleset == RulesetStatus::NotEnforced => None,
+            Ok(status) => match status.landlock {
+                LandlockStatus::Available {
+                    effective_abi,
+                    kernel_abi,
+                } => Some(kernel_abi.unwrap_or(effective_abi as i32)),
+                LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => None,
+            },
             Err(e) => {
                 log::warn!(
                     "Landlock could not be used: {e} (a container's rules may forbid it; openat2 \
@@ -182,16 +188,6 @@ impl WallRule {
             access,
             pinned: true,
         })
-    }
-}
-
-fn version(status: &LandlockStatus) -> Option<i32> {
-    match status {
-        LandlockStatus::Available {
-            effective_abi,
-            kernel_abi,
-        } => Some(kernel_abi.unwrap_or(*effective_abi as i32)),
-        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => None,
     }
 }
 

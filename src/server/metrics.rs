@@ -39,22 +39,16 @@ const METRICS: &[Metric] = &[
         "process_start_time_seconds",
         "When idler was started, in seconds since 1970.",
         |server, _| {
-            Time(
-                server
-                    .started
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default(),
-            )
+            let started = server.started.duration_since(UNIX_EPOCH);
+            Time(started.unwrap_or_default())
         },
     ),
     (
         "idler_connections",
         "HTTP connections that are open, by what they are at.",
         |server, _| {
-            by_label(
-                "state",
-                Phase::with_words(&server.counters.phases[..Phase::Closed as usize]),
-            )
+            let open = &server.counters.phases[..Phase::Closed as usize];
+            by_label("state", Phase::with_words(open))
         },
     ),
     (
