@@ -77,7 +77,7 @@ impl LogRecord {
     pub(super) fn write(&self, format: LogFormat, body_bytes: u64, now: &Now, into: &mut Vec<u8>) {
         let (client, status) = (display(self.client), self.status.0);
         let seconds = unix_seconds(now.wall);
-        let duration = now.instant.saturating_duration_since(self.begun);
+        let duration = || now.instant.saturating_duration_since(self.begun);
         // Memory apart, writing to a Vec cannot fail.
         let _ = match format {
             // 127.0.0.1 - - [01/Jan/2030:00:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"
@@ -105,8 +105,8 @@ impl LogRecord {
                 JsonTime(seconds),
                 JsonField(self.user.as_deref()),
                 JsonField(Some(&self.request)),
-                duration.as_secs(),
-                duration.subsec_micros(),
+                duration().as_secs(),
+                duration().subsec_micros(),
                 JsonField(self.referer.as_deref()),
                 JsonField(self.user_agent.as_deref()),
             ),
@@ -116,7 +116,7 @@ impl LogRecord {
                     into.extend_from_slice(&time[12..20]);
                     into.push(b' ');
                 }
-                let tenths = duration.as_micros() / 100;
+                let tenths = duration().as_micros() / 100;
                 let (millis, tenth) = (tenths / 10, tenths % 10);
                 let written = write!(into, "{client} {status} {body_bytes} {millis}.{tenth}ms ");
                 field(Some(&self.request), b' ', into);
@@ -142,7 +142,7 @@ fn field(text: Option<&[u8]>, first: u8, into: &mut Vec<u8>) {
     if text.is_empty() {
         into.push(b'-');
     }
-    let is_odd = |byte: &u8| !(first..=b'~').contains(byte) || b"\"\\".contains(byte);
+    let is_odd = |byte: &u8| !(first..=b'~').contains(byte) || matches!(byte, b'"' | b'\\');
     let text = beginning(text);
     let mut rest = &text[..];
     while let Some(at) = rest.iter().position(is_odd) {
