@@ -1,8 +1,8 @@
 //! From a request to its outcome: all policies, in their order.
 //!
-//! [`Server::resolve`] decides, [`respond`](crate::server::respond::respond) writes what was
-//! decided, and neither calls the other. A small file that was served before costs one look into
-//! the cache: nothing is decoded, opened or formatted for it.
+//! `Server::resolve` decides, `Http::respond` (in `respond.rs`) writes what was decided, and neither
+//! calls the other. A small file that was served before costs one look into the cache: nothing is
+//! decoded, opened or formatted for it.
 
 use std::fmt::Display;
 use std::io;
