@@ -15,13 +15,14 @@ use super::Key;
 
 /// Which way bytes flow: what a call needs, and what a parked handler waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
 pub enum Side {
     /// From the peer to us.
-    Read,
+    Read = Readiness::READ,
     /// From us to the peer.
-    Write,
+    Write = Readiness::WRITE,
     /// Whichever comes first.
-    Either,
+    Either = Readiness::READ | Readiness::WRITE,
 }
 
 /// What is known of a socket since its last would-block.
@@ -37,14 +38,6 @@ impl Readiness {
 
     /// Nothing known: the kernel owes us an edge for both sides (as after registering a socket).
     pub const NONE: Self = Self(0);
-
-    const fn bits_of(side: Side) -> u8 {
-        match side {
-            Side::Read => Self::READ,
-            Side::Write => Self::WRITE,
-            Side::Either => Self::READ | Self::WRITE,
-        }
-    }
 
     /// Takes over what an event says. A hang-up or an error makes its side ready: the next call
     /// finds out what it is.
@@ -66,28 +59,22 @@ impl Readiness {
 
     /// Whether a call on this side is worth making.
     pub fn is(self, side: Side) -> bool {
-        self.0 & Self::bits_of(side) != 0
+        self.0 & side as u8 != 0
     }
 
     /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).
     pub fn set(&mut self, side: Side) {
-        self.0 |= Self::bits_of(side);
+        self.0 |= side as u8;
     }
 
     fn clear(&mut self, side: Side) {
-        self.0 &= !Self::bits_of(side);
+        self.0 &= !(side as u8);
     }
 
     /// Whether nothing can be sent any more: the peer has reset the connection, or closed its Unix
     /// socket.
     pub fn is_gone(self) -> bool {
         self.0 & Self::GONE != 0
-    }
-
-    /// Whether a read that comes short of its buffer may leave something behind: the end of input,
-    /// once the peer has hung up; or what lies behind urgent data, since each read stops at these.
-    fn may_read_short(self) -> bool {
-        self.0 & (Self::ENDED | Self::URGENT) != 0
     }
 
     /// Records that the peer has ended its side, as an event would (for tests).
@@ -173,7 +160,7 @@ impl Link {
             return Attempt::Spent;
         }
         for _ in 0..INTERRUPTED_RETRIES_MAX {
-            self.charge(CALL_COST_BYTES);
+            self.budget = self.budget.saturating_sub(CALL_COST_BYTES);
             match call() {
                 Ok(done) => return Attempt::Done(done),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
@@ -200,9 +187,12 @@ impl Link {
     /// that would only meet would-block. Not so once the peer has hung up or sent urgent data: what
     /// is still to be read then was reported already, and no edge will come for it.
     pub(super) fn came(&mut self, bytes: usize, room: usize) {
-        self.charge(bytes);
-        if bytes < room && !self.ready.may_read_short() {
-            self.ready.clear(Side::Read);
+        self.budget = self.budget.saturating_sub(bytes);
+        // Either may leave something behind: a hang-up its end of input, and urgent data what lies
+        // behind them, since each read stops there.
+        let may_leave_some = self.ready.0 & (Readiness::ENDED | Readiness::URGENT) != 0;
+        if bytes < room && !may_leave_some {
+            self.ready.0 &= !Readiness::READ;
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct Scan {
     line_start: u32,
     /// Where the request line ends, its line end included; 0 until it came.
     request_line_end: u32,
+    /// Where the minor version stands in a head that says HTTP/1.2 to HTTP/1.9; 0 in any other.
+    pub(super) later_minor_at: u32,
     /// Whether lines ended in CR LF, and in LF alone.
     crlf: bool,
     bare: bool,
@@ -57,12 +59,23 @@ impl Scan {
                 "this is not HTTP; if it is TLS, ask by http://",
             ));
         }
+        let fit = |len: usize, in_request_line: bool| {
+            if in_request_line && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
+                let why = "the request line is too long";
+                return Err(Refusal::new(Status::URI_TOO_LONG, why));
+            }
+            if len > head_bytes_max {
+                let why = "the head is too long";
+                return Err(Refusal::new(Status::FIELDS_TOO_LARGE, why));
+            }
+            Ok(())
+        };
         let mut at = self.searched as usize;
         while let Some(gap) = bytes.get(at..).and_then(|rest| memchr(b'\n', rest)) {
             let end = at + gap;
             // The bytes before this line end may have come without it, and been refused for their
             // number.
-            self.fit(end, head_bytes_max)?;
+            fit(end, self.request_line_end == 0)?;
             let line = bytes.get(self.line_start as usize..end).unwrap_or_default();
             let is_crlf = line.last() == Some(&b'\r');
             self.crlf |= is_crlf;
@@ -75,9 +88,25 @@ impl Scan {
             if line.len() > usize::from(is_crlf) {
                 if self.request_line_end == 0 {
                     self.request_line_end = self.line_start;
+                    let line_end = end - usize::from(is_crlf);
+                    if let [
+                        ..,
+                        b' ',
+                        b'H',
+                        b'T',
+                        b'T',
+                        b'P',
+                        b'/',
+                        b'1',
+                        b'.',
+                        b'2'..=b'9',
+                    ] = &bytes[..line_end]
+                    {
+                        self.later_minor_at = u32::try_from(line_end - 1).unwrap_or_default();
+                    }
                 }
             } else if self.request_line_end != 0 {
-                self.fit(at, head_bytes_max)?;
+                fit(at, false)?;
                 return Ok(HeadEnd::At {
                     len: at,
                     bare: self.bare,
@@ -87,33 +116,8 @@ impl Scan {
             }
         }
         self.searched = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.fit(bytes.len(), head_bytes_max)?;
+        fit(bytes.len(), self.request_line_end == 0)?;
         Ok(HeadEnd::Partial)
-    }
-
-    /// Whether `len` bytes are not too many without an end.
-    fn fit(&self, len: usize, head_bytes_max: usize) -> Result<(), Refusal> {
-        if self.request_line_end == 0 && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
-            return Err(Refusal::new(
-                Status::URI_TOO_LONG,
-                "the request line is too long",
-            ));
-        }
-        if len > head_bytes_max {
-            return Err(Refusal::new(
-                Status::FIELDS_TOO_LARGE,
-                "the head is too long",
-            ));
-        }
-        Ok(())
-    }
-
-    /// Where the minor version stands in a head that says HTTP/1.2 to HTTP/1.9: it is read as 1.1.
-    pub fn later_minor_version(&self, head: &[u8]) -> Option<usize> {
-        match version_of(head.get(..self.request_line_end as usize)?)? {
-            (at, [b'1', b'2'..=b'9']) => Some(at),
-            _ => None,
-        }
     }
 }
 
@@ -244,11 +248,11 @@ mod tests {
         let later = |head: &[u8]| {
             let mut scan = Scan::default();
             let _ = scan.search(head, 1000);
-            scan.later_minor_version(head)
+            scan.later_minor_at
         };
-        assert_eq!(later(b"GET / HTTP/1.4\r\n\r\n"), Some(13));
-        assert_eq!(later(b"\nGET / HTTP/1.2\n\n"), Some(14));
-        assert_eq!(later(b"GET / HTTP/1.1\r\nX: HTTP/1.4\r\n\r\n"), None);
-        assert_eq!(later(b"GET / HTTP/2.2\r\n\r\n"), None);
+        assert_eq!(later(b"GET / HTTP/1.4\r\n\r\n"), 13);
+        assert_eq!(later(b"\nGET / HTTP/1.2\n\n"), 14);
+        assert_eq!(later(b"GET / HTTP/1.1\r\nX: HTTP/1.4\r\n\r\n"), 0);
+        assert_eq!(later(b"GET / HTTP/2.2\r\n\r\n"), 0);
     }
 }

@@ -29,28 +29,12 @@ pub fn parse<'a>(raw: &'a [u8], method: &str) -> Result<Target<'a>, Refusal> {
             query: None,
         })
     };
-    match raw {
-        [b'/', ..] => return origin_form(None, raw),
+    let (authority, path) = match raw {
+        [b'/', ..] => (None, raw),
         b"*" if method == "OPTIONS" => return special(None, raw),
         _ if method == "CONNECT" => return special(Some(raw), b""),
-        _ => {}
-    }
-    let Some(colon) = raw.windows(3).position(|w| w == b"://") else {
-        return Err(Refusal::bad("the target is neither a path nor a URL"));
+        _ => absolute_form(raw)?,
     };
-    let (scheme, rest) = (&raw[..colon], &raw[colon + 3..]);
-    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
-        return Err(Refusal::bad("the target's scheme is not http"));
-    }
-    let end = rest.iter().position(|b| b"/?#".contains(b));
-    let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
-    if authority.is_empty() {
-        return Err(Refusal::bad("the target has no host"));
-    }
-    origin_form(Some(authority), path)
-}
-
-fn origin_form<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target<'a>, Refusal> {
     // One pass over what is usually short. A fragment is never sent (RFC 9112 §3.2.1).
     let mut question = None;
     for (i, b) in path.iter().enumerate() {
@@ -73,6 +57,23 @@ fn origin_form<'a>(authority: Option<&'a [u8]>, path: &'a [u8]) -> Result<Target
     })
 }
 
+/// The authority and the path of `http://host/path`.
+fn absolute_form(raw: &[u8]) -> Result<(Option<&[u8]>, &[u8]), Refusal> {
+    let Some(colon) = raw.windows(3).position(|w| w == b"://") else {
+        return Err(Refusal::bad("the target is neither a path nor a URL"));
+    };
+    let (scheme, rest) = (&raw[..colon], &raw[colon + 3..]);
+    if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
+        return Err(Refusal::bad("the target's scheme is not http"));
+    }
+    let end = rest.iter().position(|b| b"/?#".contains(b));
+    let (authority, path) = rest.split_at(end.unwrap_or(rest.len()));
+    if authority.is_empty() {
+        return Err(Refusal::bad("the target has no host"));
+    }
+    Ok((Some(authority), path))
+}
+
 /// The host of `uri-host [":" port]`, without the port; `None` if it is malformed (RFC 3986
 /// §3.2.2). An empty host is well-formed: the server that is asked is meant (RFC 9112 §3.3).
 pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
@@ -93,7 +94,7 @@ pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
     let is_of_name = |b: &u8| b.is_ascii_alphanumeric() || b"%-._~!$&'()*+,;=".contains(b);
     let host_fits = match host {
         [b'[', address @ .., b']'] => !address.is_empty() && address.iter().all(is_of_address),
-        name => name.iter().all(is_of_name) && has_whole_escapes(name),
+        name => name.iter().all(is_of_name) && (!name.contains(&b'%') || has_whole_escapes(name)),
     };
     (port_fits && host_fits).then_some(host)
 }

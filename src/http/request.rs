@@ -128,7 +128,7 @@ impl<'a> Request<'a> {
         }
         let target = path::parse(raw_target, method_name)?;
         let checked = |host: Option<&'a [u8]>, why| {
-            host.map(|host| path::host_of(host).ok_or(Refusal::bad(why)))
+            host.map(|host| path::host_of(host).ok_or_else(|| Refusal::bad(why)))
                 .transpose()
         };
         let target_host = checked(target.authority, "the target's host is malformed")?;

@@ -26,6 +26,7 @@ use crate::server::outcome::{self, DirectoryList, NoteFn, Outcome, Part, display
 use crate::server::shared::{Http, Server};
 use crate::server::sites::{DEFAULT_SITE, index_for};
 use crate::server::status::NOT_SHOWN;
+use crate::server::variants::PLAIN_CLASS;
 
 const HTML: &[u8] = b".html";
 
@@ -204,7 +205,11 @@ impl Ask<'_> {
     /// What was served for this path before, if it is still so.
     fn cached(&mut self, raw: &[u8]) -> Option<Outcome> {
         let state = &mut self.http.sites[self.site];
-        let class = state.class(self.request, raw);
+        let class = if self.request.has.accept_encoding {
+            state.class(self.request, raw)
+        } else {
+            PLAIN_CLASS
+        };
         let file = state.cache.find(class, raw, self.now.turn)?;
         if let Content::Whole(reply, head_len) = &mut file.content {
             self.http.dates.stamp(reply, self.now.wall);

@@ -280,7 +280,8 @@ impl<T: Transport> Drive<'_, '_, T> {
     /// Rows 1 to 4, and 23: searches what was left over, and what came behind it.
     fn feed(&mut self, reading: Reading, fresh: &[u8]) -> Step {
         let key = self.cx.link.key;
-        let (was_idle, was_draining) = (reading.is_idle(), reading.is_draining());
+        let was_idle = reading.is_idle();
+        let was_draining = !was_idle && reading.is_draining();
         match reading.feed(fresh, self.cx.shared.http.head_bytes_max) {
             HeadProgress::Partial(reading) => {
                 let kept = reading.kept();
@@ -397,17 +398,19 @@ impl<T: Transport> Drive<'_, '_, T> {
         };
         let (key, target) = (self.cx.link.key, request.raw_target.escape_ascii());
         trace!("{key} {} {target}", request.method_name);
-        let drain = request.body.drain();
+        let has_body = request.body != BodyLength::None;
+        let drain = has_body.then(|| request.body.drain());
         // A client that waits for a go-ahead may send its body or may not: where the next request
         // begins is unknown.
-        let waits = request.expects_continue && request.body != BodyLength::None;
-        let reusable = request.keep_alive && !waits && drain.is_some();
+        let waits = request.expects_continue && has_body;
+        let can_drain = drain.as_ref().is_none_or(Option::is_some);
+        let reusable = request.keep_alive && !waits && can_drain;
         let options = ResponseOptions {
             keep: reusable && self.cx.stage == Stage::Running,
             head_only: request.method == Method::Head,
             minor: request.minor,
         };
-        let asked_to_close = !request.keep_alive && drain.as_ref().is_some_and(|d| d.is_done());
+        let asked_to_close = !request.keep_alive && !has_body;
         let (shared, now) = (&mut *self.cx.shared, &self.cx.now);
         let peer = || self.stream.get().peer();
         // The client for which a trusted proxy asks.
@@ -431,7 +434,7 @@ impl<T: Transport> Drive<'_, '_, T> {
             )
         });
         let keep = reply.keep;
-        let rest = head.into_rest(drain);
+        let rest = head.into_rest(drain.flatten());
         let sent_no_more = rest.is_idle() && !self.cx.link.ready.is(Side::Read);
         let mut reply = ReplyProgress::new(reply, keep.then_some(rest), record, now.tick);
         reply.may_just_close = asked_to_close && sent_no_more;

@@ -71,6 +71,9 @@ impl Preference {
     }
 }
 
+/// The class of plain bytes.
+pub(crate) const PLAIN_CLASS: usize = 0;
+
 const _: () = assert!(BY_SIZE.len() == 3 && CLASSES == 4 * 4 * 4);
 
 /// What was chosen, and what it takes to keep it.
@@ -104,7 +107,7 @@ impl Selected {
                 varies,
             },
             key: CacheKey {
-                class: Preference::PLAIN.class(),
+                class: PLAIN_CLASS,
                 path: path.clone(),
                 validity: Some(Vec::new()),
             },
@@ -113,15 +116,14 @@ impl Selected {
 }
 
 impl SiteState {
-    /// The class of the cache in which the answer to a request for `raw` may stand. A file that has
-    /// no variants is kept in the class of plain bytes alone.
+    /// The class of the cache in which the answer to a request that accepts codings may stand. A
+    /// file that has no variants is kept in the class of plain bytes alone.
     pub(crate) fn class(&self, request: &Request<'_>, raw: &[u8]) -> usize {
-        let plain = Preference::PLAIN.class();
-        let has_variants = || self.cache.peek(plain, raw).is_none_or(|meta| meta.varies);
-        if request.has.accept_encoding && has_variants() {
+        let plain = self.cache.peek(PLAIN_CLASS, raw);
+        if plain.is_none_or(|meta| meta.varies) {
             Preference::of_request(request, |_| ()).class()
         } else {
-            plain
+            PLAIN_CLASS
         }
     }
 
@@ -212,7 +214,7 @@ impl Http {
         let raw = path.to_url();
         let varies = self.varies(site, &path);
         let state = &mut self.sites[site];
-        let class = Preference::PLAIN.class();
+        let class = PLAIN_CLASS;
         let page = match state.cache.find(class, raw.as_bytes(), now.turn) {
             Some(page) => page.clone(),
             None => {

@@ -9,12 +9,12 @@ use std::ffi::CString;
 use std::fs::File;
 use std::rc::Rc;
 
-use rustix::fs::CWD;
+use rustix::fs::{AtFlags, CWD};
 use slab::Slab;
 
 use crate::http::date::UnixSeconds;
 use crate::limits::CACHE_ENTRY_BYTES;
-use crate::site::open::{Identity, stat};
+use crate::site::open::{Identity, stat_with};
 
 /// A file as it is sent. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -67,7 +67,8 @@ pub struct Condition {
 impl Condition {
     /// Whether it is so now.
     pub fn holds(&self) -> bool {
-        stat(CWD, &self.path).is_ok_and(|(_, identity)| identity == self.identity)
+        let found = stat_with(CWD, &self.path, AtFlags::empty());
+        found.is_ok_and(|(_, identity)| identity == self.identity)
     }
 }
 
@@ -126,26 +127,21 @@ impl Cache {
     /// and entry, and forgets an entry that no longer holds. Bounded by the number of the entry's
     /// conditions.
     pub fn find(&mut self, class: usize, target: &[u8], turn: u64) -> Option<&mut Representation> {
-        let Some(key) = self.checked(class, target, turn) else {
-            self.misses += 1;
+        self.misses += 1;
+        let key = *self.index.get(class)?.get(target)?;
+        let entry = self.entries.get(key)?;
+        let is_current = entry.checked == turn
+            || entry.condition.holds() && entry.others.iter().all(Condition::holds);
+        if !is_current {
+            self.forget(key);
             return None;
-        };
+        }
+        self.misses -= 1;
         self.hits += 1;
         let entry = self.entries.get_mut(key)?;
         entry.checked = turn;
         entry.used = true;
         Some(&mut entry.file)
-    }
-
-    fn checked(&mut self, class: usize, target: &[u8], turn: u64) -> Option<usize> {
-        let key = *self.index.get(class)?.get(target)?;
-        let entry = self.entries.get(key)?;
-        let holds = || entry.condition.holds() && entry.others.iter().all(Condition::holds);
-        if entry.checked != turn && !holds() {
-            self.forget(key);
-            return None;
-        }
-        Some(key)
     }
 
     /// What is said of the file that is kept for `target` and `class`, without asking whether it

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, Statx, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, Stat, StatxFlags};
 use rustix::io::{Errno, Result};
 
 use crate::limits::OPEN_RETRIES_MAX;
@@ -256,17 +256,21 @@ pub fn stat(directory: BorrowedFd<'_>, path: &CStr) -> Result<(Kind, Identity)> 
     stat_with(directory, path, AtFlags::empty())
 }
 
-/// What an open file is now.
+/// What stands at a path by `statx`, or where the kernel or a container's filter does not have it,
+/// by `fstatat`.
 ///
 /// # Errors
 /// Whatever statx(2) reports.
-pub fn fstat(file: BorrowedFd<'_>) -> Result<(Kind, Identity)> {
-    stat_with(file, c"", AtFlags::EMPTY_PATH)
-}
-
-/// `statx`, or where the kernel or a container's filter does not have it, `fstatat`.
-fn stat_with(directory: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<(Kind, Identity)> {
-    let x = match statx(directory, path, flags) {
+pub(super) fn stat_with(
+    directory: BorrowedFd<'_>,
+    path: &CStr,
+    flags: AtFlags,
+) -> Result<(Kind, Identity)> {
+    #[cfg(test)]
+    tests::faults::next(tests::faults::Call::Statx)?;
+    let times = StatxFlags::MTIME | StatxFlags::CTIME;
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE | times;
+    let x = match rustix::fs::statx(directory, path, flags, wanted) {
         Err(Errno::NOSYS | Errno::PERM) => return stat_portably(directory, path, flags),
         other => other?,
     };
@@ -287,12 +291,12 @@ fn stat_with(directory: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<(
     Ok((file_type.into(), identity))
 }
 
-fn statx(directory: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<Statx> {
-    #[cfg(test)]
-    tests::faults::next(tests::faults::Call::Statx)?;
-    let times = StatxFlags::MTIME | StatxFlags::CTIME;
-    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::SIZE | times;
-    rustix::fs::statx(directory, path, flags, wanted)
+/// What an open file is now.
+///
+/// # Errors
+/// Whatever statx(2) reports.
+pub fn fstat(file: BorrowedFd<'_>) -> Result<(Kind, Identity)> {
+    stat_with(file, c"", AtFlags::EMPTY_PATH)
 }
 
 fn stat_portably(
@@ -305,10 +309,8 @@ fn stat_portably(
     } else {
         rustix::fs::statat(directory, path, flags)?
     };
-    Ok((
-        FileType::from_raw_mode(stat.st_mode).into(),
-        Identity::from(&stat),
-    ))
+    let file_type = FileType::from_raw_mode(stat.st_mode);
+    Ok((file_type.into(), Identity::from(&stat)))
 }
 
 #[cfg(test)]

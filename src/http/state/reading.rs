@@ -111,38 +111,29 @@ impl Reading {
     /// Never keeps more than `head_bytes_max` and one read. Bounded by the length of `fresh` and
     /// of the leftovers.
     pub fn feed(self, fresh: &[u8], head_bytes_max: usize) -> HeadProgress<'_> {
-        let Some(mut kept) = self.kept else {
-            return feed_first(fresh, head_bytes_max);
+        if let Some(kept) = self.kept {
+            return feed_kept(kept, fresh, head_bytes_max);
+        }
+        // An idle connection: a head that comes whole is not copied.
+        let mut scan = Scan::default();
+        let found = match scan.search(fresh, head_bytes_max) {
+            Ok(found) => found,
+            Err(refusal) => return HeadProgress::Refused(refusal),
         };
-        if !fresh.is_empty() {
-            kept.append(fresh);
-        }
-        if let Some(mut drain) = kept.drain.take() {
-            match drain.skip(kept.rest()) {
-                Ok(n) => kept.skip(n),
-                Err(e) => return HeadProgress::BadBody(e),
-            }
-            if !drain.is_done() {
-                kept.bytes = Vec::new();
-                kept.at = 0;
-                kept.drain = Some(drain);
-                return HeadProgress::Partial(Self { kept: Some(kept) });
-            }
-            if kept.rest().is_empty() {
-                return HeadProgress::Partial(Self { kept: None });
-            }
-        }
-        let mut scan = kept.scan;
-        match scan.search(kept.rest(), head_bytes_max) {
-            Ok(HeadEnd::Partial) => {
+        match found {
+            HeadEnd::At { len, bare } if scan.later_minor_at == 0 => HeadProgress::Whole(Head {
+                source: Source::Fresh(fresh),
+                len,
+                bare,
+            }),
+            HeadEnd::Partial if fresh.is_empty() => HeadProgress::Partial(Self::default()),
+            HeadEnd::Partial => {
+                let mut kept = Box::<Kept>::default();
                 kept.scan = scan;
-                kept.append(&[]);
+                kept.append(fresh);
                 HeadProgress::Partial(Self { kept: Some(kept) })
             }
-            Ok(HeadEnd::At { len, bare }) => {
-                HeadProgress::Whole(Head::of_kept(kept, &scan, len, bare))
-            }
-            Err(refusal) => HeadProgress::Refused(refusal),
+            HeadEnd::At { .. } => feed_kept(Box::default(), fresh, head_bytes_max),
         }
     }
 
@@ -179,34 +170,43 @@ impl Reading {
     }
 }
 
-/// Feeds an idle connection: a head that comes whole is not copied.
-fn feed_first(fresh: &[u8], head_bytes_max: usize) -> HeadProgress<'_> {
-    let mut scan = Scan::default();
-    let found = match scan.search(fresh, head_bytes_max) {
-        Ok(found) => found,
-        Err(refusal) => return HeadProgress::Refused(refusal),
-    };
-    let keep = |scan| {
-        let mut kept = Box::new(Kept {
-            scan,
-            ..Kept::default()
-        });
+/// Feeds a connection that keeps bytes: a part of a head, or what came behind a request.
+fn feed_kept(mut kept: Box<Kept>, fresh: &[u8], head_bytes_max: usize) -> HeadProgress<'_> {
+    if !fresh.is_empty() {
         kept.append(fresh);
-        kept
-    };
-    match found {
-        HeadEnd::Partial if fresh.is_empty() => HeadProgress::Partial(Reading::default()),
-        HeadEnd::Partial => HeadProgress::Partial(Reading {
-            kept: Some(keep(scan)),
-        }),
-        HeadEnd::At { len, bare } if scan.later_minor_version(fresh).is_some() => {
-            HeadProgress::Whole(Head::of_kept(keep(Scan::default()), &scan, len, bare))
+    }
+    if let Some(mut drain) = kept.drain.take() {
+        match drain.skip(kept.rest()) {
+            Ok(n) => kept.skip(n),
+            Err(e) => return HeadProgress::BadBody(e),
         }
-        HeadEnd::At { len, bare } => HeadProgress::Whole(Head {
-            source: Source::Fresh(fresh),
-            len,
-            bare,
-        }),
+        if !drain.is_done() {
+            kept.bytes = Vec::new();
+            kept.at = 0;
+            kept.drain = Some(drain);
+            return HeadProgress::Partial(Reading { kept: Some(kept) });
+        }
+        if kept.rest().is_empty() {
+            return HeadProgress::Partial(Reading { kept: None });
+        }
+    }
+    let mut scan = kept.scan;
+    match scan.search(kept.rest(), head_bytes_max) {
+        Ok(HeadEnd::Partial) => {
+            kept.scan = scan;
+            kept.append(&[]);
+            HeadProgress::Partial(Reading { kept: Some(kept) })
+        }
+        Ok(HeadEnd::At { len, bare }) => {
+            // A client of HTTP/1.2 to 1.9 is served as one of 1.1, which `httparse` insists on.
+            if scan.later_minor_at != 0 {
+                let at = kept.at as usize + scan.later_minor_at as usize;
+                kept.bytes[at] = b'1';
+            }
+            let source = Source::Kept(kept);
+            HeadProgress::Whole(Head { source, len, bare })
+        }
+        Err(refusal) => HeadProgress::Refused(refusal),
     }
 }
 
@@ -226,20 +226,6 @@ enum Source<'a> {
 }
 
 impl Head<'_> {
-    /// A head that was kept. A client of HTTP/1.2 to 1.9 is served as one of 1.1, which our parser
-    /// insists on.
-    fn of_kept(mut kept: Box<Kept>, scan: &Scan, len: usize, bare: bool) -> Self {
-        let at = kept.at as usize;
-        if let Some(digit) = scan.later_minor_version(kept.rest()) {
-            kept.bytes[at + digit] = b'1';
-        }
-        Self {
-            source: Source::Kept(kept),
-            len,
-            bare,
-        }
-    }
-
     /// Its bytes, the blank line included.
     pub fn bytes(&self) -> &[u8] {
         match &self.source {
@@ -259,8 +245,8 @@ impl Head<'_> {
         Request::parse(self.bytes(), self.bare, fields)
     }
 
-    /// Done with the head: what is left is the beginning of a body to `drain`, or of the next
-    /// request.
+    /// Done with the head: what is left is the beginning of a body to `drain`, if there is
+    /// one, or of the next request.
     pub fn into_rest(self, drain: Option<BodyDecoder>) -> Reading {
         let drain = drain.filter(|d| !d.is_done()).map(Box::new);
         let kept = match self.source {

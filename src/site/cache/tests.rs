@@ -15,7 +15,7 @@ impl Place {
 
     fn condition(&self) -> Vec<Condition> {
         let path = CString::new(self.0.to_str().unwrap()).unwrap();
-        let (_, identity) = stat(CWD, &path).unwrap();
+        let (_, identity) = stat_with(CWD, &path, AtFlags::empty()).unwrap();
         vec![Condition { path, identity }]
     }
 }
@@ -23,7 +23,7 @@ impl Place {
 /// What does not change while a test runs: the root of the file system is the same one.
 fn always() -> Vec<Condition> {
     let path = CString::from(c"/");
-    let (_, identity) = stat(CWD, &path).unwrap();
+    let (_, identity) = stat_with(CWD, &path, AtFlags::empty()).unwrap();
     vec![Condition { path, identity }]
 }
 
