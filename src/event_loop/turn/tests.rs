@@ -180,7 +180,7 @@ fn in_millis(event_loop: &EventLoop<Scripted>, millis: u64) -> Tick {
 }
 
 #[test]
-fn who_is_queued_is_driven_once_a_turn_and_goes_to_the_back() {
+fn a_queued_handler_is_driven_once_a_turn_and_goes_to_the_back() {
     let mut event_loop = new_loop(3, 0);
     for (name, script) in [
         ('a', &[again as Act, again][..]),
@@ -197,7 +197,7 @@ fn who_is_queued_is_driven_once_a_turn_and_goes_to_the_back() {
 }
 
 #[test]
-fn an_edge_wakes_only_who_parked_on_its_side() {
+fn an_edge_wakes_only_a_handler_parked_on_its_side() {
     let mut event_loop = new_loop(2, 0);
     // Both become writable at once, which neither of them waits for.
     let (a, mut to_a) = with_socket('a', &[]);
@@ -214,7 +214,7 @@ fn an_edge_wakes_only_who_parked_on_its_side() {
 /// The bit was set before the handler waited for it: no edge is to come, so the handler must not be
 /// left waiting.
 #[test]
-fn a_set_bit_is_remembered_until_somebody_wants_it() {
+fn a_set_bit_is_remembered_until_a_handler_wants_it() {
     let mut event_loop = new_loop(2, 0);
     let (a, _to_a) = with_socket(
         'a',
@@ -300,7 +300,7 @@ fn a_deadline_that_moved_is_the_one_that_counts() {
 }
 
 #[test]
-fn every_handler_hears_of_a_stage_once_and_so_does_who_comes_then_or_later() {
+fn every_handler_is_driven_once_for_a_stage_newcomers_included() {
     let mut event_loop = new_loop(5, 0);
     let stop: Act = |cx, new| {
         new.admit(handler('n', &[park]), PARKED);
@@ -357,7 +357,7 @@ fn a_key_changes_its_owner_only_between_turns() {
 }
 
 #[test]
-fn of_the_idle_who_is_nearest_to_the_deadline_makes_room() {
+fn the_idle_handler_nearest_to_its_deadline_makes_room() {
     let mut event_loop = new_loop(4, 0);
     for (name, millis) in [('x', 30_000), ('y', 20_000), ('z', 40_000)] {
         let next = Next::Park(Side::Read, Deadline::At(in_millis(&event_loop, millis)));
@@ -373,7 +373,7 @@ fn of_the_idle_who_is_nearest_to_the_deadline_makes_room() {
 }
 
 #[test]
-fn where_nobody_is_idle_that_is_the_answer() {
+fn without_an_idle_handler_the_answer_is_no_room() {
     let mut event_loop = new_loop(2, 0);
     event_loop.add(handler('x', &[]), PARKED).unwrap();
     event_loop.add(handler('d', &[for_room]), QUEUED).unwrap();
@@ -445,7 +445,7 @@ fn a_slot_in_reserve_takes_no_room() {
 }
 
 #[test]
-fn whom_the_kernel_does_not_watch_is_told_and_takes_no_slot() {
+fn a_handler_that_the_kernel_does_not_watch_takes_no_slot() {
     let mut event_loop = new_loop(2, 0);
     let admit: Act = |_, new| {
         let mut unwatchable = handler('u', &[]);
@@ -520,7 +520,7 @@ impl Handler for Sleeper {
 }
 
 #[test]
-fn who_sleeps_is_woken_by_a_reset_and_by_nothing_less() {
+fn a_sleeping_handler_is_woken_by_a_reset_and_by_nothing_less() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (ours, _) = listener.accept().unwrap();

@@ -181,7 +181,7 @@ fn row_12_the_body_follows_the_headers() {
 }
 
 #[test]
-fn row_13_a_kept_connection_hears_what_is_left_first() {
+fn row_13_a_kept_connection_searches_what_is_left_first() {
     let two = [GET, b"GET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c"].concat();
     let fed = feed(&[&two, b" HTTP/1.1\r\nHost: x\r\n\r\n"]);
     assert_eq!(requests(&fed), ["GET /a", "GET /b", "GET /c"]);

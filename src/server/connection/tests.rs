@@ -477,7 +477,7 @@ fn row_28_a_directory_that_cannot_be_read_on() {
 }
 
 #[test]
-fn row_5_a_farewell_between_requests() {
+fn row_5_the_end_of_input_between_requests() {
     let mut stand = Stand::new("row5", &[]);
     let played = stand.play(GET, &[End]);
     assert_eq!(played.states, ["Closed"]);
@@ -546,7 +546,7 @@ fn row_9_a_request_that_was_on_its_way_is_still_answered() {
 }
 
 #[test]
-fn row_9_who_was_quiet_for_longer_goes_at_once() {
+fn row_9_a_connection_idle_for_longer_closes_at_once() {
     let mut stand = Stand::new("row9c", &[]);
     let mut held = stand.accept(Scripted::new(GET, &[]));
     stand.now.tick = stand.now.tick.after(SHUTDOWN_IDLE_GRACE);
@@ -556,7 +556,7 @@ fn row_9_who_was_quiet_for_longer_goes_at_once() {
 }
 
 #[test]
-fn row_9_who_was_heard_to_the_end_of_a_body_has_a_second_as_well() {
+fn row_9_a_connection_idle_since_the_end_of_a_body_has_a_second() {
     assert_eq!(UNFINISHED.len(), MANY);
     let mut stand = Stand::new("row9d", &[]);
     let begun = stand.now.tick;
@@ -781,7 +781,7 @@ fn row_24_a_disk_that_never_answers_ends_it() {
 }
 
 #[test]
-fn row_24_who_hangs_up_meanwhile_keeps_no_slot() {
+fn row_24_a_client_that_hangs_up_meanwhile_keeps_no_slot() {
     let mut stand = Stand::new("row24e", &[]);
     let peer = Scripted::new(LARGE, &[Many, Many]).with_slow_disk(usize::MAX);
     let mut held = stand.accept(peer);
@@ -850,7 +850,7 @@ fn row_21_an_error_closes_in_every_state() {
 }
 
 #[test]
-fn row_22_who_asked_to_close_and_is_silent_is_not_lingered_over() {
+fn row_22_a_client_that_asked_to_close_and_is_silent_is_closed_at_once() {
     let mut stand = Stand::new("row22", &[]);
     assert_eq!(LAST.len(), MANY);
     let played = stand.play(LAST, &[Many, Many]);
@@ -860,7 +860,7 @@ fn row_22_who_asked_to_close_and_is_silent_is_not_lingered_over() {
 }
 
 #[test]
-fn row_22_is_not_for_those_who_sent_more() {
+fn row_22_is_not_for_clients_that_sent_more() {
     let mut stand = Stand::new("row22b", &[]);
     let played = stand.play(LAST, &[Few, Many, Many]);
     assert_eq!(played.states, ["ReadingHead", "Lingering", "Closed"]);
@@ -883,7 +883,7 @@ fn row_23_a_body_that_breaks_a_rule_does_not_cost_the_answer() {
 }
 
 #[test]
-fn who_was_refused_is_not_counted_as_closed() {
+fn a_refused_connection_is_not_counted_as_closed() {
     let mut stand = Stand::new("refused-unwatched", &[]);
     let refusal = Refusal::new(Status::UNAVAILABLE, "full");
     let reply = stand.server.http.refuse(refusal, false, &stand.now);
