@@ -19,7 +19,6 @@ use crate::event_loop::Now;
 use crate::event_loop::clock::RateLimit;
 use crate::log::sink::{Flushed, LogSink, LogTarget};
 use crate::process::words_of;
-
 use crate::server::log_record::LogRecord;
 
 /// The access log.

@@ -10,10 +10,9 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::event_loop::Now;
 use crate::event_loop::histogram::Histogram;
 use crate::log::logger;
-use crate::site::cache::Cache;
-
 use crate::server::counters::{Close, Phase, Refused};
 use crate::server::shared::Server;
+use crate::site::cache::Cache;
 
 /// One figure: its name, what it means, and how to read it; the number is that of this turn.
 type Metric = (&'static str, &'static str, fn(&Server, u64) -> Measured<'_>);
