@@ -1,8 +1,8 @@
 //! From a request to its outcome: all policies, in their order.
 //!
-//! `Server::resolve` decides, `Http::respond` (in `respond.rs`) writes what was decided, and neither
-//! calls the other. A small file that was served before costs one look into the cache: nothing is
-//! decoded, opened or formatted for it.
+//! `Server::resolve` decides, `Http::respond` (in `respond.rs`) writes what was decided, and
+//! neither calls the other. A small file that was served before costs one look into the cache:
+//! nothing is decoded, opened or formatted for it.
 
 use std::fmt::Display;
 use std::io;
@@ -449,14 +449,5 @@ impl Http {
     pub fn is_health_check(&self, request: &Request<'_>) -> bool {
         self.policy.health.as_deref() == Some(request.target.path)
             && matches!(request.method, Method::Get | Method::Head)
-    }
-
-    /// An error, with the page that the site has for it.
-    pub(crate) fn error(&mut self, site: usize, refusal: Refusal, now: &Now) -> Outcome {
-        Outcome::Error {
-            refusal,
-            page: self.error_page(site, refusal.status, now),
-            file: None,
-        }
     }
 }

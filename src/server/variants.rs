@@ -11,14 +11,14 @@ use crate::event_loop::Now;
 use crate::http::accept::{AcceptEncoding, Coding, Standing};
 use crate::http::path::SitePath;
 use crate::http::request::Request;
-use crate::http::status::Status;
+use crate::http::status::{Refusal, Status};
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::site::Found;
 use crate::site::cache::{CLASSES, Representation};
 use crate::site::open::{Identity, Opened};
 use crate::site::siblings::{is_compressible, is_current, suffix};
 
-use crate::server::outcome::{NoteFn, display};
+use crate::server::outcome::{NoteFn, Outcome, display};
 use crate::server::representation::{Variant, is_settled};
 use crate::server::shared::Http;
 use crate::server::sites::SiteState;
@@ -203,6 +203,15 @@ impl SiteState {
 }
 
 impl Http {
+    /// An error, with the page that the site has for it.
+    pub(crate) fn error(&mut self, site: usize, refusal: Refusal, now: &Now) -> Outcome {
+        Outcome::Error {
+            refusal,
+            page: self.error_page(site, refusal.status, now),
+            file: None,
+        }
+    }
+
     /// The page that a site has for a status; none if it is too large or cannot be read.
     pub(crate) fn error_page(
         &mut self,
