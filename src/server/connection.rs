@@ -2,8 +2,8 @@
 //!
 //! [`HttpConnection::drive`] takes step after step, each by a row of the table of state changes
 //! ([`TRANSITIONS`](crate::http::state::TRANSITIONS)). The steps of the state `ReadingHead` stand
-//! below, those of the other states in `connection/writing.rs`. No error of a peer gets further
-//! than this: it closes the connection.
+//! below, those of the other states in `connection/writing.rs`. An error of a peer closes its
+//! connection, and gets no further.
 
 mod pace;
 mod writing;
@@ -23,7 +23,6 @@ use crate::http::request::{Fields, Method};
 use crate::http::state::{Head, HeadProgress, ProxyHeaderProgress, Reading, State, is_transition};
 use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
-
 use crate::server::auth::Auth;
 use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
@@ -219,14 +218,6 @@ impl<T: Transport> Drive<'_, '_, T> {
         debug!("{} closed: {words}", self.cx.link.key);
         self.count(why);
         Step::go(row, State::Closed)
-    }
-
-    /// Rows 14 and 23: sends no more, and discards what still comes until the peer closes, too.
-    fn shut_down(&mut self, row: u8) -> Step {
-        match self.stream.shut_down_write() {
-            Ok(()) => Step::go(row, State::Lingering { discarded: 0 }),
-            Err(e) => self.close(21, Close::Error, e),
-        }
     }
 
     /// Rows 1 to 10, 23, and 25 to 27.
@@ -425,13 +416,8 @@ impl<T: Transport> Drive<'_, '_, T> {
         let record = is_logged.then(|| {
             let user = shared.http.auth.as_ref().and_then(Auth::user);
             let user = user.map(<[u8]>::to_vec);
-            LogRecord::of(
-                client.unwrap_or_else(peer),
-                user,
-                &request,
-                reply.status,
-                now,
-            )
+            let client = client.unwrap_or_else(peer);
+            LogRecord::of(client, user, &request, reply.status, now)
         });
         let keep = reply.keep;
         let rest = head.into_rest(drain.flatten());

@@ -260,6 +260,14 @@ impl<T: Transport> Drive<'_, '_, T> {
         self.shut_down(14)
     }
 
+    /// Rows 14 and 23: sends no more, and discards what still comes until the peer closes, too.
+    pub(super) fn shut_down(&mut self, row: u8) -> Step {
+        match self.stream.shut_down_write() {
+            Ok(()) => Step::go(row, State::Lingering { discarded: 0 }),
+            Err(e) => self.close(21, Close::Error, e),
+        }
+    }
+
     /// Rows 19 and 20.
     pub(super) fn linger(&mut self, mut discarded: u64) -> Step {
         let (before, timeout) = (discarded, self.cx.shared.http.timeouts.linger);
