@@ -243,7 +243,7 @@ impl Ask<'_> {
                 let selected = http.select(site, request, &path, opened, now, self.notes);
                 return match http.load(site, &path, selected, keep_as, now) {
                     Ok(file) => self.part_of(file),
-                    Err(e) => self.unreadable(&e, outcome::UNREADABLE),
+                    Err(e) => self.unreadable("read", &e, outcome::UNREADABLE),
                 };
             }
             Found::Directory(opened) if asked.is_directory() && self.http.policy.listing => {
@@ -264,8 +264,10 @@ impl Ask<'_> {
             }
             Found::Missing(_) => {}
             Found::Forbidden => return self.error(outcome::FORBIDDEN),
-            Found::Later(e) => return self.unreadable(&e, outcome::NOT_AT_PRESENT),
-            Found::Failed(e) => return self.unreadable(&e, outcome::UNREADABLE),
+            Found::Later(e) => {
+                return self.unreadable("opened at present", &e, outcome::NOT_AT_PRESENT);
+            }
+            Found::Failed(e) => return self.unreadable("read", &e, outcome::UNREADABLE),
         }
         if let Some(page) = self.page_without_html(&asked) {
             return self.stand_in(&page);
@@ -431,13 +433,8 @@ impl Ask<'_> {
     }
 
     /// Warns, since this is not the client's fault.
-    fn unreadable(&mut self, error: &io::Error, refusal: Refusal) -> Outcome {
+    fn unreadable(&mut self, what: &str, error: &io::Error, refusal: Refusal) -> Outcome {
         if self.http.warnings.is_due(self.now) {
-            let what = if refusal == outcome::NOT_AT_PRESENT {
-                "opened at present"
-            } else {
-                "read"
-            };
             log::warn!("a file cannot be {what}: {error}");
         }
         self.error(refusal)
