@@ -155,11 +155,9 @@ impl Ask<'_> {
         let path = SitePath::decode(self.request.target.path).ok()?;
         let redirects = policy.redirects.as_ref();
         if let Some(redirect) = redirects.and_then(|redirects| redirects.made.find(&path)) {
-            let mut location = Vec::new();
-            redirect.write_location(self.request.target.query, &mut location);
             return Some(Outcome::Redirect {
                 status: redirect.status(),
-                location,
+                location: redirect.location(self.request.target.query).into_bytes(),
                 why: None,
             });
         }

@@ -68,8 +68,7 @@ impl Policy {
         for rule in &options.types {
             types.add(&rule.extension, &rule.media_type);
         }
-        let parse = |file: &[u8]| Redirects::parse(file).map_err(|e| e.to_string());
-        let open = |path| ReloadableFile::open(path, REDIRECTS_BYTES_MAX, parse);
+        let open = |path| ReloadableFile::open(path, REDIRECTS_BYTES_MAX, Redirects::parse);
         let redirects = options.redirects.as_deref().map(open).transpose()?;
         let mut policy = Self {
             indexes: Vec::from_iter(options.index.iter().map(|name| name.as_bytes().to_vec())),
