@@ -161,6 +161,17 @@ pub struct Destination<'a> {
     pub now: &'a Now,
 }
 
+/// Starts to connect to `to`.
+///
+/// # Errors
+/// If the kernel refuses at once.
+pub(crate) fn connect(to: SocketAddr) -> Result<Stream, Failure> {
+    let started = connect::start(to, ConnectOptions::default());
+    started
+        .map(Stream::new)
+        .map_err(|e| Failure::to_connect(to, &e))
+}
+
 /// Waits until `stream` is connected to `to`: for `timeout` from `since`, [`CONNECT_TIMEOUT`] at
 /// most. `None`: it is.
 pub(crate) fn connecting<S>(
@@ -233,10 +244,8 @@ impl Exchange {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let (now, to) = (to.now.tick, to.address);
-        let socket = connect::start(to, ConnectOptions::default())
-            .map_err(|e| Failure::to_connect(to, &e))?;
         Ok(Self {
-            stream: Stream::new(socket),
+            stream: connect(to)?,
             to,
             connected: false,
             request,

@@ -77,14 +77,14 @@ impl Handler for ClientTask {
             Self::Exchange(exchange) => exchange.stream.transport(),
             Self::DaytimeUdp(client) => client.socket.socket(),
             Self::Ping(client) => client.socket.socket(),
-            Self::Get(client) => client.source(),
+            Self::Get(client) => client.stream.transport(),
             Self::Leader(_) => return None,
-            Self::Member(member) => member.source(),
-            Self::Probe(probe) => probe.source(),
+            Self::Member(member) => member.stream.transport(),
+            Self::Probe(probe) => probe.stream.transport(),
         })
     }
 
-    fn drive(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, Self>) -> Next {
+    fn drive(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Next {
         let driven = match self {
             Self::Interrupt(signal) => return interrupt(signal, cx),
             Self::Exchange(exchange) => exchange.drive(cx),
@@ -105,6 +105,9 @@ impl Handler for ClientTask {
 
 /// What a drive of such a handler is lent.
 pub(crate) type TaskContext<'a> = Context<'a, TaskState>;
+
+/// What such a handler may add to the loop.
+pub(crate) type NewTasks<'a> = Newcomers<'a, ClientTask>;
 
 /// What the handlers of a task share.
 #[derive(Default, Debug)]
@@ -178,7 +181,7 @@ pub fn run<T: Into<ClientTask>>(
     options.voice.start_logger(LevelFilter::Warn);
     let addresses = resolve(&options.peer.host, options.peer.port);
     let ended = addresses
-        .and_then(|addresses| at_first_of(1, &addresses, |to| Ok(start(options, to)?.into())));
+        .and_then(|addresses| at_first_of(1, &addresses, |to, _| Ok(start(options, to)?.into())));
     exit_code(ended.map(|_| ()))
 }
 
@@ -190,17 +193,18 @@ pub fn run<T: Into<ClientTask>>(
 pub(crate) fn at_first_of(
     room: usize,
     addresses: &[SocketAddr],
-    mut client: impl FnMut(&Destination<'_>) -> Result<ClientTask, Failure>,
+    mut client: impl FnMut(&Destination<'_>, &mut TaskState) -> Result<ClientTask, Failure>,
 ) -> Result<TaskState, Failure> {
     let mut last = Failure::new("there is no address to go to");
     for (n, &address) in addresses.iter().enumerate() {
         let is_last = n + 1 == addresses.len();
-        let done = run_one(room, |now| {
-            client(&Destination {
+        let done = run_one(room, |now, shared| {
+            let to = Destination {
                 address,
                 is_last,
                 now,
-            })
+            };
+            client(&to, shared)
         });
         match done {
             Err(failure) if failure.elsewhere => last = failure,
@@ -214,7 +218,7 @@ pub(crate) fn at_first_of(
 /// behind itself.
 fn run_one(
     room: usize,
-    client: impl FnOnce(&Now) -> Result<ClientTask, Failure>,
+    client: impl FnOnce(&Now, &mut TaskState) -> Result<ClientTask, Failure>,
 ) -> Result<TaskState, Failure> {
     let cannot = |e: io::Error| Failure::new(format!("cannot start: {e}"));
     let mut event_loop = EventLoop::new(room + 2, 0, TaskState::default()).map_err(cannot)?;
@@ -224,7 +228,8 @@ fn run_one(
         let next = Next::Park(Side::Read, Deadline::Never);
         event_loop.add(interrupt, next).map_err(cannot)?;
     }
-    let client = client(event_loop.now())?;
+    let now = *event_loop.now();
+    let client = client(&now, &mut event_loop.shared)?;
     // A handler without a socket gets no edge.
     let first = if matches!(client, ClientTask::Leader(_)) {
         Next::Again(Deadline::Never)

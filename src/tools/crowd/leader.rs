@@ -12,32 +12,28 @@ use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Destination, Driven, Failure, print};
 use crate::companions::progress::StatusLine;
 use crate::event_loop::connect::{self, ConnectOptions};
-use crate::event_loop::{Deadline, Newcomers, Next, Stage};
-use crate::http::url::Url;
+use crate::event_loop::{Deadline, Next, Stage};
 use crate::limits::{
     CONNECT_TIMEOUT, CROWD_ARREARS_MAX, CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES,
     CROWD_OPENING_MAX, CROWD_PACE, CROWD_PATIENCE, CROWD_RECEIVE_BUFFER_BYTES, PROBE_QUIET,
 };
 use crate::log::logger;
-use crate::tools::{ClientTask, TaskContext};
+use crate::tools::{ClientTask, NewTasks, TaskContext};
 
 use super::member::Member;
 use super::probe::Probe;
-use super::report::{Circumstances, Missed};
-use super::{Crowd, Phase};
+use super::{Phase, ProbeTask};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Leader {
-    about: Circumstances,
+    to: SocketAddr,
     pace: OpeningPace,
     sources: Sources,
-    probe: Option<(Url, SocketAddr)>,
+    probe: Option<ProbeTask>,
     /// The line while it lasts, on a terminal; elsewhere, when the next one is logged.
     line: Option<StatusLine>,
     next_line: Instant,
-    /// What the members will share; handed over at the first drive.
-    crowd: Option<Crowd>,
     /// When the phase began.
     since: Instant,
     /// When a member got in last, and how many were in then.
@@ -48,47 +44,26 @@ pub struct Leader {
 const NEXT_TURN: Option<Next> = Some(Next::Again(Deadline::Never));
 
 impl Leader {
-    /// A leader of `crowd`.
-    pub(super) fn new(
-        options: &Options,
-        to: &Destination<'_>,
-        crowd: Crowd,
-        probe: Option<(Url, SocketAddr)>,
-    ) -> Self {
-        let now = to.now.instant;
+    pub(super) fn new(options: &Options, to: &Destination<'_>, probe: Option<ProbeTask>) -> Self {
+        let (to, now) = (to.address, to.now.instant);
         Self {
+            to,
             pace: OpeningPace::new(options.rate, now),
-            sources: Sources::new(to.address, options.mode),
+            sources: Sources::new(options.mode),
+            probe,
             line: StatusLine::on_terminal().filter(|_| !options.voice.quiet),
             // Where lines stay, the first can wait.
             next_line: now + CROWD_LINE_INTERVAL,
-            about: Circumstances {
-                to: to.address,
-                options: options.clone(),
-                opening: Duration::ZERO,
-                held: Duration::ZERO,
-                interrupted: false,
-                trouble: None,
-            },
-            probe,
-            crowd: Some(crowd),
             since: now,
             progress: None,
         }
     }
 
     /// Opens the connections that are due; then sleeps.
-    pub(crate) fn drive(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Driven {
-        if let Some(crowd) = self.crowd.take() {
-            cx.shared.crowd = crowd;
-        }
-        self.about.interrupted = cx.stage == Stage::Stopping;
+    pub(crate) fn drive(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Driven {
+        let interrupted = cx.stage == Stage::Stopping;
         let driven = match cx.shared.crowd.phase {
-            _ if self.about.interrupted => Ok(None),
+            _ if interrupted => Ok(None),
             Phase::Scouting => self.scout(cx, new),
             Phase::Quiet => self.measure(cx),
             Phase::Opening => self.gather(cx, new),
@@ -101,32 +76,42 @@ impl Leader {
         // The members have no end of their own.
         cx.quit();
         driven?;
-        self.note_time(cx);
-        self.tell(&mut cx.shared.crowd)?;
+        let (passed, crowd) = (self.passed(cx), &mut cx.shared.crowd);
+        crowd.interrupted = interrupted;
+        match crowd.phase {
+            Phase::Scouting | Phase::Quiet => {}
+            Phase::Opening => crowd.opening = passed,
+            Phase::Holding => crowd.held = passed,
+        }
+        crowd.stayed = crowd.all_stayed();
+        let verdict = if crowd.options.json {
+            crowd.json()
+        } else {
+            crowd.text()
+        };
+        print(verdict.as_bytes())?;
         Ok(None)
     }
 
     /// Sends one member ahead. Once it is in, the others follow, or first the honest client.
-    fn scout(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
-        if cx.shared.crowd.tally.begun == 0 {
+    fn scout(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Driven {
+        if cx.shared.crowd.begun == 0 {
             self.open(1, cx, new)?;
         }
         let crowd = &mut cx.shared.crowd;
         if let Some(error) = crowd.first_failure.take() {
-            return Err(Failure::to_connect(self.about.to, &error));
+            return Err(Failure::to_connect(self.to, &error));
         }
-        if crowd.tally.outside() > 0 {
-            return Err(Failure::connect_timeout(self.about.to, CONNECT_TIMEOUT));
+        if crowd.outside() > 0 {
+            return Err(Failure::connect_timeout(self.to, CONNECT_TIMEOUT));
         }
-        if crowd.tally.got_in == 0 {
+        if crowd.got_in == 0 {
             return self.wait(CROWD_PACE, cx);
         }
-        let Some((url, to)) = &self.probe else {
+        let Some((to, request)) = self.probe.take() else {
             return self.enter(Phase::Opening, cx);
         };
-        let probe = Probe::start(*to, url, cx.now.tick)?;
-        let first = probe.first();
-        new.admit(ClientTask::Probe(Box::new(probe)), first);
+        Probe::start(to, request, cx.now.tick, new)?;
         self.enter(Phase::Quiet, cx)
     }
 
@@ -137,31 +122,30 @@ impl Leader {
             return self.wait(left, cx);
         }
         let crowd = &cx.shared.crowd;
-        if crowd.tally.before.times.count() == 0 {
+        if crowd.before.times.count() == 0 {
             let why = crowd.probe_failure.as_deref();
             let why = why.unwrap_or("nothing came in time");
-            return Err(Failure::new(format!(
-                "the honest client got no answer: {why}"
-            )));
+            let line = format!("the honest client got no answer: {why}");
+            return Err(Failure::new(line));
         }
         self.enter(Phase::Opening, cx)
     }
 
     /// Opens until all are in or out, or none has got in for [`CROWD_PATIENCE`].
-    fn gather(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
+    fn gather(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Driven {
         if !self.open_in_time(cx, new)? {
             return Ok(NEXT_TURN);
         }
-        let (now, tally) = (cx.now.instant, &cx.shared.crowd.tally);
-        let (at, before) = *self.progress.get_or_insert((now, tally.got_in));
-        if tally.got_in > before {
-            self.progress = Some((now, tally.got_in));
+        let (passed, now) = (self.passed(cx), cx.now.instant);
+        let crowd = &mut cx.shared.crowd;
+        let (at, before) = *self.progress.get_or_insert((now, crowd.got_in));
+        if crowd.got_in > before {
+            self.progress = Some((now, crowd.got_in));
         }
-        let is_stuck = tally.got_in <= before && now.duration_since(at) >= CROWD_PATIENCE;
-        let all_begun =
-            tally.begun >= self.about.options.clients.into() || self.about.trouble.is_some();
-        if is_stuck || (all_begun && tally.opening() == 0) {
-            self.note_time(cx);
+        let is_stuck = crowd.got_in <= before && now.duration_since(at) >= CROWD_PATIENCE;
+        let all_begun = crowd.begun >= crowd.clients() || crowd.trouble.is_some();
+        if is_stuck || (all_begun && crowd.on_their_way() == 0) {
+            crowd.opening = passed;
             return self.enter(Phase::Holding, cx);
         }
         self.wait(CROWD_PACE, cx)
@@ -169,15 +153,15 @@ impl Leader {
 
     /// Waits until the time is over, or no member is left. Members that come and go are
     /// replaced.
-    fn hold(&mut self, cx: &mut TaskContext<'_>, new: &mut Newcomers<'_, ClientTask>) -> Driven {
-        let left = self.about.options.duration.saturating_sub(self.passed(cx));
-        let tally = &cx.shared.crowd.tally;
-        let churns = self.about.options.mode.comes_and_goes();
-        let none_left = !churns && tally.open() == 0 && tally.opening() == 0;
+    fn hold(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Driven {
+        let crowd = &cx.shared.crowd;
+        let left = crowd.options.duration.saturating_sub(self.passed(cx));
+        let churns = crowd.options.mode.comes_and_goes();
+        let none_left = !churns && crowd.open() == 0 && crowd.on_their_way() == 0;
         if left.is_zero() || none_left {
             return Ok(None);
         }
-        if churns && self.about.trouble.is_none() && !self.open_in_time(cx, new)? {
+        if churns && crowd.trouble.is_none() && !self.open_in_time(cx, new)? {
             return Ok(NEXT_TURN);
         }
         let look = if churns { CROWD_PACE } else { CROWD_LOOK };
@@ -189,109 +173,84 @@ impl Leader {
     }
 
     fn enter(&mut self, phase: Phase, cx: &mut TaskContext<'_>) -> Driven {
-        // A crowd that comes and goes is never complete, so that is all there is to wait for.
-        let churns = self.about.options.mode.comes_and_goes();
-        let opens = phase == Phase::Opening;
-        cx.shared.crowd.phase = if opens && churns {
-            Phase::Holding
-        } else {
-            phase
-        };
-        let now = cx.now.instant;
-        self.since = now;
-        self.pace = OpeningPace::new(self.about.options.rate, now);
+        let crowd = &mut cx.shared.crowd;
+        // A crowd that comes and goes is never complete, so there is no opening to wait for.
+        let skips = phase == Phase::Opening && crowd.options.mode.comes_and_goes();
+        crowd.phase = if skips { Phase::Holding } else { phase };
+        self.since = cx.now.instant;
+        self.pace = OpeningPace::new(crowd.options.rate, self.since);
         if let Some(line) = &mut self.line {
             line.clear();
         }
         Ok(NEXT_TURN)
     }
 
-    fn note_time(&mut self, cx: &TaskContext<'_>) {
-        let passed = self.passed(cx);
-        match cx.shared.crowd.phase {
-            Phase::Scouting | Phase::Quiet => {}
-            Phase::Opening => self.about.opening = passed,
-            Phase::Holding => self.about.held = passed,
-        }
-    }
-
     /// Opens the connections that are due. False if the budget of the drive did not suffice.
     fn open_in_time(
         &mut self,
         cx: &mut TaskContext<'_>,
-        new: &mut Newcomers<'_, ClientTask>,
+        new: &mut NewTasks<'_>,
     ) -> Result<bool, Failure> {
-        let tally = &cx.shared.crowd.tally;
-        let there = if self.about.options.mode.comes_and_goes() {
-            tally.opening() + tally.open()
+        let crowd = &cx.shared.crowd;
+        let there = if crowd.options.mode.comes_and_goes() {
+            crowd.on_their_way() + crowd.open()
         } else {
-            tally.begun
+            crowd.begun
         };
-        let wanted = u64::from(self.about.options.clients).saturating_sub(there);
-        let room = u64::from(CROWD_OPENING_MAX).saturating_sub(tally.opening());
+        let wanted = crowd.clients().saturating_sub(there);
+        let room = u64::from(CROWD_OPENING_MAX).saturating_sub(crowd.on_their_way());
         let due = self.pace.due(cx.now.instant);
-        let opened = self.open(due.min(wanted).min(room), cx, new)?;
-        self.pace.spend(opened);
+        self.open(due.min(wanted).min(room), cx, new)?;
         Ok(cx.link.budget() > 0)
     }
 
-    /// Opens `count` connections, or as many as the budget of the drive allows. Returns how many.
+    /// Opens `count` connections, or as many as the budget of the drive allows.
     fn open(
         &mut self,
         count: u64,
         cx: &mut TaskContext<'_>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<u64, Failure> {
+        new: &mut NewTasks<'_>,
+    ) -> Result<(), Failure> {
         let crowd = &mut cx.shared.crowd;
-        for opened in 0..count {
-            if cx.link.budget() == 0 || self.about.trouble.is_some() {
-                return Ok(opened);
+        for _ in 0..count {
+            if cx.link.budget() == 0 || crowd.trouble.is_some() {
+                break;
             }
             cx.link.charge(CROWD_OPENING_COST_BYTES);
-            match self.sources.start(self.about.to) {
+            self.pace.spend(1);
+            match self.sources.start(self.to) {
                 Ok(socket) => {
                     let (member, first) = Member::new(socket, cx.now.tick);
-                    crowd.tally.begun += 1;
+                    crowd.begun += 1;
                     new.admit(ClientTask::Member(member), first);
                 }
                 Err(e) if is_shortage(&e) => {
-                    let trouble = Failure::to_connect(self.about.to, &e).to_string();
-                    if crowd.tally.begun == 0 {
+                    let trouble = Failure::to_connect(self.to, &e).to_string();
+                    if crowd.begun == 0 {
                         return Err(Failure::new(trouble));
                     }
-                    self.about.trouble = Some(trouble);
+                    crowd.trouble = Some(trouble);
                 }
                 Err(e) => {
-                    crowd.tally.begun += 1;
-                    crowd.tally.missed(Missed::from(&e));
-                    crowd.first_failure.get_or_insert(e);
+                    crowd.begun += 1;
+                    crowd.missed(Some(e));
                 }
             }
         }
-        Ok(count)
+        Ok(())
     }
 
     fn wait(&mut self, time: Duration, cx: &TaskContext<'_>) -> Driven {
         let crowd = &cx.shared.crowd;
         let holds = crowd.phase == Phase::Holding;
-        let left = holds.then(|| self.about.options.duration.saturating_sub(self.passed(cx)));
+        let left = holds.then(|| crowd.options.duration.saturating_sub(self.passed(cx)));
         if let Some(line) = &mut self.line {
-            line.draw(&cx.now, || crowd.tally.line(left));
-        } else if !self.about.options.voice.quiet && cx.now.instant >= self.next_line {
+            line.draw(&cx.now, || crowd.line(left));
+        } else if !crowd.options.voice.quiet && cx.now.instant >= self.next_line {
             self.next_line = cx.now.instant + CROWD_LINE_INTERVAL;
-            logger::say(&crowd.tally.line(left));
+            logger::say(&crowd.line(left));
         }
         Ok(Some(Next::Sleep(cx.now.tick.after(time))))
-    }
-
-    fn tell(&self, crowd: &mut Crowd) -> Result<(), Failure> {
-        crowd.stayed = crowd.tally.all_stayed(&self.about);
-        let verdict = if self.about.options.json {
-            crowd.tally.json(&self.about)
-        } else {
-            crowd.tally.text(&self.about)
-        };
-        print(verdict.as_bytes())
     }
 }
 
@@ -309,12 +268,9 @@ pub(super) struct OpeningPace {
 const ONE: u64 = 1_000_000_000;
 
 impl OpeningPace {
-    pub(super) fn new(rate: u32, now: Instant) -> Self {
-        Self {
-            rate,
-            last: now,
-            credit: 0,
-        }
+    pub(super) fn new(rate: u32, last: Instant) -> Self {
+        let credit = 0;
+        Self { rate, last, credit }
     }
 
     /// How many are due. A leader that was held up makes up for [`CROWD_ARREARS_MAX`] at most.
@@ -341,35 +297,31 @@ pub(super) struct Sources {
     pub(super) options: ConnectOptions,
     /// The last byte of 127.0.0.x; 0 is the kernel's choice.
     last: u8,
-    /// Whether there is a choice.
-    many: bool,
 }
 
 impl Sources {
-    pub(super) fn new(to: SocketAddr, mode: CrowdMode) -> Self {
+    pub(super) fn new(mode: CrowdMode) -> Self {
         let sips = mode == CrowdMode::SlowRead;
-        Self {
-            options: ConnectOptions {
-                source: None,
-                receive_buffer_bytes: sips.then_some(CROWD_RECEIVE_BUFFER_BYTES),
-                // A crowd that leaves must not take its ports with it for a minute. One that comes
-                // and goes leaves like any client.
-                abort_on_close: !mode.comes_and_goes(),
-            },
-            last: 0,
-            many: to.is_ipv4() && to.ip().is_loopback(),
-        }
+        let options = ConnectOptions {
+            source: None,
+            receive_buffer_bytes: sips.then_some(CROWD_RECEIVE_BUFFER_BYTES),
+            // A crowd that leaves must not take its ports with it for a minute. One that comes and
+            // goes leaves like any client.
+            abort_on_close: !mode.comes_and_goes(),
+        };
+        Self { options, last: 0 }
     }
 
     /// Starts to connect. Tries each source once at most.
     fn start(&mut self, to: SocketAddr) -> io::Result<TcpStream> {
+        let has_choice = to.is_ipv4() && to.ip().is_loopback();
         let first = self.last;
         loop {
             let started = connect::start(to, self.options);
-            match &started {
-                Err(e) if self.many && no_port_is_left(e) => self.turn(),
-                Ok(_) | Err(_) => return started,
+            if !has_choice || !started.as_ref().is_err_and(no_port_is_left) {
+                return started;
             }
+            self.turn();
             if self.last == first {
                 return started;
             }
@@ -383,18 +335,16 @@ impl Sources {
             last => last.wrapping_add(1) % u8::MAX,
         };
         let chosen = self.last > 0;
-        self.options.source = chosen.then(|| Ipv4Addr::new(127, 0, 0, self.last).into());
-        let source = self.options.source;
+        let source = chosen.then(|| Ipv4Addr::new(127, 0, 0, self.last).into());
+        self.options.source = source;
         log::debug!("no port is left; the next source is {source:?}");
     }
 }
 
 /// `bind` says it in one way, `connect` in another.
 fn no_port_is_left(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE)
-    )
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::ADDRNOTAVAIL | Errno::ADDRINUSE))
 }
 
 /// Whether this machine has no more of something.

@@ -13,13 +13,12 @@ use crate::http::reply::Reply;
 use crate::limits::{CONNECT_TIMEOUT, CROWD_SIP_BYTES};
 use crate::tools::TaskContext;
 
-use super::Crowd;
-use super::report::{Ending, Missed};
+use super::report::{Crowd, Ending};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Member {
-    stream: Stream,
+    pub(crate) stream: Stream,
     /// Since when it connects, or is connected.
     since: Tick,
     /// The answer that comes in, in a mode that waits for its end.
@@ -38,13 +37,8 @@ enum MemberStep {
     Staying,
 }
 
-/// Why a member leaves.
-enum Departure {
-    Missed(Missed),
-    /// It has done what was to be done.
-    Done,
-    Ended(Ending),
-}
+/// Why a member leaves: how its connection ended, or `None` if it has done what was to be done.
+type Departure = Option<Ending>;
 
 impl Member {
     /// One whose connection has just been begun; and how it waits first.
@@ -61,41 +55,35 @@ impl Member {
         (member, Next::Park(Side::Write, deadline))
     }
 
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.transport()
-    }
-
     /// Moves on as far as possible.
     pub(crate) fn drive(&mut self, cx: &mut TaskContext<'_>) -> Next {
         // The leader has told what was; that all leave then is not counted.
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }
-        let departure = match self.step(cx) {
-            Ok(next) => return next,
-            Err(departure) => departure,
-        };
-        let tally = &mut cx.shared.crowd.tally;
-        match departure {
-            Departure::Missed(why) => tally.missed(why),
-            Departure::Done => tally.went += 1,
-            Departure::Ended(how) => {
-                debug!("{} {}", cx.link.key, how.words());
-                tally.ended(how, self.status, cx.now.tick.since(self.since));
+        self.step(cx).unwrap_or_else(|departure| {
+            let crowd = &mut cx.shared.crowd;
+            if let Some(how) = departure {
+                debug!("{} {}", cx.link.key, how.words().1);
+                crowd.ended(how, self.status, cx.now.tick.since(self.since));
+            } else {
+                crowd.went += 1;
             }
-        }
-        Next::Leave
+            Next::Leave
+        })
     }
 
     fn step(&mut self, cx: &mut TaskContext<'_>) -> Result<Next, Departure> {
-        if self.step == MemberStep::Connecting && !self.connect(cx)? {
-            return Ok(Next::Park(Side::Write, Deadline::Keep));
+        if self.step == MemberStep::Connecting
+            && let Some(next) = self.connect(cx)
+        {
+            return Ok(next);
         }
         let begins = self.step == MemberStep::Asking;
         if begins && let Some(next) = self.ask(cx)? {
             return Ok(next);
         }
-        let Crowd { mode, drip, .. } = cx.shared.crowd;
+        let (mode, drip) = (cx.shared.crowd.options.mode, cx.shared.crowd.options.drip);
         let sips = mode == CrowdMode::SlowRead;
         let most = if sips {
             CROWD_SIP_BYTES
@@ -105,7 +93,12 @@ impl Member {
         loop {
             let room = cx.scratch.get_mut(..most).unwrap_or_default();
             match self.stream.read(&mut cx.link, room) {
-                Attempt::Done(0) => return Err(self.end_of_input(mode)),
+                Attempt::Done(0) => {
+                    // An answer may have its end by that.
+                    let whole = self.answer.as_mut().is_some_and(|a| a.end().is_ok());
+                    let done = whole && mode.comes_and_goes();
+                    return Err((!done).then_some(Ending::Closed));
+                }
                 Attempt::Done(n) => {
                     let bytes = room.get(..n).unwrap_or_default();
                     self.feed(bytes, &mut cx.shared.crowd)?;
@@ -115,7 +108,7 @@ impl Member {
                 }
                 Attempt::Blocked => break,
                 Attempt::Spent => return Ok(Next::Again(Deadline::Keep)),
-                Attempt::Failed(e) => return Err(Departure::Ended(Ending::from(&e))),
+                Attempt::Failed(e) => return Err(Some(Ending::from(&e))),
             }
         }
         match mode {
@@ -128,28 +121,27 @@ impl Member {
         }
     }
 
-    /// Whether it is connected by now.
-    fn connect(&mut self, cx: &mut TaskContext<'_>) -> Result<bool, Departure> {
+    /// Waits until it is connected. `None` once it is.
+    fn connect(&mut self, cx: &mut TaskContext<'_>) -> Option<Next> {
         let crowd = &mut cx.shared.crowd;
         match connect::progress(&mut cx.link, self.stream.get()) {
             Connecting::Ready => {
-                crowd.tally.got_in += 1;
+                crowd.got_in += 1;
                 self.since = cx.now.tick;
                 self.step = MemberStep::Asking;
-                Ok(true)
+                return None;
             }
             Connecting::Pending if cx.expired => {
                 debug!("{} no answer in time", cx.link.key);
-                Err(Departure::Missed(Missed::Unanswered))
+                crowd.missed(None);
             }
-            Connecting::Pending => Ok(false),
+            Connecting::Pending => return Some(Next::Park(Side::Write, Deadline::Keep)),
             Connecting::Failed(e) => {
                 debug!("{} {e}", cx.link.key);
-                let why = Missed::from(&e);
-                crowd.first_failure.get_or_insert(e);
-                Err(Departure::Missed(why))
+                crowd.missed(Some(e));
             }
         }
+        Some(Next::Leave)
     }
 
     /// Sends the request of the crowd. `None` once all of it is sent.
@@ -158,57 +150,46 @@ impl Member {
         while let Some(rest @ [_, ..]) = crowd.request.get(self.sent as usize..) {
             match self.stream.write(&mut cx.link, rest, false) {
                 Attempt::Done(n) => {
-                    crowd.tally.bytes_out += n as u64;
+                    crowd.bytes_out += n as u64;
                     let n = u32::try_from(n).unwrap_or(u32::MAX);
                     self.sent = self.sent.saturating_add(n);
                 }
                 Attempt::Blocked => return Ok(Some(Next::Park(Side::Write, Deadline::Never))),
                 Attempt::Spent => return Ok(Some(Next::Again(Deadline::Never))),
-                Attempt::Failed(e) => return Err(Departure::Ended(Ending::from(&e))),
+                Attempt::Failed(e) => return Err(Some(Ending::from(&e))),
             }
         }
         self.step = MemberStep::Staying;
-        match crowd.mode {
-            CrowdMode::Churn if crowd.request.is_empty() => Err(Departure::Done),
+        match crowd.options.mode {
+            CrowdMode::Churn if crowd.request.is_empty() => return Err(None),
             CrowdMode::Churn | CrowdMode::KeepAlive => {
                 self.answer = Some(Box::new(Reply::new(false)));
-                Ok(None)
             }
-            CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::SlowRead => Ok(None),
+            CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::SlowRead => {}
         }
+        Ok(None)
     }
 
     /// Takes some bytes of an answer.
     fn feed(&mut self, bytes: &[u8], crowd: &mut Crowd) -> Result<(), Departure> {
-        let tally = &mut crowd.tally;
-        tally.bytes_in += bytes.len() as u64;
+        crowd.bytes_in += bytes.len() as u64;
         let mut answered = |status| {
             self.status = status;
-            tally.answered(status);
+            *crowd.answers.entry(status).or_default() += 1;
         };
         if let Some(answer) = &mut self.answer {
             let fed = answer.feed_all(bytes, answered);
-            fed.map_err(|_| Departure::Ended(Ending::NotHttp))?;
+            fed.map_err(|_| Some(Ending::NotHttp))?;
         } else if let Some(status) = status_of(bytes) {
             answered(status);
         }
         if self.answer.as_ref().is_some_and(|answer| answer.is_done()) {
             self.answer = None;
-            if crowd.mode.comes_and_goes() {
-                return Err(Departure::Done);
+            if crowd.options.mode.comes_and_goes() {
+                return Err(None);
             }
         }
         Ok(())
-    }
-
-    /// The server has closed; an answer may have its end by that.
-    fn end_of_input(&mut self, mode: CrowdMode) -> Departure {
-        let whole = self.answer.as_mut().is_some_and(|a| a.end().is_ok());
-        if whole && mode.comes_and_goes() {
-            Departure::Done
-        } else {
-            Departure::Ended(Ending::Closed)
-        }
     }
 
     /// Sends another byte of a head that never ends, when it is time for it.
@@ -219,13 +200,13 @@ impl Member {
         let crowd = &mut cx.shared.crowd;
         if !begins {
             match self.stream.write(&mut cx.link, b"x", false) {
-                Attempt::Done(n) => crowd.tally.bytes_out += n as u64,
+                Attempt::Done(n) => crowd.bytes_out += n as u64,
                 // The next one may fit.
                 Attempt::Blocked | Attempt::Spent => {}
-                Attempt::Failed(e) => return Err(Departure::Ended(Ending::from(&e))),
+                Attempt::Failed(e) => return Err(Some(Ending::from(&e))),
             }
         }
-        let deadline = Deadline::At(cx.now.tick.after(crowd.drip));
+        let deadline = Deadline::At(cx.now.tick.after(crowd.options.drip));
         Ok(Next::Park(Side::Read, deadline))
     }
 }

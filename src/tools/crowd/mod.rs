@@ -11,10 +11,9 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::rc::Rc;
 
 use log::LevelFilter;
 
@@ -30,24 +29,7 @@ use super::{ClientTask, at_first_of, exit_code};
 pub use self::leader::Leader;
 pub use self::member::Member;
 pub use self::probe::Probe;
-use self::report::{Latencies, Tally};
-
-/// What the members of a crowd share.
-#[derive(Default, Debug)]
-pub struct Crowd {
-    mode: CrowdMode,
-    /// What each sends once it is connected.
-    request: Vec<u8>,
-    drip: Duration,
-    tally: Tally,
-    phase: Phase,
-    /// Why the first member that was not let in was not.
-    first_failure: Option<io::Error>,
-    /// Whether all stayed, as far as was asked.
-    stayed: bool,
-    /// Why the last request of the honest client that failed did so.
-    probe_failure: Option<String>,
-}
+pub(crate) use self::report::Crowd;
 
 /// How far a crowd has come.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -63,38 +45,18 @@ enum Phase {
     Holding,
 }
 
-impl Crowd {
-    fn new(options: &Options) -> Self {
-        Self {
-            mode: options.mode,
-            request: request(options),
-            drip: options.drip,
-            ..Self::default()
-        }
-    }
-
-    /// Where the present request of the honest client counts. While the others come, there is
-    /// neither quiet nor a crowd.
-    fn latencies(&mut self) -> Option<&mut Latencies> {
-        match self.phase {
-            Phase::Quiet => Some(&mut self.tally.before),
-            Phase::Holding => Some(&mut self.tally.beside),
-            Phase::Scouting | Phase::Opening => None,
-        }
-    }
-}
+/// Where the honest client goes, and what it asks.
+type ProbeTask = (SocketAddr, Rc<[u8]>);
 
 /// Runs `idler crowd`, and returns its exit code: 0 if all stayed as asked, 1 if not, 2 if it must
 /// not.
 pub fn run(options: &Options) -> ExitCode {
     options.voice.start_logger(LevelFilter::Warn);
-    let Destinations { crowd, probe } = match destinations(options) {
+    let (addresses, probe) = match destinations(options) {
         Ok(destinations) => destinations,
         Err(failure) => return exit_code(Err(failure)),
     };
-    let mut all = crowd
-        .iter()
-        .chain(probe.as_ref().map(|(_, address)| address));
+    let mut all = addresses.iter().chain(probe.as_ref().map(|(to, _)| to));
     let stranger = all.find(|address| !address.ip().to_canonical().is_loopback());
     if let Some(address) = stranger.filter(|_| !options.own_target) {
         exit_code(Err(Failure::new(format!(
@@ -105,9 +67,9 @@ pub fn run(options: &Options) -> ExitCode {
     }
     // The leader, the honest client and its successor come on top.
     let room = options.clients as usize + 3;
-    let ended = at_first_of(room, &crowd, |to| {
-        let (crowd, probe) = (Crowd::new(options), probe.clone());
-        let leader = Leader::new(options, to, crowd, probe);
+    let ended = at_first_of(room, &addresses, |to, shared| {
+        shared.crowd = Crowd::new(options, to.address);
+        let leader = Leader::new(options, to, probe.clone());
         Ok(ClientTask::Leader(Box::new(leader)))
     });
     let stayed = ended.as_ref().is_ok_and(|state| state.crowd.stayed);
@@ -116,12 +78,7 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 /// Where the members and the honest client go.
-struct Destinations {
-    crowd: Vec<SocketAddr>,
-    probe: Option<(Url, SocketAddr)>,
-}
-
-fn destinations(options: &Options) -> Result<Destinations, Failure> {
+fn destinations(options: &Options) -> Result<(Vec<SocketAddr>, Option<ProbeTask>), Failure> {
     let (wanted, limit) = (options.clients as usize, descriptors::raise_limit());
     let room = descriptors::connections_for(limit, None);
     if wanted > room {
@@ -132,40 +89,37 @@ fn destinations(options: &Options) -> Result<Destinations, Failure> {
              (ulimit -Hn)"
         )));
     }
-    let crowd = resolve(&options.peer.host, options.peer.port)?;
-    let probe = match &options.probe {
-        None => None,
-        Some(url) => {
-            let addresses = resolve(&url.host, url.port)?;
-            addresses.first().map(|address| (url.clone(), *address))
-        }
+    let addresses = resolve(&options.peer.host, options.peer.port)?;
+    let Some(url) = &options.probe else {
+        return Ok((addresses, None));
     };
-    Ok(Destinations { crowd, probe })
+    let first = resolve(&url.host, url.port)?.first().copied();
+    Ok((addresses, first.map(|to| (to, get(url, false).into()))))
 }
 
 /// What each member sends once it is connected.
 fn request(options: &Options) -> Vec<u8> {
-    let target = options.target.as_deref();
-    let target = match (options.mode, target) {
+    let target = match (options.mode, options.target.as_deref()) {
         (CrowdMode::Silent, _) | (CrowdMode::Churn, None) => return Vec::new(),
-        (_, target) => target.unwrap_or("/"),
+        (_, target) => target.unwrap_or("/").to_owned(),
     };
-    let url = Url {
-        host: options.peer.host.clone(),
-        port: options.peer.port,
-        target: target.to_owned(),
-    };
-    let mut request = ClientRequest {
-        method: "GET",
-        url: &url,
-        fields: &[],
-        close: options.mode.comes_and_goes(),
-    }
-    .to_bytes();
+    let (host, port) = (options.peer.host.clone(), options.peer.port);
+    let mut request = get(&Url { host, port, target }, options.mode.comes_and_goes());
     if options.mode == CrowdMode::HalfHead {
         // In the place of the blank line, a field whose value never ends.
         request.truncate(request.len().saturating_sub(2));
         request.extend_from_slice(b"X-Idler-Crowd: ");
     }
     request
+}
+
+fn get(url: &Url, close: bool) -> Vec<u8> {
+    let (method, fields) = ("GET", &[][..]);
+    let request = ClientRequest {
+        method,
+        url,
+        fields,
+        close,
+    };
+    request.to_bytes()
 }

@@ -5,20 +5,17 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
-use crate::companions::client::{Failure, connecting};
+use crate::companions::client::{Failure, connect, connecting};
 use crate::event_loop::clock::monotonic_now;
-use crate::event_loop::{Attempt, Deadline, Newcomers, Next, Side, Stage, Stream, Tick, connect};
-use crate::http::reply::{ClientRequest, Reply};
-use crate::http::url::Url;
+use crate::event_loop::{Attempt, Deadline, Next, Side, Stage, Stream, Tick};
+use crate::http::reply::Reply;
 use crate::limits::{CONNECT_TIMEOUT, PROBE_INTERVAL};
-use crate::tools::{ClientTask, TaskContext};
+use crate::tools::{ClientTask, NewTasks, TaskContext};
 
 /// See the module.
 #[derive(Debug)]
 pub struct Probe {
-    stream: Stream,
+    pub(crate) stream: Stream,
     to: SocketAddr,
     request: Rc<[u8]>,
     sent: usize,
@@ -41,55 +38,38 @@ enum ProbeStep {
 }
 
 impl Probe {
-    /// Starts to connect.
+    /// Starts to connect: a new handler, since another socket is another one to the loop.
     ///
     /// # Errors
     /// If the kernel refuses at once.
-    pub(super) fn start(to: SocketAddr, url: &Url, now: Tick) -> Result<Self, Failure> {
-        let request = ClientRequest {
-            method: "GET",
-            url,
-            fields: &[],
-            close: false,
-        };
-        Self::connect(to, request.to_bytes().into(), now)
-    }
-
-    fn connect(to: SocketAddr, request: Rc<[u8]>, now: Tick) -> Result<Self, Failure> {
+    pub(super) fn start(
+        to: SocketAddr,
+        request: Rc<[u8]>,
+        since: Tick,
+        new: &mut NewTasks<'_>,
+    ) -> Result<(), Failure> {
         let began = monotonic_now();
-        let socket = connect::start(to, connect::ConnectOptions::default())
-            .map_err(|e| Failure::to_connect(to, &e))?;
-        Ok(Self {
-            stream: Stream::new(socket),
+        let probe = Self {
+            stream: connect(to)?,
             to,
             request,
             sent: 0,
             reply: Reply::new(false),
             began,
-            since: now,
+            since,
             step: ProbeStep::Connecting,
-        })
-    }
-
-    /// How it waits first.
-    pub(super) fn first(&self) -> Next {
-        Next::Park(Side::Either, self.deadline())
+        };
+        let first = Next::Park(Side::Either, probe.deadline());
+        new.admit(ClientTask::Probe(Box::new(probe)), first);
+        Ok(())
     }
 
     fn deadline(&self) -> Deadline {
         Deadline::At(self.since.after(CONNECT_TIMEOUT))
     }
 
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.transport()
-    }
-
     /// Moves on as far as possible.
-    pub(crate) fn drive(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Next {
+    pub(crate) fn drive(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Next {
         if cx.stage == Stage::Stopping {
             return Next::Leave;
         }
@@ -109,11 +89,7 @@ impl Probe {
         Next::Sleep(cx.now.tick.after(PROBE_INTERVAL))
     }
 
-    fn step(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<Next, Failure> {
+    fn step(&mut self, cx: &mut TaskContext<'_>, new: &mut NewTasks<'_>) -> Result<Next, Failure> {
         match self.step {
             ProbeStep::Connecting => {
                 let waits = connecting(&self.stream, self.to, self.since, CONNECT_TIMEOUT, cx)?;
@@ -149,8 +125,7 @@ impl Probe {
             match self.stream.read(&mut cx.link, cx.scratch) {
                 Attempt::Done(0) => {
                     self.reply.end().map_err(Failure::new)?;
-                    self.count(cx);
-                    return Ok(self.rest(ProbeStep::Gone, cx));
+                    return Ok(self.answered(ProbeStep::Gone, cx));
                 }
                 Attempt::Done(n) => {
                     let bytes = cx.scratch.get(..n).unwrap_or_default();
@@ -161,8 +136,7 @@ impl Probe {
                     }
                     fed.map_err(Failure::new)?;
                     if self.reply.is_done() {
-                        self.count(cx);
-                        return Ok(self.rest(ProbeStep::Resting, cx));
+                        return Ok(self.answered(ProbeStep::Resting, cx));
                     }
                 }
                 Attempt::Blocked => return self.wait(Side::Read, cx),
@@ -180,22 +154,17 @@ impl Probe {
         Ok(Next::Park(side, self.deadline()))
     }
 
-    /// Another connection takes the place of this one: its socket is another one to the loop.
-    fn replace(
-        &mut self,
-        cx: &mut TaskContext<'_>,
-        new: &mut Newcomers<'_, ClientTask>,
-    ) -> Result<Next, Failure> {
-        let probe = Self::connect(self.to, Rc::clone(&self.request), cx.now.tick)?;
-        let first = probe.first();
-        new.admit(ClientTask::Probe(Box::new(probe)), first);
+    /// Another connection takes the place of this one.
+    fn replace(&self, cx: &TaskContext<'_>, new: &mut NewTasks<'_>) -> Result<Next, Failure> {
+        Self::start(self.to, Rc::clone(&self.request), cx.now.tick, new)?;
         Ok(Next::Leave)
     }
 
-    fn count(&self, cx: &mut TaskContext<'_>) {
+    fn answered(&mut self, step: ProbeStep, cx: &mut TaskContext<'_>) -> Next {
         let time = monotonic_now().duration_since(self.began);
         if let Some(latencies) = cx.shared.crowd.latencies() {
             latencies.times.add(time);
         }
+        self.rest(step, cx)
     }
 }

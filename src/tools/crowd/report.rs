@@ -17,47 +17,46 @@ use crate::http::amount::{Count, Size};
 use crate::http::json::{JsonString, JsonStyle, object};
 use crate::limits::CONNECT_TIMEOUT;
 
-/// What has become of all members together.
+use super::Phase;
+
+/// A crowd: what was asked for, how far it has come, and what has become of its members. All of
+/// them share it.
 #[derive(Default, Debug)]
-pub(super) struct Tally {
+pub(crate) struct Crowd {
+    pub(super) options: Options,
+    target: String,
+    /// What each sends once it is connected.
+    pub(super) request: Vec<u8>,
+    pub(super) phase: Phase,
     /// Connections that were begun.
     pub(super) begun: u64,
     /// Got in at some time.
     pub(super) got_in: u64,
     /// Got in, did what was to be done, and left.
     pub(super) went: u64,
-    missed: BTreeMap<Missed, u64>,
-    answers: BTreeMap<u16, u64>,
+    refused: u64,
+    unanswered: u64,
+    /// Did not get in for another reason.
+    failed: u64,
+    /// Why the first one that failed, but for those without an answer in time, did so.
+    pub(super) first_failure: Option<io::Error>,
+    pub(super) answers: BTreeMap<u16, u64>,
     ends: BTreeMap<(Ending, u16), Ages>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     /// Of the honest client, before the crowd comes and beside it.
     pub(super) before: Latencies,
-    pub(super) beside: Latencies,
-}
-
-/// What a verdict tells beside the counts.
-#[derive(Debug)]
-pub(super) struct Circumstances {
-    pub(super) to: SocketAddr,
-    pub(super) options: Options,
+    beside: Latencies,
+    /// Why the last request of the honest client that failed did so.
+    pub(super) probe_failure: Option<String>,
     /// How long opening took, and how long all were held after that.
     pub(super) opening: Duration,
     pub(super) held: Duration,
     pub(super) interrupted: bool,
     /// What this machine could not do.
     pub(super) trouble: Option<String>,
-}
-
-/// Why a member did not get in.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Missed {
-    /// Nothing listens there, or it refused.
-    Refused,
-    /// There was no answer in time.
-    Unanswered,
-    /// Something else was in the way.
-    Failed,
+    /// The verdict: whether all are, or were, as was asked.
+    pub(super) stayed: bool,
 }
 
 /// How a connection ended that was not to end.
@@ -81,34 +80,53 @@ struct Ages {
     most: Duration,
 }
 
-impl Circumstances {
-    fn clients(&self) -> u64 {
+impl Crowd {
+    pub(super) fn new(options: &Options, target: SocketAddr) -> Self {
+        Self {
+            options: options.clone(),
+            target: target.to_string(),
+            request: super::request(options),
+            ..Self::default()
+        }
+    }
+
+    /// How many are wanted at a time.
+    pub(super) fn clients(&self) -> u64 {
         self.options.clients.into()
     }
-}
 
-impl Tally {
-    pub(super) fn missed(&mut self, why: Missed) {
-        *self.missed.entry(why).or_default() += 1;
+    /// Where the present request of the honest client counts. While the others come, there is
+    /// neither quiet nor a crowd.
+    pub(super) fn latencies(&mut self) -> Option<&mut Latencies> {
+        match self.phase {
+            Phase::Quiet => Some(&mut self.before),
+            Phase::Holding => Some(&mut self.beside),
+            Phase::Scouting | Phase::Opening => None,
+        }
     }
 
-    pub(super) fn answered(&mut self, status: u16) {
-        *self.answers.entry(status).or_default() += 1;
+    /// A member did not get in; without a reason, it got no answer in time.
+    pub(super) fn missed(&mut self, why: Option<io::Error>) {
+        let errno = why.as_ref().and_then(Errno::from_io_error);
+        *match errno {
+            Some(Errno::CONNREFUSED | Errno::CONNRESET) => &mut self.refused,
+            Some(Errno::TIMEDOUT) => &mut self.unanswered,
+            None if why.is_none() => &mut self.unanswered,
+            _ => &mut self.failed,
+        } += 1;
+        self.first_failure = self.first_failure.take().or(why);
     }
 
     /// A connection of this age ended; `status` is that of the last answer, or 0.
     pub(super) fn ended(&mut self, how: Ending, status: u16, age: Duration) {
-        let one = Ages {
-            count: 1,
-            least: age,
-            most: age,
-        };
+        let (count, least, most) = (1, age, age);
+        let one = Ages { count, least, most };
         let ages = self.ends.entry((how, status));
         ages.and_modify(|ages| *ages = ages.and(one)).or_insert(one);
     }
 
     /// How many are on their way.
-    pub(super) fn opening(&self) -> u64 {
+    pub(super) fn on_their_way(&self) -> u64 {
         self.begun - self.outside() - self.got_in
     }
 
@@ -119,7 +137,7 @@ impl Tally {
 
     /// How many did not get in.
     pub(super) fn outside(&self) -> u64 {
-        self.missed.values().sum()
+        self.refused + self.unanswered + self.failed
     }
 
     /// How many ended that were not to end.
@@ -127,42 +145,35 @@ impl Tally {
         self.ends.values().map(|ages| ages.count).sum()
     }
 
-    fn missed_for(&self, why: Missed) -> u64 {
-        self.missed.get(&why).copied().unwrap_or(0)
-    }
-
     /// How many members that asked and stay have not been answered. A server that lets clients in
     /// and does not answer does not hold them.
-    fn unanswered(&self, mode: CrowdMode) -> u64 {
-        match mode {
+    fn without_answer(&self) -> u64 {
+        match self.options.mode {
             CrowdMode::KeepAlive | CrowdMode::SlowRead => {
-                let answered: u64 = self.answers.values().sum();
-                self.got_in.saturating_sub(answered)
+                self.got_in.saturating_sub(self.answers.values().sum())
             }
             CrowdMode::Silent | CrowdMode::HalfHead | CrowdMode::Churn => 0,
         }
     }
 
     /// Whether all are, or were, as was asked.
-    pub(super) fn all_stayed(&self, about: &Circumstances) -> bool {
-        let (mode, clients) = (about.options.mode, about.clients());
-        let enough = if mode.comes_and_goes() {
+    pub(super) fn all_stayed(&self) -> bool {
+        let enough = if self.options.mode.comes_and_goes() {
             self.went > 0
         } else {
-            self.open() == clients && self.unanswered(mode) == 0
+            self.open() == self.clients() && self.without_answer() == 0
         };
-        enough && self.outside() == 0 && self.gone() == 0 && about.trouble.is_none()
+        enough && self.outside() == 0 && self.gone() == 0 && self.trouble.is_none()
     }
 
     /// One line while it lasts, at most 79 characters where the numbers are not absurd.
     pub(super) fn line(&self, left: Option<Duration>) -> String {
         let mut line = format!("{} open", Count(self.open()));
-        let refused = self.missed_for(Missed::Refused);
         let others = [
-            (self.opening(), "opening"),
+            (self.on_their_way(), "opening"),
             (self.went, "came and went"),
-            (refused, "refused"),
-            (self.outside() - refused, "not let in"),
+            (self.refused, "refused"),
+            (self.unanswered + self.failed, "not let in"),
         ];
         for (n, what) in others.iter().filter(|(n, _)| *n > 0) {
             let _ = write!(line, ", {} {what}", Count(*n));
@@ -177,126 +188,132 @@ impl Tally {
         line
     }
 
-    /// The verdict.
-    pub(super) fn text(&self, about: &Circumstances) -> String {
-        let mut lines = vec![self.headline(about), self.arrivals(about)];
-        if !about.options.mode.comes_and_goes() && about.clients() > self.begun {
-            let untried = about.clients() - self.begun;
-            lines.push(format!("not tried: {}", Count(untried)));
+    /// What became of it all, and the verdict.
+    pub(super) fn text(&self) -> String {
+        let churns = self.options.mode.comes_and_goes();
+        let mut lines = vec![self.headline()];
+        let mut say = |line: String| lines.push(line);
+        if churns {
+            let each = self.went as f64 / self.held.as_secs_f64().max(0.001);
+            let (went, held) = (Count(self.went), seconds(self.held));
+            say(format!(
+                "came and went: {went} in {held}, {each:.0} a second"
+            ));
+        } else {
+            say(format!(
+                "got in: {} in {}",
+                Count(self.got_in),
+                seconds(self.opening)
+            ));
         }
-        for (why, n) in &self.missed {
-            lines.push(format!("{}: {}", why.words(), Count(*n)));
+        let untried = self.clients().saturating_sub(self.begun);
+        let unanswered = format!("not answered within {} s", CONNECT_TIMEOUT.as_secs());
+        for (what, n) in [
+            ("not tried", if churns { 0 } else { untried }),
+            ("refused", self.refused),
+            (&unanswered, self.unanswered),
+            ("failed to connect", self.failed),
+        ] {
+            if n > 0 {
+                say(format!("{what}: {}", Count(n)));
+            }
         }
-        if let Some(trouble) = &about.trouble {
-            lines.push(format!("stopped opening: {trouble}"));
+        if let Some(trouble) = &self.trouble {
+            say(format!("stopped opening: {trouble}"));
         }
         if !self.answers.is_empty() {
             let answers = self.answers.iter();
             let answers = answers.map(|(status, n)| format!("{status} to {}", Count(*n)));
-            let answers: Vec<String> = answers.collect();
-            lines.push(format!("answered: {}", answers.join(", ")));
+            say(format!(
+                "answered: {}",
+                answers.collect::<Vec<_>>().join(", ")
+            ));
         }
-        let unanswered = self.unanswered(about.options.mode);
-        if unanswered > 0 {
-            lines.push(format!("without an answer: {}", Count(unanswered)));
+        if self.without_answer() > 0 {
+            say(format!(
+                "without an answer: {}",
+                Count(self.without_answer())
+            ));
         }
         for ((how, status), ages) in &self.ends {
             let said = match status {
                 0 => String::new(),
                 status => format!(", {status} said"),
             };
-            let (how, span, n) = (how.words(), ages.span(), Count(ages.count));
-            lines.push(format!("{how} after {span}{said}: {n}"));
+            let (how, span, n) = (how.words().1, ages.span(), Count(ages.count));
+            say(format!("{how} after {span}{said}: {n}"));
         }
         let (sent, came) = (Size(self.bytes_out), Size(self.bytes_in));
-        lines.push(format!("bytes: {sent} sent, {came} received"));
-        if about.options.probe.is_some() {
-            lines.push(format!("honest client, before: {}", self.before.text()));
-            lines.push(format!(
+        say(format!("bytes: {sent} sent, {came} received"));
+        if self.options.probe.is_some() {
+            say(format!("honest client, before: {}", self.before.text()));
+            say(format!(
                 "honest client, beside them: {}",
                 self.beside.text()
             ));
         }
-        lines.push(self.verdict(about));
+        say(self.verdict());
         lines.join("\n") + "\n"
     }
 
-    fn headline(&self, about: &Circumstances) -> String {
-        let drip = about.options.drip.as_secs_f64();
-        let what = match about.options.mode {
+    fn headline(&self) -> String {
+        let drip = self.options.drip.as_secs_f64();
+        let what = match self.options.mode {
             CrowdMode::Silent => "that say nothing".to_owned(),
             CrowdMode::KeepAlive => "that ask once".to_owned(),
             CrowdMode::HalfHead => format!("with a byte of a head every {drip} s"),
             CrowdMode::SlowRead => format!("that read a sip every {drip} s"),
             CrowdMode::Churn => "at most at once, that come and go".to_owned(),
         };
-        let asked = Count(about.clients());
-        format!("{}: {asked} clients {what}", about.to)
+        let asked = Count(self.clients());
+        format!("{}: {asked} clients {what}", self.target)
     }
 
-    fn arrivals(&self, about: &Circumstances) -> String {
-        if !about.options.mode.comes_and_goes() {
-            return format!(
-                "got in: {} in {}",
-                Count(self.got_in),
-                seconds(about.opening)
-            );
-        }
-        let each = self.went as f64 / about.held.as_secs_f64().max(0.001);
-        let (went, held) = (Count(self.went), seconds(about.held));
-        format!("came and went: {went} in {held}, {each:.0} a second")
-    }
-
-    fn verdict(&self, about: &Circumstances) -> String {
-        let interrupted = if about.interrupted {
-            "interrupted; "
-        } else {
-            ""
-        };
-        let (mode, clients) = (about.options.mode, about.clients());
-        let (asked, open) = (Count(clients), Count(self.open()));
-        let verdict = match (mode.comes_and_goes(), self.all_stayed(about)) {
-            (true, true) => "all were let in".to_owned(),
-            (true, false) => {
+    fn verdict(&self) -> String {
+        let (asked, open) = (Count(self.clients()), Count(self.open()));
+        let churns = self.options.mode.comes_and_goes();
+        let verdict = match (churns, self.all_stayed(), self.open()) {
+            (true, true, _) => "all were let in".to_owned(),
+            (true, false, _) => {
                 let failed = self.outside() + self.gone();
                 format!("{} did not get what they came for", Count(failed))
             }
-            (false, true) => format!("all {asked} stayed for {}", seconds(about.held)),
-            (false, false) if self.open() == clients => {
+            (false, true, _) => format!("all {asked} stayed for {}", seconds(self.held)),
+            (false, false, n) if n == self.clients() => {
                 format!("all {asked} stayed, but not all were answered")
             }
-            (false, false) if self.open() == 0 => format!("none of {asked} stayed"),
-            (false, false) => format!("{open} of {asked} stayed"),
+            (false, false, 0) => format!("none of {asked} stayed"),
+            (false, false, _) => format!("{open} of {asked} stayed"),
+        };
+        let interrupted = if self.interrupted {
+            "interrupted; "
+        } else {
+            ""
         };
         format!("verdict: {interrupted}{verdict}")
     }
 
     /// The same as one JSON object; times are in milliseconds.
-    pub(super) fn json(&self, about: &Circumstances) -> String {
+    pub(super) fn json(&self) -> String {
         let string = |text: &str| JsonString(JsonStyle::Utf8, text.as_bytes()).to_string();
         let null = || "null".to_owned();
-        let options = &about.options;
+        let millis = |time: Duration| time.as_millis().to_string();
+        let options = &self.options;
         let answers = self.answers.iter();
-        let answers: Vec<(String, String)> = answers
-            .map(|(status, n)| (status.to_string(), n.to_string()))
-            .collect();
+        let answers = answers.map(|(status, n)| (status.to_string(), n.to_string()));
         let ends = self.ends.iter().map(|((how, status), ages)| {
+            let status = Some(*status).filter(|status| *status > 0);
             object(&[
-                ("how", string(how.word())),
+                ("how", string(how.words().0)),
                 (
                     "status",
-                    if *status == 0 {
-                        null()
-                    } else {
-                        status.to_string()
-                    },
+                    status.map_or_else(null, |status| status.to_string()),
                 ),
                 ("count", ages.count.to_string()),
-                ("after_ms_min", ages.least.as_millis().to_string()),
-                ("after_ms_max", ages.most.as_millis().to_string()),
+                ("after_ms_min", millis(ages.least)),
+                ("after_ms_max", millis(ages.most)),
             ])
         });
-        let ends: Vec<String> = ends.collect();
         let probe = options.probe.as_ref().map(|url| {
             object(&[
                 ("url", string(&url.to_string())),
@@ -304,33 +321,33 @@ impl Tally {
                 ("beside", self.beside.json()),
             ])
         });
-        let trouble = about.trouble.as_deref().map(string);
-        let untried = about.clients().saturating_sub(self.begun);
+        let trouble = self.trouble.as_deref().map(string);
+        let untried = self.clients().saturating_sub(self.begun);
         object(&[
-            ("target", string(&about.to.to_string())),
+            ("target", string(&self.target)),
             ("mode", string(options.mode.word())),
             ("clients", options.clients.to_string()),
             ("got_in", self.got_in.to_string()),
             ("open", self.open().to_string()),
             ("came_and_went", self.went.to_string()),
-            ("refused", self.missed_for(Missed::Refused).to_string()),
-            (
-                "unanswered",
-                self.missed_for(Missed::Unanswered).to_string(),
-            ),
-            ("failed", self.missed_for(Missed::Failed).to_string()),
+            ("refused", self.refused.to_string()),
+            ("unanswered", self.unanswered.to_string()),
+            ("failed", self.failed.to_string()),
             ("untried", untried.to_string()),
-            ("answers", object(&answers)),
-            ("no_answer", self.unanswered(options.mode).to_string()),
-            ("ended", format!("[{}]", ends.join(", "))),
+            ("answers", object(&answers.collect::<Vec<_>>())),
+            ("no_answer", self.without_answer().to_string()),
+            (
+                "ended",
+                format!("[{}]", ends.collect::<Vec<_>>().join(", ")),
+            ),
             ("bytes_out", self.bytes_out.to_string()),
             ("bytes_in", self.bytes_in.to_string()),
-            ("opening_ms", about.opening.as_millis().to_string()),
-            ("held_ms", about.held.as_millis().to_string()),
-            ("interrupted", about.interrupted.to_string()),
+            ("opening_ms", millis(self.opening)),
+            ("held_ms", millis(self.held)),
+            ("interrupted", self.interrupted.to_string()),
             ("trouble", trouble.unwrap_or_else(null)),
             ("probe", probe.unwrap_or_else(null)),
-            ("stayed", self.all_stayed(about).to_string()),
+            ("stayed", self.all_stayed().to_string()),
         ]) + "\n"
     }
 }
@@ -359,26 +376,6 @@ impl Ages {
     }
 }
 
-impl From<&io::Error> for Missed {
-    fn from(error: &io::Error) -> Self {
-        match Errno::from_io_error(error) {
-            Some(Errno::CONNREFUSED | Errno::CONNRESET) => Self::Refused,
-            Some(Errno::TIMEDOUT) => Self::Unanswered,
-            _ => Self::Failed,
-        }
-    }
-}
-
-impl Missed {
-    fn words(self) -> String {
-        match self {
-            Self::Refused => "refused".to_owned(),
-            Self::Unanswered => format!("not answered within {} s", CONNECT_TIMEOUT.as_secs()),
-            Self::Failed => "failed to connect".to_owned(),
-        }
-    }
-}
-
 impl From<&io::Error> for Ending {
     fn from(error: &io::Error) -> Self {
         match Errno::from_io_error(error) {
@@ -389,21 +386,13 @@ impl From<&io::Error> for Ending {
 }
 
 impl Ending {
-    pub(super) fn words(self) -> &'static str {
+    /// In JSON, and in a sentence.
+    pub(super) fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::Closed => "closed by the server",
-            Self::Reset => "reset by the server",
-            Self::Broke => "broke",
-            Self::NotHttp => "left, since the answer was no HTTP,",
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Reset => "reset",
-            Self::Broke => "broke",
-            Self::NotHttp => "not-http",
+            Self::Closed => ("closed", "closed by the server"),
+            Self::Reset => ("reset", "reset by the server"),
+            Self::Broke => ("broke", "broke"),
+            Self::NotHttp => ("not-http", "left, since the answer was no HTTP,"),
         }
     }
 }

@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::time::{Duration, SystemTime};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 
 use crate::cli::{CrowdMode, Options};
 use crate::event_loop::clock::monotonic_now;
@@ -22,10 +23,9 @@ use crate::http::url::Url;
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
 use crate::tools::TaskState;
 
-use super::Crowd;
 use super::leader::{OpeningPace, Sources};
 use super::member::{Member, status_of};
-use super::report::{Circumstances, Ending, Missed, Tally};
+use super::report::{Crowd, Ending};
 
 /// A member on its way in, the server's side of its connection, and all that it meets.
 struct Stand {
@@ -49,17 +49,12 @@ impl Stand {
         let (server, _) = listener.accept().unwrap();
         server.set_nonblocking(true).unwrap();
         let (member, _) = Member::new(socket, Tick(0));
-        let crowd = Crowd {
-            mode,
-            request: request.to_vec(),
-            drip: DRIP,
-            ..Crowd::default()
-        };
         let mut shared = TaskState {
-            crowd,
+            crowd: crowd(mode, 1),
             ..TaskState::default()
         };
-        shared.crowd.tally.begun += 1;
+        shared.crowd.request = request.to_vec();
+        shared.crowd.begun += 1;
         let mut stand = Self {
             member,
             server: Some(server),
@@ -74,12 +69,12 @@ impl Stand {
 
     /// Waits until the kernel has brought what the server did.
     fn wait_for(&mut self, what: PollFlags) {
-        let mut sockets = [PollFd::new(self.member.source(), what)];
+        let mut sockets = [PollFd::new(self.member.stream.transport(), what)];
         poll(&mut sockets, None).unwrap();
     }
 
-    fn tally(&self) -> &Tally {
-        &self.shared.crowd.tally
+    fn crowd(&self) -> &Crowd {
+        &self.shared.crowd
     }
 
     /// The server sends something.
@@ -144,21 +139,17 @@ impl Stand {
     }
 
     fn verdict(&self) -> String {
-        self.tally().text(&about(self.shared.crowd.mode, 1))
+        self.crowd().text()
     }
 }
 
-fn about(mode: CrowdMode, clients: u32) -> Circumstances {
+fn crowd(mode: CrowdMode, clients: u32) -> Crowd {
     let mut options = Options::default();
     (options.mode, options.clients, options.drip) = (mode, clients, DRIP);
-    Circumstances {
-        to: "127.0.0.1:8080".parse().unwrap(),
-        options,
-        opening: Duration::from_millis(500),
-        held: Duration::from_secs(30),
-        interrupted: false,
-        trouble: None,
-    }
+    let mut crowd = Crowd::new(&options, ([127, 0, 0, 1], 8080).into());
+    crowd.opening = Duration::from_millis(500);
+    crowd.held = Duration::from_secs(30);
+    crowd
 }
 
 const IDLE: Next = Next::Park(Side::Read, Deadline::Never);
@@ -170,7 +161,7 @@ fn the_silent_say_nothing_and_hear_the_end() {
     assert_eq!(stand.said(), "");
     stand.sends(b"HTTP/1.1 408 \r\n\r\n");
     assert_eq!(stand.edge(), IDLE, "an answer is no end");
-    assert_eq!(stand.tally().open(), 1);
+    assert_eq!(stand.crowd().open(), 1);
     stand.ends();
     assert_eq!(stand.edge(), Next::Leave);
     let verdict = stand.verdict();
@@ -254,7 +245,7 @@ fn a_drip_that_is_not_taken_is_the_end() {
     assert!(matches!(stand.drive(0, false), Next::Park(..)));
     stand.resets();
     assert_eq!(stand.drive(11, true), Next::Leave);
-    assert_eq!(stand.tally().gone(), 1);
+    assert_eq!(stand.crowd().gone(), 1);
 }
 
 #[test]
@@ -264,7 +255,7 @@ fn a_slow_reader_takes_a_sip_at_a_time() {
     for sips in 1..=2 {
         let next = stand.drive(if sips == 1 { 0 } else { 11 }, sips > 1);
         assert_eq!(next, Next::Sleep(stand.now.after(DRIP)));
-        assert_eq!(stand.tally().bytes_in, 16 * sips);
+        assert_eq!(stand.crowd().bytes_in, 16 * sips);
     }
     assert!(stand.verdict().contains("answered: 200 to 1\n"));
 }
@@ -273,18 +264,18 @@ fn a_slow_reader_takes_a_sip_at_a_time() {
 fn who_comes_and_goes_leaves_at_once_or_with_its_answer() {
     let mut stand = Stand::new(CrowdMode::Churn, b"");
     assert_eq!(stand.drive(0, false), Next::Leave);
-    assert_eq!((stand.tally().went, stand.tally().open()), (1, 0));
+    assert_eq!((stand.crowd().went, stand.crowd().open()), (1, 0));
     // HTTP/1.0 servers end an answer by closing.
     let mut stand = Stand::new(CrowdMode::Churn, b"GET");
     stand.sends(b"HTTP/1.0 200 OK\r\n\r\nhello");
     assert_eq!(stand.drive(0, false), IDLE);
     stand.ends();
     assert_eq!(stand.edge(), Next::Leave);
-    assert_eq!((stand.tally().went, stand.tally().gone()), (1, 0));
+    assert_eq!((stand.crowd().went, stand.crowd().gone()), (1, 0));
     let mut stand = Stand::new(CrowdMode::Churn, b"GET");
     stand.ends();
     assert_eq!(stand.drive(0, false), Next::Leave);
-    assert_eq!((stand.tally().went, stand.tally().gone()), (0, 1));
+    assert_eq!((stand.crowd().went, stand.crowd().gone()), (0, 1));
     assert!(
         stand
             .verdict()
@@ -301,7 +292,7 @@ fn the_same_bytes_count_the_same_however_they_are_cut() {
         assert_eq!(stand.drive(0, false), IDLE, "{cut}");
         stand.sends(&whole[cut..]);
         assert_eq!(stand.edge(), Next::Leave, "{cut}");
-        assert_eq!(stand.tally().went, 1, "{cut}");
+        assert_eq!(stand.crowd().went, 1, "{cut}");
     }
 }
 
@@ -323,32 +314,25 @@ fn a_status_is_found_where_one_stands() {
 
 #[test]
 fn the_verdict_names_every_way_to_fail() {
-    let mut tally = Tally::default();
+    let mut crowd = crowd(CrowdMode::Silent, 10);
+    crowd.trouble = Some("no port is left".to_owned());
+    crowd.interrupted = true;
+    crowd.options.probe = Url::parse("http://localhost/").ok();
     for _ in 0..7 {
-        tally.begun += 1;
+        crowd.begun += 1;
     }
-    for why in [
-        Missed::Refused,
-        Missed::Refused,
-        Missed::Unanswered,
-        Missed::Failed,
-    ] {
-        tally.missed(why);
+    let [refused, failed] = [Errno::CONNREFUSED, Errno::PERM].map(|e| Some(e.into()));
+    for why in [refused, Some(Errno::CONNRESET.into()), None, failed] {
+        crowd.missed(why);
     }
     for _ in 0..3 {
-        tally.got_in += 1;
+        crowd.got_in += 1;
     }
     for age in [60_000, 61_500] {
-        tally.ended(Ending::Closed, 0, Duration::from_millis(age));
+        crowd.ended(Ending::Closed, 0, Duration::from_millis(age));
     }
-    let mut about = Circumstances {
-        trouble: Some("no port is left".to_owned()),
-        interrupted: true,
-        ..about(CrowdMode::Silent, 10)
-    };
-    about.options.probe = Url::parse("http://localhost/").ok();
     assert_eq!(
-        tally.text(&about),
+        crowd.text(),
         "127.0.0.1:8080: 10 clients that say nothing\n\
          got in: 3 in 0.5 s\n\
          not tried: 3\n\
@@ -363,10 +347,10 @@ fn the_verdict_names_every_way_to_fail() {
          verdict: interrupted; 1 of 10 stayed\n"
     );
     assert_eq!(
-        tally.line(Some(Duration::from_millis(1500))),
+        crowd.line(Some(Duration::from_millis(1500))),
         "1 open, 2 refused, 2 not let in, 2 closed after 60.0 to 61.5 s, 0 B in, 2 s left"
     );
-    let json = tally.json(&about);
+    let json = crowd.json();
     for part in [
         "\"refused\": 2, \"unanswered\": 1, \"failed\": 1, \"untried\": 3",
         "{\"how\": \"closed\", \"status\": null, \"count\": 2, \"after_ms_min\": 60000, \
@@ -405,7 +389,7 @@ fn the_pace_is_kept_and_arrears_are_bounded() {
 
 #[test]
 fn sources_go_round_and_leave_out_the_first_and_the_last() {
-    let mut sources = Sources::new(([127, 0, 0, 1], 80).into(), CrowdMode::Silent);
+    let mut sources = Sources::new(CrowdMode::Silent);
     let mut seen = Vec::new();
     loop {
         sources.turn();

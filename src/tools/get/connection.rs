@@ -7,12 +7,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use mio::net::TcpStream;
-
 use crate::cli::Options;
-use crate::companions::client::{Destination, Driven, Failure, connecting};
+use crate::companions::client::{Destination, Driven, Failure, connect, connecting};
 use crate::event_loop::clock::monotonic_now;
-use crate::event_loop::{Attempt, Deadline, Next, Side, Stage, Stream, Tick, connect};
+use crate::event_loop::{Attempt, Deadline, Next, Side, Stage, Stream, Tick};
 use crate::http::reply::ClientRequest;
 use crate::http::url::Url;
 use crate::limits::PROGRESS_INTERVAL;
@@ -25,7 +23,7 @@ use super::replies::{Replies, is_verbose, show};
 /// See the module.
 #[derive(Debug)]
 pub struct GetClient {
-    stream: Stream,
+    pub(crate) stream: Stream,
     to: SocketAddr,
     options: Rc<Options>,
     connected: bool,
@@ -53,15 +51,13 @@ impl GetClient {
         if is_verbose(options) {
             logger::say(&format!("* connecting to {to}"));
         }
-        let socket = connect::start(to, connect::ConnectOptions::default())
-            .map_err(|e| Failure::to_connect(to, &e))?;
         let half = options
             .output
             .as_deref()
             .filter(|_| options.resume)
             .and_then(half);
         Ok(Self {
-            stream: Stream::new(socket),
+            stream: connect(to)?,
             to,
             options: Rc::clone(options),
             connected: false,
@@ -71,10 +67,6 @@ impl GetClient {
             parked: true,
             record,
         })
-    }
-
-    pub(crate) fn source(&mut self) -> &mut TcpStream {
-        self.stream.transport()
     }
 
     /// Sends what can be sent, takes what has come; then waits.

@@ -75,7 +75,7 @@ fn get(options: &Rc<Options>, url: &Url) -> Result<LastReply, Failure> {
     let started = monotonic_now();
     let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
-    let ended = at_first_of(1, &addresses, |to| {
+    let ended = at_first_of(1, &addresses, |to, _| {
         let record = Record::new(started, resolved);
         let client = GetClient::start(to, options, url, record)?;
         Ok(ClientTask::Get(Box::new(client)))
