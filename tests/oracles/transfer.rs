@@ -5,12 +5,14 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use idler::companions::transfer::decoder::{Decoder, Malformed, last_component};
+use idler::companions::transfer::decoder::{Decoder, last_component};
 use idler::companions::transfer::encoder::{Encoder, Piece, encode_base64};
 use serde_json::Value;
 
 /// Small, so that a fuzzer meets it.
 const FILE_BYTES_MAX: u64 = 256;
+
+const NAME_TOO_LONG: &str = "the file name is longer than ";
 
 /// See the module.
 pub fn check(data: &[u8]) {
@@ -40,7 +42,7 @@ fn hold_name(name: &str) {
 /// The name and the contents.
 type File = (String, Vec<u8>);
 
-fn decode(data: &[u8], step: usize, max: u64) -> Result<File, Malformed> {
+fn decode(data: &[u8], step: usize, max: u64) -> Result<File, String> {
     let mut decoder = Decoder::new(max);
     let mut file = Vec::new();
     for piece in data.chunks(step.min(data.len().max(1))) {
@@ -55,7 +57,7 @@ fn decode(data: &[u8], step: usize, max: u64) -> Result<File, Malformed> {
 }
 
 /// What `serde_json` and `base64` make of it.
-fn hold_against_others(data: &[u8], found: &Result<File, Malformed>) {
+fn hold_against_others(data: &[u8], found: &Result<File, String>) {
     let Ok(Value::Object(object)) = serde_json::from_slice::<Value>(data) else {
         return;
     };
@@ -77,7 +79,9 @@ fn hold_against_others(data: &[u8], found: &Result<File, Malformed>) {
             let nested = object.values().any(|v| v.is_array() || v.is_object());
             let known = nested
                 || contents.len() as u64 > FILE_BYTES_MAX
-                || matches!(why, Malformed::Twice(_) | Malformed::NameTooLong | Malformed::Nested)
+                || why.ends_with(" is there twice")
+                || why.starts_with(NAME_TOO_LONG)
+                || why == "an unknown member holds an array or an object"
                 // A first member of the same key counted; the second is what `serde_json` kept.
                 || data.windows(8).filter(|w| *w == b"filename" || *w == b"filedata").count() > 2
                 || data.contains(&b'\\');
@@ -121,8 +125,8 @@ fn hold_round_trip(name: &str, contents: &[u8]) {
             hold_name(last);
             assert_eq!((found.as_str(), file.as_slice()), (last, contents));
         }
-        (Err(Malformed::Name(why)), Err(bad)) => assert_eq!(why, bad),
-        (Err(Malformed::NameTooLong), _) => assert!(name.len() > 4096),
+        (Err(why), _) if why.starts_with(NAME_TOO_LONG) => assert!(name.len() > 4096),
+        (Err(why), Err(bad)) => assert_eq!(why, bad),
         other => panic!("{other:?}"),
     }
 }
