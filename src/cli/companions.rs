@@ -1,8 +1,8 @@
 //! The companions and their options: message, daytime, transfer, ping.
 
-use super::get::{DOES, NO_PROGRESS_BAR, TIMEOUT};
-use super::serve::{COLOR, VERBOSE, WHERE, set_port};
-use super::table::{Repeat, Row, Verb, row};
+use super::serve::{COLOR, VERBOSE, set_port};
+use super::table::{Group, PLAIN, Repeat::Each, Row, Verb, group};
+use super::tools::{NO_PROGRESS_BAR, TIMEOUT};
 use super::values::network::{bind_address, host, peer_port};
 use super::values::policy::{jitter, share};
 use super::values::{number, one_of, path, push, put, timeout, yes_no};
@@ -11,30 +11,17 @@ use crate::http::url::BindAddress;
 use crate::limits;
 use std::os::unix::ffi::OsStrExt;
 
-const WEATHER: &str = "Bad weather";
-pub(super) const SAYS: &str = "What it says";
-
-const BIND: Row = row(
+const BIND: Group = group! {
+    "Where it listens"
     "-b, --bind ADDR  Listen on this address; 0.0.0.0 and :: share (default: localhost). An IPv4 \
-     or IPv6 address, with :PORT or without; or localhost for both loopback addresses.",
-    |o, v| push(&mut o.listening.bind, bind_address(v)),
-)
-.repeat(Repeat::Each);
+     or IPv6 address, with :PORT or without; or localhost for both loopback addresses."
+        [repeat: Each] => |o, v| push(&mut o.listening.bind, bind_address(v));
+};
 
-const SERVER_SAYS: &[Row] = &[
-    row("-q, --quiet  Say nothing of who connects", |o, v| {
-        put(&mut o.voice.quiet, yes_no(v))
-    }),
-    VERBOSE,
-    COLOR,
-];
-
-const CLIENT_SAYS: &[Row] = &[VERBOSE, COLOR];
-
-const MESSAGE_PORT: Row = row(
-    "-p, --port N  Listen on this port; 0 takes any free one (default: 8000)",
-    set_port,
-);
+const QUIET: Group = group! {
+    "What it says"
+    "-q, --quiet  Say nothing of who connects" => |o, v| put(&mut o.voice.quiet, yes_no(v));
+};
 
 pub(super) static MESSAGE_SERVER: Verb = Verb {
     name: "message-server",
@@ -43,15 +30,19 @@ pub(super) static MESSAGE_SERVER: Verb = Verb {
     about: &["Prints each peer and the message it sent, answers, and closes."],
     examples: &["idler message-server --answer No  answer something else"],
     options: &[
-        (WHERE, &[MESSAGE_PORT, BIND]),
-        (
-            DOES,
-            &[row(
-                "--answer TEXT  What to answer (default: Yes)",
-                |o, v| put(&mut o.answer, Ok(v.as_bytes().to_vec())),
-            )],
-        ),
-        (SAYS, SERVER_SAYS),
+        group! {
+            "Where it listens"
+            "-p, --port N  Listen on this port; 0 takes any free one (default: 8000)" => set_port;
+        },
+        BIND,
+        group! {
+            "What it does"
+            "--answer TEXT  What to answer (default: Yes)"
+                => |o, v| put(&mut o.answer, Ok(v.as_bytes().to_vec()));
+        },
+        QUIET,
+        VERBOSE,
+        COLOR,
     ],
     finish: |options| Ok(Command::MessageServer(options)),
 };
@@ -62,7 +53,7 @@ pub(super) static MESSAGE_CLIENT: Verb = Verb {
     summary: "Send a message and print the answer",
     about: &["Sends TEXT, or \"can you hear me?\", and prints the answer."],
     examples: &["idler message-client localhost 8000 hello  say hello"],
-    options: &[(DOES, &[TIMEOUT]), (SAYS, CLIENT_SAYS)],
+    options: &[TIMEOUT, VERBOSE, COLOR],
     finish: |options| {
         let mut options = with_peer(options, limits::MESSAGE_PORT)?;
         let text = options.words.get(2).map(|text| text.as_bytes());
@@ -71,12 +62,6 @@ pub(super) static MESSAGE_CLIENT: Verb = Verb {
     },
 };
 
-const DAYTIME_PORT: Row = row(
-    "-p, --port N  Listen on this port; 0 takes any free one (default: 1313). Many courses use \
-     9999; RFC 867 has 13.",
-    set_port,
-);
-
 pub(super) static DAYTIME_SERVER: Verb = Verb {
     name: "daytime-server",
     usage: &["daytime-server [OPTIONS]"],
@@ -84,31 +69,26 @@ pub(super) static DAYTIME_SERVER: Verb = Verb {
     about: &["Sends date and time, in this machine's zone, to whoever connects, and closes."],
     examples: &["idler daytime-server --format iso  a standard form"],
     options: &[
-        (WHERE, &[DAYTIME_PORT, BIND]),
-        (
-            DOES,
-            &[
-                row(
-                    "--udp  Answer datagrams on the same UDP port as well",
-                    |o, v| put(&mut o.udp, yes_no(v)),
-                ),
-                row(
-                    "--format datetime|rfc867|iso|unix  The form of date and time (default: \
-                     datetime). datetime is 2023-04-19 17:04:30.293444; unix counts seconds since \
-                     1970.",
-                    |o, v| {
-                        let formats = &[
-                            ("datetime", DaytimeFormat::Datetime),
-                            ("rfc867", DaytimeFormat::Rfc867),
-                            ("iso", DaytimeFormat::Iso),
-                            ("unix", DaytimeFormat::Unix),
-                        ];
-                        put(&mut o.format, one_of(v, formats))
-                    },
-                ),
-            ],
-        ),
-        (SAYS, SERVER_SAYS),
+        group! {
+            "Where it listens"
+            "-p, --port N  Listen on this port; 0 takes any free one (default: 1313). Many \
+             courses use 9999; RFC 867 has 13." => set_port;
+        },
+        BIND,
+        group! {
+            "What it does"
+            "--udp  Answer datagrams on the same UDP port as well"
+                => |o, v| put(&mut o.udp, yes_no(v));
+            "--format datetime|rfc867|iso|unix  The form of date and time (default: datetime). \
+             datetime is 2023-04-19 17:04:30.293444; unix counts seconds since 1970."
+                => |o, v| put(&mut o.format, one_of(v, &[
+                    ("datetime", DaytimeFormat::Datetime), ("rfc867", DaytimeFormat::Rfc867),
+                    ("iso", DaytimeFormat::Iso), ("unix", DaytimeFormat::Unix),
+                ]));
+        },
+        QUIET,
+        VERBOSE,
+        COLOR,
     ],
     finish: |options| match options.udp {
         true => without_unix(options).map(Command::DaytimeServer),
@@ -123,22 +103,13 @@ pub(super) static DAYTIME_CLIENT: Verb = Verb {
     about: &["Prints the date and time that HOST sends; PORT is 1313 unless given."],
     examples: &["idler daytime-client localhost  on this machine"],
     options: &[
-        (
-            DOES,
-            &[
-                row("--udp  Ask over UDP", |o, v| put(&mut o.udp, yes_no(v))),
-                TIMEOUT,
-            ],
-        ),
-        (SAYS, CLIENT_SAYS),
+        group! { "What it does" "--udp  Ask over UDP" => |o, v| put(&mut o.udp, yes_no(v)); },
+        TIMEOUT,
+        VERBOSE,
+        COLOR,
     ],
     finish: |options| with_peer(options, limits::DAYTIME_PORT).map(Command::DaytimeClient),
 };
-
-const TRANSFER_PORT: Row = row(
-    "-p, --port N  Listen on this port; 0 takes any free one (default: 5566)",
-    set_port,
-);
 
 pub(super) static TRANSFER_SERVER: Verb = Verb {
     name: "transfer-server",
@@ -149,7 +120,16 @@ pub(super) static TRANSFER_SERVER: Verb = Verb {
          in base64, and closes. Of several files, clients get each in turn.",
     ],
     examples: &["idler transfer-server song.mp3  to whoever connects to port 5566"],
-    options: &[(WHERE, &[TRANSFER_PORT, BIND]), (SAYS, SERVER_SAYS)],
+    options: &[
+        group! {
+            "Where it listens"
+            "-p, --port N  Listen on this port; 0 takes any free one (default: 5566)" => set_port;
+        },
+        BIND,
+        QUIET,
+        VERBOSE,
+        COLOR,
+    ],
     finish: |mut options| {
         let files: Result<_, String> = options.words.iter().map(|word| path(word)).collect();
         options.files = files.map_err(|reason| format!("FILE: {reason}"))?;
@@ -167,28 +147,19 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
     ],
     examples: &["idler transfer-client localhost -o Downloads  into another directory"],
     options: &[
-        (
-            DOES,
-            &[
-                row(
-                    "-o, --output DIR  Write the file into this directory (default: .)",
-                    |o, v| put(&mut o.directory, path(v)),
-                ),
-                row("--force  Replace a file of the same name", |o, v| {
-                    put(&mut o.force, yes_no(v))
-                }),
-                TIMEOUT,
-            ],
-        ),
-        (SAYS, &[NO_PROGRESS_BAR, VERBOSE, COLOR]),
+        group! {
+            "What it does"
+            "-o, --output DIR  Write the file into this directory (default: .)"
+                => |o, v| put(&mut o.directory, path(v));
+            "--force  Replace a file of the same name" => |o, v| put(&mut o.force, yes_no(v));
+        },
+        TIMEOUT,
+        NO_PROGRESS_BAR,
+        VERBOSE,
+        COLOR,
     ],
     finish: |options| with_peer(options, limits::TRANSFER_PORT).map(Command::TransferClient),
 };
-
-const PING_PORT: Row = row(
-    "-p, --port N  Listen on this port; 0 takes any free one (default: 12000)",
-    set_port,
-);
 
 pub(super) static PING_SERVER: Verb = Verb {
     name: "ping-server",
@@ -200,41 +171,35 @@ pub(super) static PING_SERVER: Verb = Verb {
          time",
     ],
     options: &[
-        (WHERE, &[PING_PORT, BIND]),
-        (
-            DOES,
-            &[row("-c, --count N  Stop after N messages", |o, v| {
-                put(&mut o.answers_max, number(v, 1..=u64::MAX).map(Some))
-            })],
-        ),
-        (WEATHER, IMPAIRMENTS),
-        (SAYS, SERVER_SAYS),
+        group! {
+            "Where it listens"
+            "-p, --port N  Listen on this port; 0 takes any free one (default: 12000)" => set_port;
+        },
+        BIND,
+        group! {
+            "What it does"
+            "-c, --count N  Stop after N messages"
+                => |o, v| put(&mut o.answers_max, number(v, 1..=u64::MAX).map(Some));
+        },
+        group! {
+            "Bad weather"
+            "--loss SHARE  Do not answer this share of the messages (default: 0%)"
+                => |o, v| put(&mut o.weather.loss, share(v));
+            "--delay TIME[+-TIME]  Answer so much later (default: 0s). 100ms+-50ms: between 50 and \
+             150 ms later." => |o, v| put(&mut o.weather.delay, jitter(v));
+            "--dup SHARE  Answer this share twice (default: 0%)"
+                => |o, v| put(&mut o.weather.dup, share(v));
+            "--reorder SHARE  Answer this share after the one that follows (default: 0%)"
+                => |o, v| put(&mut o.weather.reorder, share(v));
+            "--seed N  The same weather each time"
+                => |o, v| put(&mut o.weather.seed, number(v, 0..=u64::MAX).map(Some));
+        },
+        QUIET,
+        VERBOSE,
+        COLOR,
     ],
     finish: |options| without_unix(options).map(Command::PingServer),
 };
-
-const IMPAIRMENTS: &[Row] = &[
-    row(
-        "--loss SHARE  Do not answer this share of the messages (default: 0%)",
-        |o, v| put(&mut o.weather.loss, share(v)),
-    ),
-    row(
-        "--delay TIME[+-TIME]  Answer so much later (default: 0s). 100ms+-50ms: between 50 and \
-         150 ms later.",
-        |o, v| put(&mut o.weather.delay, jitter(v)),
-    ),
-    row(
-        "--dup SHARE  Answer this share twice (default: 0%)",
-        |o, v| put(&mut o.weather.dup, share(v)),
-    ),
-    row(
-        "--reorder SHARE  Answer this share after the one that follows (default: 0%)",
-        |o, v| put(&mut o.weather.reorder, share(v)),
-    ),
-    row("--seed N  The same weather each time", |o, v| {
-        put(&mut o.weather.seed, number(v, 0..=u64::MAX).map(Some))
-    }),
-];
 
 pub(super) static PING_CLIENT: Verb = Verb {
     name: "ping-client",
@@ -246,46 +211,35 @@ pub(super) static PING_CLIENT: Verb = Verb {
          if no reply came.",
     ],
     examples: &["idler ping-client -c 100 -i 0.2 localhost  five a second, for 20 seconds"],
-    options: &[(DOES, PINGS), (SAYS, FIGURES), (SAYS, CLIENT_SAYS)],
+    options: &[
+        group! {
+            "What it does"
+            "-c, --count N  Send N pings (default: 10)"
+                => |o, v| put(&mut o.count, number(v, 1..=u32::MAX));
+            "-i, --interval TIME  From one ping to the next (default: 1s)"
+                => |o, v| put(&mut o.interval, timeout(v));
+            "-W, --wait TIME  Wait so long for each reply (default: 1s). A later one is counted as \
+             late." => |o, v| put(&mut o.wait, timeout(v));
+            "-s, --size N  Fill each message up to N bytes (default: 0)"
+                => |o, v| put(&mut o.message_bytes_min, number(v, 0..=limits::DATAGRAM_BYTES_MAX));
+        },
+        group! {
+            "What it says"
+            "--json  Print the figures as one JSON object" => |o, v| put(&mut o.json, yes_no(v));
+        },
+        VERBOSE,
+        COLOR,
+    ],
     finish: |options| with_peer(options, limits::PING_PORT).map(Command::PingClient),
 };
 
-const PINGS: &[Row] = &[
-    row("-c, --count N  Send N pings (default: 10)", |o, v| {
-        put(&mut o.count, number(v, 1..=u32::MAX))
-    }),
-    row(
-        "-i, --interval TIME  From one ping to the next (default: 1s)",
-        |o, v| put(&mut o.interval, timeout(v)),
-    ),
-    row(
-        "-W, --wait TIME  Wait so long for each reply (default: 1s). A later one is counted as \
-         late.",
-        |o, v| put(&mut o.wait, timeout(v)),
-    ),
-    row(
-        "-s, --size N  Fill each message up to N bytes (default: 0)",
-        |o, v| {
-            put(
-                &mut o.message_bytes_min,
-                number(v, 0..=limits::DATAGRAM_BYTES_MAX),
-            )
-        },
-    ),
-];
-
-const FIGURES: &[Row] = &[row(
-    "--json  Print the figures as one JSON object",
-    |o, v| put(&mut o.json, yes_no(v)),
-)];
-
 /// Reads HOST and PORT, the first words; `default` is the port if there is none.
 pub(super) fn with_peer(mut options: Box<Options>, default: u16) -> Result<Box<Options>, String> {
-    if let Some(port) = options.words.get(1) {
-        options.peer.port = peer_port(port).map_err(|reason| format!("PORT: {reason}"))?;
-    } else {
-        options.peer.port = default;
-    }
+    let port = options
+        .words
+        .get(1)
+        .map_or(Ok(default), |port| peer_port(port));
+    options.peer.port = port.map_err(|reason| format!("PORT: {reason}"))?;
     options.peer.host = host(&options.words[0]).map_err(|reason| format!("HOST: {reason}"))?;
     Ok(options)
 }

@@ -20,24 +20,18 @@ fn bash() -> String {
     let completes = |form| match form {
         Form::Switch | Form::Text => ":".to_owned(),
         Form::File => "_idler_files".to_owned(),
-        Form::OneOf(words) => format!("_idler_words '{}'", words.replace('|', " ")),
+        Form::OneOf(words) => format!("_idler_words '{words}'"),
     };
-    let mut of_values = String::new();
-    let mut of_verbs = String::new();
+    let (mut of_values, mut of_verbs) = (String::new(), String::new());
     for verb in VERBS {
         let name = verb.name;
-        let mut spellings = Vec::new();
-        for row in verb.rows() {
-            let mut own = vec![format!("--{}", row.long())];
-            own.extend(row.short().map(|short| format!("-{short}")));
-            if row.form() != Form::Switch {
-                let own: Vec<String> = own.iter().map(|own| format!("{name}:{own}")).collect();
-                let (own, action) = (own.join("|"), completes(row.form()));
-                of_values += &format!("        {own}) {action}; return ;;\n");
-            }
-            spellings.append(&mut own);
+        for row in verb.rows().filter(|row| !row.is_switch()) {
+            let own: Vec<String> = row.spellings().map(|own| format!("{name}:{own}")).collect();
+            let (own, action) = (own.join("|"), completes(row.form()));
+            of_values += &format!("        {own}) {action}; return ;;\n");
         }
-        let (options, words) = (spellings.join(" "), completes(verb.form()));
+        let options: Vec<&str> = verb.rows().flat_map(Row::spellings).collect();
+        let (options, words) = (options.join(" "), completes(verb.form()));
         of_verbs += &format!("        {name}:-*) _idler_words '{options}' ;;\n");
         of_verbs += &format!("        {name}:*) {words} ;;\n");
     }
@@ -85,17 +79,15 @@ fn zsh() -> String {
     for verb in VERBS {
         of_verbs += &format!("    {})\n      _arguments -s -S \\\n", verb.name);
         for row in verb.rows() {
-            of_verbs += &format!("        {} \\\n", zsh_option(row));
+            let spellings: Vec<String> = row.spellings().map(|own| zsh_option(row, own)).collect();
+            of_verbs += &format!("        {} \\\n", spellings.join(" "));
         }
-        let action = match verb.form() {
-            Form::Switch => None,
-            Form::Text => Some(" ".to_owned()),
-            Form::File => Some("_idler_first".to_owned()),
-            Form::OneOf(words) => Some(format!("({})", words.replace('|', " "))),
-        };
-        let words = zsh_text(&verb.words());
-        let words = action.map(|action| quoted(&format!("*:{words}:{action}")));
-        of_verbs += &format!("        {} ;;\n", words.as_deref().unwrap_or("&& return"));
+        let words = zsh_text(&verb.words().join(" "));
+        let words = zsh_action(verb.form(), "_idler_first")
+            .map_or("&& return".to_owned(), |action| {
+                quoted(&format!("*:{words}:{action}"))
+            });
+        of_verbs += &format!("        {words} ;;\n");
     }
     let listed = VERBS.map(|verb| quoted(&format!("{}:{}", verb.name, verb.summary)));
     format!(
@@ -135,27 +127,31 @@ fi
     )
 }
 
-/// Both spellings of an option, as `_arguments` takes them.
-fn zsh_option(row: &Row) -> String {
+/// What completes a value; a switch has none.
+fn zsh_action(form: Form, files: &str) -> Option<String> {
+    match form {
+        Form::Switch => None,
+        Form::Text => Some(" ".to_owned()),
+        Form::File => Some(files.to_owned()),
+        Form::OneOf(words) => Some(format!("({words})")),
+    }
+}
+
+/// One spelling of an option, as `_arguments` takes it.
+fn zsh_option(row: &Row, spelling: &str) -> String {
     let repeat = if row.repeat == Repeat::Last { "" } else { "*" };
-    let placeholder = zsh_text(row.placeholder());
-    let (after_long, after_short, value) = match row.form() {
-        Form::Switch => ("", "", String::new()),
-        Form::Text => ("=", "+", format!(":{placeholder}: ")),
-        Form::File => ("=", "+", format!(":{placeholder}:_files")),
-        Form::OneOf(words) => ("=", "+", format!(":value:({})", words.replace('|', " "))),
+    let label = match row.form() {
+        Form::OneOf(_) => "value".to_owned(),
+        Form::Switch | Form::Text | Form::File => zsh_text(row.placeholder()),
     };
-    let help = zsh_text(row.help());
-    let long = format!("{repeat}--{}{after_long}[{help}]{value}", row.long());
-    let short = row
-        .short()
-        .map(|short| format!("{repeat}-{short}{after_short}[{help}]{value}"));
-    let spellings: Vec<String> = short
-        .into_iter()
-        .chain([long])
-        .map(|text| quoted(&text))
-        .collect();
-    spellings.join(" ")
+    let value = zsh_action(row.form(), "_files").map(|action| format!(":{label}:{action}"));
+    let attached = match value {
+        None => "",
+        Some(_) if spelling.starts_with("--") => "=",
+        Some(_) => "+",
+    };
+    let (help, value) = (zsh_text(row.help()), value.unwrap_or_default());
+    quoted(&format!("{repeat}{spelling}{attached}[{help}]{value}"))
 }
 
 /// Text inside a specification of `_arguments`, where brackets and colons have a meaning.
@@ -192,31 +188,26 @@ complete -c idler -f
         let (name, summary) = (verb.name, fish_quoted(verb.summary));
         let when = format!("complete -c idler -n '__idler_verb {name}'");
         out += &format!("complete -c idler -n __idler_no_verb -a {name} -d {summary}\n");
-        match verb.form() {
-            Form::Switch | Form::Text => {}
-            Form::File => out += &format!("{when} -F\n"),
-            Form::OneOf(words) => out += &format!("{when} -a {}\n", fish_words(words)),
-        }
+        out += &match verb.form() {
+            Form::Switch | Form::Text => String::new(),
+            Form::File => format!("{when} -F\n"),
+            Form::OneOf(words) => format!("{when} -a '{words}'\n"),
+        };
         for row in verb.rows() {
             let short = row
                 .short()
-                .map(|short| format!(" -s {short}"))
-                .unwrap_or_default();
+                .map_or(String::new(), |short| format!(" -s {short}"));
             let takes = match row.form() {
                 Form::Switch => String::new(),
                 Form::Text => " -x".to_owned(),
                 Form::File => " -r -F".to_owned(),
-                Form::OneOf(words) => format!(" -x -a {}", fish_words(words)),
+                Form::OneOf(words) => format!(" -x -a '{words}'"),
             };
             let (long, help) = (row.long(), fish_quoted(row.help()));
             out += &format!("{when} -l {long}{short}{takes} -d {help}\n");
         }
     }
     out
-}
-
-fn fish_words(words: &str) -> String {
-    fish_quoted(&words.replace('|', " "))
 }
 
 /// In single quotes, for fish, where a backslash escapes inside them.

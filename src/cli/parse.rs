@@ -3,30 +3,22 @@
 //! Invariant: every string from outside is kept as it came (a path need not be UTF-8), and an
 //! option beats its variable in the environment, which beats the default.
 
-use super::table::{Form, Repeat, Row, Verb};
-use super::{Command, Options, VERBS, VERSION, help, values};
+use super::table::{Repeat, Row, Verb};
+use super::{Command, Options, VERBS, VERSION, help, values::shown};
 use crate::http::printable::printable;
 use crate::limits;
 use lexopt::{Arg, Parser};
 use std::{
     ffi::{OsStr, OsString},
-    fmt,
     os::unix::ffi::{OsStrExt, OsStringExt},
 };
 
-/// One value of an option. Its `Display` is a line of `--check`.
+/// One value of an option.
 struct Given {
     row: &'static Row,
     value: OsString,
     /// As messages name it: the option, a variable, or `default`.
     source: String,
-}
-
-impl fmt::Display for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, value) = (self.row.long(), printable(self.value.as_bytes()));
-        write!(f, "{name:<16} {value:<24} ({})", self.source)
-    }
 }
 
 /// Understands arguments (without the program's name). Bounded by their number and the verb's rows.
@@ -37,7 +29,7 @@ pub(crate) fn command(
     let mut parser = Parser::from_args(args);
     let mut named = None;
     let mut words = Vec::new();
-    let mut given = Vec::new();
+    let mut given: Vec<Given> = Vec::new();
     let mut options_ended = false;
     loop {
         let rest = parser.try_raw_args();
@@ -46,38 +38,44 @@ pub(crate) fn command(
         let unexpected_value = |error| format!("{error}; it takes no value");
         let (row, is_long) = match parser.next().map_err(unexpected_value)? {
             None => break,
-            Some(Arg::Long(long)) => (find_long(verb, long)?, true),
-            Some(Arg::Short(short)) => (find_short(verb, short)?, false),
+            Some(Arg::Long(long)) => (find(verb, &format!("--{long}"))?, true),
+            Some(Arg::Short(short)) => (find(verb, &format!("-{short}"))?, false),
             Some(Arg::Value(word)) => {
                 let may_be_verb = words.is_empty() && named.is_none() && !options_ended;
                 let mut verbs = VERBS.into_iter().filter(|_| may_be_verb);
-                match verbs.find(|verb| word == verb.name) {
-                    Some(verb) if !given.is_empty() && verb.name != VERBS[0].name => {
-                        return Err(options_too_early(verb, &given));
+                match (verbs.find(|verb| word == verb.name), given.first()) {
+                    // Options before a verb are those of `serve`, which is meant if none is named.
+                    (Some(Verb { name, .. }), Some(first)) if *name != VERBS[0].name => {
+                        let long = first.row.long();
+                        let hint = format!("idler {name} --{long} …, or ./{name} for the path");
+                        return Err(format!("--{long} stands before the verb; try {hint}"));
                     }
-                    Some(verb) => named = Some(verb),
-                    None => words.push(word),
+                    (Some(verb), _) => named = Some(verb),
+                    (None, _) => words.push(word),
                 }
                 continue;
             }
         };
-        match row.long() {
+        let (long, placeholder) = (row.long(), row.placeholder());
+        match long {
             "help" => return Ok(Command::Page(named.map_or_else(help::overview, help::of))),
             "version" => return Ok(Command::Page(format!("{VERSION}\n"))),
             _ => {}
         }
-        let value = match row.form() {
+        let value = if row.is_switch() {
             // `--switch=no` takes back what the environment says.
-            Form::Switch => {
-                let attached = is_long.then(|| parser.optional_value()).flatten();
-                attached.unwrap_or_else(|| row.on().into())
-            }
-            Form::Text | Form::File | Form::OneOf(_) => parser.value().map_err(|_| {
-                let (long, placeholder) = (row.long(), row.placeholder());
-                format!("--{long} needs a value: --{long} {placeholder}")
-            })?,
+            let attached = is_long.then(|| parser.optional_value()).flatten();
+            let on = if row.repeat == Repeat::Count {
+                "1"
+            } else {
+                "yes"
+            };
+            attached.unwrap_or_else(|| on.into())
+        } else {
+            let value = parser.value();
+            value.map_err(|_| format!("--{long} needs a value: --{long} {placeholder}"))?
         };
-        let source = format!("--{}", row.long());
+        let source = format!("--{long}");
         given.push(Given { row, value, source });
     }
     let verb = named.unwrap_or(VERBS[0]);
@@ -108,30 +106,33 @@ fn set(
         let default = row.default();
         let applies = !given.is_empty() || !(default.is_empty() || row.takes_several());
         if given.is_empty() {
-            let shown = if default.is_empty() {
+            let value = if default.is_empty() {
                 "(none)"
             } else {
                 default
             };
-            let (value, source) = (shown.into(), "default".to_owned());
+            let (value, source) = (value.into(), "default".to_owned());
             given.push(Given { row, value, source });
         }
-        for given in given.iter().filter(|_| applies) {
+        for Given { value, source, .. } in given.iter().filter(|_| applies) {
             // Of several values that override one another, the earlier must be well-formed too.
-            let set = (row.set)(options, &given.value);
-            set.map_err(|reason| format!("{}: {reason}", given.source))?;
+            (row.set)(options, value).map_err(|reason| format!("{source}: {reason}"))?;
         }
-        let overridden = if row.takes_several() {
+        let in_force = if row.takes_several() {
             0
         } else {
             given.len() - 1
         };
-        if row.variable().is_some() {
-            settings.extend(given.into_iter().skip(overridden));
+        if !row.typed_only {
+            settings.extend(given.drain(in_force..));
         }
     }
     if options.server.check {
-        options.settings = settings.iter().map(Given::to_string).collect();
+        let line = |Given { row, value, source }: &Given| {
+            let (name, value) = (row.long(), printable(value.as_bytes()));
+            format!("{name:<16} {value:<24} ({source})")
+        };
+        options.settings = settings.iter().map(line).collect();
     }
     Ok(())
 }
@@ -141,15 +142,11 @@ fn from_environment(row: &'static Row, env: &impl Fn(&str) -> Option<OsString>) 
     let said = |name: &str| env(name).filter(|value| !value.is_empty());
     let own = row.variable().and_then(|name| Some((said(&name)?, name)));
     // The customs of https://no-color.org and https://bixense.com/clicolors.
-    let custom = || {
-        if row.long() != "color" {
-            return None;
-        }
-        if said("NO_COLOR").is_some() {
-            return Some(("never".into(), "NO_COLOR".to_owned()));
-        }
-        let force = said("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-        force.then(|| ("always".into(), "CLICOLOR_FORCE".to_owned()))
+    let custom = || match (said("NO_COLOR"), said("CLICOLOR_FORCE")) {
+        _ if row.long() != "color" => None,
+        (Some(_), _) => Some(("never".into(), "NO_COLOR".to_owned())),
+        (None, Some(value)) if value != "0" => Some(("always".into(), "CLICOLOR_FORCE".to_owned())),
+        (None, _) => None,
     };
     let Some((value, source)) = own.or_else(custom) else {
         return Vec::new();
@@ -168,64 +165,40 @@ fn from_environment(row: &'static Row, env: &impl Fn(&str) -> Option<OsString>) 
     parts.filter(|part| !part.is_empty()).map(given).collect()
 }
 
-fn find_long(verb: &'static Verb, long: &str) -> Result<&'static Row, String> {
-    let found = verb.rows().find(|row| row.long() == long);
-    found.ok_or_else(|| {
-        let near = nearest(long, verb.rows().map(Row::long)).map(|near| format!("--{near}"));
-        no_such_option(verb, &format!("--{long}"), near, |row| row.long() == long)
-    })
-}
-
-fn find_short(verb: &'static Verb, short: char) -> Result<&'static Row, String> {
-    let found = verb.rows().find(|row| row.short() == Some(short));
-    found.ok_or_else(|| {
+/// The option of the verb that is spelled so; else what is near, or where it belongs.
+fn find(verb: &'static Verb, spelled: &str) -> Result<&'static Row, String> {
+    let in_verb = |verb: &Verb| {
+        verb.rows()
+            .find(|row| row.spellings().any(|own| own == spelled))
+    };
+    if let Some(row) = in_verb(verb) {
+        return Ok(row);
+    }
+    let near = match spelled.strip_prefix("--") {
+        Some(long) => nearest(long, verb.rows().map(Row::long)).map(|near| format!("--{near}")),
         // A letter has no neighbours but its other case.
-        let near = verb.rows().find_map(|row| {
+        None => verb.rows().find_map(|row| {
             let near = row
-                .short()
-                .filter(|other| other.eq_ignore_ascii_case(&short))?;
-            Some(format!("-{near} (--{})", row.long()))
-        });
-        no_such_option(verb, &format!("-{short}"), near, |row| {
-            row.short() == Some(short)
-        })
-    })
-}
-
-fn no_such_option(
-    verb: &Verb,
-    spelled: &str,
-    near: Option<String>,
-    is_meant: impl Fn(&Row) -> bool,
-) -> String {
+                .spellings()
+                .find(|own| own.eq_ignore_ascii_case(spelled))?;
+            Some(format!("{near} (--{})", row.long()))
+        }),
+    };
     let name = verb.name;
-    let spelled = values::shown(OsStr::new(spelled));
-    let elsewhere = VERBS.iter().find(|verb| verb.rows().any(&is_meant));
-    let hint = match (elsewhere, near) {
+    let hint = match (VERBS.iter().find(|verb| in_verb(verb).is_some()), near) {
         (Some(other), _) => format!("it belongs to idler {}", other.name),
         (None, Some(near)) => format!("did you mean {near}?"),
         (None, None) => format!("idler {name} --help lists all"),
     };
-    format!("{spelled} is no option of idler {name}; {hint}")
-}
-
-/// Options before a verb are read as those of `serve`, which is meant when no verb is named.
-fn options_too_early(verb: &Verb, given: &[Given]) -> String {
-    let name = verb.name;
-    let first = given.first().map_or("", |given| given.row.long());
-    format!(
-        "--{first} stands before the verb; try idler {name} --{first} …, or ./{name} for the path"
-    )
+    let spelled = shown(OsStr::new(spelled));
+    Err(format!("{spelled} is no option of idler {name}; {hint}"))
 }
 
 fn count_words(verb: &Verb, words: &[OsString]) -> Result<(), String> {
     let (least, most) = verb.word_count();
-    let name = verb.name;
+    let (name, usage) = (verb.name, verb.usage[0]);
     if words.len() < least {
-        return Err(format!(
-            "{name} needs more words; try idler {}",
-            verb.usage[0]
-        ));
+        return Err(format!("{name} needs more words; try idler {usage}"));
     }
     let Some(extra) = words.get(most) else {
         return Ok(());
@@ -234,7 +207,7 @@ fn count_words(verb: &Verb, words: &[OsString]) -> Result<(), String> {
         Some(verb) if name == VERBS[0].name => format!("did you mean idler {verb}?"),
         Some(_) | None => format!("idler {name} --help says what is"),
     };
-    let extra = values::shown(extra);
+    let extra = shown(extra);
     Err(format!("{extra} is one argument too many; {hint}"))
 }
 
@@ -248,28 +221,24 @@ pub(crate) fn verb_like(word: &OsStr) -> Option<&'static str> {
 /// `IDLER_LOG` is the logger's.
 pub fn misspelt(names: impl Iterator<Item = OsString>) -> Vec<String> {
     let rows = VERBS.iter().flat_map(|verb| verb.rows());
-    let known: Vec<&Row> = rows.filter(|row| row.variable().is_some()).collect();
-    let resembled = |name: &OsString| {
-        let name = name.to_str().filter(|name| *name != "IDLER_LOG")?;
-        let word = name.strip_prefix("IDLER_")?.replace('_', "-");
-        let near = nearest(
-            &word.to_ascii_lowercase(),
-            known.iter().map(|row| row.long()),
-        )?;
+    let known: Vec<&Row> = rows.filter(|row| !row.typed_only).collect();
+    let resembled = |name: OsString| {
+        let word = name.to_str()?.strip_prefix("IDLER_")?;
+        let word = word.replace('_', "-").to_ascii_lowercase();
+        let near = nearest(&word, known.iter().map(|row| row.long()))?;
         let meant = known.iter().find(|row| row.long() == near)?.variable()?;
-        let shown = values::shown(OsStr::new(name));
-        (name != meant).then(|| format!("{shown} is no variable of idler; did you mean {meant}?"))
+        let hint = format!("is no variable of idler; did you mean {meant}?");
+        let is_odd = name != *"IDLER_LOG" && name != *meant;
+        is_odd.then(|| format!("{} {hint}", shown(&name)))
     };
-    names.filter_map(|name| resembled(&name)).collect()
+    names.filter_map(resembled).collect()
 }
 
 /// The nearest of the known spellings, if one is near: a third of the letters may be changed,
 /// added, left out or swapped with their neighbour, or the rest may be missing.
 fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
-    let word: String = word
-        .chars()
-        .take(limits::SHOWN_ARGUMENT_CHARS_MAX)
-        .collect();
+    let letters = word.chars().take(limits::SHOWN_ARGUMENT_CHARS_MAX);
+    let word: String = letters.collect();
     let allowed = (word.chars().count() / 3).max(1);
     let distances = known.map(|known| {
         let is_begun = word.len() >= 3 && known.starts_with(&word);
@@ -280,10 +249,8 @@ fn nearest(word: &str, known: impl Iterator<Item = &'static str>) -> Option<&'st
         };
         (distance, known)
     });
-    let nearest = distances.min_by_key(|&(distance, _)| distance);
-    nearest
-        .filter(|&(distance, _)| distance <= allowed)
-        .map(|(_, known)| known)
+    let (distance, nearest) = distances.min_by_key(|&(distance, _)| distance)?;
+    (distance <= allowed).then_some(nearest)
 }
 
 #[cfg(test)]

@@ -18,38 +18,48 @@ pub(crate) struct Verb {
     pub(crate) about: &'static [&'static str],
     /// A command, two blanks, and what it is for.
     pub(crate) examples: &'static [&'static str],
-    /// Options under their headings; a heading may come again.
-    pub(crate) options: &'static [(&'static str, &'static [Row])],
+    pub(crate) options: &'static [Group],
     /// What to do, once all options are set: reads the words, and refuses options that contradict
     /// one another.
     pub(crate) finish: fn(Box<Options>) -> Result<Command, String>,
 }
 
-/// What an option or a word takes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// Nothing: a switch.
-    Switch,
-    /// Text that no shell can complete.
-    Text,
-    /// The name of a file.
-    File,
-    /// One of these words, with `|` between them.
-    OneOf(&'static str),
+/// Options and their heading, which may be that of the group before as well.
+pub(crate) type Group = (&'static str, &'static [Row]);
+
+/// A [`Group`]: its heading, and for each option its text, the fields that are not as in [`PLAIN`],
+/// and what it sets.
+macro_rules! group {
+    ($heading:literal $($text:literal $([$($field:ident: $value:expr),+])? => $set:expr;)+) => {
+        ($heading, &[$(Row { text: $text, set: $set, $($($field: $value,)+)? ..PLAIN }),+])
+    };
+}
+pub(crate) use group;
+
+/// What a value of an option sets, or why it is refused.
+pub(crate) type Effect = fn(&mut Options, &OsStr) -> Result<(), String>;
+
+/// One option.
+pub(crate) struct Row {
+    /// As help shows it: the spelling, two blanks, one sentence of at most 60 characters with the
+    /// default behind it, and what that leaves open.
+    pub(crate) text: &'static str,
+    pub(crate) set: Effect,
+    pub(crate) repeat: Repeat,
+    /// Whether `idler --help` shows it as well.
+    pub(crate) in_overview: bool,
+    /// Not taken from the environment.
+    pub(crate) typed_only: bool,
 }
 
-impl Form {
-    /// What a placeholder stands for. A word in small letters stands for itself.
-    fn of(placeholder: &'static str) -> Self {
-        match placeholder {
-            "" => Self::Switch,
-            "SHELL" => Self::OneOf("bash|zsh|fish"),
-            "FILE" | "FILE…" | "FILE|-|off" | "DIR" | "[PATH]" => Self::File,
-            words if words.contains('|') && words == words.to_lowercase() => Self::OneOf(words),
-            _ => Self::Text,
-        }
-    }
-}
+/// An option of which the last one counts, and which has a variable in the environment.
+pub(crate) const PLAIN: Row = Row {
+    text: "",
+    set: |_, _| Ok(()),
+    repeat: Repeat::Last,
+    in_overview: false,
+    typed_only: false,
+};
 
 /// How often an option may be given.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,73 +74,64 @@ pub(crate) enum Repeat {
     EachLine,
 }
 
-/// What a value of an option sets, or why it is refused.
-pub(crate) type Effect = fn(&mut Options, &OsStr) -> Result<(), String>;
-
-/// One option.
-#[derive(Clone, Copy)]
-pub(crate) struct Row {
-    /// As help shows it: the spelling, two blanks, one sentence of at most 60 characters with the
-    /// default behind it, and what that leaves open.
-    text: &'static str,
-    pub(crate) repeat: Repeat,
-    /// Whether `idler --help` shows it as well.
-    pub(crate) in_overview: bool,
-    has_variable: bool,
-    pub(crate) set: Effect,
+/// What an option or a word takes.
+pub(crate) enum Form {
+    /// Nothing: a switch.
+    Switch,
+    /// Text that no shell can complete.
+    Text,
+    /// The name of a file.
+    File,
+    /// One of these words, with blanks between them.
+    OneOf(String),
 }
 
-/// An option of which the last one counts, and which has a variable in the environment.
-pub(crate) const fn row(text: &'static str, set: Effect) -> Row {
-    Row {
-        text,
-        repeat: Repeat::Last,
-        in_overview: false,
-        has_variable: true,
-        set,
+impl Form {
+    /// What a placeholder stands for. A word in small letters stands for itself.
+    fn of(placeholder: &str) -> Self {
+        match placeholder {
+            "" => Self::Switch,
+            "SHELL" => Self::OneOf("bash zsh fish".to_owned()),
+            "FILE" | "FILE…" | "FILE|-|off" | "DIR" | "[PATH]" => Self::File,
+            words if words.contains('|') && words == words.to_lowercase() => {
+                Self::OneOf(words.replace('|', " "))
+            }
+            _ => Self::Text,
+        }
     }
 }
 
 impl Row {
-    pub(crate) const fn repeat(self, repeat: Repeat) -> Self {
-        Self { repeat, ..self }
-    }
-
-    pub(crate) const fn in_overview(mut self) -> Self {
-        self.in_overview = true;
-        self
-    }
-
-    /// Not taken from the environment.
-    pub(crate) const fn typed_only(mut self) -> Self {
-        self.has_variable = false;
-        self
-    }
-
     /// The spelling, `-p, --port N`, and what is said of it.
     fn parts(&self) -> (&'static str, &'static str) {
         self.text.split_once("  ").unwrap_or((self.text, ""))
     }
 
-    /// The long name without its dashes, and the placeholder of the value.
-    fn long_and_placeholder(&self) -> (&'static str, &'static str) {
-        let (_, long) = self.parts().0.split_once("--").unwrap_or_default();
-        long.split_once(' ').unwrap_or((long, ""))
+    /// `-p` and `--port` of `-p, --port N`.
+    pub(crate) fn spellings(&self) -> impl Iterator<Item = &'static str> {
+        let spellings = self.parts().0.split(", ");
+        spellings.map(|spelling| spelling.split(' ').next().unwrap_or_default())
     }
 
     /// `port` of `-p, --port N`.
     pub(crate) fn long(&self) -> &'static str {
-        self.long_and_placeholder().0
+        let long = self.spellings().last().unwrap_or_default();
+        long.trim_start_matches("--")
     }
 
-    /// `N` of `-p, --port N`.
+    /// `N` of `-p, --port N`; empty for a switch.
     pub(crate) fn placeholder(&self) -> &'static str {
-        self.long_and_placeholder().1
+        let (_, long) = self.parts().0.split_once("--").unwrap_or_default();
+        long.split_once(' ').unwrap_or_default().1
     }
 
     /// `p` of `-p, --port N`.
     pub(crate) fn short(&self) -> Option<char> {
         self.text.chars().nth(1).filter(|&short| short != '-')
+    }
+
+    pub(crate) fn is_switch(&self) -> bool {
+        self.placeholder().is_empty()
     }
 
     pub(crate) fn form(&self) -> Form {
@@ -147,13 +148,12 @@ impl Row {
     /// options with several values it is only shown: there, an empty list means it.
     pub(crate) fn default(&self) -> &'static str {
         let default = self.text.split_once("(default: ");
-        let default = default.and_then(|(_, rest)| rest.split_once(')'));
-        let unsaid = match self.form() {
-            Form::Switch if self.repeat == Repeat::Count => "0",
-            Form::Switch => "no",
-            Form::Text | Form::File | Form::OneOf(_) => "",
-        };
-        default.map_or(unsaid, |(default, _)| default)
+        match default.and_then(|(_, rest)| rest.split_once(')')) {
+            Some((default, _)) => default,
+            None if self.repeat == Repeat::Count => "0",
+            None if self.is_switch() => "no",
+            None => "",
+        }
     }
 
     /// The first sentence of what is said of it, without default and full stop.
@@ -165,30 +165,21 @@ impl Row {
 
     /// All that is said of it.
     pub(crate) fn paragraph(&self) -> String {
-        let mut text = self.parts().1.trim_end_matches('.').to_owned() + ".";
-        if self.takes_several() {
-            text += " May be given several times.";
-        }
-        text
+        let several = match self.takes_several() {
+            true => " May be given several times.",
+            false => "",
+        };
+        format!("{}.{several}", self.parts().1.trim_end_matches('.'))
     }
 
     pub(crate) fn takes_several(&self) -> bool {
         matches!(self.repeat, Repeat::Each | Repeat::EachLine)
     }
 
-    /// What a switch without a value means.
-    pub(crate) fn on(&self) -> &'static str {
-        if self.repeat == Repeat::Count {
-            "1"
-        } else {
-            "yes"
-        }
-    }
-
     /// `IDLER_MAX_HEAD` for `--max-head`.
     pub(crate) fn variable(&self) -> Option<String> {
         let name = self.long().replace('-', "_").to_ascii_uppercase();
-        self.has_variable.then(|| format!("IDLER_{name}"))
+        (!self.typed_only).then(|| format!("IDLER_{name}"))
     }
 }
 
@@ -199,24 +190,14 @@ impl Verb {
         examples.filter_map(|example| example.split_once("  "))
     }
 
-    /// Its options under their headings, each heading once.
-    pub(crate) fn groups(&self) -> Vec<(&'static str, Vec<&'static Row>)> {
-        let mut groups: Vec<(&'static str, Vec<&'static Row>)> = Vec::new();
-        for (heading, rows) in self.options.iter().chain(&[PAGES]) {
-            match groups.iter_mut().find(|(known, _)| known == heading) {
-                Some((_, group)) => group.extend(*rows),
-                None => groups.push((heading, rows.iter().collect())),
-            }
-        }
-        groups
+    /// Its options under their headings, in the order of help.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &'static Group> + use<> {
+        self.options.iter().chain(&[PAGES])
     }
 
     /// Its options, in the order of help.
     pub(crate) fn rows(&self) -> impl Iterator<Item = &'static Row> + use<> {
-        self.options
-            .iter()
-            .chain(&[PAGES])
-            .flat_map(|(_, rows)| *rows)
+        self.groups().flat_map(|(_, rows)| *rows)
     }
 
     /// The words of a usage line that are no options.
@@ -226,23 +207,23 @@ impl Verb {
     }
 
     /// What its words are called.
-    pub(crate) fn words(&self) -> String {
-        self.words_of(self.usage[0]).collect::<Vec<_>>().join(" ")
+    pub(crate) fn words(&self) -> Vec<&'static str> {
+        self.words_of(self.usage[0]).collect()
     }
 
     /// What completes its words.
     pub(crate) fn form(&self) -> Form {
-        Form::of(self.words_of(self.usage[0]).next().unwrap_or_default())
+        Form::of(self.words().first().copied().unwrap_or_default())
     }
 
     /// How many words it takes, at least and at most.
     pub(crate) fn word_count(&self) -> (usize, usize) {
         let needed = |word: &&str| !word.starts_with('[');
-        let least = self
-            .usage
-            .iter()
+        let usages = self.usage.iter();
+        let least = usages
+            .clone()
             .map(|usage| self.words_of(usage).filter(needed).count());
-        let most = self.usage.iter().map(|usage| match usage.ends_with('…') {
+        let most = usages.map(|usage| match usage.ends_with('…') {
             true => usize::MAX,
             false => self.words_of(usage).count(),
         });
@@ -250,19 +231,10 @@ impl Verb {
     }
 }
 
-/// The heading for what fits nowhere else.
-pub(crate) const OTHER: &str = "Other";
-
 /// The options that every verb has. They ask for a page, which the parser gives.
-const PAGES: (&str, &[Row]) = (
-    OTHER,
-    &[
-        row(
-            "-h, --help  Print help; idler VERB --help says all of a verb",
-            |_, _| Ok(()),
-        )
-        .typed_only()
-        .in_overview(),
-        row("-V, --version  Print the version", |_, _| Ok(())).typed_only(),
-    ],
-);
+const PAGES: Group = group! {
+    "Other"
+    "-h, --help  Print help; idler VERB --help says all of a verb"
+        [typed_only: true, in_overview: true] => |_, _| Ok(());
+    "-V, --version  Print the version" [typed_only: true] => |_, _| Ok(());
+};

@@ -9,13 +9,9 @@
 
 use super::*;
 use crate::cli::table::Form;
-use crate::http::url::{BindAddress, Url};
-use crate::log::logger::Color;
 use std::{
     collections::HashSet,
     os::unix::ffi::{OsStrExt, OsStringExt},
-    path::PathBuf,
-    time::Duration,
 };
 
 type Env<'a> = &'a [(&'a str, &'a str)];
@@ -26,7 +22,7 @@ fn words(line: &str) -> Vec<OsString> {
     words.map(|word| word.replace('_', " ").into()).collect()
 }
 
-fn parsed(line: &str, env: Env<'_>) -> Result<Command, UsageError> {
+fn parsed(line: &str, env: Env<'_>) -> Result<Command, String> {
     parse(words(line).into_iter(), |name| {
         let found = env.iter().find(|(known, _)| *known == name);
         found.map(|(_, value)| value.into())
@@ -99,7 +95,7 @@ fn a_directory_named_like_a_verb_can_be_served() {
     assert_eq!(served("serve man").server.path, PathBuf::from("man"));
     assert_eq!(served("serve serve").server.path, PathBuf::from("serve"));
     assert_eq!(served("-- man").server.path, PathBuf::from("man"));
-    assert_eq!(parsed("man", &[]), Ok(Command::Page(man::page())));
+    assert_eq!(parsed("man", &[]), Ok(Command::Page(help::manual())));
 }
 
 #[test]
@@ -536,7 +532,7 @@ fn every_verb_has_one_row_and_every_spelling_one_option() {
 
 #[test]
 fn every_option_is_in_help_manual_page_and_completions() {
-    let man = man::page();
+    let man = help::manual();
     let [(_, bash), (_, zsh), (_, fish)] = completions::SHELLS else {
         panic!("not three shells")
     };
@@ -754,7 +750,7 @@ fn the_defaults_shown_are_those_in_force() {
         for row in verb.rows() {
             // To say "localhost" is not the same as the default, which makes do with one of the
             // two.
-            if row.form() == Form::Switch || row.default().is_empty() || row.long() == "bind" {
+            if row.is_switch() || row.default().is_empty() || row.long() == "bind" {
                 continue;
             }
             let typed = format!("--{} {}", row.long(), row.default());
@@ -770,7 +766,7 @@ fn every_word_of_a_choice_is_understood() {
     for verb in VERBS {
         for row in verb.rows() {
             if let Form::OneOf(words) = row.form() {
-                for word in words.split('|') {
+                for word in words.split(' ') {
                     in_force_for(verb, &format!("--{} {word}", row.long()), &[]);
                 }
             }
