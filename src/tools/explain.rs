@@ -6,20 +6,19 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
+use super::{exit_code, print_page};
 use crate::cli::{LogDestination, Options, ServeOptions};
-use crate::event_loop::Now;
+use crate::companions::client::Failure;
 use crate::event_loop::clock::Clock;
+use crate::event_loop::{Now, PeerAddress};
 use crate::http::payload::Body;
 use crate::http::printable::printable;
 use crate::http::request::{Fields, Method};
 use crate::http::state::{HeadProgress, Reading};
 use crate::http::status::Refusal;
-
-use crate::event_loop::PeerAddress;
 use crate::server::access_log::AccessLog;
 use crate::server::clients::ClientLimits;
 use crate::server::outcome::{HEAD_TOO_SLOW, NoteFn};
@@ -33,16 +32,9 @@ pub fn run(target: &OsStr, options: &Options) -> ExitCode {
     match server_for(&options.server) {
         Ok(mut server) => {
             let now = Clock::start().read();
-            let text = explain(&mut server, &head_of(target, options), &now);
-            match std::io::stdout().lock().write_all(text.as_bytes()) {
-                Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-                _ => ExitCode::SUCCESS,
-            }
+            print_page(&explain(&mut server, &head_of(target, options), &now))
         }
-        Err(line) => {
-            let _ = writeln!(std::io::stderr(), "idler: {line}");
-            ExitCode::FAILURE
-        }
+        Err(line) => exit_code(Err(Failure::new(line))),
     }
 }
 

@@ -7,22 +7,17 @@ use std::process::ExitCode;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use super::exit_code;
+use crate::companions::client::Failure;
 use crate::limits::{BCRYPT_COST_MAX, PASSWORD_BYTES_MAX};
 
 /// Reads a password from standard input and prints the line.
 pub fn run(user: &str) -> ExitCode {
-    match read(user).and_then(|password| line(user, &password)) {
-        Ok(line) => match writeln!(io::stdout(), "{line}") {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => fail(&format!("cannot print the line: {e}")),
-        },
-        Err(why) => fail(&why),
-    }
-}
-
-fn fail(why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "idler: {why}");
-    ExitCode::FAILURE
+    let printed = read(user).and_then(|password| {
+        let line = line(user, &password)?;
+        writeln!(io::stdout(), "{line}").map_err(|e| format!("cannot print the line: {e}"))
+    });
+    exit_code(printed.map_err(Failure::new))
 }
 
 /// `NAME:HASH`. `$2y$` is the mark that other servers know.

@@ -2,75 +2,94 @@
 //!
 //! It runs instead of the loop, and may block. A sibling appears whole, under its final name, and
 //! never looks newer than the original it was made from; nothing outside the tree is read or
-//! written.
+//! written. Each failure is said, and shows in the exit code.
 
 mod coders;
-mod report;
 
 use std::ffi::{CStr, CString, OsStr};
-use std::fs::File;
-use std::io;
+use std::fmt::Write as _;
+use std::fs::{File, Metadata, Permissions};
+use std::io::{self, IsTerminal as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawMode, Stat, Timespec, Timestamps, UTIME_OMIT,
-};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use crate::cli::Options;
+use crate::companions::atomic_file::{directory_of, shown};
+use crate::companions::progress::redraw;
 use crate::http::accept::Coding;
 use crate::http::path::is_hidden;
-use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX};
+use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX, PRECOMPRESS_SHOWN_CHARS_MAX};
+use crate::log::logger;
+use crate::process::words_of;
 use crate::site::media::MediaTypes;
 use crate::site::open::Identity;
 use crate::site::siblings::{is_compressible, is_current, suffix};
 
-use crate::tools::precompress::coders::{CODINGS, encode};
-use crate::tools::precompress::report::{Report, Sibling};
+use super::print_page;
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
+use self::coders::{CODINGS, encode};
+
+const READ: OFlags = OFlags::RDONLY
+    .union(OFlags::NONBLOCK)
     .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = READ.union(OFlags::DIRECTORY);
 
 /// Writes the siblings of all files beneath a path. 0: all that were due; 1: something failed,
 /// which was said.
 pub fn run(options: &Options) -> ExitCode {
     let mut walk = Walk {
-        types: MediaTypes::default(),
-        report: Report::new(options.voice.quiet),
+        progress: !options.voice.quiet && io::stderr().is_terminal(),
+        ..Walk::default()
     };
-    if let Err(e) = walk.begin(&options.server.path) {
-        walk.report.failed(&options.server.path, &e);
+    let path = &options.server.path;
+    if let Err(e) = walk.begin(path) {
+        walk.fail(path, &e);
     }
-    walk.report.finish()
+    walk.clear();
+    let printed = print_page(&walk.summary());
+    if walk.failed > 0 {
+        ExitCode::FAILURE
+    } else {
+        printed
+    }
 }
 
+/// The walk through a tree, and what has come of it so far.
+#[derive(Default)]
 struct Walk {
     types: MediaTypes,
-    report: Report,
+    /// Whether standard error is a terminal that shows progress.
+    progress: bool,
+    files: u64,
+    too_long: u64,
+    written: u64,
+    written_bytes: u64,
+    /// Of the originals of what was written.
+    original_bytes: u64,
+    fresh: u64,
+    not_smaller: u64,
+    failed: u64,
 }
 
 impl Walk {
     fn begin(&mut self, path: &Path) -> io::Result<()> {
         // The path itself may be a link: what it leads to is meant.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = rustix::fs::open(path, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&opened)?;
+        let opened = openat(CWD, path, READ, Mode::empty())?;
+        let stat = fstat(&opened)?;
         if is(&stat, FileType::Directory) {
             return self.directory(&opened, path, 0);
         }
         if !is(&stat, FileType::RegularFile) {
             return Err(io::Error::other("neither a directory nor a regular file"));
         }
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
         let name = CString::new(path.file_name().unwrap_or_default().as_bytes())?;
-        let directory = rustix::fs::openat(CWD, parent, DIRECTORY, Mode::empty())?;
+        let directory = openat(CWD, directory_of(path), DIRECTORY, Mode::empty())?;
         self.file(&directory, &name, path)
     }
 
@@ -83,7 +102,7 @@ impl Walk {
         for name in names_of(directory)? {
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
             if let Err(e) = self.entry(directory, &name, &path, depth) {
-                self.report.failed(&path, &e);
+                self.fail(&path, &e);
             }
         }
         Ok(())
@@ -91,23 +110,22 @@ impl Walk {
 
     fn entry(
         &mut self,
-        directory: &OwnedFd,
+        within: &OwnedFd,
         name: &CStr,
         path: &Path,
         depth: usize,
     ) -> io::Result<()> {
-        let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match statat(within, name, AtFlags::SYMLINK_NOFOLLOW) {
             // It has gone since.
             Err(Errno::NOENT) => return Ok(()),
             stat => stat?,
         };
         // Links are not followed: what they lead to is met where it stands, or lies outside.
         if is(&stat, FileType::Directory) {
-            let flags = DIRECTORY | OFlags::NOFOLLOW;
-            let inner = rustix::fs::openat(directory, name, flags, Mode::empty())?;
+            let inner = openat(within, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty())?;
             self.directory(&inner, path, depth + 1)?;
         } else if is(&stat, FileType::RegularFile) {
-            self.file(directory, name, path)?;
+            self.file(within, name, path)?;
         }
         Ok(())
     }
@@ -116,35 +134,108 @@ impl Walk {
         if !is_compressible(&self.types.of(name.to_bytes())) {
             return Ok(());
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(directory, name, flags, Mode::empty())?;
-        let stat = rustix::fs::fstat(&file)?;
-        let identity = Identity::from(&stat);
+        let file = openat(directory, name, READ | OFlags::NOFOLLOW, Mode::empty())?;
+        let stat = fstat(&file)?;
         if !is(&stat, FileType::RegularFile) {
             return Ok(());
         }
+        let (file, identity) = (File::from(file), Identity::from(&stat));
         if identity.size > PRECOMPRESS_BYTES_MAX {
-            self.report.too_long += 1;
+            self.too_long += 1;
             return Ok(());
         }
-        self.report.file(path);
+        self.files += 1;
+        self.show(path);
         let original = Original {
             directory,
-            file: file.into(),
-            mode: stat.st_mode,
+            metadata: file.metadata()?,
+            file,
             identity,
         };
         for &coding in CODINGS {
             let name = [name.to_bytes(), suffix(coding)].concat();
-            match original.sibling(&CString::new(&name[..])?, coding) {
-                Ok(sibling) => self.report.sibling(sibling, identity.size),
-                Err(e) => {
-                    let path = path.with_file_name(OsStr::from_bytes(&name));
-                    self.report.failed(&path, &e);
-                }
+            if let Err(e) = self.sibling(&original, &CString::new(&name[..])?, coding) {
+                self.fail(&path.with_file_name(OsStr::from_bytes(&name)), &e);
             }
         }
         Ok(())
+    }
+
+    /// Makes one sibling, unless there is one that is fresh, or it would not be smaller.
+    fn sibling(&mut self, original: &Original<'_>, name: &CStr, coding: Coding) -> io::Result<()> {
+        match statat(original.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if !is(&stat, FileType::RegularFile) => {
+                return Err(io::Error::other("something that is no file stands there"));
+            }
+            Ok(stat) if is_current(&Identity::from(&stat), &original.identity) => {
+                self.fresh += 1;
+                return Ok(());
+            }
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+        // A hidden name, which is never served.
+        let draft = CString::new(format!(".idler-precompress-{}", std::process::id()))?;
+        let written = original.write(coding, &draft, name);
+        // It is there only if it did not get its name. If it cannot be removed, it stays hidden.
+        let _ = rustix::fs::unlinkat(original.directory, &draft, AtFlags::empty());
+        if let Some(bytes) = written? {
+            self.written += 1;
+            self.written_bytes += bytes;
+            self.original_bytes += original.identity.size;
+        } else {
+            self.not_smaller += 1;
+        }
+        Ok(())
+    }
+
+    /// Shows the file that is next, if that is wanted.
+    fn show(&self, path: &Path) {
+        if self.progress {
+            let name = shown(path);
+            let skip = name
+                .chars()
+                .count()
+                .saturating_sub(PRECOMPRESS_SHOWN_CHARS_MAX);
+            let end: String = name.chars().skip(skip).collect();
+            redraw(&format!("{} {end}", self.files));
+        }
+    }
+
+    fn clear(&self) {
+        if self.progress {
+            redraw("");
+        }
+    }
+
+    /// Something could not be done; the rest goes on.
+    fn fail(&mut self, path: &Path, error: &io::Error) {
+        self.failed += 1;
+        self.clear();
+        logger::say(&format!("idler: {}: {}", shown(path), words_of(error)));
+    }
+
+    /// The last line.
+    fn summary(&self) -> String {
+        let mut line = format!("{} files: {} siblings written", self.files, self.written);
+        if let Some(saved) = self.original_bytes.checked_sub(self.written_bytes)
+            && let Some(percent) = (saved * 100).checked_div(self.original_bytes)
+        {
+            let _ = write!(line, " ({percent}% smaller)");
+        }
+        let others = [
+            (self.fresh, "fresh"),
+            (self.not_smaller, "would not be smaller"),
+            (self.too_long, "files too long"),
+            (self.failed, "failed"),
+        ];
+        for (count, what) in others.iter().filter(|(count, _)| *count > 0) {
+            let _ = write!(line, ", {count} {what}");
+        }
+        if cfg!(not(feature = "precompress")) {
+            line += "; .gz alone, since this idler was built without its feature precompress";
+        }
+        line + "\n"
     }
 }
 
@@ -152,102 +243,45 @@ impl Walk {
 struct Original<'a> {
     directory: &'a OwnedFd,
     file: File,
-    mode: RawMode,
+    metadata: Metadata,
     identity: Identity,
 }
 
 impl Original<'_> {
-    /// Makes one sibling, unless there is one that is fresh, or it would not be smaller.
-    fn sibling(&self, name: &CStr, coding: Coding) -> io::Result<Sibling> {
-        match rustix::fs::statat(self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) if !is(&stat, FileType::RegularFile) => {
-                return Err(io::Error::other("something that is no file stands there"));
-            }
-            Ok(stat) if is_current(&Identity::from(&stat), &self.identity) => {
-                return Ok(Sibling::Fresh);
-            }
-            Ok(_) | Err(Errno::NOENT) => {}
-            Err(e) => return Err(e.into()),
-        }
-        let Identity { size, modified, .. } = self.identity;
+    /// Writes a sibling as `draft`, and gives it its name, unless it is not smaller. Returns its
+    /// length.
+    fn write(&self, coding: Coding, draft: &CStr, name: &CStr) -> io::Result<Option<u64>> {
+        let size = self.metadata.len();
         if size == 0 {
-            return Ok(Sibling::NotSmaller);
+            return Ok(None);
         }
-        let draft = Draft::create(self.directory)?;
-        encode(coding, &self.file, size, &draft.file)?;
-        let bytes = draft.file.metadata()?.len();
-        if bytes >= size {
-            return Ok(Sibling::NotSmaller);
-        }
-        let after = Identity::from(&rustix::fs::fstat(&self.file)?);
-        if (after.modified, after.size) != (modified, size) {
-            return Err(io::Error::other("the original changed while it was read"));
-        }
-        draft.publish(name, self)?;
-        Ok(Sibling::Written(bytes))
-    }
-}
-
-/// A sibling in the making: under a hidden name, which is never served, and removed if it is not
-/// published.
-struct Draft<'a> {
-    directory: &'a OwnedFd,
-    name: CString,
-    file: File,
-    published: bool,
-}
-
-impl<'a> Draft<'a> {
-    fn create(directory: &'a OwnedFd) -> io::Result<Self> {
-        let name = CString::new(format!(".idler-precompress-{}", std::process::id()))?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let open = || rustix::fs::openat(directory, &name, flags, Mode::RUSR | Mode::WUSR);
+        let open = || openat(self.directory, draft, flags, Mode::RUSR | Mode::WUSR);
         let file = match open() {
             // A run with the same process number that was ended in the middle has left it behind.
             Err(Errno::EXIST) => {
-                rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
+                rustix::fs::unlinkat(self.directory, draft, AtFlags::empty())?;
                 open()?
             }
             file => file?,
         };
-        Ok(Self {
-            directory,
-            name,
-            file: file.into(),
-            published: false,
-        })
-    }
-
-    /// Gives it its name, and the rights and the time of its original: if that changes later, the
-    /// sibling is older at once.
-    fn publish(mut self, name: &CStr, original: &Original<'_>) -> io::Result<()> {
-        let rights = Mode::from_raw_mode(original.mode & 0o777);
-        rustix::fs::fchmod(&self.file, rights)?;
-        let modified = original.identity.modified;
-        let times = Timestamps {
-            last_access: Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_OMIT,
-            },
-            last_modification: Timespec {
-                tv_sec: modified.seconds,
-                tv_nsec: modified.nanos.into(),
-            },
-        };
-        rustix::fs::futimens(&self.file, &times)?;
-        rustix::fs::renameat(self.directory, &self.name, self.directory, name)?;
-        self.published = true;
-        Ok(())
-    }
-}
-
-impl Drop for Draft<'_> {
-    fn drop(&mut self) {
-        if !self.published {
-            // If it cannot be removed, it stays hidden.
-            let _ = rustix::fs::unlinkat(self.directory, &self.name, AtFlags::empty());
+        let file = File::from(file);
+        encode(coding, &self.file, size, &file)?;
+        let bytes = file.metadata()?.len();
+        if bytes >= size {
+            return Ok(None);
         }
+        let (after, modified) = (self.file.metadata()?, self.metadata.modified()?);
+        if (after.modified()?, after.len()) != (modified, size) {
+            return Err(io::Error::other("the original changed while it was read"));
+        }
+        // The rights and the time of the original: if that changes later, this is older at once.
+        let rights = self.metadata.permissions().mode() & 0o777;
+        file.set_permissions(Permissions::from_mode(rights))?;
+        file.set_modified(modified)?;
+        rustix::fs::renameat(self.directory, draft, self.directory, name)?;
+        Ok(Some(bytes))
     }
 }
 

@@ -12,7 +12,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::companions::atomic_file::{AtomicFile, cannot_write, shown};
+use crate::companions::atomic_file::{AtomicFile, cannot_write, directory_of, shown};
 use crate::companions::client::{Failure, print};
 use crate::http::reply::{ContentRange, ReplyHead, content_range};
 
@@ -99,11 +99,8 @@ impl BodyOutput {
             }
             (200..300, _) if resume => Self::begin_part(name, head),
             (200..300, _) => {
-                let directory = match name.parent() {
-                    Some(parent) if parent != Path::new("") => parent,
-                    _ => Path::new("."),
-                };
-                Ok(Self::New(AtomicFile::new(directory)?, name.to_owned()))
+                let file = AtomicFile::new(directory_of(name))?;
+                Ok(Self::New(file, name.to_owned()))
             }
             _ => Ok(Self::Nowhere),
         }
