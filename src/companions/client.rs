@@ -221,14 +221,14 @@ pub struct Exchange {
     pub(crate) stream: Stream,
     to: SocketAddr,
     connected: bool,
+    /// What is still to be sent.
     request: Vec<u8>,
-    sent: usize,
     consumer: Box<dyn Consumer>,
     timeout: Duration,
     /// When bytes moved last.
     moved: Tick,
     wire_bytes: u64,
-    progress: Option<Progress>,
+    pub(super) progress: Option<Progress>,
 }
 
 impl Exchange {
@@ -249,19 +249,12 @@ impl Exchange {
             to,
             connected: false,
             request,
-            sent: 0,
             consumer,
             timeout,
             moved: now,
             wire_bytes: 0,
             progress: None,
         })
-    }
-
-    /// The same, and a terminal shows how far it is.
-    pub(crate) fn with_progress(mut self) -> Self {
-        self.progress = Progress::on_terminal();
-        self
     }
 
     /// Connects, then sends, then receives, until it must wait.
@@ -285,12 +278,12 @@ impl Exchange {
 
     /// Sends the request. `None`: all of it has been sent.
     fn send<S>(&mut self, cx: &mut Context<'_, S>) -> Driven {
-        while let Some(rest @ [_, ..]) = self.request.get(self.sent..) {
-            match self.stream.write(&mut cx.link, rest, false) {
+        while !self.request.is_empty() {
+            match self.stream.write(&mut cx.link, &self.request, false) {
                 Attempt::Done(n) => {
-                    self.sent += n;
+                    self.request.drain(..n);
                     self.moved = cx.now.tick;
-                    if self.sent == self.request.len() {
+                    if self.request.is_empty() {
                         // A server that reads to the end needs this end. If it fails, reading
                         // tells why.
                         let _ = self.stream.shut_down_write();

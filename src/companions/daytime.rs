@@ -8,20 +8,18 @@ use std::time::{Duration, SystemTime};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use log::debug;
-use mio::net::UdpSocket;
 
-use crate::cli::{DaytimeFormat, Listening, Options};
+use crate::cli::{DaytimeFormat, Options};
 use crate::companions::client::{
     Destination, Driven, Exchange, Failure, connected_datagrams, print,
 };
 use crate::companions::message::{Message, ShortText};
-use crate::companions::{Companion, Offer, Opened, Reply, listen};
+use crate::companions::{Companion, Offer, Opened, listen};
 use crate::event_loop::udp::Datagram;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
+use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Tick};
 use crate::http::printable::printable;
 use crate::http::url::BindAddress;
 use crate::limits::DATAGRAM_RETRY;
-use crate::process::sockets::{self, SocketKind};
 
 /// A moment as it goes over the wire.
 fn line(moment: &Zoned, format: DaytimeFormat) -> String {
@@ -47,60 +45,39 @@ fn line(moment: &Zoned, format: DaytimeFormat) -> String {
 /// # Errors
 /// One line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
-    open(&options.listening, options.format, options.udp)
-}
-
-pub(super) fn open(
-    listening: &Listening,
-    format: DaytimeFormat,
-    udp: bool,
-) -> Result<Opened, String> {
     // The machine's time zone is read now, while its files can still be read; UTC where there is
     // none.
     let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
+    let format = options.format;
     let clock = Rc::new(ZonedClock { format, zone });
-    let offer: Rc<dyn Offer> = Rc::<ZonedClock>::clone(&clock);
-    let mut opened = listen(listening, &offer)?;
-    if udp {
+    let mut opened = listen(&options.listening, Offer::Daytime(Rc::clone(&clock)))?;
+    if options.udp {
         // The same addresses and ports, also where the port was any free one.
-        let addresses = opened.places.iter().filter_map(|place| place.parse().ok());
-        for address in addresses.collect::<Vec<SocketAddr>>() {
-            let same = BindAddress::Ip {
-                address: address.ip(),
-                port: Some(address.port()),
-            };
-            for socket in sockets::bind(&[same], address.port(), SocketKind::Datagram)? {
-                let socket = UdpSocket::from_std(socket.into_socket().into());
-                let datagrams = Datagrams {
-                    socket: Datagram::new(socket),
-                    clock: Rc::clone(&clock),
-                };
-                opened.datagrams.push(Companion::DaytimeUdp(datagrams));
-                opened.places.push(format!("udp {address}"));
-            }
-        }
+        let places = opened.places.iter().filter_map(|place| place.parse().ok());
+        let same = places.map(|place: SocketAddr| BindAddress::Ip {
+            address: place.ip(),
+            port: Some(place.port()),
+        });
+        opened.receive(&same.collect::<Vec<_>>(), 0, |socket| {
+            let clock = Rc::clone(&clock);
+            Companion::DaytimeUdp(Datagrams { socket, clock })
+        })?;
     }
     Ok(opened)
 }
 
 /// What the server tells: the time of a zone, in a format.
 #[derive(Debug)]
-struct ZonedClock {
+pub struct ZonedClock {
     format: DaytimeFormat,
     zone: TimeZone,
 }
 
 impl ZonedClock {
-    fn line(&self, wall: SystemTime) -> String {
+    pub(super) fn line(&self, wall: SystemTime) -> String {
         // A clock that is set beyond the year 9999 tells 1970.
         let now = Timestamp::try_from(wall).unwrap_or(Timestamp::UNIX_EPOCH);
         line(&now.to_zoned(self.zone.clone()), self.format)
-    }
-}
-
-impl Offer for ZonedClock {
-    fn welcome(&self, stream: Stream, _client: String, now: &Now) -> Result<Companion, String> {
-        Ok(Companion::Reply(Reply::text(stream, self.line(now.wall))))
     }
 }
 

@@ -6,24 +6,20 @@
 //! and wait) when nothing has come for a moment. A client that says nothing, or a byte a minute,
 //! is let go in the end.
 
-use std::rc::Rc;
-
 use log::debug;
 
-use crate::cli::{Listening, Options};
+use crate::cli::Options;
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
-use crate::companions::{Companion, Notices, Offer, Opened, Reply, listen};
+use crate::companions::{Notices, Offer, Opened, Reply, listen};
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::printable::printable;
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_QUIET, MESSAGE_TIMEOUT};
-
-/// What the server answers unless told otherwise.
-pub(crate) const ANSWER: &[u8] = b"Yes";
 
 /// A text that is coming in. Never more than [`MESSAGE_BYTES_MAX`] bytes are kept.
 #[derive(Default, Debug)]
 pub struct Message {
     bytes: Vec<u8>,
+    /// Whether more came than a message may hold.
     cut: bool,
 }
 
@@ -42,11 +38,6 @@ impl Message {
         self.bytes.is_empty()
     }
 
-    /// Whether more came than a message may hold.
-    pub fn is_cut(&self) -> bool {
-        self.cut
-    }
-
     /// The text, fit for a terminal.
     pub fn text(&self) -> String {
         printable(&self.bytes)
@@ -58,27 +49,7 @@ impl Message {
 /// # Errors
 /// One line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
-    open(&options.listening, &options.answer)
-}
-
-pub(super) fn open(listening: &Listening, answer: &[u8]) -> Result<Opened, String> {
-    let offer: Rc<dyn Offer> = Rc::new(Answer(answer.to_vec()));
-    listen(listening, &offer)
-}
-
-/// What the server answers.
-#[derive(Debug)]
-struct Answer(Vec<u8>);
-
-impl Offer for Answer {
-    fn welcome(&self, stream: Stream, client: String, now: &Now) -> Result<Companion, String> {
-        Ok(Companion::Message(Conversation {
-            client,
-            message: Some(Message::default()),
-            end: now.tick.after(MESSAGE_TIMEOUT),
-            answer: Reply::text(stream, self.0.clone()),
-        }))
-    }
+    listen(&options.listening, Offer::Message(options.answer.clone()))
 }
 
 /// A client of the server.
@@ -93,18 +64,28 @@ pub struct Conversation {
 }
 
 impl Conversation {
+    pub(super) fn new(client: String, answer: Reply, now: &Now) -> Self {
+        Self {
+            client,
+            message: Some(Message::default()),
+            end: now.tick.after(MESSAGE_TIMEOUT),
+            answer,
+        }
+    }
+
     /// Reads the message, then answers it.
     pub(super) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        if let Some(message) = &mut self.message {
-            if let Some(next) = read(message, &mut self.answer.stream, self.end, cx) {
-                return next;
-            }
-            let cut = if message.is_cut() { " (cut)" } else { "" };
-            let line = format!("{} said: {}{cut}", self.client, message.text());
-            cx.shared.notice(&line);
-            self.message = None;
+        let Some(message) = &mut self.message else {
+            return self.answer.drive(false, cx);
+        };
+        if let Some(next) = read(message, &mut self.answer.stream, self.end, cx) {
+            return next;
         }
-        self.answer.drive(cx)
+        let cut = if message.cut { " (cut)" } else { "" };
+        let line = format!("{} said: {}{cut}", self.client, message.text());
+        cx.shared.notice(&line);
+        self.message = None;
+        self.answer.drive(true, cx)
     }
 }
 
@@ -116,32 +97,23 @@ fn read<S>(
     cx: &mut Context<'_, S>,
 ) -> Option<Next> {
     let mut came = false;
-    loop {
+    let why = loop {
         match stream.read(&mut cx.link, cx.scratch) {
-            Attempt::Done(0) if message.is_empty() => {
-                debug!("{} said nothing", cx.link.key);
-                return Some(Next::Leave);
-            }
-            Attempt::Done(0) => return None,
+            Attempt::Done(0) => break "said nothing",
             Attempt::Done(n) => {
                 came = true;
                 if message.feed(cx.scratch.get(..n).unwrap_or_default()) {
                     return None;
                 }
             }
-            Attempt::Blocked if came && end.is_due(cx.now.tick) => return None,
-            Attempt::Blocked if came => {
+            Attempt::Blocked if came && !end.is_due(cx.now.tick) => {
                 let quiet = cx.now.tick.after(MESSAGE_QUIET);
                 return Some(Next::Park(Side::Read, Deadline::At(quiet)));
             }
             Attempt::Blocked if message.is_empty() && cx.stage == Stage::Stopping => {
                 return Some(Next::Leave);
             }
-            Attempt::Blocked if message.is_empty() && cx.expired => {
-                debug!("{} said nothing in time", cx.link.key);
-                return Some(Next::Leave);
-            }
-            Attempt::Blocked if cx.expired => return None,
+            Attempt::Blocked if came || cx.expired => break "said nothing in time",
             Attempt::Blocked => return Some(Next::Park(Side::Read, Deadline::Keep)),
             Attempt::Spent => return Some(Next::Again(Deadline::Keep)),
             Attempt::Failed(e) => {
@@ -149,7 +121,12 @@ fn read<S>(
                 return Some(Next::Leave);
             }
         }
+    };
+    if !message.is_empty() {
+        return None;
     }
+    debug!("{} {why}", cx.link.key);
+    Some(Next::Leave)
 }
 
 /// The client of `idler message-client`: sends the text, and prints the answer.
@@ -206,7 +183,7 @@ mod tests {
             assert!(!message.feed(&text[..cut]));
             assert!(!message.feed(&text[cut..]));
             assert_eq!(message.text(), "can you hear mé?");
-            assert!(!message.is_cut());
+            assert!(!message.cut);
         }
     }
 
@@ -215,7 +192,7 @@ mod tests {
         let mut message = Message::default();
         assert!(!message.feed(&vec![b'a'; MESSAGE_BYTES_MAX - 1]));
         assert!(message.feed(b"bc"));
-        assert!(message.is_cut());
+        assert!(message.cut);
         assert!(message.feed(b"d"));
         assert_eq!(message.text().len(), MESSAGE_BYTES_MAX);
         assert!(message.text().ends_with("ab"));

@@ -14,18 +14,19 @@ pub mod ping;
 pub mod progress;
 pub mod transfer;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use log::debug;
 use mio::event::Source;
-use mio::net::TcpStream;
+use mio::net::{TcpStream, UdpSocket};
 
-use crate::cli::{CompanionRule, DaytimeFormat, Listening, Weather};
+use crate::cli::{CompanionRule, Listening, Options};
+use crate::companions::transfer::encoder::{Encoder, Piece};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::tcp::Lingering;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stream};
+use crate::event_loop::udp::Datagram;
+use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stream};
 use crate::http::url::BindAddress;
 use crate::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::process::sockets::{self, SocketKind};
@@ -63,7 +64,7 @@ impl Companion {
     /// Moves on as far as readiness and budget allow.
     pub fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         match self {
-            Self::Reply(reply) => reply.drive(cx),
+            Self::Reply(reply) => reply.drive(false, cx),
             Self::Message(conversation) => conversation.drive(cx),
             Self::DaytimeUdp(datagrams) => datagrams.drive(cx),
             Self::Ping(server) => server.drive(cx),
@@ -72,34 +73,86 @@ impl Companion {
 }
 
 /// What is spoken at a listening socket.
-pub trait Offer: fmt::Debug {
-    /// The handler of a client that has just connected; `client` is its name in notices.
-    ///
-    /// # Errors
-    /// One line for the user of the server.
-    fn welcome(&self, stream: Stream, client: String, now: &Now) -> Result<Companion, String>;
+#[derive(Debug)]
+pub enum Offer {
+    /// A message is answered with this text.
+    Message(Vec<u8>),
+    /// The time.
+    Daytime(Rc<daytime::ZonedClock>),
+    /// One of these files.
+    Transfer(transfer::Files),
+}
+
+impl Offer {
+    /// The handler of a client that has just connected, if it can be served.
+    pub(crate) fn welcome<S: Notices>(
+        &self,
+        stream: TcpStream,
+        cx: &mut Context<'_, S>,
+    ) -> Option<Companion> {
+        let client = name_of(stream.peer_addr().ok());
+        cx.shared.notice(&format!("{client} connected"));
+        let (stream, now) = (Stream::new(stream), &cx.now);
+        Some(match self {
+            Self::Message(answer) => {
+                let answer = Reply::new(stream, Encoder::text(answer.clone()));
+                Companion::Message(message::Conversation::new(client, answer, now))
+            }
+            Self::Daytime(clock) => {
+                let line = Encoder::text(clock.line(now.wall).into_bytes());
+                Companion::Reply(Reply::new(stream, line))
+            }
+            Self::Transfer(files) => match files.next_for(client) {
+                Ok((file, encoder)) => Companion::Reply(Reply {
+                    file: Some(file),
+                    ..Reply::new(stream, encoder)
+                }),
+                Err(line) => {
+                    cx.shared.notice(&line);
+                    return None;
+                }
+            },
+        })
+    }
 }
 
 /// A companion that is ready to run.
 #[derive(Default, Debug)]
 pub struct Opened {
     /// The sockets that listen, and what is spoken at each.
-    pub listeners: Vec<(Listener, Rc<dyn Offer>)>,
+    pub listeners: Vec<(Listener, Rc<Offer>)>,
     /// The sockets that receive datagrams.
     pub datagrams: Vec<Companion>,
     /// Where clients find all of them.
     pub places: Vec<String>,
 }
 
+impl Opened {
+    /// Receives datagrams at each of these addresses, for a handler of its own.
+    fn receive(
+        &mut self,
+        bind: &[BindAddress],
+        port: u16,
+        handler: impl Fn(Datagram) -> Companion,
+    ) -> Result<(), String> {
+        for socket in sockets::bind(bind, port, SocketKind::Datagram)? {
+            self.places.push(format!("udp {}", socket.address()));
+            let socket = UdpSocket::from_std(socket.into_socket().into());
+            self.datagrams.push(handler(Datagram::new(socket)));
+        }
+        Ok(())
+    }
+}
+
 /// Listens at each address that was asked for, and offers this there.
-fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String> {
-    let kind = SocketKind::Stream { reuse_port: false };
+fn listen(listening: &Listening, offer: Offer) -> Result<Opened, String> {
+    let (kind, offer) = (SocketKind::Stream { reuse_port: false }, Rc::new(offer));
     let mut opened = Opened::default();
     for socket in sockets::bind(&listening.bind, listening.port, kind)? {
         opened.places.push(socket.address().to_string());
         let listener = Listener::new(socket.into_socket());
         let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
-        opened.listeners.push((listener, Rc::clone(offer)));
+        opened.listeners.push((listener, Rc::clone(&offer)));
     }
     Ok(opened)
 }
@@ -111,28 +164,23 @@ fn listen(listening: &Listening, offer: &Rc<dyn Offer>) -> Result<Opened, String
 /// One line for the user.
 pub fn beside(asked: &[CompanionRule], bind: &[BindAddress]) -> Result<Opened, String> {
     let mut all = Opened::default();
-    let at = |port: u16| Listening {
-        bind: sockets::without_ports(bind),
-        port,
-    };
     for companion in asked {
-        let (name, opened) = match companion {
+        let mut options = Options::default();
+        let (name, port, open): (_, _, fn(&Options) -> _) = match companion {
             CompanionRule::Message(port) => {
-                ("message", message::open(&at(*port), message::ANSWER)?)
+                options.answer = b"Yes".into();
+                ("message", port, message::serve)
             }
-            CompanionRule::Daytime(port) => {
-                let format = DaytimeFormat::Datetime;
-                ("daytime", daytime::open(&at(*port), format, false)?)
-            }
+            CompanionRule::Daytime(port) => ("daytime", port, daytime::serve),
             CompanionRule::Transfer(port, file) => {
-                let files = std::slice::from_ref(file);
-                ("transfer", transfer::open(&at(*port), files)?)
+                options.files.push(file.clone());
+                ("transfer", port, transfer::serve)
             }
-            CompanionRule::Ping(port) => {
-                let opened = ping::server::open(&at(*port), &Weather::default(), None)?;
-                ("ping", opened)
-            }
+            CompanionRule::Ping(port) => ("ping", port, ping::serve),
         };
+        let (bind, port) = (sockets::without_ports(bind), *port);
+        options.listening = Listening { bind, port };
+        let opened = open(&options)?;
         all.listeners.extend(opened.listeners);
         all.datagrams.extend(opened.datagrams);
         let places = opened.places.iter();
@@ -151,101 +199,50 @@ pub(crate) fn name_of(client: Option<SocketAddr>) -> String {
     }
 }
 
-/// The handler of a client that has just connected, if it can be served.
-pub(crate) fn welcome<S: Notices>(
-    offer: &dyn Offer,
-    stream: TcpStream,
-    cx: &mut Context<'_, S>,
-) -> Option<Companion> {
-    let client = name_of(stream.peer_addr().ok());
-    cx.shared.notice(&format!("{client} connected"));
-    let welcomed = offer.welcome(Stream::new(stream), client, &cx.now);
-    welcomed.map_err(|line| cx.shared.notice(&line)).ok()
-}
-
-/// What is sent to a client.
-pub(crate) trait Content: fmt::Debug {
-    /// The bytes that come next, made in `scratch` if they are not there yet; empty when everything
-    /// has been sent.
-    ///
-    /// # Errors
-    /// Why there is no more, for the user of the server.
-    fn piece<'a>(&'a self, scratch: &'a mut [u8]) -> Result<&'a [u8], String>;
-
-    /// Told that the next `bytes` have been sent.
-    fn advance(&mut self, bytes: usize);
-
-    /// How many bytes have been sent, and how many there are.
-    fn progress(&self) -> (u64, u64);
-
-    /// What the user of the server is told once everything has been sent.
-    fn notice_at_end(&self) -> Option<String> {
-        None
-    }
-}
-
-/// A short text.
-#[derive(Debug)]
-pub(crate) struct Text {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Content for Text {
-    fn piece<'a>(&'a self, _scratch: &'a mut [u8]) -> Result<&'a [u8], String> {
-        Ok(self.bytes.get(self.sent..).unwrap_or_default())
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.sent += bytes;
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        (self.sent as u64, self.bytes.len() as u64)
-    }
-}
-
 /// A client that is being sent something, after which the connection closes.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) stream: Stream,
-    content: Box<dyn Content>,
-    begun: bool,
+    encoder: Encoder,
+    /// Where the base64 comes from, if there is any.
+    file: Option<transfer::FileForClient>,
     /// Once everything has been sent: how many bytes have come that nothing reads.
     discarded: Option<u64>,
 }
 
 impl Reply {
-    /// Will send this to the client of `stream`.
-    pub(crate) fn new(stream: Stream, content: impl Content + 'static) -> Self {
+    fn new(stream: Stream, encoder: Encoder) -> Self {
         Self {
             stream,
-            content: Box::new(content),
-            begun: false,
+            encoder,
+            file: None,
             discarded: None,
         }
     }
 
-    /// Will send this text.
-    pub(crate) fn text(stream: Stream, text: impl Into<Vec<u8>>) -> Self {
-        let bytes = text.into();
-        Self::new(stream, Text { bytes, sent: 0 })
-    }
-
     /// Sends what fits, then waits for the client to hang up. Gives up on one that takes nothing
-    /// for [`STALL_TIMEOUT`]. Bounded by the budget of a drive.
-    pub(crate) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
+    /// for [`STALL_TIMEOUT`], which counts anew if the reply `begins`. Bounded by the budget of a
+    /// drive.
+    pub(crate) fn drive<S: Notices>(&mut self, begins: bool, cx: &mut Context<'_, S>) -> Next {
         if self.discarded.is_some() {
             return self.linger(false, cx);
         }
         let renewed = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
-        let mut deadline = Deadline::Keep;
-        if !std::mem::replace(&mut self.begun, true) {
-            deadline = renewed;
-        }
+        let mut deadline = if begins { renewed } else { Deadline::Keep };
         loop {
-            let piece = match self.content.piece(cx.scratch) {
-                Ok([]) => return self.close(cx),
+            let piece = match (self.encoder.piece(), &self.file) {
+                (Piece::Text(text), _) => Ok(text),
+                (
+                    Piece::File {
+                        at,
+                        remaining,
+                        skip,
+                    },
+                    Some(file),
+                ) => file.base64(at, remaining, skip, cx.scratch),
+                (Piece::Done | Piece::File { .. }, _) => return self.close(cx),
+            };
+            let piece = match piece {
                 Ok(piece) => piece,
                 Err(line) => {
                     cx.shared.notice(&line);
@@ -254,7 +251,7 @@ impl Reply {
             };
             match self.stream.write(&mut cx.link, piece, true) {
                 Attempt::Done(n) => {
-                    self.content.advance(n);
+                    self.encoder.advance(n);
                     deadline = renewed;
                 }
                 Attempt::Spent => return Next::Again(deadline),
@@ -269,14 +266,19 @@ impl Reply {
                 }
             }
         }
-        let (sent, all) = self.content.progress();
+        let (sent, all) = (self.encoder.sent(), self.encoder.wire_bytes());
         debug!("{} left after {sent} of {all} bytes", cx.link.key);
         Next::Leave
     }
 
     fn close<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        if let Some(line) = self.content.notice_at_end() {
-            cx.shared.notice(&line);
+        if let Some(file) = &self.file {
+            let bytes = self.encoder.wire_bytes();
+            cx.shared.notice(&format!(
+                "{} got {}: {bytes} bytes on the wire",
+                file.client,
+                file.shown()
+            ));
         }
         if self.stream.shut_down_write().is_err() {
             return Next::Leave;
@@ -287,8 +289,7 @@ impl Reply {
     /// Waits for the client to hang up.
     fn linger<S>(&mut self, begins: bool, cx: &mut Context<'_, S>) -> Next {
         let discarded = self.discarded.get_or_insert(0);
-        let lingering = self.stream.linger(discarded, begins, LINGER_TIMEOUT, cx);
-        match lingering {
+        match self.stream.linger(discarded, begins, LINGER_TIMEOUT, cx) {
             Lingering::Wait(next) => next,
             Lingering::HungUp | Lingering::TimedOut | Lingering::TooMuch | Lingering::Failed(_) => {
                 Next::Leave

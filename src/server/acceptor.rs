@@ -9,7 +9,7 @@ use log::{debug, error, warn};
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 
-use crate::companions::{Companion, Offer, welcome};
+use crate::companions::{Companion, Offer};
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
 use crate::limits::{ACCEPT_PAUSE, STALL_TIMEOUT};
@@ -27,7 +27,7 @@ use crate::server::sites::give_up_descriptors;
 enum Protocol {
     Http,
     /// What a companion offers.
-    Companion(Rc<dyn Offer>),
+    Companion(Rc<Offer>),
 }
 
 /// A listening socket.
@@ -54,7 +54,7 @@ impl Acceptor {
     }
 
     /// Accepts clients of a companion.
-    pub fn companion(listener: Listener, offer: Rc<dyn Offer>) -> Self {
+    pub fn companion(listener: Listener, offer: Rc<Offer>) -> Self {
         Self {
             protocol: Protocol::Companion(offer),
             ..Self::http(listener, false)
@@ -174,7 +174,7 @@ impl Acceptor {
                 new.admit(H::from((connection, None)), next);
             }
             Protocol::Companion(offer) if new.room > 0 => {
-                if let Some(companion) = welcome(&**offer, stream, cx) {
+                if let Some(companion) = offer.welcome(stream, cx) {
                     let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
                     new.admit(companion.into(), Next::Park(Side::Either, deadline));
                 }

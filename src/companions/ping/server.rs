@@ -7,46 +7,32 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use log::debug;
-use mio::net::UdpSocket;
 
-use crate::cli::{Listening, Options, Weather};
+use crate::cli::Options;
 use crate::companions::ping::impairments::{Fate, Impairments};
 use crate::companions::{Companion, Notices, Opened, name_of};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Link, Next, Side, Stage};
 use crate::limits::PING_COST_BYTES;
-use crate::process::sockets::{self, SocketKind};
 
 /// Opens `idler ping-server`.
 ///
 /// # Errors
 /// One line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
-    open(&options.listening, &options.weather, options.answers_max)
-}
-
-/// Opens a server on each of the sockets; `count` pings are answered by all of them together, or
-/// all.
-pub(in crate::companions) fn open(
-    listening: &Listening,
-    weather: &Weather,
-    count: Option<u64>,
-) -> Result<Opened, String> {
-    let remaining = Rc::new(Cell::new(count.unwrap_or(u64::MAX)));
+    let remaining = Rc::new(Cell::new(options.answers_max.unwrap_or(u64::MAX)));
+    let (bind, port) = (&options.listening.bind, options.listening.port);
     let mut opened = Opened::default();
-    let addresses = &listening.bind;
-    for socket in sockets::bind(addresses, listening.port, SocketKind::Datagram)? {
-        opened.places.push(format!("udp {}", socket.address()));
-        opened.datagrams.push(Companion::Ping(PingServer {
-            socket: Datagram::new(UdpSocket::from_std(socket.into_socket().into())),
-            network: Impairments::new(*weather),
+    opened.receive(bind, port, |socket| {
+        Companion::Ping(PingServer {
+            socket,
+            network: Impairments::new(options.weather),
             remaining: Rc::clone(&remaining),
             started: None,
             last: None,
             dropped: 0,
-            done: false,
-        }));
-    }
+        })
+    })?;
     Ok(opened)
 }
 
@@ -63,25 +49,23 @@ pub struct PingServer {
     last: Option<SocketAddr>,
     /// Replies that the kernel would not take.
     dropped: u64,
-    done: bool,
 }
 
 impl PingServer {
     /// Answers what came, and sends what is due. Bounded by the budget of a drive.
     pub(in crate::companions) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
         let millis = self.millis(cx);
-        self.done |= cx.stage == Stage::Stopping;
-        let all_received = self.done || self.receive(millis, cx);
+        let all_received = cx.stage == Stage::Stopping || self.receive(millis, cx);
         if self.remaining.get() == 0 {
-            self.done = true;
             // All other sockets of this server are told.
             cx.advance_to(Stage::Stopping);
         }
+        let done = cx.stage == Stage::Stopping || self.remaining.get() == 0;
         if !self.send_due(millis, cx) || !all_received {
             return Next::Again(Deadline::Keep);
         }
         let Some(next) = self.network.next_millis() else {
-            if self.done {
+            if done {
                 self.sum_up(cx);
                 return Next::Leave;
             }
@@ -90,7 +74,7 @@ impl PingServer {
         let wait = Duration::from_millis(next.saturating_sub(millis));
         let wake = cx.now.tick.after(wait);
         // A server that is done receives nothing any more.
-        if self.done {
+        if done {
             Next::Sleep(wake)
         } else {
             Next::Park(Side::Read, Deadline::At(wake))

@@ -17,11 +17,12 @@ pub(super) const DATA_KEY: &str = "filedata";
 /// Ends the string and the object. No line feed: Python's `json.dumps` writes none.
 const TAIL: &[u8] = b"\"}";
 
-/// One transfer on its way out. Only `sent` changes.
+/// One transfer on its way out, or a text alone. Only `sent` changes.
 #[derive(Debug)]
 pub struct Encoder {
     head: Vec<u8>,
     file_bytes: u64,
+    tail: &'static [u8],
     sent: u64,
 }
 
@@ -52,15 +53,25 @@ impl Encoder {
         let name = JsonString(JsonStyle::Ascii, name.as_bytes());
         let head = format!("{{\"{NAME_KEY}\": {name}, \"{DATA_KEY}\": \"");
         Self {
-            head: head.into_bytes(),
             file_bytes,
+            tail: TAIL,
+            ..Self::text(head.into_bytes())
+        }
+    }
+
+    /// A text and nothing else.
+    pub(in crate::companions) fn text(head: Vec<u8>) -> Self {
+        Self {
+            head,
+            file_bytes: 0,
+            tail: b"",
             sent: 0,
         }
     }
 
     /// Bytes that the whole transfer takes on the wire.
     pub fn wire_bytes(&self) -> u64 {
-        self.text_end() + TAIL.len() as u64
+        self.text_end() + self.tail.len() as u64
     }
 
     /// Bytes sent so far.
@@ -83,7 +94,7 @@ impl Encoder {
                 skip: usize::try_from(text_at % 4).unwrap_or(0),
             };
         }
-        match rest(TAIL, self.sent - self.text_end()) {
+        match rest(self.tail, self.sent - self.text_end()) {
             [] => Piece::Done,
             tail => Piece::Text(tail),
         }

@@ -21,13 +21,13 @@ use std::rc::Rc;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::cli::{Listening, Options};
+use crate::cli::Options;
 use crate::companions::atomic_file::{AtomicFile, shown};
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
+use crate::companions::progress::Progress;
 use crate::companions::transfer::decoder::Decoder;
-use crate::companions::transfer::encoder::{Encoder, Piece, encode_base64};
-use crate::companions::{Companion, Content, Offer, Opened, Reply, listen};
-use crate::event_loop::{Now, Stream};
+use crate::companions::transfer::encoder::{Encoder, encode_base64};
+use crate::companions::{Offer, Opened, listen};
 use crate::http::printable::printable;
 use crate::limits::TRANSFER_FILE_BYTES_MAX;
 use crate::process::words_of;
@@ -37,21 +37,14 @@ use crate::process::words_of;
 /// # Errors
 /// One line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
-    open(&options.listening, &options.files)
-}
-
-pub(super) fn open(listening: &Listening, paths: &[PathBuf]) -> Result<Opened, String> {
-    let files: Result<Vec<_>, String> = paths.iter().map(|path| open_file(path)).collect();
-    let files: Rc<dyn Offer> = Rc::new(Files {
-        files: files?,
-        next: Cell::new(0),
-    });
-    listen(listening, &files)
+    let files: Result<_, String> = options.files.iter().map(|path| open_file(path)).collect();
+    let (files, next) = (files?, Cell::new(0));
+    listen(&options.listening, Offer::Transfer(Files { files, next }))
 }
 
 /// The files on offer: opened once, before the loop starts, and read at each client's own position.
 #[derive(Debug)]
-struct Files {
+pub struct Files {
     files: Vec<Rc<OfferedFile>>,
     /// The file of the next client: each in its turn.
     next: Cell<usize>,
@@ -81,44 +74,41 @@ fn open_file(path: &Path) -> Result<Rc<OfferedFile>, String> {
     Ok(Rc::new(OfferedFile { name, file }))
 }
 
-impl Offer for Files {
-    /// The client gets the file whose turn it is, as long as it is now.
-    fn welcome(&self, stream: Stream, client: String, _now: &Now) -> Result<Companion, String> {
+impl Files {
+    /// The file whose turn it is, as long as it is now.
+    pub(super) fn next_for(&self, client: String) -> Result<(FileForClient, Encoder), String> {
         let turn = self.next.get() % self.files.len().max(1);
         self.next.set(turn + 1);
-        let offered = self.files.get(turn).ok_or("there is no file to send")?;
-        let length = offered.file.metadata().map(|meta| meta.len());
-        let length = length.map_err(|e| format!("cannot send {}: {e}", offered.name))?;
-        let document = Document {
-            client,
-            encoder: Encoder::new(&offered.name, length),
-            offered: Rc::clone(offered),
-        };
-        Ok(Companion::Reply(Reply::new(stream, document)))
+        let offered = Rc::clone(self.files.get(turn).ok_or("there is no file to send")?);
+        let meta = offered.file.metadata();
+        let meta = meta.map_err(|e| format!("cannot send {}: {e}", offered.name))?;
+        let encoder = Encoder::new(&offered.name, meta.len());
+        Ok((FileForClient { client, offered }, encoder))
     }
 }
 
 /// A file on its way to a client.
 #[derive(Debug)]
-struct Document {
-    client: String,
+pub(super) struct FileForClient {
+    pub(super) client: String,
     offered: Rc<OfferedFile>,
-    encoder: Encoder,
 }
 
-impl Content for Document {
-    /// What is read of the file goes to the front of `scratch`; its base64, a third longer, takes
-    /// the rest.
-    fn piece<'a>(&'a self, scratch: &'a mut [u8]) -> Result<&'a [u8], String> {
-        let (at, remaining, skip) = match self.encoder.piece() {
-            Piece::Text(text) => return Ok(text),
-            Piece::Done => return Ok(&[]),
-            Piece::File {
-                at,
-                remaining,
-                skip,
-            } => (at, remaining, skip),
-        };
+impl FileForClient {
+    /// The name of the file, fit for a terminal.
+    pub(super) fn shown(&self) -> String {
+        printable(self.offered.name.as_bytes())
+    }
+
+    /// What goes out for a [`Piece::File`](encoder::Piece::File). What is read of the file goes to
+    /// the front of `scratch`; its base64, a third longer, takes the rest.
+    pub(super) fn base64<'a>(
+        &self,
+        at: u64,
+        remaining: u64,
+        skip: usize,
+        scratch: &'a mut [u8],
+    ) -> Result<&'a [u8], String> {
         let share = scratch.len() / 7 * 3;
         let (file, text) = scratch.split_at_mut(share);
         let want = usize::try_from(remaining).unwrap_or(share).min(share);
@@ -130,25 +120,10 @@ impl Content for Document {
             } else {
                 e.to_string()
             };
-            let name = printable(self.offered.name.as_bytes());
-            format!("{} did not get {name}: {why}", self.client)
+            format!("{} did not get {}: {why}", self.client, self.shown())
         })?;
         let encoded = encode_base64(file, text);
         Ok(text.get(skip..encoded).unwrap_or_default())
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.encoder.advance(bytes);
-    }
-
-    fn progress(&self) -> (u64, u64) {
-        (self.encoder.sent(), self.encoder.wire_bytes())
-    }
-
-    fn notice_at_end(&self) -> Option<String> {
-        let name = printable(self.offered.name.as_bytes());
-        let (client, bytes) = (&self.client, self.encoder.wire_bytes());
-        Some(format!("{client} got {name}: {bytes} bytes on the wire"))
     }
 }
 
@@ -164,11 +139,11 @@ pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure>
         directory: options.directory.clone(),
         force: options.force,
     };
-    let exchange = Exchange::start(to, Vec::new(), Box::new(receiving), options.timeout)?;
-    if options.voice.quiet {
-        return Ok(exchange);
+    let mut exchange = Exchange::start(to, Vec::new(), Box::new(receiving), options.timeout)?;
+    if !options.voice.quiet {
+        exchange.progress = Progress::on_terminal();
     }
-    Ok(exchange.with_progress())
+    Ok(exchange)
 }
 
 /// A file on its way in.
