@@ -3,61 +3,49 @@
 //! A server whose slots are all taken neither spins nor falls silent: a new connection takes the
 //! slot of an idle one, or is told to come back.
 
+use std::io;
 use std::rc::Rc;
 
 use log::{debug, error, warn};
 use mio::net::{TcpListener, TcpStream};
 use rustix::io::Errno;
 
-use crate::companions::{Companion, Offer};
+use crate::companions::Offer;
 use crate::event_loop::listener::{Accepted, Listener};
 use crate::event_loop::{Context, Deadline, Newcomers, Next, Side, Stage, Stream, Transport as _};
 use crate::limits::{ACCEPT_PAUSE, STALL_TIMEOUT};
-
 use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::HttpConnection;
 use crate::server::counters::{Phase, Refused};
 use crate::server::outcome::ALL_SLOTS_TAKEN;
 use crate::server::respond::busy;
-use crate::server::shared::Server;
 use crate::server::sites::give_up_descriptors;
-
-/// What is spoken on the connections of a listening socket.
-#[derive(Debug)]
-enum Protocol {
-    Http,
-    /// What a companion offers.
-    Companion(Rc<Offer>),
-}
+use crate::server::{Server, Service};
 
 /// A listening socket.
 #[derive(Debug)]
 pub struct Acceptor {
     listener: Listener,
-    protocol: Protocol,
+    /// What a companion offers to its clients; `None`: this one accepts HTTP connections.
+    offer: Option<Rc<Offer>>,
     /// Whether another process made the socket and keeps it: connections that wait in its queue
     /// when this server stops are for the next one.
     is_lent: bool,
     /// Accepted, but there was no slot: waits until an idle connection has been closed.
-    waiting: Option<(TcpStream, Option<TrackedClient>)>,
+    waiting: Option<Accept>,
 }
 
+/// A connection that may stay, and what is known of its client.
+type Accept = (TcpStream, Option<TrackedClient>);
+
 impl Acceptor {
-    /// Accepts HTTP connections.
-    pub fn http(listener: Listener, is_lent: bool) -> Self {
+    /// Accepts HTTP connections, or clients of a companion.
+    pub fn new(listener: Listener, offer: Option<Rc<Offer>>, is_lent: bool) -> Self {
         Self {
             listener,
-            protocol: Protocol::Http,
+            offer,
             is_lent,
             waiting: None,
-        }
-    }
-
-    /// Accepts clients of a companion.
-    pub fn companion(listener: Listener, offer: Rc<Offer>) -> Self {
-        Self {
-            protocol: Protocol::Companion(offer),
-            ..Self::http(listener, false)
         }
     }
 
@@ -67,12 +55,13 @@ impl Acceptor {
     }
 
     /// Accepts the connections that wait. Bounded by the budget of a drive, which pays for each.
-    pub fn drive<H>(&mut self, cx: &mut Context<'_, Server>, new: &mut Newcomers<'_, H>) -> Next
-    where
-        H: From<(HttpConnection, Option<TrackedClient>)> + From<Companion>,
-    {
-        if let Some((stream, client)) = self.waiting.take() {
-            self.admit(stream, client, cx, new);
+    pub fn drive(
+        &mut self,
+        cx: &mut Context<'_, Server>,
+        new: &mut Newcomers<'_, Service>,
+    ) -> Next {
+        if let Some(waiting) = self.waiting.take() {
+            self.admit(waiting, cx, new);
         }
         if self.is_lent && cx.stage == Stage::Stopping {
             return Next::Leave;
@@ -80,15 +69,15 @@ impl Acceptor {
         loop {
             match self.listener.accept(&mut cx.link) {
                 Accepted::Newcomer(stream) => {
-                    let Some((stream, client)) = self.check(stream, cx) else {
+                    let Some(newcomer) = self.check(stream, cx) else {
                         continue;
                     };
                     if new.room == 0 && !new.no_room && cx.stage != Stage::Stopping {
                         // Only now: a connection that is refused anyway must not cost another.
-                        self.waiting = Some((stream, client));
+                        self.waiting = Some(newcomer);
                         return Next::Room;
                     }
-                    self.admit(stream, client, cx, new);
+                    self.admit(newcomer, cx, new);
                 }
                 // Those that waited in the queue were promised an answer; now it is empty.
                 Accepted::Blocked if cx.stage == Stage::Stopping => return Next::Leave,
@@ -111,77 +100,69 @@ impl Acceptor {
     }
 
     /// Holds a new connection against the limits of clients; `None` if it was refused.
-    fn check(
-        &self,
-        stream: TcpStream,
-        cx: &mut Context<'_, Server>,
-    ) -> Option<(TcpStream, Option<TrackedClient>)> {
-        if !cx.shared.client_limits.are_set() || matches!(self.protocol, Protocol::Companion(_)) {
+    fn check(&self, stream: TcpStream, cx: &mut Context<'_, Server>) -> Option<Accept> {
+        if self.offer.is_some() || !cx.shared.client_limits.are_set() {
             return Some((stream, None));
         }
         let key = cx.link.key;
         match cx.shared.client_limits.admit(stream.peer()) {
-            Ok(client) => Some((stream, client)),
+            Ok(client) => return Some((stream, client)),
             Err(Rejection::NotAllowed) => {
                 debug!("{key} closed a connection: its address is not in --allow");
                 cx.shared.counters.refuse(Refused::Stranger);
-                None
             }
             Err(Rejection::TooManyFromAddress) => {
                 debug!("{key} refused a connection: --max-per-address is reached");
                 cx.shared.counters.refuse(Refused::Crowding);
                 send_busy(stream, cx.scratch);
-                None
             }
         }
+        None
     }
 
     /// Gives a new connection a slot; or, if there is none, one in reserve in which it is sent a
     /// 503; or sends that at once.
-    fn admit<H>(
+    fn admit(
         &self,
-        stream: TcpStream,
-        client: Option<TrackedClient>,
+        (stream, client): Accept,
         cx: &mut Context<'_, Server>,
-        new: &mut Newcomers<'_, H>,
-    ) where
-        H: From<(HttpConnection, Option<TrackedClient>)> + From<Companion>,
-    {
-        match &self.protocol {
-            Protocol::Http if new.room > 0 => {
-                cx.shared.counters.accepted += 1;
-                cx.shared.counters.enter(Phase::Idle);
-                let deadline = cx.now.tick.after(cx.shared.http.timeouts.idle);
-                let connection = HttpConnection::new(Stream::new(stream));
-                let next = Next::Park(Side::Read, Deadline::At(deadline));
-                new.admit(H::from((connection, client)), next);
+        new: &mut Newcomers<'_, Service>,
+    ) {
+        if let Some(offer) = &self.offer {
+            // Without a slot, closing the connection is all that these protocols can say.
+            if new.room > 0
+                && let Some(companion) = offer.welcome(stream, cx)
+            {
+                let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
+                let handler = Service::Companion(Box::new(companion));
+                new.admit(handler, Next::Park(Side::Either, deadline));
             }
-            Protocol::Http => {
-                let key = cx.link.key;
-                debug!(
-                    "{key} refused a connection: --max-connections is reached, and nobody is idle"
-                );
-                cx.shared.counters.refuse(Refused::MaxConnections);
-                if new.spare == 0 {
-                    send_busy(stream, cx.scratch);
-                    return;
-                }
-                cx.shared.counters.enter(Phase::Writing);
-                let reply = cx.shared.http.refuse(ALL_SLOTS_TAKEN, false, &cx.now);
-                let deadline = cx.now.tick.after(cx.shared.http.timeouts.linger);
-                let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
-                let next = Next::Park(Side::Write, Deadline::At(deadline));
-                new.admit(H::from((connection, None)), next);
-            }
-            Protocol::Companion(offer) if new.room > 0 => {
-                if let Some(companion) = offer.welcome(stream, cx) {
-                    let deadline = Deadline::At(cx.now.tick.after(STALL_TIMEOUT));
-                    new.admit(companion.into(), Next::Park(Side::Either, deadline));
-                }
-            }
-            // Closing the connection is all that these protocols can say.
-            Protocol::Companion(_) => drop(stream),
+            return;
         }
+        if new.room > 0 {
+            cx.shared.counters.accepted += 1;
+            cx.shared.counters.enter(Phase::Idle);
+            let deadline = Deadline::At(cx.now.tick.after(cx.shared.http.timeouts.idle));
+            let connection = HttpConnection::new(Stream::new(stream));
+            let handler = match client {
+                None => Service::Http(connection),
+                Some(client) => Service::Tracked(Box::new((connection, client))),
+            };
+            new.admit(handler, Next::Park(Side::Read, deadline));
+            return;
+        }
+        let key = cx.link.key;
+        debug!("{key} refused a connection: --max-connections is reached, and nobody is idle");
+        cx.shared.counters.refuse(Refused::MaxConnections);
+        if new.spare == 0 {
+            send_busy(stream, cx.scratch);
+            return;
+        }
+        cx.shared.counters.enter(Phase::Writing);
+        let reply = cx.shared.http.refuse(ALL_SLOTS_TAKEN, false, &cx.now);
+        let deadline = Deadline::At(cx.now.tick.after(cx.shared.http.timeouts.linger));
+        let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
+        new.admit(Service::Http(connection), Next::Park(Side::Write, deadline));
     }
 
     /// Descriptors or memory have run out. First the cache gives back what it can, then an idle
@@ -189,7 +170,7 @@ impl Acceptor {
     /// in reserve, and the acceptor sleeps for a moment.
     fn exhausted(
         &mut self,
-        error: &std::io::Error,
+        error: &io::Error,
         no_room: bool,
         cx: &mut Context<'_, Server>,
     ) -> Next {
@@ -202,14 +183,16 @@ impl Acceptor {
             cx.require_eviction();
             return Next::Room;
         }
+        let is_http = self.offer.is_none();
         if cx.shared.warnings.is_due(&cx.now) {
-            let advice = match self.protocol {
-                Protocol::Http => "raise the descriptor limit, or lower --max-connections",
-                Protocol::Companion(_) => "raise the descriptor limit",
+            let lower = if is_http {
+                ", or lower --max-connections"
+            } else {
+                ""
             };
-            warn!("{} cannot accept: {error} ({advice})", cx.link.key);
+            let key = cx.link.key;
+            warn!("{key} cannot accept: {error} (raise the descriptor limit{lower})");
         }
-        let is_http = matches!(self.protocol, Protocol::Http);
         self.listener.refuse_waiting(&mut cx.link, |stream| {
             if is_http {
                 cx.shared.counters.refuse(Refused::Descriptors);

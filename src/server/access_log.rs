@@ -1,32 +1,40 @@
-//! Where access log lines go, how the file is opened again, and what is said of lines that were
-//! lost.
+//! The access log: where its lines go, and what they say, in three formats.
 //!
 //! Lines are written once a turn. Nothing that happens to the log (a reader that stops, a full
-//! disk, a closed pipe) slows or ends the server; lost lines are counted.
+//! disk, a closed pipe) slows or ends the server; lost lines are counted. Whatever a client sent, a
+//! line is printable ASCII, and in JSON a valid object: no client can forge a line, or reach a
+//! terminal through the log.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
-use std::io;
-use std::path::Path;
+use std::io::{self, Write as _};
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use signal_hook::consts::SIGXFSZ;
 
 use crate::cli::{LogDestination, LogFormat};
-use crate::event_loop::Now;
 use crate::event_loop::clock::RateLimit;
+use crate::event_loop::{Now, PeerAddress};
+use crate::http::date::{self, unix_seconds};
+use crate::http::json::{JsonString, JsonStyle, JsonTime};
+use crate::http::request::Request;
+use crate::http::status::Status;
+use crate::limits::LOG_FIELD_BYTES_MAX;
 use crate::log::sink::{Flushed, LogSink, LogTarget};
 use crate::process::words_of;
-use crate::server::log_record::LogRecord;
 
-/// The access log.
-#[derive(Debug)]
+/// The access log; by default it is off.
+#[derive(Debug, Default)]
 pub struct AccessLog {
-    /// None if the log is switched off: then nothing is formatted.
-    sink: Option<LogSink>,
-    destination: LogDestination,
+    /// None if the log is switched off: then no records need be made.
+    pub(super) sink: Option<LogSink>,
+    /// The file, if it is none of the standard streams.
+    path: Option<PathBuf>,
     format: LogFormat,
     /// The last write failed.
     failing: bool,
@@ -41,41 +49,27 @@ impl AccessLog {
     /// # Errors
     /// One line for the user, if the file cannot be opened for appending.
     pub fn open(destination: &LogDestination, format: LogFormat) -> Result<Self, String> {
-        let target = match destination {
-            LogDestination::Off => None,
-            LogDestination::Stdout => Some(LogTarget::Stdout(io::stdout())),
-            LogDestination::File(path) => Some(open_file(path)?),
+        let (target, path) = match destination {
+            LogDestination::Off => return Ok(Self::default()),
+            LogDestination::Stdout => (LogTarget::Stdout(io::stdout()), None),
+            LogDestination::File(path) => (open_file(path)?, Some(path.clone())),
         };
-        if target.is_some() {
-            // A file at its size limit (`ulimit -f`) is a failed write, not the end of the server.
-            signal_hook::flag::register(SIGXFSZ, Arc::default())
-                .map_err(|e| format!("cannot prepare the access log: {e}"))?;
-        }
+        // A file at its size limit (`ulimit -f`) is a failed write, not the end of the server.
+        signal_hook::flag::register(SIGXFSZ, Arc::default())
+            .map_err(|e| format!("cannot prepare the access log: {e}"))?;
         Ok(Self {
-            sink: target.map(LogSink::new),
-            destination: destination.clone(),
+            sink: Some(LogSink::new(target)),
+            path,
             format,
-            failing: false,
-            mentioned: 0,
-            warnings: RateLimit::default(),
+            ..Self::default()
         })
-    }
-
-    /// Whether lines go anywhere: if not, the caller need not make records.
-    pub fn is_on(&self) -> bool {
-        self.sink.is_some()
     }
 
     /// Adds the line of a reply of which `body_bytes` have gone out. It is written at the next
     /// [`flush`](Self::flush), or dropped and counted if too many wait already.
     pub fn add(&mut self, record: &LogRecord, body_bytes: u64, now: &Now) {
-        let format = self.format;
-        self.line(|into| record.write(format, body_bytes, now, into));
-    }
-
-    fn line(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
         if let Some(sink) = &mut self.sink {
-            sink.line(write);
+            sink.line(|into| record.write(self.format, body_bytes, now, into));
         }
     }
 
@@ -87,8 +81,7 @@ impl AccessLog {
         if sink.waiting() == 0 && dropped == self.mentioned {
             return None;
         }
-        let flushed = sink.flush();
-        let retry_after = sink.retry_after();
+        let (flushed, retry_after) = (sink.flush(), sink.retry_after());
         self.warn(flushed, now);
         retry_after
     }
@@ -98,34 +91,31 @@ impl AccessLog {
     fn warn(&mut self, flushed: Flushed, now: &Now) {
         let dropped = self.dropped();
         let news = dropped - self.mentioned;
-        let failed = matches!(flushed, Flushed::Failed(_));
-        let begins = failed && !self.failing;
-        self.failing = failed;
+        let was_failing = self.failing;
+        self.failing = matches!(flushed, Flushed::Failed(_));
+        let begins = self.failing && !was_failing;
         if news == 0 && !begins || !self.warnings.is_due(now) {
             return;
         }
         self.mentioned = dropped;
         let name = self.name();
-        match flushed {
-            Flushed::Failed(e) if news == 0 => log::warn!(
-                "cannot write the access log to {name}: {e}; \
-                 lines are kept for a while, then dropped"
-            ),
-            Flushed::Failed(e) => log::warn!(
-                "cannot write the access log to {name}: {e}; \
-                 {news} lines dropped, {dropped} in all"
-            ),
-            Flushed::Blocked | Flushed::All => log::warn!(
-                "the reader of the access log on {name} does not keep up: \
-                 {news} lines dropped, {dropped} in all"
-            ),
+        let trouble = match flushed {
+            Flushed::Failed(e) => format!("cannot write the access log to {name}: {e};"),
+            Flushed::Blocked | Flushed::All => {
+                format!("the reader of the access log on {name} does not keep up:")
+            }
+        };
+        if news == 0 {
+            log::warn!("{trouble} lines are kept for a while, then dropped");
+        } else {
+            log::warn!("{trouble} {news} lines dropped, {dropped} in all");
         }
     }
 
     /// Opens the file again by its name, after it was renamed. If that fails, the old one stays in
     /// use, and a warning says so.
     pub fn reopen(&mut self) {
-        let (Some(sink), LogDestination::File(path)) = (&mut self.sink, &self.destination) else {
+        let (Some(sink), Some(path)) = (&mut self.sink, &self.path) else {
             return;
         };
         match open_file(path) {
@@ -148,49 +138,197 @@ impl AccessLog {
         if let Some(sink) = &mut self.sink {
             sink.finish();
         }
-        let dropped = self.dropped();
-        if dropped > self.mentioned {
-            log::warn!(
-                "{} lines of the access log on {} were lost, {dropped} in all",
-                dropped - self.mentioned,
-                self.name()
-            );
+        let (dropped, name) = (self.dropped(), self.name());
+        let news = dropped - self.mentioned;
+        if news > 0 {
+            log::warn!("{news} lines of the access log on {name} were lost, {dropped} in all");
         }
     }
 
-    fn name(&self) -> String {
-        match &self.destination {
-            LogDestination::File(path) => path.display().to_string(),
-            LogDestination::Stdout | LogDestination::Off => "stdout".to_owned(),
-        }
+    fn name(&self) -> path::Display<'_> {
+        self.path
+            .as_deref()
+            .unwrap_or(Path::new("stdout"))
+            .display()
     }
 }
 
 /// Opens a log file. Non-blocking, since a named pipe without a reader would hold up the server;
 /// the open file description is ours alone, so the flag surprises no other process.
 fn open_file(path: &Path) -> Result<LogTarget, String> {
-    let flags = OFlags::WRONLY
-        | OFlags::APPEND
-        | OFlags::CREATE
-        | OFlags::NONBLOCK
-        | OFlags::NOCTTY
-        | OFlags::CLOEXEC;
+    let append = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+    let flags = append | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     // Which client asked for what is private: others may not read it.
     let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP;
-    let opened = rustix::fs::open(path, flags, mode);
-    opened
-        .map(|fd| LogTarget::File(File::from(fd)))
-        .map_err(|why| {
-            let advice = match why {
-                Errno::NXIO => "nobody reads this named pipe: start its reader first",
-                Errno::NOENT => "its directory does not exist: create it first",
-                Errno::ACCESS | Errno::PERM | Errno::ROFS => "try another path, or --access-log -",
-                Errno::ISDIR => "name a file in it",
-                _ => "try another path, or --access-log off",
-            };
-            let (path, why) = (path.display(), words_of(&why.into()));
-            format!("cannot open the access log {path}: {why} ({advice})")
+    let opened = rustix::fs::open(path, flags, mode).map_err(|why| {
+        let advice = match why {
+            Errno::NXIO => "nobody reads this named pipe: start its reader first",
+            Errno::NOENT => "its directory does not exist: create it first",
+            Errno::ACCESS | Errno::PERM | Errno::ROFS => "try another path, or --access-log -",
+            Errno::ISDIR => "name a file in it",
+            _ => "try another path, or --access-log off",
+        };
+        let (path, why) = (path.display(), words_of(&why.into()));
+        format!("cannot open the access log {path}: {why} ({advice})")
+    })?;
+    Ok(LogTarget::File(File::from(opened)))
+}
+
+/// What the line of a reply needs of its request, which is gone when the reply is complete. Text
+/// from clients is kept as it came.
+#[derive(Debug)]
+pub struct LogRecord {
+    client: PeerAddress,
+    /// The name that was logged in with.
+    user: Option<Vec<u8>>,
+    /// The request line, without its end; empty if there was none.
+    request: Vec<u8>,
+    referer: Option<Vec<u8>>,
+    user_agent: Option<Vec<u8>>,
+    status: Status,
+    begun: Instant,
+}
+
+impl LogRecord {
+    /// Of a request that was understood, and the name that it was logged in with.
+    pub fn of(
+        client: PeerAddress,
+        user: Option<Vec<u8>>,
+        request: &Request<'_>,
+        status: Status,
+        now: &Now,
+    ) -> Box<Self> {
+        let version: &[u8] = match request.minor {
+            0 => b"HTTP/1.0",
+            _ => b"HTTP/1.1",
+        };
+        let line = [request.method_name.as_bytes(), request.raw_target, version].join(&b' ');
+        Box::new(Self {
+            user,
+            referer: request.value("Referer").map(<[u8]>::to_vec),
+            user_agent: request.value("User-Agent").map(<[u8]>::to_vec),
+            ..Self::new(client, line, status, now)
         })
+    }
+
+    /// Of one that was not: its first line, whatever it says.
+    pub fn of_refusal(client: PeerAddress, head: &[u8], status: Status, now: &Now) -> Box<Self> {
+        let mut lines = head.split(|&b| b == b'\n').map(<[u8]>::trim_ascii);
+        let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
+        Box::new(Self::new(client, line.to_vec(), status, now))
+    }
+
+    fn new(client: PeerAddress, request: Vec<u8>, status: Status, now: &Now) -> Self {
+        Self {
+            client,
+            user: None,
+            request,
+            referer: None,
+            user_agent: None,
+            status,
+            begun: now.instant,
+        }
+    }
+
+    /// Appends the line, without its end, once `body_bytes` have gone out.
+    pub(super) fn write(&self, format: LogFormat, body_bytes: u64, now: &Now, into: &mut Vec<u8>) {
+        let (client, status) = (display(self.client), self.status.0);
+        let seconds = unix_seconds(now.wall);
+        let duration = || now.instant.saturating_duration_since(self.begun);
+        // Memory apart, writing to a Vec cannot fail.
+        let _ = match format {
+            // 127.0.0.1 - - [01/Jan/2030:00:00:00 +0000] "GET / HTTP/1.1" 200 5 "-" "curl/8"
+            LogFormat::Combined => {
+                let _ = write!(into, "{client} - ");
+                field(self.user.as_deref(), b'!', into);
+                into.extend_from_slice(b" [");
+                match date::common_log(seconds) {
+                    Some(time) => into.extend_from_slice(&time),
+                    None => into.push(b'-'),
+                }
+                into.extend_from_slice(b"] \"");
+                field(Some(&self.request), b' ', into);
+                let _ = write!(into, "\" {status} {body_bytes} \"");
+                field(self.referer.as_deref(), b' ', into);
+                into.extend_from_slice(b"\" \"");
+                field(self.user_agent.as_deref(), b' ', into);
+                into.write_all(b"\"")
+            }
+            LogFormat::Json => write!(
+                into,
+                "{{\"time\":{},\"peer\":\"{client}\",\"user\":{},\"request\":{},\
+                 \"status\":{status},\"bytes\":{body_bytes},\"seconds\":{}.{:06},\
+                 \"referer\":{},\"user_agent\":{}}}",
+                JsonTime(seconds),
+                JsonField(self.user.as_deref()),
+                JsonField(Some(&self.request)),
+                duration().as_secs(),
+                duration().subsec_micros(),
+                JsonField(self.referer.as_deref()),
+                JsonField(self.user_agent.as_deref()),
+            ),
+            // 00:00:00 127.0.0.1 200 5 0.3ms GET / HTTP/1.1
+            LogFormat::Short => {
+                if let Some(time) = date::common_log(seconds) {
+                    into.extend_from_slice(&time[12..20]);
+                    into.push(b' ');
+                }
+                let tenths = duration().as_micros() / 100;
+                let (millis, tenth) = (tenths / 10, tenths % 10);
+                let written = write!(into, "{client} {status} {body_bytes} {millis}.{tenth}ms ");
+                field(Some(&self.request), b' ', into);
+                written
+            }
+        };
+    }
+}
+
+/// IPv4-mapped addresses are shown as IPv4.
+fn display(client: PeerAddress) -> impl fmt::Display {
+    fmt::from_fn(move |f| match client {
+        PeerAddress::Ip(ip) => write!(f, "{}", ip.to_canonical()),
+        PeerAddress::Unix => f.write_str("unix"),
+        PeerAddress::Unknown => f.write_str("unknown"),
+    })
+}
+
+/// Appends a client's text, or a dash if there is none. Bytes from the `first` one to `~` stand as
+/// they are, but for quotes and backslashes; all others as `\xHH`, as Apache and nginx do.
+fn field(text: Option<&[u8]>, first: u8, into: &mut Vec<u8>) {
+    let text = text.unwrap_or_default();
+    if text.is_empty() {
+        into.push(b'-');
+    }
+    let is_odd = |byte: &u8| !(first..=b'~').contains(byte) || matches!(byte, b'"' | b'\\');
+    let text = beginning(text);
+    let mut rest = &text[..];
+    while let Some(at) = rest.iter().position(is_odd) {
+        into.extend_from_slice(&rest[..at]);
+        let _ = write!(into, "\\x{:02X}", rest[at]);
+        rest = &rest[at + 1..];
+    }
+    into.extend_from_slice(rest);
+}
+
+/// A client's text as a string of JSON, or `null` if there is none. JSON has no bytes: what is not
+/// UTF-8 becomes U+FFFD, so that no reader takes a stray 0xE9 for a letter.
+struct JsonField<'a>(Option<&'a [u8]>);
+
+impl fmt::Display for JsonField<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(text) => JsonString(JsonStyle::Log, &beginning(text)).fmt(f),
+            None => f.write_str("null"),
+        }
+    }
+}
+
+/// The part of a client's text that is shown; dots mark that it was cut.
+fn beginning(text: &[u8]) -> Cow<'_, [u8]> {
+    match text.get(..LOG_FIELD_BYTES_MAX) {
+        Some(beginning) if text.len() > LOG_FIELD_BYTES_MAX => [beginning, b"..."].concat().into(),
+        _ => text.into(),
+    }
 }
 
 #[cfg(test)]

@@ -22,11 +22,11 @@ use crate::site::cache::{Content, FileMeta, Representation};
 use crate::site::open::Opened;
 
 use crate::server::auth::Password;
+use crate::server::counters::NOT_SHOWN;
 use crate::server::outcome::{self, DirectoryList, NoteFn, Outcome, Part, display, display_found};
-use crate::server::shared::{Http, Server};
 use crate::server::sites::{DEFAULT_SITE, index_for};
-use crate::server::status::NOT_SHOWN;
 use crate::server::variants::PLAIN_CLASS;
+use crate::server::{Http, Server};
 
 const HTML: &[u8] = b".html";
 

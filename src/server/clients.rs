@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use httparse::Header;
 
-use crate::cli::{Cidr, Proxies};
+use crate::cli::{Cidr, Proxies, ServeOptions};
 use crate::event_loop::PeerAddress;
 use crate::http::forwarded::{Origin, origin};
 
@@ -42,11 +42,11 @@ pub enum Rejection {
 
 impl ClientLimits {
     /// Limits as the options say.
-    pub fn new(allowed: &[Cidr], proxies: &[Proxies], per_address_max: Option<u32>) -> Self {
+    pub fn new(options: &ServeOptions) -> Self {
         Self {
-            allowed: allowed.to_vec(),
-            proxies: proxies.to_vec(),
-            per_address_max,
+            allowed: options.allow.clone(),
+            proxies: options.proxy_from.clone(),
+            per_address_max: options.max_per_address,
             counts: Counts::default(),
         }
     }
@@ -58,11 +58,11 @@ impl ClientLimits {
 
     /// Whether a client is a trusted proxy.
     pub fn trusts(&self, client: PeerAddress) -> bool {
-        self.proxies.iter().any(|proxies| match (proxies, client) {
-            (Proxies::Network(range), PeerAddress::Ip(address)) => range.contains(address),
-            (Proxies::Unix, PeerAddress::Unix) => true,
-            (Proxies::Network(_), PeerAddress::Unix | PeerAddress::Unknown)
-            | (Proxies::Unix, PeerAddress::Ip(_) | PeerAddress::Unknown) => false,
+        self.proxies.iter().any(|proxies| match proxies {
+            Proxies::Network(range) => {
+                matches!(client, PeerAddress::Ip(address) if range.contains(address))
+            }
+            Proxies::Unix => client == PeerAddress::Unix,
         })
     }
 
@@ -170,12 +170,12 @@ impl TrackedClient {
         };
         let named = named.map(PeerAddress::Ip);
         let admitted = named.map_or(Ok(None), |client| limits.admit(client));
-        let (slot, result) = match admitted {
-            Ok(Some(Self::Counted(slot))) => (Some(slot), Ok(())),
-            Ok(_) => (None, Ok(())),
-            Err(rejection) => (None, Err(rejection)),
-        };
-        let speaker = named.unwrap_or(own);
+        let (speaker, mut slot) = (named.unwrap_or(own), None);
+        let result = admitted.map(|client| {
+            if let Some(Self::Counted(counted)) = client {
+                slot = Some(counted);
+            }
+        });
         *self = Self::Proxy { speaker, slot };
         result
     }
@@ -214,7 +214,10 @@ mod tests {
 
     #[test]
     fn a_slot_is_free_again_when_it_is_dropped() {
-        let limits = ClientLimits::new(&[], &[], Some(2));
+        let limits = ClientLimits {
+            per_address_max: Some(2),
+            ..ClientLimits::default()
+        };
         let mut slots = Vec::new();
         for address in [
             "10.0.0.1",

@@ -23,14 +23,14 @@ use crate::http::request::{Fields, Method};
 use crate::http::state::{Head, HeadProgress, ProxyHeaderProgress, Reading, State, is_transition};
 use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
+use crate::server::Server;
+use crate::server::access_log::LogRecord;
 use crate::server::auth::Auth;
 use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
-use crate::server::log_record::LogRecord;
 use crate::server::outcome::{HEAD_TOO_SLOW, TOO_MANY_FROM_ADDRESS};
 use crate::server::respond::{Response, ResponseOptions};
-use crate::server::shared::Server;
 
 /// One connection. While it is idle, this is all there is of it.
 #[derive(Debug)]
@@ -411,7 +411,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         let reply = shared.http.respond(outcome, options, now);
         shared.counters.reply(reply.status);
         // Health checks come every few seconds from each balancer, and would hide the rest.
-        let is_logged = shared.access.is_on()
+        let is_logged = shared.access.sink.is_some()
             && !(reply.status == Status::OK && shared.http.is_health_check(&request));
         let record = is_logged.then(|| {
             let user = shared.http.auth.as_ref().and_then(Auth::user);
@@ -435,7 +435,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         let head_only = head.trim_ascii_start().starts_with(b"HEAD ");
         let reply = shared.http.refuse(refusal, head_only, now);
         shared.counters.reply(reply.status);
-        let record = shared.access.is_on().then(|| {
+        let record = shared.access.sink.is_some().then(|| {
             let client = self.client.as_ref();
             let client = client.and_then(|c| c.of_request(&[], &shared.client_limits));
             let client = client.unwrap_or_else(|| self.stream.get().peer());

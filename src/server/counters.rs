@@ -1,10 +1,19 @@
-//! What has happened, in plain numbers. Counting costs an addition, and for the states of
-//! connections a comparison at the end of a drive.
+//! idler's own figures: what has happened, in plain numbers, and which clients may see them
+//! (`--status`).
 //!
-//! Every connection that was accepted is open in one phase, or was closed for one reason.
+//! Counting costs an addition, and for the states of connections a comparison at the end of a
+//! drive. Every connection that was accepted is open in one phase, or was closed for one reason. A
+//! client that may not see the figures gets what it would get without the option.
 
+use std::time::Duration;
+
+use crate::cli::{Cidr, ServeOptions};
+use crate::event_loop::PeerAddress;
+use crate::event_loop::histogram::Histogram;
+use crate::http::forwarded::{Origin, is_forwarded, origin};
+use crate::http::request::{Method, Request};
 use crate::http::status::Status;
-use crate::limits::STATUS_CODES;
+use crate::limits::{STATUS_CODES, TURN_LIMITS_MICROS};
 
 /// An enum of what is counted, each variant with the word that figures and logs have for it.
 macro_rules! counted {
@@ -169,5 +178,60 @@ impl Counters {
     /// How many connections are in this phase.
     pub fn open(&self, phase: Phase) -> u64 {
         self.phases[phase as usize]
+    }
+}
+
+/// What a client is told by `explain` that may not see the figures.
+pub(crate) const NOT_SHOWN: &str =
+    "this machine, Unix sockets and --status-from get idler's figures; everybody else what follows";
+
+/// The page of `--status`.
+#[derive(Debug)]
+pub struct StatusPage {
+    path: Vec<u8>,
+    from: Vec<Cidr>,
+    /// How long turns took.
+    pub turns: Histogram,
+}
+
+impl StatusPage {
+    /// As the options say; none if they say nothing.
+    pub fn new(options: &ServeOptions) -> Option<Box<Self>> {
+        let path = options.status.clone()?.into_bytes();
+        Some(Box::new(Self {
+            path,
+            from: options.status_from.clone(),
+            turns: Histogram::new(TURN_LIMITS_MICROS.map(Duration::from_micros)),
+        }))
+    }
+
+    /// Whether this is a request for the figures, from any client.
+    pub(crate) fn is_meant(&self, request: &Request<'_>) -> bool {
+        let asks = matches!(request.method, Method::Get | Method::Head);
+        asks && request.target.path == self.path
+    }
+
+    /// Whether its sender may see them: the `client` that a trusted proxy speaks for, else the
+    /// `peer`. What a proxy sends on without a trusted word about its client could be from anybody.
+    pub(crate) fn is_shown_to(
+        &self,
+        request: &Request<'_>,
+        client: Option<PeerAddress>,
+        peer: &dyn Fn() -> PeerAddress,
+    ) -> bool {
+        let peer = peer();
+        let sender = client.unwrap_or(peer);
+        let said = origin(request.headers, |_| false) != Origin::Unsaid;
+        let is_named = client.is_some() && (sender != peer || said);
+        if is_forwarded(request.headers) && !is_named {
+            return false;
+        }
+        match sender {
+            PeerAddress::Ip(address) => {
+                address.is_loopback() || self.from.iter().any(|range| range.contains(address))
+            }
+            PeerAddress::Unix => true,
+            PeerAddress::Unknown => false,
+        }
     }
 }

@@ -10,8 +10,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use crate::event_loop::Now;
 use crate::event_loop::histogram::Histogram;
 use crate::log::logger;
+use crate::server::Server;
 use crate::server::counters::{Close, Phase, Refused};
-use crate::server::shared::Server;
 use crate::site::cache::Cache;
 
 /// One figure: its name, what it means, and how to read it; the number is that of this turn.

@@ -17,10 +17,10 @@ use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;
 use crate::site::cache::{Content, FileMeta, Representation};
 
+use crate::server::Http;
 use crate::server::listing::ListingBody;
 use crate::server::outcome::{DirectoryList, Outcome, Part};
 use crate::server::policy::Policy;
-use crate::server::shared::Http;
 use crate::server::sites::DEFAULT_SITE;
 
 /// The methods that are answered.

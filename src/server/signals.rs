@@ -9,7 +9,7 @@ use signal_hook::consts::{SIGHUP, SIGUSR1};
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{Context, Deadline, Next, Side, Stage};
 use crate::log::logger;
-use crate::server::shared::Server;
+use crate::server::Server;
 
 /// One signal that the server listens to.
 #[derive(Debug)]

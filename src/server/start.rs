@@ -7,19 +7,18 @@ use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use log::LevelFilter;
 use rustix::fs::Access;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{HostRule, LogDestination, LogFormat, Options, ServeOptions, misspelt};
+use crate::cli::{HostRule, LogDestination, Options, ServeOptions, misspelt};
 use crate::companions::{self, Opened};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
-use crate::event_loop::turn::EventLoop;
-use crate::event_loop::{Deadline, Next, Side};
+use crate::event_loop::{Deadline, EventLoop, Next, Side};
 use crate::http::response::Dates;
 use crate::limits::{CACHE_DESCRIPTORS_MAX, GRACE, HOSTS_MAX, REFUSALS_MAX};
 use crate::log::logger;
@@ -34,13 +33,12 @@ use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::auth::Auth;
 use crate::server::clients::ClientLimits;
-use crate::server::handlers::Service;
+use crate::server::counters::{Counters, StatusPage};
 use crate::server::listing::Listings;
 use crate::server::policy::{Policy, Timeouts};
-use crate::server::shared::{Boundaries, Http, Server};
 use crate::server::signals::Signals;
 use crate::server::sites::{self, DEFAULT_SITE, SiteState};
-use crate::server::status::StatusPage;
+use crate::server::{Boundaries, Http, Server, Service};
 use crate::site::Site;
 use crate::site::cache::Cache;
 use crate::site::open::Opener;
@@ -80,7 +78,7 @@ fn exit_code(outcome: Result<bool, String>) -> ExitCode {
 fn check(options: &Options) -> Result<bool, String> {
     let server = &options.server;
     server.user.as_deref().map(SystemUser::find).transpose()?;
-    http(server, open_sites(server)?)?;
+    self::server(server, open_sites(server)?)?;
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         logger::say(&format!("idler: {line}"));
     }
@@ -94,7 +92,7 @@ fn check(options: &Options) -> Result<bool, String> {
 fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let (options, asked, voice) = (&all.server, &all.listening, all.voice);
     // Before anything else is opened: they are known by their numbers only.
-    let inherited = inherited::take()?;
+    let mut listening = inherited::take()?;
     voice.start_logger(LevelFilter::Info);
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         log::warn!("{line}");
@@ -103,9 +101,8 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let connections = descriptors::connections_for(descriptors, options.max_connections);
 
     let sites = open_sites(options)?;
-    let only_inherited = !inherited.is_empty() && asked.bind.is_empty();
-    let lent = inherited.len();
-    let mut listening = inherited;
+    let lent = listening.len();
+    let only_inherited = lent > 0 && asked.bind.is_empty();
     if !only_inherited {
         let reuse_port = options.reuse_port;
         let kind = SocketKind::Stream { reuse_port };
@@ -122,14 +119,19 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
         companions::beside(&options.with, &asked.bind).map_err(|e| format!("--with: {e}"))?;
     let access = AccessLog::open(&options.access_log, options.log_format)?;
     let notify = Notify::from_env();
-    let http = http(options, sites)?;
+    let mut server = server(options, sites)?;
+    server.access = access;
+    server.notify = notify;
+    server.connections_max = connections;
     // Behind the walls it could not be opened any more. Without --status its descriptors are left
     // to connections.
-    let usage = options.status.as_ref().map(|_| Usage::open());
-    let walls = raise_walls(options, &http, user)?;
-    can_enter(&http, options)?;
+    if options.status.is_some() {
+        server.usage = Usage::open();
+    }
+    let walls = raise_walls(options, &server.http, user)?;
+    can_enter(&server.http, options)?;
     can_log_again(options);
-    let mut start_up = start_up_lines(&http, &urls, &walls.to_string(), connections);
+    let mut start_up = start_up_lines(&server.http, &urls, &walls.to_string(), connections);
     for place in &companions.places {
         start_up += &format!("  {place}\n");
     }
@@ -140,18 +142,11 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
         start_up += "  Ctrl-C stops\n";
     }
 
-    let client_limits =
-        ClientLimits::new(&options.allow, &options.proxy_from, options.max_per_address);
-    let mut server = Server::new(http, client_limits, access);
-    server.notify = notify;
-    server.usage = usage.unwrap_or_default();
-    server.status = StatusPage::new(options);
-    server.connections_max = connections;
     let mut acceptors = Vec::new();
     for (number, socket) in listening.into_iter().enumerate() {
         let listener = Listener::new(socket.into_socket());
         let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
-        acceptors.push(Acceptor::http(listener, number < lent));
+        acceptors.push(Acceptor::new(listener, None, number < lent));
     }
     let stops = [SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1];
     let patience = (options.drain_delay, options.grace);
@@ -171,11 +166,9 @@ fn start_alone(
     open: impl FnOnce(&Options) -> Result<Opened, String>,
 ) -> Result<EventLoop<Service>, String> {
     let opened = open(options)?;
-    let access = AccessLog::open(&LogDestination::Off, LogFormat::default())?;
-    let http = http(&ServeOptions::default(), Vec::new())?;
+    let mut server = server(&ServeOptions::default(), Vec::new())?;
     // Everything is open: from here on no file and no other socket is needed.
     Walls::default().raise(None)?;
-    let mut server = Server::new(http, ClientLimits::default(), access);
     server.connections_max = descriptors::connections_for(descriptors::raise_limit(), None);
     if !options.voice.quiet {
         server.notices = Some(LogSink::new(LogTarget::Stdout(io::stdout())));
@@ -188,26 +181,25 @@ fn start_alone(
 }
 
 /// A loop with these acceptors and companions, and room for `connections_max` connections. Of the
-/// `signals`, those that stop it have the drain delay and the grace of `patience`.
+/// `signals`, those that stop it have this drain delay and this grace.
 fn event_loop(
     server: Server,
-    mut acceptors: Vec<Acceptor>,
+    acceptors: Vec<Acceptor>,
     companions: Opened,
     signals: &[i32],
-    patience: (Duration, Duration),
+    (drain_delay, grace): (Duration, Duration),
 ) -> Result<EventLoop<Service>, String> {
-    for (listener, offer) in companions.listeners {
-        acceptors.push(Acceptor::companion(listener, offer));
-    }
-    let mut handlers: Vec<Service> = companions.datagrams.into_iter().map(Into::into).collect();
-    for acceptor in acceptors {
-        handlers.push(Service::Acceptor(Box::new(acceptor)));
-    }
+    let datagrams = companions.datagrams.into_iter();
+    let mut handlers: Vec<Service> = datagrams.map(|c| Service::Companion(c.into())).collect();
+    let offered = companions.listeners.into_iter();
+    let offered = offered.map(|(listener, offer)| Acceptor::new(listener, Some(offer), false));
+    let acceptors = acceptors.into_iter().chain(offered);
+    handlers.extend(acceptors.map(|acceptor| Service::Acceptor(acceptor.into())));
     for &number in signals {
         let signal =
             Signal::new(number).map_err(|e| format!("cannot catch signal {number}: {e}"))?;
-        let signals = Signals::new(signal, patience.0, patience.1);
-        handlers.push(Service::Signals(Box::new(signals)));
+        let signals = Signals::new(signal, drain_delay, grace);
+        handlers.push(Service::Signals(signals.into()));
     }
     let cannot = |e: io::Error| format!("cannot start: {}", words_of(&e));
     let capacity = server.connections_max + handlers.len();
@@ -235,19 +227,16 @@ fn serve(mut event_loop: EventLoop<Service>) -> Result<bool, String> {
 }
 
 fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<Site, String> {
-    let path = root.display();
     Site::open(root, options.hidden).map_err(|e| {
         let hint = match (e.kind(), verb) {
-            (ErrorKind::NotFound, Some(verb)) => {
-                format!("; did you mean the command '{verb}'?")
-            }
-            (ErrorKind::NotFound, None) => " (name a directory or file that is there)".to_owned(),
+            (ErrorKind::NotFound, Some(verb)) => &format!("; did you mean the command '{verb}'?"),
+            (ErrorKind::NotFound, None) => " (name a directory or file that is there)",
             (ErrorKind::PermissionDenied, _) => {
-                " (give this user the right to read it, or serve another directory)".to_owned()
+                " (give this user the right to read it, or serve another directory)"
             }
-            _ => String::new(),
+            _ => "",
         };
-        format!("cannot serve {path}: {}{hint}", words_of(&e))
+        format!("cannot serve {}: {}{hint}", root.display(), words_of(&e))
     })
 }
 
@@ -353,9 +342,9 @@ fn open_auth(options: &ServeOptions, sites: &[SiteState]) -> Result<Option<Auth>
     Ok(Some(auth))
 }
 
-/// What answers for these sites.
-pub(crate) fn http(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Http, String> {
-    Ok(Http {
+/// What the handlers of a server share that has these sites; no log yet, and no connections.
+pub(crate) fn server(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Server, String> {
+    let http = Http {
         auth: open_auth(options, &sites)?,
         sites,
         policy: Policy::new(options)?,
@@ -365,6 +354,20 @@ pub(crate) fn http(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Http
         boundaries: Boundaries::default(),
         listings: Listings::default(),
         dates: Dates::default(),
+        warnings: RateLimit::default(),
+    };
+    Ok(Server {
+        http,
+        client_limits: ClientLimits::new(options),
+        access: AccessLog::default(),
+        notices: None,
+        counters: Counters::default(),
+        usage: Usage::default(),
+        started: SystemTime::UNIX_EPOCH,
+        connections_max: 0,
+        status: StatusPage::new(options),
+        notify: Notify::default(),
+        failed: false,
         warnings: RateLimit::default(),
     })
 }

@@ -18,9 +18,9 @@ use crate::site::cache::{CLASSES, Representation};
 use crate::site::open::{Identity, Opened};
 use crate::site::siblings::{is_compressible, is_current, suffix};
 
+use crate::server::Http;
 use crate::server::outcome::{NoteFn, Outcome, display};
 use crate::server::representation::{Variant, is_settled};
-use crate::server::shared::Http;
 use crate::server::sites::SiteState;
 
 /// The codings that there may be a sibling for, the smallest first, as a rule.

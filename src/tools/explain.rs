@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
 use super::{exit_code, print_page};
-use crate::cli::{LogDestination, Options, ServeOptions};
+use crate::cli::Options;
 use crate::companions::client::Failure;
 use crate::event_loop::clock::Clock;
 use crate::event_loop::{Now, PeerAddress};
@@ -19,32 +19,22 @@ use crate::http::printable::printable;
 use crate::http::request::{Fields, Method};
 use crate::http::state::{HeadProgress, Reading};
 use crate::http::status::Refusal;
-use crate::server::access_log::AccessLog;
-use crate::server::clients::ClientLimits;
+use crate::server::Server;
 use crate::server::outcome::{HEAD_TOO_SLOW, NoteFn};
 use crate::server::respond::{Response, ResponseOptions};
-use crate::server::shared::Server;
 use crate::server::start;
-use crate::server::status::StatusPage;
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
 pub fn run(target: &OsStr, options: &Options) -> ExitCode {
-    match server_for(&options.server) {
+    let sites = start::open_sites(&options.server);
+    // A server without sockets and without a log.
+    match sites.and_then(|sites| start::server(&options.server, sites)) {
         Ok(mut server) => {
             let now = Clock::start().read();
             print_page(&explain(&mut server, &head_of(target, options), &now))
         }
         Err(line) => exit_code(Err(Failure::new(line))),
     }
-}
-
-/// A server without sockets and without a log.
-fn server_for(options: &ServeOptions) -> Result<Server, String> {
-    let http = start::http(options, start::open_sites(options)?)?;
-    let access = AccessLog::open(&LogDestination::Off, options.log_format)?;
-    let mut server = Server::new(http, ClientLimits::default(), access);
-    server.status = StatusPage::new(options);
-    Ok(server)
 }
 
 /// The head of the request that is meant.

@@ -13,8 +13,8 @@ use crate::event_loop::listener::script::{Answer, plan, progress};
 use crate::event_loop::readiness::Readiness;
 use crate::event_loop::{Control, Key, Link, Newcomers};
 use crate::limits::{ACCEPT_FAILURES_MAX, CALL_COST_BYTES, DRIVE_BYTES_MAX};
+use crate::server::Service;
 use crate::server::connection::stand::Stand;
-use crate::server::handlers::Service;
 
 /// An acceptor, what the loop knows of it, and what it has seen.
 struct Played {
@@ -30,7 +30,7 @@ impl Played {
         plan(answers, rest);
         let (socket, _) = UnixStream::pair().unwrap();
         Self {
-            acceptor: Acceptor::http(Listener::new(socket.into()).unwrap(), false),
+            acceptor: Acceptor::new(Listener::new(socket.into()).unwrap(), None, false),
             ready: Readiness::NONE,
             no_room: false,
             newcomers: 0,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::*;
-use crate::cli::Proxies;
+use crate::cli::{Proxies, ServeOptions};
 use crate::event_loop::PeerAddress;
 use crate::event_loop::page_cache::Before;
 use crate::http::state::TRANSITIONS;
@@ -374,8 +374,11 @@ fn all_short_scripts_of_last_requests_end_well() {
 /// A connection of a proxy that is trusted; of a second one with the same client when there is room
 /// for one.
 fn of_proxy(stand: &mut Stand, says: &'static [u8], script: &[Letter]) -> Played {
-    let proxies = [Proxies::Unix];
-    stand.server.client_limits = ClientLimits::new(&[], &proxies, Some(1));
+    stand.server.client_limits = ClientLimits::new(&ServeOptions {
+        proxy_from: vec![Proxies::Unix],
+        max_per_address: Some(1),
+        ..ServeOptions::default()
+    });
     let first = PeerAddress::Ip(IpAddr::from([10, 0, 0, 1]));
     let _first = stand.server.client_limits.admit(first);
     let mut held = stand.accept(Scripted::new(says, script));

@@ -16,11 +16,11 @@ use crate::event_loop::{Attempt, Next, Now, Side, Stage, Tick, Transport};
 use crate::http::payload::Body;
 use crate::http::state::{Outgoing, Output, Reading, State};
 use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_MIN};
+use crate::server::Server;
+use crate::server::access_log::LogRecord;
 use crate::server::counters::{Close, Phase};
 use crate::server::listing::ListingBody;
-use crate::server::log_record::LogRecord;
 use crate::server::respond::Response;
-use crate::server::shared::Server;
 
 use super::pace::{Pace, unsent_share};
 use super::{Drive, NO_INPUT, Step};

@@ -14,18 +14,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::cli;
-use crate::cli::{Command, LogDestination, LogFormat};
+use crate::cli::Command;
 use crate::event_loop::clock::Clock;
 use crate::event_loop::readiness::Readiness;
 use crate::event_loop::{
     Context, Control, Deadline, Key, Link, Next, Now, Side, Stage, Stream, Tick,
 };
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
-use crate::server::access_log::AccessLog;
-use crate::server::clients::{ClientLimits, TrackedClient};
+use crate::server::Server;
+use crate::server::clients::TrackedClient;
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
-use crate::server::shared::Server;
 use crate::server::start;
 
 use super::State;
@@ -127,15 +126,14 @@ impl Stand {
         let Ok(Command::Serve(options)) = cli::parse(words, |_| None) else {
             panic!("serving a directory is a command");
         };
-        let http = start::open_sites(&options.server)
-            .and_then(|sites| start::http(&options.server, sites))
+        let server = start::open_sites(&options.server)
+            .and_then(|sites| start::server(&options.server, sites))
             .unwrap();
-        let access = AccessLog::open(&LogDestination::Off, LogFormat::Combined).unwrap();
         let mut now = Clock::start().read();
         // Files as fresh as these are not kept; let it be later.
         now.wall += Duration::from_secs(60);
         Self {
-            server: Server::new(http, ClientLimits::default(), access),
+            server,
             now,
             scratch: vec![0; SCRATCH_BYTES],
             temporary: None,
