@@ -55,9 +55,8 @@ impl Scan {
             && *byte < b' '
             && !matches!(byte, b'\r' | b'\n')
         {
-            return Err(Refusal::bad(
-                "this is not HTTP; if it is TLS, ask by http://",
-            ));
+            let why = "this is not HTTP; if it is TLS, ask by http://";
+            return Err(Refusal::bad(why));
         }
         let fit = |len: usize, in_request_line: bool| {
             if in_request_line && len > REQUEST_LINE_BYTES_MAX.min(head_bytes_max) {
@@ -89,28 +88,15 @@ impl Scan {
                 if self.request_line_end == 0 {
                     self.request_line_end = self.line_start;
                     let line_end = end - usize::from(is_crlf);
-                    if let [
-                        ..,
-                        b' ',
-                        b'H',
-                        b'T',
-                        b'T',
-                        b'P',
-                        b'/',
-                        b'1',
-                        b'.',
-                        b'2'..=b'9',
-                    ] = &bytes[..line_end]
-                    {
+                    let version = bytes[..line_end].last_chunk::<9>();
+                    if let Some([b'2'..=b'9']) = version.and_then(|v| v.strip_prefix(b" HTTP/1.")) {
                         self.later_minor_at = u32::try_from(line_end - 1).unwrap_or_default();
                     }
                 }
             } else if self.request_line_end != 0 {
                 fit(at, false)?;
-                return Ok(HeadEnd::At {
-                    len: at,
-                    bare: self.bare,
-                });
+                let (len, bare) = (at, self.bare);
+                return Ok(HeadEnd::At { len, bare });
             } else if at > LEADING_BLANK_BYTES_MAX {
                 return Err(Refusal::bad("too many blank lines before the request"));
             }
@@ -119,18 +105,6 @@ impl Scan {
         fit(bytes.len(), self.request_line_end == 0)?;
         Ok(HeadEnd::Partial)
     }
-}
-
-/// The version at the end of a request line, if it is a well-formed one (`HTTP/` DIGIT `.` DIGIT),
-/// and where its last digit stands.
-pub(super) fn version_of(line: &[u8]) -> Option<(usize, [u8; 2])> {
-    let line = line.strip_suffix(b"\n").unwrap_or(line);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    let [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor] = line else {
-        return None;
-    };
-    let is_version = major.is_ascii_digit() && minor.is_ascii_digit();
-    is_version.then_some((line.len() - 1, [*major, *minor]))
 }
 
 #[cfg(test)]

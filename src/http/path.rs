@@ -203,8 +203,9 @@ impl SitePath {
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
         let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
+        let path = [&self.path, slash, name].concat();
         Self {
-            path: [&self.path, slash, name].concat(),
+            path,
             directory: false,
         }
     }
@@ -212,8 +213,9 @@ impl SitePath {
     /// The same path with `suffix` at the end of its name.
     #[must_use]
     pub fn with_suffix(&self, suffix: &[u8]) -> Self {
+        let path = [&self.path, suffix].concat();
         Self {
-            path: [&self.path, suffix].concat(),
+            path,
             directory: false,
         }
     }
@@ -222,8 +224,9 @@ impl SitePath {
     #[must_use]
     pub fn parent(&self) -> Self {
         let cut = self.path.iter().rposition(|&b| b == b'/').unwrap_or(0);
+        let path = self.path[..cut].to_vec();
         Self {
-            path: self.path[..cut].to_vec(),
+            path,
             directory: true,
         }
     }
@@ -231,8 +234,9 @@ impl SitePath {
     /// The same path, asked for as a directory.
     #[must_use]
     pub fn as_directory(&self) -> Self {
+        let path = self.path.clone();
         Self {
-            path: self.path.clone(),
+            path,
             directory: true,
         }
     }
@@ -257,8 +261,7 @@ pub fn is_hidden(name: &[u8]) -> bool {
 }
 
 fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
-    const NUL: Refusal = Refusal::bad("the path has a NUL");
-    const SLASH: Refusal = Refusal::new(Status::NOT_FOUND, "no file name has a slash in it");
+    const NO_NAME: &str = "no file name has a slash in it";
     let mut bytes = part.iter();
     let digit = |b: Option<&u8>| u8::try_from(char::from(*b?).to_digit(16)?).ok();
     while let Some(&b) = bytes.next() {
@@ -271,8 +274,8 @@ fn unescape(part: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
             b
         };
         match b {
-            0 => return Err(NUL),
-            b'/' => return Err(SLASH),
+            0 => return Err(Refusal::bad("the path has a NUL")),
+            b'/' => return Err(Refusal::new(Status::NOT_FOUND, NO_NAME)),
             _ => out.push(b),
         }
     }

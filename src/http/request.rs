@@ -8,7 +8,6 @@ use httparse::Header;
 
 use crate::http::body::BodyLength;
 use crate::http::fields;
-use crate::http::head::version_of;
 use crate::http::path::{self, Target};
 use crate::http::status::{Refusal, Status};
 use crate::limits::{HEADER_LINES_MAX, REQUEST_LINE_BYTES_MAX};
@@ -28,18 +27,6 @@ pub enum Method {
     Unknown,
 }
 
-impl Method {
-    fn named(name: &str) -> Self {
-        match name {
-            "GET" => Self::Get,
-            "HEAD" => Self::Head,
-            "OPTIONS" => Self::Options,
-            "POST" | "PUT" | "DELETE" | "PATCH" | "CONNECT" | "TRACE" => Self::Other,
-            _ => Self::Unknown,
-        }
-    }
-}
-
 /// Which fields came that may change the answer to a plain GET: a request without any of them is
 /// answered without another look at its fields.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -52,21 +39,11 @@ pub struct HeaderFlags {
     pub accept_encoding: bool,
 }
 
-/// Room for the fields of one head. On the stack, and not cleared: 100 fields would cost 3,200
-/// bytes of writing for each request.
-#[derive(Debug)]
-pub struct Fields<'a>([MaybeUninit<Header<'a>>; HEADER_LINES_MAX]);
+/// Room for the fields of one head.
+pub type Fields<'a> = [MaybeUninit<Header<'a>>; HEADER_LINES_MAX];
 
-impl Fields<'_> {
-    /// Room for [`HEADER_LINES_MAX`] fields.
-    #[expect(
-        clippy::new_without_default,
-        reason = "3 KiB of stack should be asked for by name"
-    )]
-    pub fn new() -> Self {
-        Self([const { MaybeUninit::uninit() }; HEADER_LINES_MAX])
-    }
-}
+/// On the stack, and not cleared: 100 fields would cost 3,200 bytes of writing for each request.
+pub const NO_FIELDS: Fields<'static> = [const { MaybeUninit::uninit() }; HEADER_LINES_MAX];
 
 /// A request, understood.
 #[derive(Debug)]
@@ -107,19 +84,24 @@ impl<'a> Request<'a> {
         fields: &'a mut Fields<'h>,
     ) -> Result<Self, Refusal> {
         let mut parsed = httparse::Request::new(&mut []);
-        match parsed.parse_with_uninit_headers(head, &mut fields.0) {
+        match parsed.parse_with_uninit_headers(head, fields) {
             Ok(httparse::Status::Complete(len)) if len == head.len() => {}
             Ok(_) => return Err(Refusal::bad("the head is malformed")),
             Err(e) => return Err(refusal_of(e, head)),
         }
         let method_name = parsed.method.unwrap_or_default();
+        let method = match method_name {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "OPTIONS" => Method::Options,
+            "POST" | "PUT" | "DELETE" | "PATCH" | "CONNECT" | "TRACE" => Method::Other,
+            _ => Method::Unknown,
+        };
         let raw_target = parsed.path.unwrap_or_default().as_bytes();
         let minor = parsed.version.unwrap_or_default();
         if raw_target.len() > REQUEST_LINE_BYTES_MAX {
-            return Err(Refusal::new(
-                Status::URI_TOO_LONG,
-                "the request line is too long",
-            ));
+            let why = "the request line is too long";
+            return Err(Refusal::new(Status::URI_TOO_LONG, why));
         }
         let headers: &'a [Header<'a>] = parsed.headers;
         let fields = ParsedFields::read(headers)?;
@@ -138,13 +120,11 @@ impl<'a> Request<'a> {
             return Err(Refusal::bad("a body after lines that end in LF alone"));
         }
         if fields.expects_other && minor == 1 {
-            return Err(Refusal::new(
-                Status::EXPECTATION_FAILED,
-                "only 100-continue can be expected",
-            ));
+            let why = "only 100-continue can be expected";
+            return Err(Refusal::new(Status::EXPECTATION_FAILED, why));
         }
         Ok(Request {
-            method: Method::named(method_name),
+            method,
             method_name,
             target,
             raw_target,
@@ -165,28 +145,33 @@ impl<'a> Request<'a> {
 }
 
 fn refusal_of(error: httparse::Error, head: &[u8]) -> Refusal {
+    use httparse::Error;
     match error {
-        httparse::Error::TooManyHeaders => {
+        Error::TooManyHeaders => {
             Refusal::new(Status::FIELDS_TOO_LARGE, "there are too many header lines")
         }
-        httparse::Error::Version if asks_for_another_version(head) => Refusal::new(
+        Error::Version if asks_for_another_version(head) => Refusal::new(
             Status::VERSION_NOT_SUPPORTED,
             "only HTTP/1.0 and HTTP/1.1 are spoken here",
         ),
-        httparse::Error::HeaderName => Refusal::bad("a field name is malformed"),
-        httparse::Error::HeaderValue => Refusal::bad("a field value is malformed"),
-        httparse::Error::Version
-        | httparse::Error::Status
-        | httparse::Error::NewLine
-        | httparse::Error::Token => Refusal::bad("the request line is malformed"),
+        Error::HeaderName => Refusal::bad("a field name is malformed"),
+        Error::HeaderValue => Refusal::bad("a field value is malformed"),
+        Error::Version | Error::Status | Error::NewLine | Error::Token => {
+            Refusal::bad("the request line is malformed")
+        }
     }
 }
 
+/// Whether the request line ends in a version (`HTTP/` DIGIT `.` DIGIT) that is not spoken here.
 fn asks_for_another_version(head: &[u8]) -> bool {
-    let mut lines = head.split_inclusive(|&b| b == b'\n');
+    let mut lines = head.split(|&b| b == b'\n');
     let line = lines.find(|line| !line.trim_ascii().is_empty());
-    line.and_then(version_of)
-        .is_some_and(|(_, version)| !matches!(&version, b"10" | b"11"))
+    let line = line.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let end = line.and_then(|line| line.last_chunk::<9>()?.strip_prefix(b" HTTP/"));
+    let Some(&[major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9']) = end else {
+        return false;
+    };
+    major != b'1' || minor > b'1'
 }
 
 /// What the fields say of host, body, connection and expectations, gathered in one pass.
@@ -194,18 +179,13 @@ fn asks_for_another_version(head: &[u8]) -> bool {
 struct ParsedFields<'a> {
     host: Option<&'a [u8]>,
     length: Option<&'a [u8]>,
-    coding: Option<TransferCoding>,
+    /// Whether the transfer coding, if there is one, is chunked and nothing else.
+    is_chunked: Option<bool>,
     close: bool,
     keep_alive: bool,
     expects_continue: bool,
     expects_other: bool,
     has: HeaderFlags,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TransferCoding {
-    Chunked,
-    Unknown,
 }
 
 impl<'a> ParsedFields<'a> {
@@ -216,7 +196,10 @@ impl<'a> ParsedFields<'a> {
             // By length first: most names differ from all others in it.
             match name.len() {
                 4 if is("Host") => {
-                    once(&mut fields.host, value, "there are several Host fields")?;
+                    let earlier = fields.host.replace(value);
+                    if earlier.is_some() {
+                        return Err(Refusal::bad("there are several Host fields"));
+                    }
                 }
                 5 if is("Range") => fields.has.range = true,
                 6 if is("Expect") => {
@@ -228,8 +211,10 @@ impl<'a> ParsedFields<'a> {
                 10 if is("Connection") => fields.add_connection(value),
                 13 if is("If-None-Match") => fields.has.condition = true,
                 14 if is("Content-Length") => {
-                    let why = "there are several Content-Length fields";
-                    once(&mut fields.length, value, why)?;
+                    let earlier = fields.length.replace(value);
+                    if earlier.is_some() {
+                        return Err(Refusal::bad("there are several Content-Length fields"));
+                    }
                 }
                 15 if is("Accept-Encoding") => fields.has.accept_encoding = true,
                 17 if is("If-Modified-Since") => fields.has.condition = true,
@@ -257,29 +242,27 @@ impl<'a> ParsedFields<'a> {
             if coding.is_empty() {
                 return Err(Refusal::bad("Transfer-Encoding is malformed"));
             }
-            self.coding = Some(match self.coding {
-                None if coding.eq_ignore_ascii_case(b"chunked") => TransferCoding::Chunked,
-                Some(TransferCoding::Chunked) => {
-                    return Err(Refusal::bad("chunked is not the last transfer coding"));
-                }
-                None | Some(TransferCoding::Unknown) => TransferCoding::Unknown,
-            });
+            if self.is_chunked == Some(true) {
+                return Err(Refusal::bad("chunked is not the last transfer coding"));
+            }
+            let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+            self.is_chunked = Some(is_chunked && self.is_chunked.is_none());
         }
         Ok(())
     }
 
     /// RFC 9112 §6.3.
     fn body(&self, minor: u8) -> Result<BodyLength, Refusal> {
-        match (self.coding, self.length) {
+        match (self.is_chunked, self.length) {
             (Some(_), Some(_)) => Err(Refusal::bad(
                 "Content-Length and Transfer-Encoding together",
             )),
             (Some(_), None) if minor == 0 => Err(Refusal::bad("Transfer-Encoding in HTTP/1.0")),
-            (Some(TransferCoding::Chunked), None) => Ok(BodyLength::Chunked),
-            (Some(TransferCoding::Unknown), None) => Err(Refusal::new(
-                Status::NOT_IMPLEMENTED,
-                "this transfer coding is not known",
-            )),
+            (Some(true), None) => Ok(BodyLength::Chunked),
+            (Some(false), None) => {
+                let why = "this transfer coding is not known";
+                Err(Refusal::new(Status::NOT_IMPLEMENTED, why))
+            }
             (None, None) => Ok(BodyLength::None),
             (None, Some(length)) => match fields::decimal(length) {
                 None => Err(Refusal::bad("Content-Length is malformed")),
@@ -287,18 +270,6 @@ impl<'a> ParsedFields<'a> {
                 Some(n) => Ok(BodyLength::Bytes(n)),
             },
         }
-    }
-}
-
-/// Takes a field that may come once only.
-fn once<'a>(
-    place: &mut Option<&'a [u8]>,
-    value: &'a [u8],
-    why: &'static str,
-) -> Result<(), Refusal> {
-    match place.replace(value) {
-        Some(_) => Err(Refusal::bad(why)),
-        None => Ok(()),
     }
 }
 

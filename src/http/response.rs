@@ -2,9 +2,9 @@
 //! whatever it was made from.
 
 use std::rc::Rc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::http::date::{UnixSeconds, imf_fixdate, unix_seconds};
+use crate::http::date::{imf_fixdate, unix_seconds};
 use crate::http::status::Status;
 
 /// Where the value of the `Date` field begins in every head written here: right behind the status
@@ -14,14 +14,15 @@ const DATE_AT: usize = b"HTTP/1.1 200 OK\r\nDate: ".len();
 /// The value of `Date`, formatted once a second.
 #[derive(Debug)]
 pub struct Dates {
-    second: UnixSeconds,
+    /// When the second begins.
+    second: SystemTime,
     text: [u8; 29],
 }
 
 impl Default for Dates {
     fn default() -> Self {
         Self {
-            second: 0,
+            second: UNIX_EPOCH,
             text: *b"Thu, 01 Jan 1970 00:00:00 GMT",
         }
     }
@@ -30,12 +31,13 @@ impl Default for Dates {
 impl Dates {
     /// The present second as an IMF-fixdate.
     pub fn header(&mut self, wall: SystemTime) -> &[u8; 29] {
-        let second = unix_seconds(wall);
-        if second != self.second {
-            if let Some(text) = imf_fixdate(second) {
+        let age = wall.duration_since(self.second);
+        if !age.is_ok_and(|age| age < Duration::from_secs(1)) {
+            let seconds = unix_seconds(wall);
+            if let Some(text) = imf_fixdate(seconds) {
+                self.second = UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
                 self.text = text;
             }
-            self.second = second;
         }
         &self.text
     }

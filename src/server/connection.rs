@@ -19,7 +19,7 @@ use crate::event_loop::{
     Attempt, Context, Deadline, Dropped, Key, Next, Now, Side, Stage, Stream, Tick, Transport,
 };
 use crate::http::body::BodyLength;
-use crate::http::request::{Fields, Method};
+use crate::http::request::{Method, NO_FIELDS, Request};
 use crate::http::state::{Head, HeadProgress, ProxyHeaderProgress, Reading, State, is_transition};
 use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
@@ -382,8 +382,8 @@ impl<T: Transport> Drive<'_, '_, T> {
 
     /// Rows 3 and 4: a whole head becomes a request, and the request a reply.
     fn answer(&mut self, head: Head<'_>) -> Step {
-        let mut fields = Fields::new();
-        let request = match head.request(&mut fields) {
+        let mut fields = NO_FIELDS;
+        let request = match Request::parse(head.bytes(), head.bare, &mut fields) {
             Ok(request) => request,
             Err(refusal) => return self.refuse(3, refusal, head.bytes()),
         };

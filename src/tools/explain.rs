@@ -16,7 +16,7 @@ use crate::event_loop::clock::Clock;
 use crate::event_loop::{Now, PeerAddress};
 use crate::http::payload::Body;
 use crate::http::printable::printable;
-use crate::http::request::{Fields, Method};
+use crate::http::request::{Method, NO_FIELDS, Request};
 use crate::http::state::{HeadProgress, Reading};
 use crate::http::status::Refusal;
 use crate::server::Server;
@@ -130,8 +130,8 @@ fn answer(
         // A head that ends in a blank line is neither unfinished nor followed by a body.
         HeadProgress::Partial(_) | HeadProgress::BadBody(_) => return refuse(HEAD_TOO_SLOW, false),
     };
-    let mut fields = Fields::new();
-    let request = match heard.request(&mut fields) {
+    let mut fields = NO_FIELDS;
+    let request = match Request::parse(heard.bytes(), heard.bare, &mut fields) {
         Ok(request) => request,
         Err(refusal) => return refuse(refusal, head.starts_with(b"HEAD ")),
     };

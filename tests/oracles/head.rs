@@ -5,7 +5,7 @@
 
 use idler::http::body::BodyLength;
 use idler::http::head::{HeadEnd, Scan};
-use idler::http::request::{Fields, Request};
+use idler::http::request::{NO_FIELDS, Request};
 use idler::limits::{LEADING_BLANK_BYTES_MAX, REQUEST_LINE_BYTES_MAX};
 
 /// See the module.
@@ -114,7 +114,7 @@ fn words(head: &[u8]) -> Option<Words<'_>> {
 }
 
 fn hold_meaning(head: &[u8], bare: bool) {
-    let mut room = Fields::new();
+    let mut room = NO_FIELDS;
     let request = match Request::parse(head, bare, &mut room) {
         Ok(request) => request,
         Err(refusal) => {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use idler::event_loop::page_cache::Before;
 use idler::event_loop::{Now, PeerAddress, Side, Stage, Transport};
 use idler::http::body::BodyLength;
-use idler::http::request::{Fields, Method};
+use idler::http::request::{Method, NO_FIELDS, Request};
 use idler::http::state::{HeadProgress, Reading};
 use idler::limits::{
     CALL_COST_BYTES, DRIVE_BYTES_MAX, INTERRUPTED_RETRIES_MAX, LISTING_PIECE_BYTES, SCRATCH_BYTES,
@@ -581,9 +581,9 @@ impl Bench {
                     (false, None)
                 }
                 HeadProgress::Whole(head) => {
-                    let mut fields = Fields::new();
+                    let mut fields = NO_FIELDS;
                     let len = head.bytes().len();
-                    match head.request(&mut fields) {
+                    match Request::parse(head.bytes(), head.bare, &mut fields) {
                         Ok(request) => {
                             polite = !request.keep_alive;
                             let body = match request.body {

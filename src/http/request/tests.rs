@@ -9,7 +9,7 @@ use super::*;
 /// Parses a head given without its last blank line.
 fn parse<T>(head: &str, look: impl FnOnce(Result<Request<'_>, Refusal>) -> T) -> T {
     let head = format!("{head}\r\n\r\n");
-    let mut fields = Fields::new();
+    let mut fields = NO_FIELDS;
     look(Request::parse(head.as_bytes(), false, &mut fields))
 }
 

@@ -8,7 +8,6 @@ use core::net::IpAddr;
 use crate::http::body::{BodyDecoder, BodyError};
 use crate::http::head::{HeadEnd, Scan};
 use crate::http::proxy::{self, ProxyHeader};
-use crate::http::request::{Fields, Request};
 use crate::http::status::Refusal;
 
 /// The state of waiting for a head.
@@ -215,7 +214,8 @@ fn feed_kept(mut kept: Box<Kept>, fresh: &[u8], head_bytes_max: usize) -> HeadPr
 pub struct Head<'a> {
     source: Source<'a>,
     len: usize,
-    bare: bool,
+    /// Whether its lines end in LF alone.
+    pub bare: bool,
 }
 
 /// Where a head lies: mostly still in the read buffer.
@@ -232,17 +232,6 @@ impl Head<'_> {
             Source::Fresh(bytes) => &bytes[..self.len],
             Source::Kept(kept) => &kept.rest()[..self.len],
         }
-    }
-
-    /// Parses it.
-    ///
-    /// # Errors
-    /// The refusal it deserves.
-    pub fn request<'a, 'h: 'a>(
-        &'h self,
-        fields: &'a mut Fields<'h>,
-    ) -> Result<Request<'a>, Refusal> {
-        Request::parse(self.bytes(), self.bare, fields)
     }
 
     /// Done with the head: what is left is the beginning of a body to `drain`, if there is

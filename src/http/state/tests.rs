@@ -7,7 +7,7 @@
 use super::*;
 use crate::http::body::BodyError;
 use crate::http::payload::FileSpan;
-use crate::http::request::Fields;
+use crate::http::request::{NO_FIELDS, Request};
 use crate::http::status::Status;
 use crate::limits::HEAD_BYTES_MAX;
 
@@ -39,8 +39,8 @@ fn feed(pieces: &[&[u8]]) -> Vec<Fed> {
                     break;
                 }
                 HeadProgress::Whole(head) => {
-                    let mut fields = Fields::new();
-                    let (line, drain) = match head.request(&mut fields) {
+                    let mut fields = NO_FIELDS;
+                    let (line, drain) = match Request::parse(head.bytes(), head.bare, &mut fields) {
                         Ok(request) => (
                             format!(
                                 "{} {}",
