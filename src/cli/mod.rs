@@ -22,7 +22,7 @@ pub use crate::cli::values::policy::{
 };
 
 use crate::cli::table::Verb;
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::http::url::{BindAddress, Url};
 use crate::log::logger::{self, Color};
 use log::LevelFilter;

@@ -5,7 +5,7 @@
 
 use super::table::{Repeat, Row, Verb};
 use super::{Command, Options, VERBS, VERSION, help, values::shown};
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits;
 use lexopt::{Arg, Parser};
 use std::{

@@ -7,7 +7,7 @@
 pub(crate) mod network;
 pub(crate) mod policy;
 
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits;
 use std::{
     ffi::{OsStr, OsString},

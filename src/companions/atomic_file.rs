@@ -10,7 +10,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
 use crate::companions::client::Failure;
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::TEMPORARY_NAMES_MAX;
 
 /// See the module.

@@ -14,7 +14,7 @@ use crate::companions::progress::Progress;
 use crate::event_loop::connect::{self, ConnectOptions, Connecting};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::{CLIENT_QUIET, CONNECT_TIMEOUT, PROGRESS_INTERVAL};
 use crate::process::words_of;
 

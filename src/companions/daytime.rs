@@ -17,7 +17,7 @@ use crate::companions::message::{Message, ShortText};
 use crate::companions::{Companion, Offer, Opened, listen};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage, Tick};
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::http::url::BindAddress;
 use crate::limits::DATAGRAM_RETRY;
 

@@ -12,7 +12,7 @@ use crate::cli::Options;
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
 use crate::companions::{Notices, Offer, Opened, Reply, listen};
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_QUIET, MESSAGE_TIMEOUT};
 
 /// A text that is coming in. Never more than [`MESSAGE_BYTES_MAX`] bytes are kept.

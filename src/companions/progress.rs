@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
 use crate::event_loop::Now;
-use crate::http::amount::Size;
+use crate::http::text::Size;
 use crate::limits::PROGRESS_INTERVAL;
 
 /// A line of the terminal.

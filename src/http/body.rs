@@ -6,7 +6,7 @@
 //! differently. A client is lenient: it accepts bare line feeds and padded sizes, keeps the
 //! trailers, and can show a line that makes no sense.
 
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, DRAINED_BODY_BYTES_MAX, TRAILER_BYTES_MAX};
 
 /// How the length of a body is told (RFC 9112 §6.3).

@@ -51,18 +51,9 @@ fn parse_four_digit_year(text: &str) -> Option<UnixSeconds> {
 /// `Sunday, 06-Nov-94 08:49:37 GMT`: rewritten with the year that was meant, then read as the
 /// preferred form, so that the weekday is held against the right century.
 fn parse_two_digit_year(text: &str, now: UnixSeconds) -> Option<UnixSeconds> {
-    const DAYS: [&str; 7] = [
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-    ];
-    let (day_name, rest) = text
-        .split_once(", ")
-        .filter(|(name, _)| DAYS.contains(name))?;
+    const DAYS: &str = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday";
+    let (day_name, rest) = text.split_once(", ")?;
+    DAYS.split(' ').find(|day| *day == day_name)?;
     let (day_and_month, rest) = rest.split_at_checked("06-Nov-".len())?;
     let (year_of_century, clock) = rest.split_at_checked("94".len())?;
     if !year_of_century.bytes().all(|b| b.is_ascii_digit()) {
@@ -98,35 +89,20 @@ pub fn imf_fixdate(seconds: UnixSeconds) -> Option<[u8; IMF_FIXDATE_BYTES]> {
 /// `10/Oct/2000:13:55:36 +0000`, as in a line of the Common Log Format, in UTC.
 /// `None` outside the years 1970 to 9999.
 pub fn common_log(seconds: UnixSeconds) -> Option<[u8; 26]> {
-    const MONTHS: &[u8] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
-    let iso = iso_8601(seconds).filter(|_| seconds >= 0)?;
-    let month = usize::from(10 * (iso[5] - b'0') + (iso[6] - b'0')) - 1;
+    let date = imf_fixdate(seconds)?;
     let mut out = *b"dd/mmm/yyyy:hh:mm:ss +0000";
-    out[..2].copy_from_slice(&iso[8..10]);
-    out[3..6].copy_from_slice(&MONTHS[3 * month..3 * month + 3]);
-    out[7..11].copy_from_slice(&iso[..4]);
-    out[12..20].copy_from_slice(&iso[11..19]);
+    out[..2].copy_from_slice(&date[5..7]);
+    out[3..6].copy_from_slice(&date[8..11]);
+    out[7..11].copy_from_slice(&date[12..16]);
+    out[12..20].copy_from_slice(&date[17..25]);
     Some(out)
 }
 
 /// `2000-10-10T13:55:36Z` (ISO 8601, RFC 3339). `None` outside the years 0 to 9999, which only a
 /// broken file has.
-pub fn iso_8601(seconds: UnixSeconds) -> Option<[u8; 20]> {
+pub fn iso_8601(seconds: UnixSeconds) -> Option<String> {
     let date = civil(seconds).filter(|date| date.year() >= 0)?;
-    let mut out = *b"yyyy-mm-ddThh:mm:ssZ";
-    for (at, two_digits) in [
-        (0, date.year() / 100),
-        (2, date.year() % 100),
-        (5, date.month().into()),
-        (8, date.day().into()),
-        (11, date.hour().into()),
-        (14, date.minute().into()),
-        (17, date.second().into()),
-    ] {
-        out[at] = b'0' + (two_digits / 10 % 10) as u8;
-        out[at + 1] = b'0' + (two_digits % 10) as u8;
-    }
-    Some(out)
+    Some(format!("{date}Z"))
 }
 
 /// The calendar's name for a second of the years -9999 to 9999, in UTC.
@@ -293,7 +269,7 @@ mod tests {
             (LAST, "Friday, 31-Dec-49 00:00:00 GMT", None),
         ];
         for (now, date, expected) in cases {
-            let found = parse(date.as_bytes(), now).map(|t| text(iso_8601(t).unwrap()));
+            let found = parse(date.as_bytes(), now).map(|t| iso_8601(t).unwrap());
             assert_eq!(found.as_deref(), expected, "{date} at {now}");
         }
     }
@@ -308,7 +284,7 @@ mod tests {
             text(common_log(971_186_136).unwrap()),
             "10/Oct/2000:13:55:36 +0000"
         );
-        assert_eq!(text(iso_8601(971_186_136).unwrap()), "2000-10-10T13:55:36Z");
+        assert_eq!(iso_8601(971_186_136).unwrap(), "2000-10-10T13:55:36Z");
         assert_eq!(
             text(imf_fixdate(0).unwrap()),
             "Thu, 01 Jan 1970 00:00:00 GMT"
@@ -352,7 +328,7 @@ mod tests {
             // The three formats agree with each other.
             let (log, iso) = (
                 text(common_log(seconds).unwrap()),
-                text(iso_8601(seconds).unwrap()),
+                iso_8601(seconds).unwrap(),
             );
             let date = text(date);
             assert_eq!(log[12..20], date[17..25]);

@@ -1,8 +1,10 @@
 //! Finding fields by name, and cutting their values apart (RFC 9110 §5.3, §5.6).
 //!
-//! Nothing is copied: every slice handed out lies in the head it was read from. Work is bounded by
-//! the length of the head.
+//! Every slice handed out lies in the head it was read from. Work is bounded by the length of the
+//! head.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use httparse::Header;
 
 /// The values of all lines named `name`, in order. Names are compared without regard to case
@@ -17,27 +19,11 @@ pub(crate) fn lines<'h>(
         .map(|header| header.value)
 }
 
-/// A field that may stand once only (§5.3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Single<'h> {
-    /// It does not stand in the head.
-    Absent,
-    /// It stands once, with this value.
-    One(&'h [u8]),
-    /// It stands on several lines, and each could be the one that is meant.
-    Several,
-}
-
-impl<'h> Single<'h> {
-    /// Reads the field `name` of `headers`.
-    pub(crate) fn read(headers: &'h [Header<'h>], name: &'static str) -> Self {
-        let mut values = lines(headers, name);
-        match (values.next(), values.next()) {
-            (None, _) => Self::Absent,
-            (Some(value), None) => Self::One(value),
-            (Some(_), Some(_)) => Self::Several,
-        }
-    }
+/// The value of a field that stands in the head exactly once (§5.3).
+pub(crate) fn single<'h>(headers: &'h [Header<'h>], name: &'static str) -> Option<&'h [u8]> {
+    let mut values = lines(headers, name);
+    let value = values.next()?;
+    values.next().is_none().then_some(value)
 }
 
 /// `bytes` without spaces and tabs at either end (OWS, §5.6.3).
@@ -95,6 +81,30 @@ pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// What a client says it is, in an `Authorization` field of the scheme Basic (RFC 7617). Nothing
+/// can print it.
+pub struct Credentials {
+    /// The name: what stands before the first colon.
+    pub user: Vec<u8>,
+    /// The password; may be empty and contain colons.
+    pub password: Vec<u8>,
+}
+
+impl Credentials {
+    /// Reads those of a request: none if there is no such field or more than one, if it is of
+    /// another scheme, or malformed. Bounded by the length of the head.
+    pub fn read(headers: &[Header<'_>]) -> Option<Self> {
+        let (scheme, rest) = split_once(single(headers, "Authorization")?, b' ')?;
+        if !scheme.eq_ignore_ascii_case(b"Basic") {
+            return None;
+        }
+        let text = STANDARD.decode(trim(rest)).ok()?;
+        let (user, password) = split_once(&text, b':')?;
+        let (user, password) = (user.to_vec(), password.to_vec());
+        Some(Self { user, password })
+    }
+}
+
 /// Whether `bytes` are a token (§5.6.2).
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty()
@@ -147,11 +157,11 @@ mod tests {
             header("If-Range", b"y"),
             header("range", b"x"),
         ];
-        assert_eq!(Single::read(&headers, "host"), Single::Absent);
-        assert_eq!(Single::read(&headers, "if-range"), Single::One(b"y"));
-        assert_eq!(Single::read(&headers, "range"), Single::Several);
+        assert_eq!(single(&headers, "host"), None);
+        assert_eq!(single(&headers, "if-range"), Some(&b"y"[..]));
+        assert_eq!(single(&headers, "range"), None);
         let thrice = [headers[0], headers[0], headers[0]];
-        assert_eq!(Single::read(&thrice, "range"), Single::Several);
+        assert_eq!(single(&thrice, "range"), None);
     }
 
     #[test]
@@ -183,5 +193,45 @@ mod tests {
         for no in [&b"\""[..], b"", b"a", b"\"a", b"\"a\"b\"", b"\"a\\\""] {
             assert!(!is_quoted_string(no), "{}", no.escape_ascii());
         }
+    }
+
+    fn credentials(headers: &[Header<'_>]) -> Option<(String, String)> {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Credentials::read(headers).map(|c| (text(c.user), text(c.password)))
+    }
+
+    #[test]
+    fn names_and_passwords_are_told_apart() {
+        let read = |value: &str| credentials(&[header("authorization", value.as_bytes())]);
+        let both = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        // The first is the example of RFC 7617 §2.
+        assert_eq!(
+            read("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+            both("Aladdin", "open sesame")
+        );
+        assert_eq!(read("BASIC  YTpiOmM="), both("a", "b:c"));
+        assert_eq!(read("basic Og=="), both("", ""));
+        for wrong in [
+            "",
+            "Basic",
+            "Basic ",
+            "BasicYTpi",
+            "Bearer YTpi",
+            "Basic YTpi YTpi",
+            "Basic YQ==",
+            "Basic YTpi=",
+            "Basic !!!!",
+        ] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_field_on_two_lines_is_not_believed() {
+        let one = header("authorization", b"Basic YTpi");
+        let other = header("authorization", b"Basic YTpj");
+        assert!(credentials(&[one]).is_some());
+        assert_eq!(credentials(&[one, other]), None);
+        assert_eq!(credentials(&[]), None);
     }
 }

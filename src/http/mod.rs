@@ -5,19 +5,12 @@
 //! same replies, however they are cut.
 
 pub mod accept;
-pub(crate) mod amount;
-pub mod basic;
 pub mod body;
 pub mod conditional;
 pub mod date;
-pub mod etag;
-pub(crate) mod fields;
-pub mod forwarded;
+pub mod fields;
 pub mod head;
-pub mod json;
 pub mod path;
-pub mod payload;
-pub mod printable;
 pub mod proxy;
 pub mod random;
 pub mod range;
@@ -26,4 +19,5 @@ pub mod request;
 pub mod response;
 pub mod state;
 pub mod status;
+pub mod text;
 pub mod url;

@@ -1,11 +1,19 @@
-//! The PROXY protocol, versions 1 and 2: before the first byte of a connection, a proxy tells the
-//! address of its client (HAProxy's `doc/proxy-protocol.txt`).
+//! What a trusted proxy tells of its client: the PROXY protocol, versions 1 and 2 (HAProxy's
+//! `doc/proxy-protocol.txt`), and the fields `X-Forwarded-For` and `Forwarded` (RFC 7239).
 //!
-//! A header that has begun is read to its end, within [`PROXY_HEADER_BYTES_MAX`], or refused; bytes
-//! that do not begin like one belong to what follows.
+//! A PROXY header comes before the first byte of a connection. One that has begun is read to its
+//! end, within [`PROXY_HEADER_BYTES_MAX`], or refused; bytes that do not begin like one belong to
+//! what follows.
+//!
+//! Of the fields only what a trusted proxy has added is believed. Each appends the address that it
+//! was asked from, so the list is read from its end, and the first address that is not trusted is
+//! the client; what stands before it is the client's own word.
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use httparse::Header;
+
+use crate::http::fields::{elements, lines, split_once, trim};
 use crate::limits::{PROXY_HEADER_BYTES_MAX, PROXY_LINE_BYTES_MAX};
 
 /// What the first bytes of a connection are.
@@ -46,10 +54,9 @@ pub fn read(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
 fn text(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
     let beginning = &bytes[..bytes.len().min(PROXY_LINE_BYTES_MAX)];
     let Some(end) = beginning.iter().position(|&byte| byte == b'\n') else {
-        return if bytes.len() < PROXY_LINE_BYTES_MAX {
-            Ok(ProxyHeader::Partial)
-        } else {
-            Err("a line longer than 107 bytes")
+        return match bytes.len() < PROXY_LINE_BYTES_MAX {
+            true => Ok(ProxyHeader::Partial),
+            false => Err("a line longer than 107 bytes"),
         };
     };
     let line = beginning[TEXT.len()..end]
@@ -60,15 +67,15 @@ fn text(bytes: &[u8]) -> Result<ProxyHeader, &'static str> {
     if words[0] == "UNKNOWN" {
         return Ok(ProxyHeader::Header(end + 1, None));
     }
-    let [family, source, target, ports @ ..] = &words[..] else {
-        return Err("not two addresses and two ports");
+    // The standard library would take a sign as well.
+    let is_port = |port: &str| !port.starts_with('+') && port.parse::<u16>().is_ok();
+    let (family, source, target) = match words[..] {
+        [family, source, target, one, other] if is_port(one) && is_port(other) => {
+            (family, source, target)
+        }
+        _ => return Err("not two addresses and two ports"),
     };
-    let is_port =
-        |port: &&str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
-    if ports.len() != 2 || !ports.iter().all(is_port) {
-        return Err("not two addresses and two ports");
-    }
-    let address = match *family {
+    let address = match family {
         "TCP4" => both::<Ipv4Addr>(source, target).map(IpAddr::V4),
         "TCP6" => both::<Ipv6Addr>(source, target).map(IpAddr::V6),
         _ => return Err("neither TCP4, TCP6 nor UNKNOWN"),
@@ -104,8 +111,7 @@ fn binary(rest: &[u8]) -> Result<ProxyHeader, &'static str> {
     // The addresses and ports of both ends.
     let least = match family {
         _ if !is_proxy => 0,
-        // Unspecified: there is no address to tell.
-        0x00 => 0,
+        0x00 => 0, // unspecified: there is no address to tell
         0x11 | 0x12 => 2 * (4 + 2),
         0x21 | 0x22 => 2 * (16 + 2),
         0x31 | 0x32 => 2 * 108,
@@ -122,174 +128,95 @@ fn binary(rest: &[u8]) -> Result<ProxyHeader, &'static str> {
         2 if is_proxy => body.first_chunk::<16>().map(|a| IpAddr::from(*a)),
         _ => None,
     };
-    Ok(ProxyHeader::Header(
-        whole,
-        address.map(|a| a.to_canonical()),
-    ))
+    let address = address.map(|address| address.to_canonical());
+    Ok(ProxyHeader::Header(whole, address))
+}
+
+// ---- fields ----
+
+/// What the fields say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// Nothing: there are none.
+    Unsaid,
+    /// This is the client.
+    Address(IpAddr),
+    /// The client cannot be known: the proxy hides it, or the fields contradict each other.
+    Hidden,
+}
+
+/// Finds the client's address, as far as `trusts` reaches. If both fields are there they must give
+/// the same: a proxy writes one of them, and lets the client's own words pass in the other. Bounded
+/// by the length of the head.
+pub fn origin(headers: &[Header<'_>], trusts: impl Fn(IpAddr) -> bool) -> Origin {
+    // Quotes mean nothing here: one that a client sends must not swallow what the proxy appends.
+    let list = lines(headers, "X-Forwarded-For")
+        .flat_map(|value| value.split(|&byte| byte == b','))
+        .map(trim)
+        .filter(|name| !name.is_empty());
+    let simple = last_untrusted(list.map(address), &trusts);
+    let list = lines(headers, "Forwarded").flat_map(|value| elements(value, b','));
+    let standard = last_untrusted(list.map(forwarded_for), &trusts);
+    match (simple, standard) {
+        (Origin::Unsaid, said) | (said, Origin::Unsaid) => said,
+        (one, other) if one == other => one,
+        (_, _) => Origin::Hidden,
+    }
+}
+
+/// Whether a proxy has sent this on, whatever it says of its client: `Via` is every gateway's duty
+/// (RFC 9110 §7.6.3), and `X-Real-IP` what many examples for nginx set in place of a list.
+pub fn is_forwarded(headers: &[Header<'_>]) -> bool {
+    let mut signs = ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"].into_iter();
+    signs.any(|name| lines(headers, name).next().is_some())
+}
+
+/// The last address that is not trusted, and has only trusted ones behind it. If all are trusted it
+/// is the first, which asked the others.
+fn last_untrusted(
+    list: impl Iterator<Item = Option<IpAddr>>,
+    trusts: impl Fn(IpAddr) -> bool,
+) -> Origin {
+    list.fold(Origin::Unsaid, |so_far, next| match next {
+        Some(address) if so_far != Origin::Unsaid && trusts(address) => so_far,
+        Some(address) => Origin::Address(address),
+        None => Origin::Hidden,
+    })
+}
+
+/// The `for` of one element of `Forwarded`.
+fn forwarded_for(element: &[u8]) -> Option<IpAddr> {
+    let mut nodes = elements(element, b';').filter_map(|pair| {
+        let (name, value) = split_once(pair, b'=')?;
+        let is_for = trim(name).eq_ignore_ascii_case(b"for");
+        is_for.then_some(trim(value))
+    });
+    let node = nodes.next()?;
+    if nodes.next().is_some() {
+        return None;
+    }
+    // An address has nothing to be escaped.
+    match node {
+        [b'"', inner @ .., b'"'] => address(inner),
+        plain => address(plain),
+    }
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:80`; no address is
+/// `unknown`, `_hidden`.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = str::from_utf8(text).ok()?;
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    let address = match bare {
+        Some(bare) => bare.parse().map(IpAddr::V6),
+        None => text
+            .parse()
+            .or_else(|_| text.parse().map(|both: SocketAddr| both.ip())),
+    };
+    Some(address.ok()?.to_canonical())
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
-    use super::*;
-
-    /// A header of version 2.
-    fn v2(command: u8, family: u8, body: &[u8]) -> Vec<u8> {
-        let len = u16::try_from(body.len()).unwrap().to_be_bytes();
-        [BINARY, &[command, family], &len, body].concat()
-    }
-
-    /// Body of a header of version 2 for IPv4, with something behind the addresses.
-    fn v4_body(tlv: &[u8]) -> Vec<u8> {
-        let ends = [192, 0, 2, 1, 198, 51, 100, 1, 0xdc, 0x04, 0x01, 0xbb];
-        [&ends[..], tlv].concat()
-    }
-
-    fn v6_body() -> Vec<u8> {
-        let source: Ipv6Addr = "2001:db8::7".parse().unwrap();
-        [&source.octets()[..], &[0; 16], &[1, 2, 3, 4]].concat()
-    }
-
-    fn good() -> Vec<(Vec<u8>, Option<&'static str>)> {
-        let line = |text: &str| text.as_bytes().to_vec();
-        let longest = format!("PROXY UNKNOWN {}\r\n", "f".repeat(107 - 16));
-        assert_eq!(longest.len(), PROXY_LINE_BYTES_MAX);
-        let fitting = PROXY_HEADER_BYTES_MAX - 16 - 12;
-        vec![
-            (
-                line("PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\r\n"),
-                Some("192.0.2.1"),
-            ),
-            (
-                line("PROXY TCP4 255.255.255.255 255.255.255.255 65535 65535\r\n"),
-                Some("255.255.255.255"),
-            ),
-            (
-                line("PROXY TCP6 2001:db8::1 ::1 1 2\r\n"),
-                Some("2001:db8::1"),
-            ),
-            (
-                line("PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n"),
-                Some("192.0.2.1"),
-            ),
-            (line("PROXY UNKNOWN\r\n"), None),
-            (line("PROXY UNKNOWN ffff:f...f:ffff 1 2\r\n"), None),
-            (line(&longest), None),
-            (v2(0x21, 0x11, &v4_body(b"")), Some("192.0.2.1")),
-            (v2(0x21, 0x12, &v4_body(b"")), Some("192.0.2.1")),
-            (
-                v2(0x21, 0x11, &v4_body(b"\x03\0\x04\x01\x02\x03\x04")),
-                Some("192.0.2.1"),
-            ),
-            (
-                v2(0x21, 0x11, &v4_body(&vec![4; fitting])),
-                Some("192.0.2.1"),
-            ),
-            (v2(0x21, 0x21, &v6_body()), Some("2001:db8::7")),
-            (v2(0x21, 0x22, &v6_body()), Some("2001:db8::7")),
-            (v2(0x21, 0x00, b""), None),
-            (v2(0x21, 0x00, b"whatever"), None),
-            (v2(0x21, 0x31, &[b'/'; 216]), None),
-            (v2(0x20, 0x00, b""), None),
-            (v2(0x20, 0x11, &v4_body(b"")), None),
-            (v2(0x20, 0xff, b"x"), None),
-        ]
-    }
-
-    #[test]
-    fn a_header_is_read_whole_and_at_every_cut() {
-        for (header, address) in good() {
-            let address = address.map(|text| text.parse().unwrap());
-            let whole = Ok(ProxyHeader::Header(header.len(), address));
-            assert_eq!(read(&header), whole, "{}", header.escape_ascii());
-            let more = [&header[..], b"GET / HTTP/1.1\r\n"].concat();
-            assert_eq!(read(&more), whole, "{}", header.escape_ascii());
-            for cut in 0..header.len() {
-                let part = &header[..cut];
-                assert_eq!(
-                    read(part),
-                    Ok(ProxyHeader::Partial),
-                    "{}",
-                    part.escape_ascii()
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn what_begins_otherwise_is_no_header() {
-        for bytes in [
-            &b"G"[..],
-            b"GET / HTTP/1.1\r\n\r\n",
-            b"POST / HTTP/1.1\r\n",
-            b"PUT / HTTP/1.1\r\n",
-            b"PROPFIND / HTTP/1.1\r\n",
-            b"PROXY\t",
-            b"PROXYX",
-            b"proxy TCP4",
-            b"\r\nGET / HTTP/1.1\r\n",
-            b"\r\n\r\nGET / HTTP/1.1\r\n",
-            b"\r\n\r\n\0\r\nQUIT\r\n",
-            b"\n",
-            b"\0",
-        ] {
-            assert_eq!(
-                read(bytes),
-                Ok(ProxyHeader::None),
-                "{}",
-                bytes.escape_ascii()
-            );
-        }
-    }
-
-    #[test]
-    fn a_header_that_breaks_a_rule_is_refused() {
-        let long = format!("PROXY UNKNOWN {}\r\n", "f".repeat(108 - 16));
-        let endless = vec![b' '; 200];
-        let mut too_long = v2(0x21, 0x11, &v4_body(b""));
-        too_long[14..16].copy_from_slice(&[0xff, 0xff]);
-        let mut bad: Vec<Vec<u8>> = [
-            "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443\n",
-            "PROXY TCP4 192.0.2.1 198.51.100.1 56324\r\n",
-            "PROXY TCP4 192.0.2.1 198.51.100.1 56324 443 1\r\n",
-            "PROXY TCP4 192.0.2.1  198.51.100.1 56324 443\r\n",
-            "PROXY TCP4 192.0.2.1 198.51.100.1 56324 65536\r\n",
-            "PROXY TCP4 192.0.2.1 198.51.100.1 -1 443\r\n",
-            "PROXY TCP4 192.0.2.1 198.51.100.1 +1 443\r\n",
-            "PROXY TCP4 192.0.2.1 198.51.100.1  443\r\n",
-            "PROXY TCP4 2001:db8::1 ::1 1 2\r\n",
-            "PROXY TCP6 192.0.2.1 198.51.100.1 1 2\r\n",
-            "PROXY TCP4 192.0.2.256 198.51.100.1 1 2\r\n",
-            "PROXY TCP4 192.0.2.1 somewhere 1 2\r\n",
-            "PROXY UDP4 192.0.2.1 198.51.100.1 1 2\r\n",
-            "PROXY \r\n",
-            "PROXY UNKNOWNX\r\n",
-            &long,
-        ]
-        .map(|line| line.as_bytes().to_vec())
-        .into();
-        bad.extend([
-            [TEXT, &endless].concat(),
-            b"PROXY TCP4 \xff 198.51.100.1 1 2\r\n".to_vec(),
-            v2(0x11, 0x11, &v4_body(b"")),
-            v2(0x22, 0x11, &v4_body(b"")),
-            v2(0x21, 0x41, &v4_body(b"")),
-            v2(0x21, 0x13, &v4_body(b"")),
-            v2(0x21, 0x11, &v4_body(b"")[..11]),
-            v2(0x21, 0x21, &v4_body(b"")),
-            v2(0x21, 0x31, b"/tmp"),
-            v2(0x21, 0x11, &v4_body(&vec![4; PROXY_HEADER_BYTES_MAX])),
-            too_long,
-        ]);
-        for bytes in bad {
-            assert!(read(&bytes).is_err(), "{}", bytes.escape_ascii());
-            // Refused as soon as it is known, and never taken for something else on the way there.
-            for cut in 0..bytes.len() {
-                let so_far = read(&bytes[..cut]);
-                let fits = matches!(so_far, Ok(ProxyHeader::Partial) | Err(_));
-                assert!(fits, "{}: {so_far:?}", bytes[..cut].escape_ascii());
-            }
-        }
-    }
-}
+mod tests;

@@ -9,8 +9,7 @@ use std::fmt;
 
 use httparse::Header;
 
-use crate::http::fields::{Single, decimal, elements, split_once, trim};
-use crate::http::response::push_decimal;
+use crate::http::fields::{decimal, elements, lines, single, split_once, trim};
 use crate::limits::RANGES_MAX;
 
 /// Consecutive bytes of a representation. Never empty.
@@ -42,14 +41,13 @@ impl Span {
         }
     }
 
-    /// Appends the value of `Content-Range` for this span of `total` bytes (§14.4), `bytes 0-4/10`.
-    pub fn write_content_range(self, total: u64, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"bytes ");
-        push_decimal(self.start, out);
-        out.push(b'-');
-        push_decimal(self.end.saturating_sub(1), out);
-        out.push(b'/');
-        push_decimal(total, out);
+    /// The value of `Content-Range` for this span of `total` bytes (§14.4), `bytes 0-4/10`.
+    pub fn content_range(self, total: u64) -> String {
+        format!(
+            "bytes {}-{}/{total}",
+            self.start,
+            self.end.saturating_sub(1)
+        )
     }
 }
 
@@ -58,12 +56,6 @@ impl fmt::Display for Span {
         let last = self.end.saturating_sub(1);
         write!(f, "bytes {} to {last} ({} bytes)", self.start, self.len())
     }
-}
-
-/// Appends the value of `Content-Range` of a 416 (§15.5.17), `bytes */10`.
-pub fn write_unsatisfied_range(total: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"bytes */");
-    push_decimal(total, out);
 }
 
 /// What a GET is to be answered with.
@@ -95,10 +87,12 @@ pub fn select(
     content_type: &str,
     mut note: impl FnMut(fmt::Arguments<'_>),
 ) -> Selection {
-    let selection = match Single::read(headers, "Range") {
-        Single::Absent => return Selection::Whole,
-        Single::One(value) => read(value, length, content_type, &mut note),
-        Single::Several => Err("it stands on several lines".into()),
+    if lines(headers, "Range").next().is_none() {
+        return Selection::Whole;
+    }
+    let selection = match single(headers, "Range") {
+        Some(value) => read(value, length, content_type, &mut note),
+        None => Err("it stands on several lines".to_owned()),
     };
     selection.unwrap_or_else(|why| {
         note(format_args!("Range is ignored: {why}"));
@@ -266,10 +260,9 @@ impl Multipart {
         }
     }
 
-    /// Appends the value of the answer's `Content-Type`, which names the boundary.
-    pub fn write_content_type(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"multipart/byteranges; boundary=");
-        out.extend_from_slice(self.boundary.as_bytes());
+    /// The value of the answer's `Content-Type`, which names the boundary.
+    pub fn answer_type(&self) -> String {
+        format!("multipart/byteranges; boundary={}", self.boundary)
     }
 
     /// The answer's `Content-Length`: all parts with their framing, to the byte.
@@ -287,20 +280,18 @@ impl Multipart {
     /// Appends what stands before the bytes of part `part` (from 0), and returns where these are.
     /// After the last part it appends the end of the body and returns `None`.
     pub fn frame(&self, part: usize, out: &mut Vec<u8>) -> Option<Span> {
-        if part > 0 {
-            out.extend_from_slice(b"\r\n");
-        }
-        out.extend_from_slice(b"--");
-        out.extend_from_slice(self.boundary.as_bytes());
+        let line_end = if part > 0 { "\r\n" } else { "" };
+        let boundary = &self.boundary;
         let Some(&span) = self.spans.get(part) else {
-            out.extend_from_slice(b"--\r\n");
+            out.extend_from_slice(format!("{line_end}--{boundary}--\r\n").as_bytes());
             return None;
         };
-        out.extend_from_slice(b"\r\nContent-Type: ");
-        out.extend_from_slice(self.content_type.as_bytes());
-        out.extend_from_slice(b"\r\nContent-Range: ");
-        span.write_content_range(self.total, out);
-        out.extend_from_slice(b"\r\n\r\n");
+        let (content_type, range) = (&self.content_type, span.content_range(self.total));
+        let frame = format!(
+            "{line_end}--{boundary}\r\nContent-Type: {content_type}\r\n\
+             Content-Range: {range}\r\n\r\n"
+        );
+        out.extend_from_slice(frame.as_bytes());
         Some(span)
     }
 }

@@ -11,7 +11,7 @@
 
 mod reading;
 
-use crate::http::payload::{Body, Bytes};
+use crate::http::response::{Body, Bytes};
 
 pub use crate::http::state::reading::{Head, HeadProgress, ProxyHeaderProgress, Reading};
 

@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::http::json::{JsonString, JsonStyle, JsonTime};
+use crate::http::text::{JsonString, JsonStyle, JsonTime};
 use crate::pages::escape::Href;
 use crate::site::directory::{Entry, Totals};
 

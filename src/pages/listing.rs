@@ -6,8 +6,8 @@
 use std::fmt::{self, Write as _};
 
 use super::{LISTING_STYLE, PAGE_STYLE};
-use crate::http::amount::{Count, Size};
 use crate::http::date::iso_8601;
+use crate::http::text::{Count, Size};
 use crate::limits::LISTING_CRUMBS_MAX;
 use crate::pages::escape::{Href, Html};
 use crate::site::directory::{Entry, Listing, Order, SortKey, Totals};
@@ -199,8 +199,7 @@ struct Minute(i64);
 
 impl fmt::Display for Minute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = iso_8601(self.0);
-        match text.as_ref().and_then(|text| str::from_utf8(text).ok()) {
+        match iso_8601(self.0) {
             Some(text) => write!(f, "{} {}", &text[..10], &text[11..16]),
             None => f.write_str("\u{2014}"),
         }

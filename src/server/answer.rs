@@ -304,7 +304,6 @@ impl Ask<'_> {
         let validators = Validators {
             etag: Some(&meta.etag),
             last_modified: meta.modified,
-            exists: true,
         };
         let part = match self.verdict(&validators) {
             Verdict::NotModified => Part::NotModified,
@@ -348,7 +347,7 @@ impl Ask<'_> {
             return Verdict::Proceed { honour_range: true };
         }
         let now = unix_seconds(self.now.wall);
-        evaluate(self.request.headers, true, validators, now, |words| {
+        evaluate(self.request.headers, validators, now, |words| {
             (self.notes)("condition", words);
         })
     }
@@ -378,11 +377,7 @@ impl Ask<'_> {
         let negotiated = !query.json;
         query.json = query.json || prefers_json(self.request.headers);
         // A listing has no validators, but it is there: conditions on `*` hold.
-        let it_exists = Validators {
-            exists: true,
-            ..Validators::default()
-        };
-        let not_modified = match self.verdict(&it_exists) {
+        let not_modified = match self.verdict(&Validators::default()) {
             Verdict::Proceed { .. } => false,
             Verdict::NotModified => true,
             Verdict::Failed => return self.error(outcome::CONDITION_FAILED),

@@ -13,7 +13,7 @@ use bcrypt::HashParts;
 use httparse::Header;
 
 use crate::event_loop::Now;
-use crate::http::basic::Credentials;
+use crate::http::fields::Credentials;
 use crate::limits::{
     BCRYPT_COST_MAX, PASSWORD_CHECKS_PER_SECOND, USERS_BYTES_MAX, WRONG_PASSWORDS_REMEMBERED,
 };

@@ -14,7 +14,7 @@ use httparse::Header;
 
 use crate::cli::{Cidr, Proxies, ServeOptions};
 use crate::event_loop::PeerAddress;
-use crate::http::forwarded::{Origin, origin};
+use crate::http::proxy::{Origin, origin};
 
 /// Connections for each address that has any. No larger than the number of connections.
 type Counts = Rc<RefCell<HashMap<IpAddr, u32>>>;

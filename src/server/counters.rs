@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::cli::{Cidr, ServeOptions};
 use crate::event_loop::PeerAddress;
 use crate::event_loop::histogram::Histogram;
-use crate::http::forwarded::{Origin, is_forwarded, origin};
+use crate::http::proxy::{Origin, is_forwarded, origin};
 use crate::http::request::{Method, Request};
 use crate::http::status::Status;
 use crate::limits::{STATUS_CODES, TURN_LIMITS_MICROS};

@@ -7,9 +7,9 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
 use crate::http::path::SitePath;
-use crate::http::printable::printable;
 use crate::http::range::{Multipart, Span};
 use crate::http::status::{Refusal, Status};
+use crate::http::text::printable;
 use crate::pages::ListingQuery;
 use crate::site::Found;
 use crate::site::cache::{FileMeta, Representation};

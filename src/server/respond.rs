@@ -9,9 +9,9 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use crate::event_loop::Now;
-use crate::http::payload::{Body, Bytes, FileSpan, Parts};
-use crate::http::range::{Multipart, write_unsatisfied_range};
+use crate::http::range::Multipart;
 use crate::http::response::HeadWriter;
+use crate::http::response::{Body, Bytes, FileSpan, Parts};
 use crate::http::status::{Refusal, Status};
 use crate::limits::{PREFLIGHT_SECONDS, RETRY_AFTER_SECONDS};
 use crate::pages;
@@ -232,27 +232,22 @@ impl ReplyContext<'_> {
                 draft.lines(&meta.validator_lines).finish(b"")
             }
             // RFC 9110 §15.3.7.1.
-            Part::One(span) => {
-                let mut range = Vec::new();
-                span.write_content_range(meta.size, &mut range);
-                self.draft(Status::PARTIAL_CONTENT)
-                    .field("Content-Type", &*meta.content_type)
-                    .lines(&meta.lines)
-                    .field("Content-Range", range)
-                    .number("Content-Length", span.len())
-                    .finish_with_file(file, span.start..span.end)
-            }
+            Part::One(span) => self
+                .draft(Status::PARTIAL_CONTENT)
+                .field("Content-Type", &*meta.content_type)
+                .lines(&meta.lines)
+                .field("Content-Range", span.content_range(meta.size))
+                .number("Content-Length", span.len())
+                .finish_with_file(file, span.start..span.end),
             Part::Several(parts) => self.parts(file, *parts),
         }
     }
 
     /// 206 with several parts (RFC 9110 §15.3.7.2).
     fn parts(&self, file: &Representation, parts: Multipart) -> Response {
-        let mut content_type = Vec::new();
-        parts.write_content_type(&mut content_type);
         let draft = self
             .draft(Status::PARTIAL_CONTENT)
-            .field("Content-Type", content_type)
+            .field("Content-Type", parts.answer_type())
             .lines(&file.meta.lines)
             .number("Content-Length", parts.body_bytes());
         if let Content::File(file) = &file.content {
@@ -325,9 +320,7 @@ impl ReplyContext<'_> {
         }
         if let Some(file) = file {
             if status == Status::RANGE_NOT_SATISFIABLE {
-                let mut range = Vec::new();
-                write_unsatisfied_range(file.size, &mut range);
-                draft = draft.field("Content-Range", range);
+                draft = draft.field("Content-Range", format!("bytes */{}", file.size));
             }
             draft = draft.lines(file.vary());
         }

@@ -1,6 +1,6 @@
 //! Conditions of requests, and the dates in them.
 //!
-//! The input is lines: the method's first letter and `-` if nothing is there; the tag; seconds of the last change, and of now; then header
+//! The input is lines: one that means nothing; the tag; seconds of the last change, and of now; then header
 //! lines `Name: value`. Oracle: RFC 9110 §13.2.2 written down once more, as a table of decisions over a slow reader of tags; and
 //! a date that was read is written as itself.
 
@@ -16,9 +16,7 @@ pub fn check(data: &[u8]) {
     };
     let mut lines = text.split('\n');
     let mut line = || lines.next().unwrap_or_default();
-    let (what, etag, seconds) = (line(), line(), line());
-    let get = !what.starts_with('P');
-    let exists = !what.ends_with('-');
+    let (_, etag, seconds) = (line(), line(), line());
     let mut numbers = seconds.split(' ').map(|n| n.parse::<i64>().ok());
     let bounded = |n: i64| n.clamp(0, 253_402_300_799);
     let last_modified = numbers.next().flatten().map(bounded);
@@ -41,12 +39,9 @@ pub fn check(data: &[u8]) {
     let validators = Validators {
         etag: written.as_ref().map(String::as_bytes),
         last_modified,
-        exists,
     };
-    let found = evaluate(&headers, get, &validators, now, |_| ());
+    let found = evaluate(&headers, &validators, now, |_| ());
     let facts = Facts {
-        get,
-        exists,
         etag,
         last_modified,
         now,
@@ -136,8 +131,6 @@ fn list<'a>(values: &[&'a str]) -> List<'a> {
 }
 
 struct Facts<'a> {
-    get: bool,
-    exists: bool,
     etag: Option<Tag<'a>>,
     last_modified: Option<i64>,
     now: i64,
@@ -152,17 +145,9 @@ impl Facts<'_> {
         };
         let (matches, none, range) = (all("if-match"), all("if-none-match"), all("if-range"));
         let (unmodified, modified) = (all("if-unmodified-since"), all("if-modified-since"));
-        let any = [&matches, &none, &range, &unmodified, &modified]
-            .iter()
-            .any(|f| f.is_some());
-        if any && !self.exists && self.get {
-            return Verdict::Proceed {
-                honour_range: false,
-            };
-        }
         if let Some(values) = &matches {
             let holds = match list(values) {
-                List::Star => self.exists,
+                List::Star => true,
                 List::Tags(tags) => tags.iter().any(|tag| !tag.0 && self.etag == Some(*tag)),
                 List::Wrong => false,
             };
@@ -176,28 +161,23 @@ impl Facts<'_> {
         }
         if let Some(values) = &none {
             let fails = match list(values) {
-                List::Star => self.exists,
+                List::Star => true,
                 List::Tags(tags) => tags
                     .iter()
                     .any(|tag| self.etag.is_some_and(|own| own.1 == tag.1)),
                 List::Wrong => false,
             };
             if fails {
-                return if self.get {
-                    Verdict::NotModified
-                } else {
-                    Verdict::Failed
-                };
+                return Verdict::NotModified;
             }
         } else if let Some(values) = &modified
-            && self.get
             && self.newer_than(values) == Some(false)
         {
             return Verdict::NotModified;
         }
         let honour_range = match range {
-            Some(values) if self.get && all("range").is_some() => self.same(&values),
-            Some(_) | None => self.get,
+            Some(values) if all("range").is_some() => self.same(&values),
+            Some(_) | None => true,
         };
         Verdict::Proceed { honour_range }
     }

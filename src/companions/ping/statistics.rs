@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::http::json::object;
+use crate::http::text::object;
 
 /// Counts and times of a series of pings so far.
 #[derive(Clone, Default, Debug)]

@@ -12,7 +12,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
 use crate::companions::transfer::encoder::{DATA_KEY, NAME_KEY};
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::{
     TRANSFER_KEY_BYTES_KEPT, TRANSFER_NAME_BYTES_MAX, TRANSFER_OVERHEAD_BYTES_MAX,
 };

@@ -6,7 +6,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::http::json::{JsonString, JsonStyle};
+use crate::http::text::{JsonString, JsonStyle};
 
 /// The key under which the name stands.
 pub(super) const NAME_KEY: &str = "filename";

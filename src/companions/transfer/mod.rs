@@ -28,7 +28,7 @@ use crate::companions::progress::Progress;
 use crate::companions::transfer::decoder::Decoder;
 use crate::companions::transfer::encoder::{Encoder, encode_base64};
 use crate::companions::{Offer, Opened, listen};
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::TRANSFER_FILE_BYTES_MAX;
 use crate::process::words_of;
 

@@ -338,12 +338,8 @@ fn the_framing_byte_for_byte() {
         },
     ];
     let parts = Multipart::new(spans.into(), "application/pdf", BOUNDARY, 8000);
-    let mut content_type = Vec::new();
-    parts.write_content_type(&mut content_type);
-    assert_eq!(
-        content_type,
-        b"multipart/byteranges; boundary=0123456789abcdef"
-    );
+    let content_type = "multipart/byteranges; boundary=0123456789abcdef";
+    assert_eq!(parts.answer_type(), content_type);
     assert_eq!(*parts.spans, spans);
 
     let mut out = Vec::new();
@@ -367,11 +363,7 @@ fn the_framing_byte_for_byte() {
 
 #[test]
 fn content_range_values() {
-    let written = |span: Span, total| {
-        let mut out = Vec::new();
-        span.write_content_range(total, &mut out);
-        String::from_utf8(out).unwrap()
-    };
+    let written = Span::content_range;
     assert_eq!(written(Span { start: 0, end: 1 }, 1), "bytes 0-0/1");
     assert_eq!(
         written(
@@ -393,15 +385,6 @@ fn content_range_values() {
         ),
         "bytes 0-18446744073709551614/18446744073709551615"
     );
-    for (total, expected) in [
-        (0, "bytes */0"),
-        (10, "bytes */10"),
-        (u64::MAX, "bytes */18446744073709551615"),
-    ] {
-        let mut out = Vec::new();
-        write_unsatisfied_range(total, &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), expected);
-    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use crate::http::body::BodyLength;
 use crate::http::fields::decimal;
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::limits::REPLY_HEAD_BYTES_MAX;
 
 /// The head of a reply.

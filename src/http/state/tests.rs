@@ -6,8 +6,8 @@
 
 use super::*;
 use crate::http::body::BodyError;
-use crate::http::payload::FileSpan;
 use crate::http::request::{NO_FIELDS, Request};
+use crate::http::response::FileSpan;
 use crate::http::status::Status;
 use crate::limits::HEAD_BYTES_MAX;
 

@@ -13,7 +13,7 @@ use log::warn;
 use crate::event_loop::page_cache::Before;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Next, Now, Side, Stage, Tick, Transport};
-use crate::http::payload::Body;
+use crate::http::response::Body;
 use crate::http::state::{Outgoing, Output, Reading, State};
 use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_MIN};
 use crate::server::Server;

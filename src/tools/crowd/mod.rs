@@ -19,8 +19,8 @@ use log::LevelFilter;
 
 use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Failure, resolve};
-use crate::http::amount::Count;
 use crate::http::reply::ClientRequest;
+use crate::http::text::Count;
 use crate::http::url::Url;
 use crate::process::descriptors;
 

@@ -13,8 +13,8 @@ use rustix::io::Errno;
 
 use crate::cli::{CrowdMode, Options};
 use crate::event_loop::histogram::Histogram;
-use crate::http::amount::{Count, Size};
-use crate::http::json::{JsonString, JsonStyle, object};
+use crate::http::text::{Count, Size};
+use crate::http::text::{JsonString, JsonStyle, object};
 use crate::limits::CONNECT_TIMEOUT;
 
 use super::Phase;

@@ -16,7 +16,7 @@ use log::LevelFilter;
 use crate::cli::{HeaderLine, Options, Voice};
 use crate::companions::client::{Failure, resolve};
 use crate::event_loop::clock::monotonic_now;
-use crate::http::printable::printable;
+use crate::http::text::printable;
 use crate::http::url::Url;
 use crate::limits::FOLLOWED_REDIRECTS_MAX;
 use crate::log::logger;

@@ -10,8 +10,8 @@ use crate::cli::Options;
 use crate::companions::client::{Failure, print};
 use crate::companions::progress::Progress;
 use crate::http::body::BodyLength;
-use crate::http::printable::printable;
 use crate::http::reply::{Event, Reply, ReplyHead};
+use crate::http::text::printable;
 use crate::log::logger;
 
 use super::LastReply;
