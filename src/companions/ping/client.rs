@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::cli::Options;
 use crate::companions::client::{Destination, Driven, Failure, connected_datagrams, print};
-use crate::companions::ping::round_trips::RoundTrips;
+use crate::companions::ping::RoundTrips;
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage};

@@ -113,7 +113,7 @@ impl Decoder {
     /// than came.
     ///
     /// # Errors
-    /// One line, at the first byte that shows that this is not a transfer. The decoder is of no use then.
+    /// At the first byte that shows that this is not a transfer. The decoder is of no use then.
     pub fn feed(&mut self, bytes: &[u8], file: &mut Vec<u8>) -> Result<(), String> {
         let mut rest = bytes;
         while let [byte, ..] = *rest {
