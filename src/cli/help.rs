@@ -45,7 +45,7 @@ pub(crate) fn overview() -> String {
 /// The page of `idler VERB --help`.
 pub(crate) fn of(verb: &Verb) -> String {
     let mut out = format!("Usage: idler {}\n", verb.usage.join("\n       idler "));
-    for paragraph in verb.about {
+    for paragraph in verb.about.split("\n\n") {
         out += &format!("\n{}", wrapped(paragraph, 0));
     }
     let mut last = "";
@@ -101,7 +101,7 @@ pub(crate) fn manual() -> String {
     }
     for verb in VERBS {
         out += &format!(".SH IDLER {}\n", roff(&verb.name.to_uppercase()));
-        for paragraph in verb.about {
+        for paragraph in verb.about.split("\n\n") {
             out += &format!("{}\n.PP\n", roff(paragraph));
         }
         let mut last = "";
@@ -139,36 +139,32 @@ pub(crate) fn manual() -> String {
 /// What holds for all verbs: a heading, a paragraph, and entries whose names end at two blanks.
 const SECTIONS: &[(&str, &str, &[&str])] = &[
     ("VALUES", VALUES, &[]),
-    (
-        "ENVIRONMENT",
-        ENVIRONMENT,
-        &[
-            "RUST_LOG, IDLER_LOG  What is logged on standard error: error, warn, info, debug, \
-             trace, or idler=LEVEL.",
-            "NO_COLOR  If it is set and not empty, no colours.",
-            "CLICOLOR_FORCE  If it is set and neither empty nor 0, colours also where there is no \
-             terminal. NO_COLOR goes before it.",
-        ],
-    ),
-    (
-        "EXIT STATUS",
-        "",
-        &[
-            "0  All went well; a server was stopped by a signal and everybody was served.",
-            "1  It failed; one line on standard error says why.",
-            "2  The command line was not understood; one line on standard error says why.",
-        ],
-    ),
-    (
-        "SIGNALS",
-        "",
-        &[
-            "SIGTERM, SIGINT  Stop: no more newcomers, the idle are sent away, the busy may \
-             finish. A second one stops at once.",
-            "SIGHUP  Open the log file again, and read again the files of --redirects and --auth; \
-             a bad one is refused.",
-        ],
-    ),
+    ("ENVIRONMENT", ENVIRONMENT, VARIABLES),
+    ("EXIT STATUS", "", EXIT_CODES),
+    ("SIGNALS", "", SIGNALS),
+];
+
+/// Variables that are no options.
+const VARIABLES: &[&str] = &[
+    "RUST_LOG, IDLER_LOG  What is logged on standard error: error, warn, info, debug, trace, or \
+     idler=LEVEL.",
+    "NO_COLOR  If it is set and not empty, no colours.",
+    "CLICOLOR_FORCE  If it is set and neither empty nor 0, colours also where there is no \
+     terminal. NO_COLOR goes before it.",
+];
+
+const EXIT_CODES: &[&str] = &[
+    "0  All went well; a server was stopped by a signal and everybody was served.",
+    "1  It failed; one line on standard error says why.",
+    "2  The command line was not understood; one line on standard error says why.",
+];
+
+/// What a running server does on signals.
+const SIGNALS: &[&str] = &[
+    "SIGTERM, SIGINT  Stop: no more newcomers, the idle are sent away, the busy may finish. A \
+     second one stops at once.",
+    "SIGHUP  Open the log file again, and read again the files of --redirects and --auth; a bad \
+     one is refused.",
 ];
 
 fn bold(plain: &str) -> String {

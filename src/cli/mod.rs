@@ -87,7 +87,7 @@ static COMPLETIONS: Verb = Verb {
     name: "completions",
     usage: &["completions SHELL"],
     summary: "Print completions for bash, zsh or fish",
-    about: &["Prints a script that completes idler's verbs and options in SHELL."],
+    about: "Prints a script that completes idler's verbs and options in SHELL.",
     examples: &[
         "idler completions bash > ~/.local/share/bash-completion/completions/idler  bash",
         "idler completions zsh > \"${fpath[1]}/_idler\"  zsh",
@@ -105,7 +105,7 @@ static MAN: Verb = Verb {
     name: "man",
     usage: &["man"],
     summary: "Print the manual page",
-    about: &["Prints the manual page, as roff."],
+    about: "Prints the manual page, as roff.",
     examples: &["idler man > idler.1 && man ./idler.1  read it"],
     options: &[],
     finish: |_| Ok(Command::Page(help::manual())),

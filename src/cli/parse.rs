@@ -80,10 +80,8 @@ pub(crate) fn command(
     }
     let verb = named.unwrap_or(VERBS[0]);
     count_words(verb, &words)?;
-    let mut options = Box::new(Options {
-        words,
-        ..Options::default()
-    });
+    let mut options = Box::<Options>::default();
+    options.words = words;
     set(&mut options, verb, given, env)?;
     (verb.finish)(options)
 }
@@ -106,25 +104,19 @@ fn set(
         let default = row.default();
         let applies = !given.is_empty() || !(default.is_empty() || row.takes_several());
         if given.is_empty() {
-            let value = if default.is_empty() {
-                "(none)"
-            } else {
-                default
-            };
-            let (value, source) = (value.into(), "default".to_owned());
+            let shown = Some(default).filter(|default| !default.is_empty());
+            let (value, source) = (shown.unwrap_or("(none)").into(), "default".to_owned());
             given.push(Given { row, value, source });
         }
         for Given { value, source, .. } in given.iter().filter(|_| applies) {
             // Of several values that override one another, the earlier must be well-formed too.
             (row.set)(options, value).map_err(|reason| format!("{source}: {reason}"))?;
         }
-        let in_force = if row.takes_several() {
-            0
-        } else {
-            given.len() - 1
-        };
+        if !row.takes_several() {
+            given.drain(..given.len() - 1);
+        }
         if !row.typed_only {
-            settings.extend(given.drain(in_force..));
+            settings.append(&mut given);
         }
     }
     if options.server.check {

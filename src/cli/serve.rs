@@ -23,14 +23,12 @@ pub(super) static SERVE: Verb = Verb {
     name: "serve",
     usage: &["[OPTIONS] [PATH]", "serve [OPTIONS] [PATH]"],
     summary: "Serve a directory or a file over HTTP",
-    about: &[
-        "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
-         the current directory. One thread does everything.",
-        "The URLs are printed on standard error once idler really listens; standard output has \
+    about: "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
+         the current directory. One thread does everything.\n\n\
+         The URLs are printed on standard error once idler really listens; standard output has \
          the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP \
          opens the log file and reads the files of --redirects and --auth again, SIGUSR1 writes \
          idler's figures to standard error.",
-    ],
     examples: &[
         "idler  this directory, for this machine alone",
         "idler -b 0.0.0.0 -b :: site  share with the network",
@@ -53,8 +51,7 @@ pub(super) static SERVE: Verb = Verb {
     },
 };
 
-const LISTENS: Group = group! {
-    "Where it listens"
+const LISTENS: Group = group! { "Where it listens":
     "-p, --port N  Listen on this port; 0 takes any free one (default: 8080). The start-up lines \
      say which one it is. A port that is in use or needs privileges is an error, never another \
      port."
@@ -68,8 +65,7 @@ const LISTENS: Group = group! {
         => |o, v| put(&mut o.server.reuse_port, yes_no(v));
 };
 
-pub(super) const FILES: Group = group! {
-    "What it serves"
+pub(super) const FILES: Group = group! { "What it serves":
     "-i, --index NAME  The file that stands for its directory (default: index.html). Of several, \
      the first one that exists is served."
         [repeat: Each] => |o, v| push(&mut o.server.index, file_name(v));
@@ -80,8 +76,7 @@ pub(super) const FILES: Group = group! {
         => |o, v| put(&mut o.server.hidden, yes_no(v));
 };
 
-const HEADER: Group = group! {
-    "What it serves"
+const HEADER: Group = group! { "What it serves":
 "-H, --header '[/PATH ]NAME: VALUE'  Send this header line with every reply. Or with the file \
      at /PATH alone, or, with a slash at its end, with what lies beneath ('/assets/ Cache-Control: \
      max-age=60'). Of lines with one name the longest path wins. Lines that idler alone can get \
@@ -89,8 +84,7 @@ const HEADER: Group = group! {
         [repeat: EachLine] => |o, v| push(&mut o.server.headers, header_rule(v));
 };
 
-pub(super) const ANSWERS: Group = group! {
-    "What it serves"
+pub(super) const ANSWERS: Group = group! { "What it serves":
     "--type .EXT=TYPE  The media type of files with this extension. For instance \
      .wasm=application/wasm. It wins over idler's own table."
         [repeat: EachLine] => |o, v| push(&mut o.server.types, type_rule(v));
@@ -117,8 +111,7 @@ pub(super) const ANSWERS: Group = group! {
         => |o, v| put(&mut o.server.redirects, path(v).map(Some));
 };
 
-const CLIENTS: Group = group! {
-    "Who may connect"
+const CLIENTS: Group = group! { "Who may connect":
     "--auth FILE  Ask for a name and password of FILE. Its lines are made by idler password, or by \
      htpasswd -B -C 5. Names and passwords travel in the clear: put idler behind something that \
      speaks TLS. Read again on SIGHUP; a bad file is refused and the old one kept."
@@ -139,8 +132,7 @@ const CLIENTS: Group = group! {
         [repeat: Each] => |o, v| push(&mut o.server.proxy_from, proxies(v));
 };
 
-pub(super) const BOUNDS: Group = group! {
-    "Limits and time"
+pub(super) const BOUNDS: Group = group! { "Limits and time":
     "--max-connections N  Hold at most this many connections (default: auto). auto: as many as the \
      descriptor limit allows. When all are taken, an idle one makes room; if none is idle, the \
      newcomer gets 503."
@@ -168,8 +160,7 @@ pub(super) const BOUNDS: Group = group! {
         => |o, v| put(&mut o.server.cache_bytes_max, size(v, limits::CACHE_BYTES_OPTION));
 };
 
-const SAYS: Group = group! {
-    "What it says"
+const SAYS: Group = group! { "What it says":
     "--access-log FILE|-|off  Where each reply leaves a line; - is stdout (default: -). A file is \
      appended to, and opened again on SIGHUP. Lines that its reader does not take in time are \
      dropped and counted."
@@ -187,20 +178,17 @@ const SAYS: Group = group! {
         [repeat: Count] => set_verbose;
 };
 
-pub(super) const VERBOSE: Group = group! {
-    "What it says"
+pub(super) const VERBOSE: Group = group! { "What it says":
     "-v, --verbose  Say why connections end; twice: every step" [repeat: Count] => set_verbose;
 };
 
-pub(super) const COLOR: Group = group! {
-    "What it says"
+pub(super) const COLOR: Group = group! { "What it says":
     "--color auto|always|never  Colours on standard error (default: auto). auto: on a terminal, \
      unless NO_COLOR is set; and everywhere if CLICOLOR_FORCE is."
         => set_color;
 };
 
-pub(super) const OWN_PATHS: Group = group! {
-    "Operation"
+pub(super) const OWN_PATHS: Group = group! { "Operation":
     "--health /PATH  Answer 200 at this path, 503 while stopping. To everybody who may connect, \
      for any host, and without a password. A 200 leaves no line in the access log. Give load \
      balancers time with --drain-delay."
@@ -211,8 +199,7 @@ pub(super) const OWN_PATHS: Group = group! {
         => |o, v| put(&mut o.server.status, own_path(v).map(Some));
 };
 
-const OPERATES: Group = group! {
-    "Operation"
+const OPERATES: Group = group! { "Operation":
     "--status-from CIDR  Who may see the figures, besides this machine"
         [repeat: Each] => |o, v| push(&mut o.server.status_from, cidr(v));
     "--user NAME  Become this user once it listens (as root only). A name or a number, with :GROUP \
@@ -223,8 +210,7 @@ const OPERATES: Group = group! {
         [repeat: EachLine] => |o, v| companions(v).map(|rules| o.server.with.extend(rules));
 };
 
-const CHECK: Group = group! {
-    "Other"
+const CHECK: Group = group! { "Other":
 "--check  Check the settings, print them, and do not serve. Each is printed with where it \
      comes from: an option, the environment, or the default."
         => |o, v| put(&mut o.server.check, yes_no(v));

@@ -14,8 +14,8 @@ pub(crate) struct Verb {
     pub(crate) usage: &'static [&'static str],
     /// One line for the list of verbs, at most 48 characters.
     pub(crate) summary: &'static str,
-    /// Paragraphs.
-    pub(crate) about: &'static [&'static str],
+    /// Paragraphs, with an empty line between them.
+    pub(crate) about: &'static str,
     /// A command, two blanks, and what it is for.
     pub(crate) examples: &'static [&'static str],
     pub(crate) options: &'static [Group],
@@ -30,7 +30,7 @@ pub(crate) type Group = (&'static str, &'static [Row]);
 /// A [`Group`]: its heading, and for each option its text, the fields that are not as in [`PLAIN`],
 /// and what it sets.
 macro_rules! group {
-    ($heading:literal $($text:literal $([$($field:ident: $value:expr),+])? => $set:expr;)+) => {
+    ($heading:literal: $($text:literal $([$($field:ident: $value:expr),+])? => $set:expr;)+) => {
         ($heading, &[$(Row { text: $text, set: $set, $($($field: $value,)+)? ..PLAIN }),+])
     };
 }
@@ -232,8 +232,7 @@ impl Verb {
 }
 
 /// The options that every verb has. They ask for a page, which the parser gives.
-const PAGES: Group = group! {
-    "Other"
+const PAGES: Group = group! { "Other":
     "-h, --help  Print help; idler VERB --help says all of a verb"
         [typed_only: true, in_overview: true] => |_, _| Ok(());
     "-V, --version  Print the version" [typed_only: true] => |_, _| Ok(());

@@ -1,7 +1,7 @@
 //! The tools and their options: get, crowd, explain, precompress, password. Letters of get are
 //! those of curl where it has the option, since hands know them.
 
-use super::companions::with_peer;
+use super::companions::{NO_PROGRESS_BAR, TIMEOUT, with_peer};
 use super::serve::{self, ANSWERS, BOUNDS, COLOR, FILES, OWN_PATHS};
 use super::serve::{set_color, set_verbose};
 use super::table::{
@@ -19,12 +19,10 @@ pub(super) static GET: Verb = Verb {
     name: "get",
     usage: &["get [OPTIONS] URL", "get [OPTIONS] HOST PORT FILE"],
     summary: "Fetch a file over HTTP, and see how",
-    about: &[
-        "Fetches URL and writes its body to standard output. HOST PORT FILE is the form of the \
-         textbooks; FILE gets its leading slash. http:// may be left out.",
-        "The exit code is 0 for 2xx, 3 for 3xx, 4 for 4xx, 5 for 5xx, and 1 for any failure, a \
+    about: "Fetches URL and writes its body to standard output. HOST PORT FILE is the form of the \
+         textbooks; FILE gets its leading slash. http:// may be left out.\n\n\
+         The exit code is 0 for 2xx, 3 for 3xx, 4 for 4xx, 5 for 5xx, and 1 for any failure, a \
          body cut short included.",
-    ],
     examples: &[
         "idler get localhost 8080 index.html  the textbook's form",
         "idler get -v -o /dev/null http://localhost:8080/  both heads, byte by byte",
@@ -87,8 +85,7 @@ pub(super) static GET: Verb = Verb {
     },
 };
 
-const OUTPUT: Group = group! {
-    "What it does"
+const OUTPUT: Group = group! { "What it does":
     "-o, --output FILE  Write the body to FILE" => |o, v| put(&mut o.output, path(v).map(Some));
     "-O, --remote-name  Write the body to a file named as in the URL"
         => |o, v| put(&mut o.remote_name, yes_no(v));
@@ -99,8 +96,7 @@ const OUTPUT: Group = group! {
 };
 
 /// What `explain` takes as well.
-const REQUEST: Group = group! {
-    "What it does"
+const REQUEST: Group = group! { "What it does":
     "-I, --head  Ask with HEAD: for the head alone" => |o, v| put(&mut o.head_only, yes_no(v));
     // What a server is told in IDLER_HEADER must not leave with a client.
     "-H, --header 'NAME: VALUE'  Send this header line with the request. It replaces what would be \
@@ -109,20 +105,12 @@ const REQUEST: Group = group! {
         => |o, v| push(&mut o.headers, request_header_line(v));
 };
 
-const LOCATION: Group = group! {
-    "What it does"
+const LOCATION: Group = group! { "What it does":
     "-L, --location  Follow redirects, a bounded number of them"
         => |o, v| put(&mut o.follow, yes_no(v));
 };
 
-pub(super) const TIMEOUT: Group = group! {
-    "What it does"
-    "--timeout TIME  Give up when nothing happens for so long (default: 30s)"
-        => |o, v| put(&mut o.timeout, timeout(v));
-};
-
-const LESSONS: Group = group! {
-    "What it shows and teaches"
+const LESSONS: Group = group! { "What it shows and teaches":
     "-i, --include  Write the reply's head before its body"
         => |o, v| put(&mut o.include_head, yes_no(v));
     "-t, --timing  Say what took how long, and how many steps. Time to resolve, to connect, to the \
@@ -139,30 +127,21 @@ const LESSONS: Group = group! {
         => |o, v| put(&mut o.delay, delay(v));
 };
 
-const SAYS: Group = group! {
-    "What it says"
+const SAYS: Group = group! { "What it says":
     "-v, --verbose  Show both heads; twice: every step. Heads are shown exactly as sent and \
      received, and what was wrong with a reply is said."
         [repeat: Count] => set_verbose;
-};
-
-pub(super) const NO_PROGRESS_BAR: Group = group! {
-    "What it says"
-    "-q, --quiet  No progress bar. There is none anyway unless standard error is a terminal."
-        => |o, v| put(&mut o.voice.quiet, yes_no(v));
 };
 
 pub(super) static CROWD: Verb = Verb {
     name: "crowd",
     usage: &["crowd [OPTIONS] HOST PORT"],
     summary: "Hold many idle or slow clients",
-    about: &[
-        "Opens many connections to any HTTP server, holds them as --mode says, and tells what \
+    about: "Opens many connections to any HTTP server, holds them as --mode says, and tells what \
          became of them: how many were refused, how many closed and after how long. Exit code 0: \
-         all stayed.",
-        "A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), unless \
+         all stayed.\n\n\
+         A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), unless \
          --i-own-this-target says that the other one is yours.",
-    ],
     examples: &[
         "idler crowd -n 10000 localhost 8080  ten thousand that say nothing",
         "idler crowd --mode half-head --probe http://localhost:8080/ localhost 8080  slow heads, \
@@ -174,8 +153,7 @@ pub(super) static CROWD: Verb = Verb {
     finish: |options| with_peer(options, 0).map(Command::Crowd),
 };
 
-const CLIENTS: Group = group! {
-    "The crowd"
+const CLIENTS: Group = group! { "The crowd":
     // Fewer than the least descriptor limit that is common (1,024).
     "-n, --clients N  How many connections; for churn, at most at once (default: 1000)"
         => |o, v| put(&mut o.clients, number(v, 1..=limits::CROWD_CLIENTS_MAX));
@@ -204,8 +182,7 @@ const CLIENTS: Group = group! {
         [typed_only: true] => |o, v| put(&mut o.own_target, yes_no(v));
 };
 
-const VERDICT: Group = group! {
-    "What it says"
+const VERDICT: Group = group! { "What it says":
     "--json  Print the verdict as one JSON object" => |o, v| put(&mut o.json, yes_no(v));
     "-v, --verbose  Say why connections end; twice: every step" [repeat: Count] => set_verbose;
     "-q, --quiet  No progress. Otherwise a terminal has a line that is redrawn, anything else a \
@@ -220,10 +197,8 @@ pub(super) static EXPLAIN: Verb = Verb {
     name: "explain",
     usage: &["explain [OPTIONS] URL"],
     summary: "Say why a request gets its answer",
-    about: &[
-        "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
+    about: "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
          conditions, range, headers. Nothing is sent.",
-    ],
     examples: &[
         "idler explain --root site -H 'Range: bytes=0-99' /video.mp4  a range, step by step",
     ],
@@ -242,8 +217,7 @@ pub(super) static EXPLAIN: Verb = Verb {
     },
 };
 
-const ROOT: Group = group! {
-    "What it serves"
+const ROOT: Group = group! { "What it serves":
 "--root DIR  The directory that is served (default: .)"
         => |o, v| put(&mut o.server.path, path(v));
 };
@@ -252,15 +226,12 @@ pub(super) static PRECOMPRESS: Verb = Verb {
     name: "precompress",
     usage: &["precompress [OPTIONS] [PATH]"],
     summary: "Write .br, .zst and .gz siblings",
-    about: &[
-        "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
-         sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.",
-        "An idler built without its cargo feature precompress writes .gz alone. It serves all \
+    about: "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
+         sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.\n\n\
+         An idler built without its cargo feature precompress writes .gz alone. It serves all \
          three.",
-    ],
     examples: &["idler precompress site  after each build"],
-    options: &[group! {
-        "What it says"
+    options: &[group! { "What it says":
         "-q, --quiet  No progress. There is none anyway unless standard error is a terminal."
             => |o, v| put(&mut o.voice.quiet, yes_no(v));
     }],
@@ -274,7 +245,7 @@ pub(super) static PASSWORD: Verb = Verb {
     name: "password",
     usage: &["password USER"],
     summary: "Make a line for serve --auth FILE",
-    about: &["Reads a password from standard input and prints USER and its hash."],
+    about: "Reads a password from standard input and prints USER and its hash.",
     examples: &["idler password alice >> users  one more user"],
     options: &[],
     finish: |options| {

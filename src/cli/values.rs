@@ -63,6 +63,11 @@ fn understood<T>(
     value.ok_or_else(|| refusal(given, why))
 }
 
+/// The text of an argument, if it is right.
+fn text(given: &OsStr, why: &str, is_right: impl Fn(&str) -> bool) -> Result<String, String> {
+    understood(given, why, |text| is_right(text).then(|| text.to_owned()))
+}
+
 /// A switch in the environment, or as `--switch=no`.
 pub(crate) fn yes_no(given: &OsStr) -> Result<bool, String> {
     let read = |text: &str| match text.to_ascii_lowercase().as_str() {
@@ -74,10 +79,10 @@ pub(crate) fn yes_no(given: &OsStr) -> Result<bool, String> {
 }
 
 /// A decimal number in `range`.
-pub(crate) fn number<T>(given: &OsStr, range: RangeInclusive<T>) -> Result<T, String>
-where
-    T: FromStr + PartialOrd + Display,
-{
+pub(crate) fn number<T: FromStr + PartialOrd + Display>(
+    given: &OsStr,
+    range: RangeInclusive<T>,
+) -> Result<T, String> {
     let why = format!("is not a number from {} to {}", range.start(), range.end());
     understood(given, &why, |text| {
         let number = digits(text)?.parse().ok();
@@ -86,14 +91,11 @@ where
 }
 
 /// `word`, which stands for no number, or a decimal number in `range`.
-pub(crate) fn number_or<T>(
+pub(crate) fn number_or<T: FromStr + PartialOrd + Display>(
     word: &str,
     given: &OsStr,
     range: RangeInclusive<T>,
-) -> Result<Option<T>, String>
-where
-    T: FromStr + PartialOrd + Display,
-{
+) -> Result<Option<T>, String> {
     if given == word {
         return Ok(None);
     }
@@ -112,20 +114,21 @@ pub(crate) fn one_of<T: Copy>(given: &OsStr, words: &[(&str, T)]) -> Result<T, S
 
 /// A path; only the empty one is refused.
 pub(crate) fn path(given: &OsStr) -> Result<PathBuf, String> {
-    if given.is_empty() {
-        return Err("the name of a file is empty".into());
+    match given.is_empty() {
+        true => Err("the name of a file is empty".into()),
+        false => Ok(PathBuf::from(given)),
     }
-    Ok(PathBuf::from(given))
 }
 
 /// The name of one file, without a directory.
 pub(crate) fn file_name(given: &OsStr) -> Result<OsString, String> {
     let bytes = given.as_bytes();
-    if matches!(bytes, b"" | b"." | b"..") || bytes.iter().any(|byte| matches!(byte, b'/' | 0)) {
-        let form = "is not the name of a file; give one without '/', such as index.html";
-        return Err(refusal(given, form));
+    let is_path = matches!(bytes, b"." | b"..") || bytes.iter().any(|byte| b"/\0".contains(byte));
+    let form = "is not the name of a file; give one without '/', such as index.html";
+    match given.is_empty() || is_path {
+        true => Err(refusal(given, form)),
+        false => Ok(given.to_owned()),
     }
-    Ok(given.to_owned())
 }
 
 /// A time after which something is given up; never zero.
@@ -141,81 +144,74 @@ pub(crate) fn wait(given: &OsStr) -> Result<Duration, String> {
 /// `500ms`, `10s`, `5m`, `1h`, `1.5s`; a bare number counts seconds. Exact to the millisecond.
 pub(crate) fn duration(given: &OsStr, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let form = "is not a duration such as 500ms, 10s, 5m or 1h (a bare number counts seconds)";
-    let duration = Duration::from_millis(understood(given, form, milliseconds)?);
-    let (least, most) = (duration_text(*range.start()), duration_text(*range.end()));
-    let why = format!("is not a duration from {least} to {most}");
-    understood(given, &why, |_| {
-        range.contains(&duration).then_some(duration)
-    })
-}
-
-fn milliseconds(text: &str) -> Option<u64> {
-    let is_unit = |char: char| !char.is_ascii_digit() && char != '.';
-    let (number, unit) = text.split_at(text.find(is_unit).unwrap_or(text.len()));
-    let unit: u64 = match unit {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
-    let whole = digits(whole)?.parse::<u64>().ok()?.checked_mul(unit)?;
-    // At most three digits: enough for a millisecond, and the sum below stays exact.
-    let fraction = digits(fraction).filter(|fraction| fraction.len() <= 3)?;
-    let scale = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
-    let parts = fraction.parse::<u64>().ok()? * unit;
-    let is_whole = parts.is_multiple_of(scale);
-    whole.checked_add(parts / scale).filter(|_| is_whole)
-}
-
-/// A duration as it would be typed, in its largest whole unit.
-pub(crate) fn duration_text(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    match millis {
-        0 => "0s".to_owned(),
-        _ if millis.is_multiple_of(3_600_000) => format!("{}h", millis / 3_600_000),
-        _ if millis.is_multiple_of(60_000) => format!("{}m", millis / 60_000),
-        _ if millis.is_multiple_of(1_000) => format!("{}s", millis / 1_000),
-        _ => format!("{millis}ms"),
-    }
+    let duration = understood(given, form, |text| {
+        let is_unit = |char: char| !char.is_ascii_digit() && char != '.';
+        let (number, unit) = text.split_at(text.find(is_unit).unwrap_or(text.len()));
+        let unit = if unit.is_empty() { "s" } else { unit };
+        let (_, millis) = TIMES.iter().find(|(name, _)| *name == unit)?;
+        Some(Duration::from_millis(multiple(number, *millis, 3)?))
+    })?;
+    within(given, "duration", duration, &range, duration_text)
 }
 
 /// `512`, `16K`, `4M`, `1G`: bytes of memory, in powers of 1,024.
 pub(crate) fn size(given: &OsStr, range: RangeInclusive<u64>) -> Result<usize, String> {
     let form = "is not a size in bytes such as 512, 16K, 4M or 1G";
-    let size = understood(given, form, bytes)?;
-    let (least, most) = (size_text(*range.start()), size_text(*range.end()));
-    if !range.contains(&size) {
-        return Err(refusal(
-            given,
-            &format!("is not a size from {least} to {most}"),
-        ));
-    }
-    let why = "is more than this machine can address";
-    usize::try_from(size).map_err(|_| refusal(given, why))
+    let size = understood(given, form, |text| {
+        let is_unit = |char: char| !char.is_ascii_digit();
+        let (number, unit) = text.split_at(text.find(is_unit).unwrap_or(text.len()));
+        let mut units = SIZES.iter();
+        let (_, bytes) = units.find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+        digits(number)?.parse::<u64>().ok()?.checked_mul(*bytes)
+    })?;
+    let size = within(given, "size", size, &range, size_text)?;
+    usize::try_from(size).map_err(|_| refusal(given, "is more than this machine can address"))
 }
 
-fn bytes(text: &str) -> Option<u64> {
-    let unit = |letter: char| text.strip_suffix([letter, letter.to_ascii_lowercase()]);
-    let (number, factor) = match (unit('K'), unit('M'), unit('G')) {
-        (Some(number), ..) => (number, 1 << 10),
-        (_, Some(number), _) => (number, 1 << 20),
-        (.., Some(number)) => (number, 1 << 30),
-        (None, None, None) => (text, 1),
-    };
-    digits(number)?.parse::<u64>().ok()?.checked_mul(factor)
+/// The value if it lies in `range`, or the refusal, which says from where to where that goes.
+fn within<T: Copy + PartialOrd>(
+    given: &OsStr,
+    what: &str,
+    value: T,
+    range: &RangeInclusive<T>,
+    text: fn(T) -> String,
+) -> Result<T, String> {
+    let (least, most) = (text(*range.start()), text(*range.end()));
+    let is_within = range.contains(&value).then_some(value);
+    is_within.ok_or_else(|| refusal(given, &format!("is not a {what} from {least} to {most}")))
+}
+
+/// The units of time, in milliseconds, and those of memory, in bytes, the largest first.
+const TIMES: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const SIZES: [(&str, u64); 4] = [("G", 1 << 30), ("M", 1 << 20), ("K", 1 << 10), ("", 1)];
+
+/// A decimal number with at most so many places, times `unit`, if the product is whole.
+fn multiple(number: &str, unit: u64, places: usize) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let whole = digits(whole)?.parse::<u64>().ok()?.checked_mul(unit)?;
+    let fraction = digits(fraction).filter(|fraction| fraction.len() <= places)?;
+    let scale = 10_u64.pow(u32::try_from(fraction.len()).ok()?);
+    let parts = fraction.parse::<u64>().ok()?.checked_mul(unit)?;
+    let sum = whole.checked_add(parts / scale);
+    sum.filter(|_| parts.is_multiple_of(scale))
+}
+
+/// A duration as it would be typed, in its largest whole unit.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    in_largest_unit(millis, TIMES).unwrap_or("0s".to_owned())
 }
 
 /// A size as it would be typed, in its largest whole unit.
-pub(crate) fn size_text(bytes: u64) -> String {
-    match bytes {
-        0 => "0".to_owned(),
-        _ if bytes.is_multiple_of(1 << 30) => format!("{}G", bytes >> 30),
-        _ if bytes.is_multiple_of(1 << 20) => format!("{}M", bytes >> 20),
-        _ if bytes.is_multiple_of(1 << 10) => format!("{}K", bytes >> 10),
-        _ => bytes.to_string(),
-    }
+fn size_text(bytes: u64) -> String {
+    in_largest_unit(bytes, SIZES).unwrap_or("0".to_owned())
+}
+
+/// The amount in the largest unit that leaves it whole; nothing for 0.
+fn in_largest_unit(amount: u64, units: [(&str, u64); 4]) -> Option<String> {
+    let mut units = units.iter();
+    let (name, unit) = units.find(|(_, unit)| amount.is_multiple_of(*unit))?;
+    (amount > 0).then(|| format!("{}{name}", amount / unit))
 }
 
 /// The text if it is ASCII digits and nothing else, not even the sign that [`FromStr`] would take.

@@ -4,6 +4,7 @@
 //! an address to listen on fits the kernel's structures.
 
 use super::{complaint, digits, file_name, number, path, refusal, understood};
+use crate::http::fields::split_once;
 use crate::http::url::{BadUrl, BindAddress, Url, target};
 use crate::limits;
 use std::{
@@ -71,46 +72,39 @@ fn network_of(address: IpAddr, prefix: u32) -> IpAddr {
 /// mistyped than meant.
 pub(crate) fn cidr(given: &OsStr) -> Result<Cidr, String> {
     let form = "is not a range of addresses such as 192.168.0.0/16, ::1 or fd00::/8";
-    let text = given.to_str().unwrap_or_default();
-    let (address, prefix) = match text.split_once('/') {
-        Some((address, prefix)) => (address, Some(prefix)),
-        None => (text, None),
+    let (address, prefix) = understood(given, form, |text| {
+        let (address, prefix) = text.split_once('/').unzip();
+        let address: IpAddr = address.unwrap_or(text).parse().ok()?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(width), |prefix| number(prefix.as_ref(), 0..=width));
+        Some((address, prefix.ok()?))
+    })?;
+    let (canonical, network) = (address.to_canonical(), network_of(address, prefix));
+    let why = if address != canonical {
+        // As in `contains`: a mapped address would match no client.
+        format!("is an IPv4 address in disguise; write {canonical}")
+    } else if address != network {
+        format!("has bits beyond its prefix; did you mean {network}/{prefix}?")
+    } else {
+        return Ok(Cidr { network, prefix });
     };
-    let address: IpAddr = address.parse().map_err(|_| refusal(given, form))?;
-    // As in `contains`: a mapped address would match no client.
-    let canonical = address.to_canonical();
-    if address != canonical {
-        let why = format!("is an IPv4 address in disguise; write {canonical}");
-        return Err(refusal(given, &why));
-    }
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let prefix = prefix.map_or(Ok(width), |prefix| number(prefix.as_ref(), 0..=width));
-    let prefix = prefix.map_err(|_| refusal(given, form))?;
-    let network = network_of(address, prefix);
-    if network != address {
-        let why = format!("has bits beyond its prefix; did you mean {network}/{prefix}?");
-        return Err(refusal(given, &why));
-    }
-    Ok(Cidr { network, prefix })
+    Err(refusal(given, &why))
 }
 
 pub(crate) fn proxies(given: &OsStr) -> Result<Proxies, String> {
-    if given == "unix" {
-        return Ok(Proxies::Unix);
+    match given == "unix" {
+        true => Ok(Proxies::Unix),
+        false => cidr(given).map(Proxies::Network),
     }
-    cidr(given).map(Proxies::Network)
 }
 
 /// A host to connect to: a name, an IPv4 address, or an IPv6 address with brackets or without.
 pub(crate) fn host(given: &OsStr) -> Result<String, String> {
-    understood(
-        given,
-        "is not a host such as example.com, 127.0.0.1 or ::1",
-        |text| {
-            let host = bracketed(text).or_else(|| is_host(text).then_some(text));
-            host.map(str::to_owned)
-        },
-    )
+    let form = "is not a host such as example.com, 127.0.0.1 or ::1";
+    understood(given, form, |text| {
+        let host = bracketed(text).or_else(|| is_host(text).then_some(text));
+        host.map(str::to_owned)
+    })
 }
 
 /// The IPv6 address in `[::1]`.
@@ -121,9 +115,12 @@ pub(super) fn bracketed(text: &str) -> Option<&str> {
 
 /// As resolvers take it. Names in other scripts must be given in their `xn--` form.
 fn is_host(text: &str) -> bool {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     let is_name = (1..=253).contains(&text.len()) && !text.starts_with(['-', '.']);
-    is_name && text.bytes().all(is_part) || text.parse::<Ipv6Addr>().is_ok()
+    is_name && text.bytes().all(is_host_byte) || text.parse::<Ipv6Addr>().is_ok()
+}
+
+pub(super) fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._".contains(&byte)
 }
 
 /// A port to connect to.
@@ -161,10 +158,10 @@ pub(crate) fn url_of_words(name: &OsStr, port: &OsStr, file: &OsStr) -> Result<U
 
 /// A path with or without a query, as a request line may carry it.
 pub(crate) fn target_of_path(given: &OsStr) -> Result<String, String> {
-    if given.as_bytes().first() != Some(&b'/') {
-        return Err(refusal(given, "does not begin with '/'"));
+    match given.as_bytes().starts_with(b"/") {
+        true => Ok(target(given.as_bytes())),
+        false => Err(refusal(given, "does not begin with '/'")),
     }
-    Ok(target(given.as_bytes()))
 }
 
 /// The last component of the URL's path, decoded, if it can name a file.
@@ -177,10 +174,8 @@ pub(crate) fn file_name_of(url: &Url) -> Option<OsString> {
 
 /// `daytime=1313,ping=12000,transfer=5566:FILE`. A comma that no service follows belongs to FILE.
 pub(crate) fn companions(given: &OsStr) -> Result<Vec<CompanionRule>, String> {
-    let is_service = |part: &[u8]| {
-        let names = [&b"message="[..], b"daytime=", b"ping=", b"transfer="];
-        names.iter().any(|name| part.starts_with(name))
-    };
+    let names: [&[u8]; 4] = [b"message=", b"daytime=", b"ping=", b"transfer="];
+    let is_service = |part: &[u8]| names.iter().any(|name| part.starts_with(name));
     let mut parts: Vec<Vec<u8>> = Vec::new();
     for part in given.as_bytes().split(|&byte| byte == b',') {
         match parts.last_mut() {
@@ -191,90 +186,82 @@ pub(crate) fn companions(given: &OsStr) -> Result<Vec<CompanionRule>, String> {
             Some(_) | None => parts.push(part.to_vec()),
         }
     }
-    let understood = |part: &Vec<u8>| {
-        let form = "is not a service and its port, such as message=8000, daytime=1313, ping=12000 \
-                    or transfer=5566:FILE";
-        companion(part).ok_or_else(|| refusal(OsStr::from_bytes(part), form))
-    };
-    parts.iter().map(understood).collect()
+    let form = "is not a service and its port, such as message=8000, daytime=1313, ping=12000 or \
+                transfer=5566:FILE";
+    let refused = |part: &[u8]| refusal(OsStr::from_bytes(part), form);
+    let rules = parts
+        .iter()
+        .map(|part| companion(part).ok_or_else(|| refused(part)));
+    rules.collect()
 }
 
 fn companion(part: &[u8]) -> Option<CompanionRule> {
-    let (name, rest) = split_at_first(part, b'=')?;
-    let (port, file) = match split_at_first(rest, b':') {
-        Some((port, file)) => (port, Some(OsStr::from_bytes(file))),
-        None => (rest, None),
-    };
-    let port = number(OsStr::from_bytes(port), 0..=u16::MAX).ok()?;
+    let (name, rest) = split_once(part, b'=')?;
+    let (port, file) = split_once(rest, b':').unzip();
+    let port = number(OsStr::from_bytes(port.unwrap_or(rest)), 0..=u16::MAX).ok()?;
     match (name, file) {
         (b"message", None) => Some(CompanionRule::Message(port)),
         (b"daytime", None) => Some(CompanionRule::Daytime(port)),
         (b"ping", None) => Some(CompanionRule::Ping(port)),
-        (b"transfer", Some(file)) => Some(CompanionRule::Transfer(port, path(file).ok()?)),
+        (b"transfer", Some(file)) => {
+            let file = path(OsStr::from_bytes(file)).ok()?;
+            Some(CompanionRule::Transfer(port, file))
+        }
         _ => None,
     }
-}
-
-/// What stands before and behind the first `separator`.
-pub(super) fn split_at_first(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = bytes.iter().position(|&byte| byte == separator)?;
-    Some((&bytes[..at], &bytes[at + 1..]))
 }
 
 /// `127.0.0.1`, `::1`, `[::1]`, `localhost`, each with `:PORT` or without; `unix:/path` with
 /// `,MODE` or without.
 pub(crate) fn bind_address(given: &OsStr) -> Result<BindAddress, String> {
     if let Some(rest) = given.as_bytes().strip_prefix(b"unix:") {
-        return unix_address(given, rest);
+        return unix_address(rest).map_err(|why| complaint(given, &why));
     }
     let form = "is not an address to listen on, such as 127.0.0.1, ::1, 0.0.0.0, [::1]:8081, \
                 localhost or unix:/run/idler.sock,0660";
     understood(given, form, |text| {
-        if let Ok(address) = bracketed(text).unwrap_or(text).parse() {
-            return Some(BindAddress::Ip {
-                address,
-                port: None,
-            });
+        if let Some(rest) = text.strip_prefix("localhost") {
+            let port = match rest {
+                "" => None,
+                rest => Some(number(rest.strip_prefix(':')?.as_ref(), 0..=u16::MAX).ok()?),
+            };
+            return Some(BindAddress::Localhost { port });
         }
-        // A zone ("fe80::1%2") is refused rather than lost.
-        if let Ok(socket) = text.parse::<SocketAddr>()
-            && !text.contains('%')
-        {
-            let (address, port) = (socket.ip(), Some(socket.port()));
-            return Some(BindAddress::Ip { address, port });
-        }
-        let port = match text.strip_prefix("localhost")? {
-            "" => None,
-            port => Some(number(port.strip_prefix(':')?.as_ref(), 0..=u16::MAX).ok()?),
+        let alone = bracketed(text).unwrap_or(text).parse();
+        let (address, port) = match alone {
+            Ok(address) => (address, None),
+            // A zone ("fe80::1%2") is refused rather than lost.
+            Err(_) if text.contains('%') => return None,
+            Err(_) => {
+                let socket: SocketAddr = text.parse().ok()?;
+                (socket.ip(), Some(socket.port()))
+            }
         };
-        Some(BindAddress::Localhost { port })
+        Some(BindAddress::Ip { address, port })
     })
 }
 
-fn unix_address(given: &OsStr, rest: &[u8]) -> Result<BindAddress, String> {
-    let comma = rest.iter().rposition(|&byte| byte == b',');
+fn unix_address(given: &[u8]) -> Result<BindAddress, String> {
+    let comma = given.iter().rposition(|&byte| byte == b',');
     // A comma further to the left belongs to the path, as one before a slash does.
-    let comma = comma.filter(|&at| !rest[at..].contains(&b'/'));
-    let path = &rest[..comma.unwrap_or(rest.len())];
-    let mode = comma.map(|at| octal(&rest[at + 1..]).filter(|&mode| mode <= 0o777));
+    let comma = comma.filter(|&at| !given[at..].contains(&b'/'));
+    let path = &given[..comma.unwrap_or(given.len())];
+    let mode = comma.map(|at| octal(&given[at + 1..]).filter(|&mode| mode <= 0o777));
     let longest = limits::UNIX_PATH_BYTES_MAX;
-    let why = if mode == Some(None) {
+    Err(if mode == Some(None) {
         "what follows the last comma is no mode, an octal number from 0 to 777 such as 0660; \
          after a path with a comma give one"
+            .to_owned()
     } else if path.is_empty() || path.contains(&0) {
-        "the path of the socket is empty; give one such as unix:/run/idler.sock"
-    } else if path.first() == Some(&b'@') {
-        "abstract sockets have no permissions; give a path"
+        "the path of the socket is empty; give one such as unix:/run/idler.sock".to_owned()
+    } else if path.starts_with(b"@") {
+        "abstract sockets have no permissions; give a path".to_owned()
     } else if path.len() > longest {
-        &format!("the path of a socket has at most {longest} bytes; give a shorter one")
+        format!("the path of a socket has at most {longest} bytes; give a shorter one")
     } else {
-        let path = PathBuf::from(OsStr::from_bytes(path));
-        return Ok(BindAddress::Unix {
-            path,
-            mode: mode.flatten(),
-        });
-    };
-    Err(complaint(given, why))
+        let (path, mode) = (PathBuf::from(OsStr::from_bytes(path)), mode.flatten());
+        return Ok(BindAddress::Unix { path, mode });
+    })
 }
 
 fn octal(given: &[u8]) -> Option<u32> {

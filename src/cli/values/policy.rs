@@ -3,9 +3,11 @@
 //! Invariant: no header line accepted here can end early or contradict what idler itself says;
 //! amounts are whole numbers of a stated unit.
 
-use super::network::{bracketed, split_at_first};
-use super::{complaint, digits, duration, duration_text, path, refusal, understood};
-use crate::http::fields::is_token;
+use super::network::{bracketed, is_host_byte};
+use super::{
+    complaint, digits, duration, duration_text, multiple, path, refusal, text, understood,
+};
+use crate::http::fields::{is_token, split_once, trim};
 use crate::limits;
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt, path::PathBuf, time::Duration};
 
@@ -117,35 +119,34 @@ pub(crate) fn cache_policy(given: &OsStr) -> Result<CachePolicy, String> {
 /// `NAME=DIR`. The name is a host as a `Host` field says it, without a port: an IPv6 address has
 /// its brackets.
 pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
-    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(is_part);
-    let rule = split_at_first(given.as_bytes(), b'=').and_then(|(name, directory)| {
-        let name = str::from_utf8(name).ok();
-        let name = name.filter(|name| is_name(name) || bracketed(name).is_some())?;
-        (!directory.is_empty()).then(|| HostRule {
-            name: name.to_ascii_lowercase(),
-            directory: PathBuf::from(OsStr::from_bytes(directory)),
-        })
-    });
     let form = "is not of the form NAME=DIR, such as example.com=/srv/example";
-    rule.ok_or_else(|| refusal(given, form))
+    let (name, directory) = split_once(given.as_bytes(), b'=').unwrap_or_default();
+    let name = str::from_utf8(name).unwrap_or_default();
+    let is_name = !name.is_empty() && name.bytes().all(is_host_byte) || bracketed(name).is_some();
+    if !is_name || directory.is_empty() {
+        return Err(refusal(given, form));
+    }
+    Ok(HostRule {
+        name: name.to_ascii_lowercase(),
+        directory: PathBuf::from(OsStr::from_bytes(directory)),
+    })
 }
 
 /// A path that idler answers itself: begins with `/`, plain enough to need no encoding.
 pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
     let form = "is not a plain path such as /health (letters, digits, / - . _ ~)";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-    understood(given, form, |text| {
-        let is_path = text.len() > 1 && text.starts_with('/') && text.bytes().all(is_plain);
-        is_path.then(|| text.to_owned())
+    text(given, form, |path| {
+        path.len() > 1 && path.starts_with('/') && path.bytes().all(is_plain)
     })
 }
 
 /// The name or number of a user, with `:GROUP` or without. Whether there is one is not known here.
 pub(crate) fn user(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
-    understood(given, "is not the name of a user", |name| {
-        (!name.is_empty() && !name.contains(is_odd)).then(|| name.to_owned())
+    let form = "is not the name of a user";
+    text(given, form, |name| {
+        !name.is_empty() && !name.contains(is_odd)
     })
 }
 
@@ -153,8 +154,8 @@ pub(crate) fn user(given: &OsStr) -> Result<String, String> {
 pub(crate) fn login(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == ':' || char.is_control();
     let form = "is not a name without ':' and control characters";
-    understood(given, form, |name| {
-        (!name.is_empty() && !name.contains(is_odd)).then(|| name.to_owned())
+    text(given, form, |name| {
+        !name.is_empty() && !name.contains(is_odd)
     })
 }
 
@@ -162,32 +163,24 @@ pub(crate) fn login(given: &OsStr) -> Result<String, String> {
 pub(crate) fn share(given: &OsStr) -> Result<Share, String> {
     let form = "is not a share from 0% to 100%, such as 30% or 0.5%";
     understood(given, form, |text| {
-        let text = text.strip_suffix('%').unwrap_or(text);
-        let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let whole: u32 = digits(whole)?.parse().ok()?;
-        // One percent is 10,000 millionths: four more digits.
-        let fraction = digits(fraction).filter(|digits| digits.len() <= 4)?;
-        let fraction: u32 = format!("{fraction:0<4}").parse().ok()?;
-        let millionths = whole.checked_mul(10_000)?.checked_add(fraction)?;
+        // One percent is 10,000 millionths: four places are exact.
+        let millionths = multiple(text.strip_suffix('%').unwrap_or(text), 10_000, 4)?;
+        let millionths = u32::try_from(millionths).ok()?;
         (millionths <= 1_000_000).then_some(Share { millionths })
     })
 }
 
 /// `100ms` or `100ms+-50ms`.
 pub(crate) fn jitter(given: &OsStr) -> Result<Jitter, String> {
-    let range = Duration::ZERO..=limits::DELAY_OPTION_MAX;
     let longest = duration_text(limits::DELAY_OPTION_MAX);
     let form = "such as 100ms or 100ms+-50ms (the spread is at most the delay)";
-    understood(
-        given,
-        &format!("is not a delay up to {longest} {form}"),
-        |text| {
-            let (delay, spread) = text.split_once("+-").unwrap_or((text, "0"));
-            let delay = duration(delay.as_ref(), range.clone()).ok()?;
-            let spread = duration(spread.as_ref(), range).ok()?;
-            (spread <= delay).then_some(Jitter { delay, spread })
-        },
-    )
+    let why = format!("is not a delay up to {longest} {form}");
+    understood(given, &why, |text| {
+        let (delay, spread) = text.split_once("+-").unwrap_or((text, "0"));
+        let delay = duration(delay.as_ref(), Duration::ZERO..=limits::DELAY_OPTION_MAX).ok()?;
+        let spread = duration(spread.as_ref(), Duration::ZERO..=delay).ok()?;
+        Some(Jitter { delay, spread })
+    })
 }
 
 /// A duration whose bare numbers count milliseconds.
@@ -206,18 +199,15 @@ pub(crate) fn delay(given: &OsStr) -> Result<Duration, String> {
 pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
     let bytes = given.as_bytes();
     let blank = bytes.iter().position(|byte| b" \t".contains(byte));
-    let (path, line) = match blank {
-        Some(at) if bytes.first() == Some(&b'/') => (&bytes[..at], trim_blanks(&bytes[at..])),
-        Some(_) | None => (&b""[..], bytes),
-    };
+    let blank = blank.filter(|_| bytes.starts_with(b"/"));
+    let (path, line) = bytes.split_at(blank.unwrap_or(0));
     if path.iter().any(|byte| b"?#".contains(byte)) {
         let why = "a path has no query; write %3F for a question mark";
         return Err(complaint(given, why));
     }
-    Ok(HeaderRule {
-        path: path.to_vec(),
-        line: reply_header_line(OsStr::from_bytes(line))?,
-    })
+    let line = if path.is_empty() { line } else { trim(line) };
+    let (path, line) = (path.to_vec(), reply_header_line(OsStr::from_bytes(line))?);
+    Ok(HeaderRule { path, line })
 }
 
 /// A line for replies: none that idler alone can get right.
@@ -256,32 +246,22 @@ const REFUSED_HEADERS: &[(&str, &str)] = &[
 
 /// `Name: value`, by RFC 9110 §5.1 and §5.5.
 pub(crate) fn request_header_line(given: &OsStr) -> Result<HeaderLine, String> {
-    let Some((name, value)) = split_at_first(given.as_bytes(), b':') else {
-        return Err(complaint(given, "not a header line such as 'Name: value'"));
+    let line = split_once(given.as_bytes(), b':').map(|(name, value)| (name, trim(value)));
+    let is_odd = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+    let why = match line {
+        None => "not a header line such as 'Name: value'",
+        Some((name, _)) if !is_token(name) => {
+            "the name before ':' is not a token of letters, digits and !#$%&'*+-.^_`|~"
+        }
+        Some((_, value)) if value.iter().any(is_odd) => {
+            "the value contains a control byte; only tabs are allowed"
+        }
+        Some((name, value)) => {
+            let (name, value) = (String::from_utf8_lossy(name).into_owned(), value.to_vec());
+            return Ok(HeaderLine { name, value });
+        }
     };
-    let Some(name) = str::from_utf8(name).ok().filter(|_| is_token(name)) else {
-        let why = "the name before ':' is not a token of letters, digits and !#$%&'*+-.^_`|~";
-        return Err(complaint(given, why));
-    };
-    let value = trim_blanks(value);
-    if value
-        .iter()
-        .any(|byte| byte.is_ascii_control() && *byte != b'\t')
-    {
-        let why = "the value contains a control byte; only tabs are allowed";
-        return Err(complaint(given, why));
-    }
-    Ok(HeaderLine {
-        name: name.to_owned(),
-        value: value.to_vec(),
-    })
-}
-
-fn trim_blanks(mut bytes: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
-        bytes = rest;
-    }
-    bytes
+    Err(complaint(given, why))
 }
 
 /// Refuses more than [`limits::GIVEN_HEADER_BYTES_MAX`] of header lines.
@@ -289,15 +269,13 @@ pub(crate) fn within_header_limit<'a>(
     lines: impl IntoIterator<Item = &'a HeaderLine>,
 ) -> Result<(), String> {
     // With ": " and CR LF.
-    let lengths = lines
-        .into_iter()
-        .map(|line| line.name.len() + line.value.len() + 4);
+    let length = |line: &HeaderLine| line.name.len() + line.value.len() + 4;
     let most = limits::GIVEN_HEADER_BYTES_MAX;
-    if lengths.sum::<usize>() > most {
-        let limit = format!("--header: all lines together may have {most} bytes");
-        return Err(format!("{limit}; proxies refuse longer heads"));
+    let limit = format!("--header: all lines together may have {most} bytes");
+    match lines.into_iter().map(length).sum::<usize>() > most {
+        true => Err(format!("{limit}; proxies refuse longer heads")),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// `.ext=media/type`, with parameters or without (RFC 9110 §8.3.1).
@@ -316,14 +294,11 @@ pub(crate) fn type_rule(given: &OsStr) -> Result<TypeRule, String> {
 
 /// Parameters are tokens on both sides: quoted values have no use in a type for an extension.
 fn is_media_type(text: &str) -> bool {
-    let are_tokens =
-        |(left, right): (&str, &str)| is_token(left.as_bytes()) && is_token(right.as_bytes());
+    let are_tokens = |pair: Option<(&str, &str)>| {
+        pair.is_some_and(|(left, right)| is_token(left.as_bytes()) && is_token(right.as_bytes()))
+    };
     let mut parts = text.split(';');
-    let kind = parts
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches([' ', '\t']);
-    let mut parameters = parts.map(|part| part.trim_matches([' ', '\t']));
-    kind.split_once('/').is_some_and(are_tokens)
-        && parameters.all(|parameter| parameter.split_once('=').is_some_and(are_tokens))
+    let kind = parts.next().unwrap_or_default();
+    are_tokens(kind.trim_end_matches([' ', '\t']).split_once('/'))
+        && parts.all(|part| are_tokens(part.trim_matches([' ', '\t']).split_once('=')))
 }
