@@ -1,15 +1,15 @@
-//! A directory as a page.
+//! A directory as a page, and as JSON.
 //!
-//! [`ListingPage`] writes a head, rows and a tail, so that a long listing is made in pieces;
-//! [`ListingQuery`] is what its links ask for. Each row is bounded by the length of its name.
+//! [`ListingPage`] and [`ListingJson`] write a head, rows and a tail, so that a long listing is made
+//! in pieces; [`ListingQuery`] is what links ask for. Each row is bounded by the length of its name.
 
 use std::fmt::{self, Write as _};
 
-use super::{LISTING_STYLE, PAGE_STYLE};
 use crate::http::date::iso_8601;
-use crate::http::text::{Count, Size};
+use crate::http::text::{Count, JsonString, JsonStyle, JsonTime, Size};
 use crate::limits::LISTING_CRUMBS_MAX;
 use crate::pages::escape::{Href, Html};
+use crate::pages::{LISTING_STYLE, PAGE_STYLE};
 use crate::site::directory::{Entry, Listing, Order, SortKey, Totals};
 
 /// What the query of a directory's address asks for.
@@ -203,6 +203,65 @@ impl fmt::Display for Minute {
             Some(text) => write!(f, "{} {}", &text[..10], &text[11..16]),
             None => f.write_str("\u{2014}"),
         }
+    }
+}
+
+/// The directory as JSON, written in the same three parts: an array (RFC 8259) of objects, a row a
+/// line, one for each entry:
+///
+/// - `name`: as text; bytes that are no UTF-8 are U+FFFD there,
+/// - `href`: relative to the directory, exact whatever the name, with a slash behind a directory,
+/// - `type`: `"directory"`, `"file"`,
+/// - `size`: bytes, `null` for a directory,
+/// - `mtime`: `"2026-03-09T14:02:11Z"`, `null` outside the years 0 to 9999.
+///
+/// A directory too large to be listed ends in an object of another type:
+/// `{"type":"more","count":1234}`.
+#[derive(Debug)]
+pub struct ListingJson {
+    more: u64,
+    is_begun: bool,
+}
+
+impl ListingJson {
+    /// Of the totals, only what is not listed is told.
+    pub fn new(totals: Totals) -> Self {
+        Self {
+            more: totals.more,
+            is_begun: false,
+        }
+    }
+
+    /// Everything before the rows.
+    pub fn head(&self, out: &mut String) -> fmt::Result {
+        out.write_char('[')
+    }
+
+    /// One entry.
+    pub fn row(&mut self, entry: &Entry<'_>, out: &mut String) -> fmt::Result {
+        self.separate(out);
+        let (name, href) = (JsonString(JsonStyle::Utf8, entry.name), Href(entry.name));
+        write!(out, r#"{{"name":{name},"href":"{href}"#)?;
+        if entry.meta.is_directory {
+            out.push_str(r#"/","type":"directory","size":null"#);
+        } else {
+            write!(out, r#"","type":"file","size":{}"#, entry.meta.size)?;
+        }
+        write!(out, r#","mtime":{}}}"#, JsonTime(entry.meta.mtime))
+    }
+
+    /// Everything behind the rows.
+    pub fn tail(&mut self, out: &mut String) -> fmt::Result {
+        if self.more > 0 {
+            self.separate(out);
+            write!(out, r#"{{"type":"more","count":{}}}"#, self.more)?;
+        }
+        out.write_str("\n]\n")
+    }
+
+    fn separate(&mut self, out: &mut String) {
+        out.push_str(if self.is_begun { ",\n" } else { "\n" });
+        self.is_begun = true;
     }
 }
 

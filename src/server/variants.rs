@@ -15,8 +15,8 @@ use crate::http::status::{Refusal, Status};
 use crate::limits::ERROR_PAGE_BYTES_MAX;
 use crate::site::Found;
 use crate::site::cache::{CLASSES, Representation};
+use crate::site::media::{is_compressible, is_current, suffix};
 use crate::site::open::{Identity, Opened};
-use crate::site::siblings::{is_compressible, is_current, suffix};
 
 use crate::server::Http;
 use crate::server::outcome::{NoteFn, Outcome, display};

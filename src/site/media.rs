@@ -1,8 +1,12 @@
-//! From a file's name to its media type.
+//! From a file's name to its media type, and from that to its compressed siblings: `idler serve`
+//! sends them and `idler precompress` writes them.
 //!
 //! Names alone are looked at, never what is in a file. Every type can stand in a header as it is.
 
 use std::borrow::Cow;
+
+use crate::http::accept::Coding;
+use crate::site::open::Identity;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -97,9 +101,8 @@ impl MediaTypes {
         if let Some(known) = lookup(EXTENSIONS, extension) {
             return Cow::Borrowed(known);
         }
-        let guess = str::from_utf8(extension)
-            .ok()
-            .and_then(|extension| mime_guess::from_ext(extension).first_raw());
+        let extension = str::from_utf8(extension).ok();
+        let guess = extension.and_then(|known| mime_guess::from_ext(known).first_raw());
         guess.map_or_else(by_name, with_charset)
     }
 }
@@ -112,12 +115,8 @@ fn extension(name: &[u8]) -> Option<&[u8]> {
 }
 
 fn lookup(table: &[(&'static str, &str)], name: &[u8]) -> Option<&'static str> {
+    let has_name = |words: &str| words.split(' ').any(|word| is_same(word, name));
     let mut rows = table.iter();
-    let has_name = |words: &str| {
-        words
-            .split_ascii_whitespace()
-            .any(|word| is_same(word, name))
-    };
     rows.find(|(_, words)| has_name(words)).map(|row| row.0)
 }
 
@@ -127,18 +126,57 @@ fn is_same(known: &str, name: &[u8]) -> bool {
 
 /// Text is UTF-8 unless a parameter says something else.
 fn with_charset(media_type: &str) -> Cow<'_, str> {
-    let is_text = media_type
-        .get(..5)
-        .is_some_and(|top| top.eq_ignore_ascii_case("text/"));
-    if !is_text || media_type.contains(';') {
+    let top = media_type.get(..5).unwrap_or_default();
+    if !top.eq_ignore_ascii_case("text/") || media_type.contains(';') {
         return Cow::Borrowed(media_type);
     }
     Cow::Owned(format!("{media_type}; charset=utf-8"))
 }
 
+/// Subtypes of `application/` that are worth compressing, beside those that end in `+json` or
+/// `+xml`.
+const COMPRESSIBLE_APPLICATIONS: &str = "javascript json jsonl postscript rtf sql toml \
+     vnd.apple.mpegurl vnd.ms-fontobject wasm x-font-ttf x-javascript x-ndjson x-sh x-tex x-yaml \
+     xml xml-dtd yaml";
+
+/// Whether files of this media type are worth compressing. Pictures, videos, archives and fonts for
+/// the web are compressed in themselves: idler neither makes siblings of theirs nor looks for any.
+pub fn is_compressible(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim_end();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    match kind {
+        _ if subtype.ends_with("+json") || subtype.ends_with("+xml") => true,
+        "text" => true,
+        "application" => COMPRESSIBLE_APPLICATIONS
+            .split(' ')
+            .any(|known| known == subtype),
+        "font" => matches!(subtype, "ttf" | "otf" | "collection"),
+        "image" => matches!(subtype, "bmp" | "x-icon" | "vnd.microsoft.icon"),
+        "model" => matches!(subtype, "obj" | "stl" | "mtl"),
+        _ => false,
+    }
+}
+
+/// What follows the name of a file in that of its sibling.
+pub fn suffix(coding: Coding) -> &'static [u8] {
+    match coding {
+        Coding::Identity => b"",
+        Coding::Gzip => b".gz",
+        Coding::Brotli => b".br",
+        Coding::Zstd => b".zst",
+    }
+}
+
+/// Whether a sibling holds what its original does, as far as their times tell. An empty sibling
+/// does not: no coding makes nothing of anything.
+pub fn is_current(sibling: &Identity, original: &Identity) -> bool {
+    sibling.size > 0 && sibling.modified >= original.modified
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::open::Moment;
 
     fn type_of(name: &str) -> String {
         MediaTypes::default().of(name.as_bytes()).into_owned()
@@ -308,5 +346,56 @@ mod tests {
         assert_eq!(types.of(b"a.foo"), "text/x-foo; charset=utf-8");
         assert_eq!(types.of(b"a.old"), "text/plain;charset=iso-8859-1");
         assert_eq!(types.of(b"a.png"), "image/x-last");
+    }
+
+    #[test]
+    fn text_is_worth_compressing() {
+        for yes in [
+            "text/html; charset=utf-8",
+            "text/plain",
+            "application/json",
+            "application/manifest+json",
+            "application/atom+xml",
+            "application/wasm",
+            "image/svg+xml",
+            "model/gltf+json",
+            "font/ttf",
+        ] {
+            assert!(is_compressible(yes), "{yes}");
+        }
+        for no in [
+            "",
+            "text",
+            "image/png",
+            "video/mp4",
+            "font/woff2",
+            "application/gzip",
+            "application/octet-stream",
+            "application/zip",
+            "application/pdf",
+        ] {
+            assert!(!is_compressible(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn a_sibling_is_current_from_the_moment_of_its_original() {
+        let at = |seconds, nanos, size| Identity {
+            device: (0, 0),
+            inode: 0,
+            size,
+            modified: Moment { seconds, nanos },
+            changed: Moment {
+                seconds: 0,
+                nanos: 0,
+            },
+        };
+        let original = at(10, 5, 100);
+        assert!(is_current(&at(10, 5, 1), &original));
+        assert!(is_current(&at(10, 6, 1), &original));
+        assert!(is_current(&at(11, 0, 1), &original));
+        assert!(!is_current(&at(10, 4, 1), &original));
+        assert!(!is_current(&at(9, 9, 1), &original));
+        assert!(!is_current(&at(11, 0, 0), &original));
     }
 }

@@ -7,7 +7,6 @@ pub mod cache;
 pub mod directory;
 pub mod media;
 pub mod open;
-pub mod siblings;
 
 use std::ffi::CString;
 use std::io;

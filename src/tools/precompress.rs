@@ -28,8 +28,8 @@ use crate::limits::{PRECOMPRESS_BYTES_MAX, PRECOMPRESS_DEPTH_MAX, PRECOMPRESS_SH
 use crate::log::logger;
 use crate::process::words_of;
 use crate::site::media::MediaTypes;
+use crate::site::media::{is_compressible, is_current, suffix};
 use crate::site::open::Identity;
-use crate::site::siblings::{is_compressible, is_current, suffix};
 
 use super::print_page;
 

@@ -337,3 +337,66 @@ fn minutes() {
     assert_eq!(Minute(2_147_483_648).to_string(), "2038-01-19 03:14");
     assert_eq!(Minute(i64::MAX).to_string(), "\u{2014}");
 }
+
+mod json {
+    use super::*;
+
+    fn row(name: &[u8], is_directory: bool) -> Entry<'_> {
+        let meta = EntryMeta {
+            is_directory,
+            size: 5_000_000_000,
+            mtime: 951_782_400,
+        };
+        Entry { name, meta }
+    }
+
+    fn whole(rows: &[Entry<'_>], totals: Totals) -> String {
+        let mut out = String::new();
+        let mut json = ListingJson::new(totals);
+        json.head(&mut out).unwrap();
+        for row in rows {
+            json.row(row, &mut out).unwrap();
+        }
+        json.tail(&mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_file_and_a_directory() {
+        assert_eq!(
+            whole(&[row(b"a b\"c", false), row(b"x:y\xff", true)], NOTHING),
+            "[\n{\"name\":\"a b\\\"c\",\"href\":\"a%20b%22c\",\"type\":\"file\",\
+             \"size\":5000000000,\"mtime\":\"2000-02-29T00:00:00Z\"},\n\
+             {\"name\":\"x:y\u{fffd}\",\"href\":\"x%3Ay%FF/\",\"type\":\"directory\",\
+             \"size\":null,\"mtime\":\"2000-02-29T00:00:00Z\"}\n]\n"
+        );
+    }
+
+    #[test]
+    fn nothing_is_an_empty_array() {
+        assert_eq!(whole(&[], NOTHING), "[\n]\n");
+    }
+
+    #[test]
+    fn what_is_not_listed_is_told_at_the_end() {
+        let totals = Totals { more: 7, ..NOTHING };
+        assert_eq!(
+            whole(&[], totals),
+            "[\n{\"type\":\"more\",\"count\":7}\n]\n"
+        );
+        let one = whole(&[row(b"a", false)], totals);
+        assert!(one.ends_with("\"},\n{\"type\":\"more\",\"count\":7}\n]\n"));
+    }
+
+    #[test]
+    fn rows_are_bounded_and_stand_one_a_line() {
+        let rows = vec![row(&[0xff; 255], false); 1000];
+        let text = whole(&rows, NOTHING);
+        assert_eq!(text.lines().count(), 1002);
+        assert!(text.lines().all(|line| line.len() < 4096));
+        assert_eq!(
+            text.lines().filter(|line| line.ends_with("},")).count(),
+            999
+        );
+    }
+}
