@@ -11,7 +11,7 @@ use mio::net::UdpSocket;
 use rustix::io::Errno;
 
 use crate::companions::progress::Progress;
-use crate::event_loop::connect::{self, ConnectOptions, Connecting};
+use crate::event_loop::transport::{self, ConnectOptions, Connecting, Transport as _};
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
 use crate::http::text::printable;
@@ -166,10 +166,9 @@ pub struct Destination<'a> {
 /// # Errors
 /// If the kernel refuses at once.
 pub(crate) fn connect(to: SocketAddr) -> Result<Stream, Failure> {
-    let started = connect::start(to, ConnectOptions::default());
-    started
-        .map(Stream::new)
-        .map_err(|e| Failure::to_connect(to, &e))
+    let started = transport::connect(to, ConnectOptions::default());
+    let transport = started.map_err(|e| Failure::to_connect(to, &e))?;
+    Ok(Stream { transport })
 }
 
 /// Waits until `stream` is connected to `to`: for `timeout` from `since`, [`CONNECT_TIMEOUT`] at
@@ -181,7 +180,7 @@ pub(crate) fn connecting<S>(
     timeout: Duration,
     cx: &mut Context<'_, S>,
 ) -> Driven {
-    match connect::progress(&mut cx.link, stream.get()) {
+    match transport::connecting(&mut cx.link, &stream.transport) {
         Connecting::Ready => Ok(None),
         Connecting::Failed(e) => Err(Failure::to_connect(to, &e)),
         Connecting::Pending => {
@@ -286,7 +285,7 @@ impl Exchange {
                     if self.request.is_empty() {
                         // A server that reads to the end needs this end. If it fails, reading
                         // tells why.
-                        let _ = self.stream.shut_down_write();
+                        let _ = self.stream.transport.shut_down_write();
                     }
                 }
                 Attempt::Blocked => return self.wait(Side::Write, cx),

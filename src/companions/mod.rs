@@ -26,7 +26,7 @@ use crate::companions::transfer::encoder::{Encoder, Piece};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::udp::Datagram;
-use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stream};
+use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stream, Transport as _};
 use crate::http::url::BindAddress;
 use crate::limits::{LINGER_TIMEOUT, STALL_TIMEOUT};
 use crate::process::sockets::{self, SocketKind};
@@ -54,8 +54,8 @@ impl Companion {
     /// The socket, for registering it.
     pub fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Reply(reply) => reply.stream.transport(),
-            Self::Message(conversation) => conversation.answer.stream.transport(),
+            Self::Reply(reply) => &mut reply.stream.transport,
+            Self::Message(conversation) => &mut conversation.answer.stream.transport,
             Self::DaytimeUdp(datagrams) => datagrams.socket.socket(),
             Self::Ping(server) => server.socket.socket(),
         }
@@ -92,7 +92,7 @@ impl Offer {
     ) -> Option<Companion> {
         let client = name_of(stream.peer_addr().ok());
         cx.shared.notice(&format!("{client} connected"));
-        let (stream, now) = (Stream::new(stream), &cx.now);
+        let (stream, now) = (Stream { transport: stream }, &cx.now);
         Some(match self {
             Self::Message(answer) => {
                 let answer = Reply::new(stream, Encoder::text(answer.clone()));
@@ -136,8 +136,8 @@ impl Opened {
         handler: impl Fn(Datagram) -> Companion,
     ) -> Result<(), String> {
         for socket in sockets::bind(bind, port, SocketKind::Datagram)? {
-            self.places.push(format!("udp {}", socket.address()));
-            let socket = UdpSocket::from_std(socket.into_socket().into());
+            self.places.push(format!("udp {}", socket.address));
+            let socket = UdpSocket::from_std(socket.socket.into());
             self.datagrams.push(handler(Datagram::new(socket)));
         }
         Ok(())
@@ -149,8 +149,8 @@ fn listen(listening: &Listening, offer: Offer) -> Result<Opened, String> {
     let (kind, offer) = (SocketKind::Stream { reuse_port: false }, Rc::new(offer));
     let mut opened = Opened::default();
     for socket in sockets::bind(&listening.bind, listening.port, kind)? {
-        opened.places.push(socket.address().to_string());
-        let listener = Listener::new(socket.into_socket());
+        opened.places.push(socket.address.to_string());
+        let listener = Listener::new(socket.socket);
         let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
         opened.listeners.push((listener, Rc::clone(&offer)));
     }
@@ -280,7 +280,7 @@ impl Reply {
                 file.shown()
             ));
         }
-        if self.stream.shut_down_write().is_err() {
+        if self.stream.transport.shut_down_write().is_err() {
             return Next::Leave;
         }
         self.linger(true, cx)

@@ -79,7 +79,7 @@ impl Listener {
                     if is_waiting(&self.socket) {
                         return Accepted::Exhausted(e);
                     }
-                    link.wait_for_edge(Side::Read);
+                    link.ready.clear(Side::Read);
                     return Accepted::Blocked;
                 }
                 Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT) => {

@@ -8,8 +8,6 @@
 //! gone), or **queued**.
 
 pub mod clock;
-pub mod connect;
-pub mod histogram;
 pub mod listener;
 pub mod page_cache;
 pub mod readiness;
@@ -20,7 +18,6 @@ pub mod timer;
 pub mod transport;
 pub mod turn;
 pub mod udp;
-mod unacknowledged;
 
 use std::fmt;
 
@@ -131,9 +128,10 @@ pub enum Deadline {
 }
 
 /// How far the loop is on its way to its end.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub enum Stage {
     /// Serving.
+    #[default]
     Running,
     /// Still accepting and answering, but no connection is kept (for load balancers to notice).
     Draining,
@@ -161,24 +159,12 @@ pub struct Context<'a, S> {
 }
 
 /// What handlers can ask of the loop.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(crate) struct Control {
     pub(crate) stage: Stage,
     pub(crate) announce: bool,
     pub(crate) evict: bool,
     pub(crate) quit: bool,
-}
-
-impl Control {
-    /// Nothing was asked for at this stage.
-    pub(crate) fn at(stage: Stage) -> Self {
-        Self {
-            stage,
-            announce: false,
-            evict: false,
-            quit: false,
-        }
-    }
 }
 
 impl<S> Context<'_, S> {

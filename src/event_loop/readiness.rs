@@ -67,7 +67,9 @@ impl Readiness {
         self.0 |= side as u8;
     }
 
-    fn clear(&mut self, side: Side) {
+    /// Clears the bit of a side, since the kernel owes an edge for it: a call would block, or an event
+    /// was only a hint (mio: events may be spurious).
+    pub(super) fn clear(&mut self, side: Side) {
         self.0 &= !(side as u8);
     }
 
@@ -93,15 +95,11 @@ impl Readiness {
 
 impl fmt::Debug for Readiness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bits = [
-            (Self::READ, "read"),
-            (Self::WRITE, "write"),
-            (Self::ENDED, "ended"),
-            (Self::URGENT, "urgent"),
-            (Self::GONE, "gone"),
-        ];
-        let set = bits.iter().filter(|(bit, _)| self.0 & bit != 0);
-        f.write_str(&set.map(|(_, name)| *name).collect::<Vec<_>>().join("+"))
+        let names = ["read", "write", "ended", "urgent", "gone"]
+            .into_iter()
+            .enumerate();
+        let set = names.filter(|(bit, _)| self.0 >> bit & 1 != 0);
+        f.write_str(&set.map(|(_, name)| name).collect::<Vec<_>>().join("+"))
     }
 }
 
@@ -173,12 +171,6 @@ impl Link {
             }
         }
         Attempt::Spent
-    }
-
-    /// Notes that readiness was only a hint (mio: events may be spurious), and the kernel still
-    /// owes an edge.
-    pub(super) fn wait_for_edge(&mut self, side: Side) {
-        self.ready.clear(side);
     }
 
     /// Notes how many bytes a read brought, and how many it had room for.

@@ -2,7 +2,7 @@
 //!
 //! A signal is never lost, though several of one kind may be received as one.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use mio::net::UnixStream;
@@ -21,8 +21,8 @@ pub fn tolerate(numbers: &[i32]) {
 /// One signal that the loop can wait for.
 #[derive(Debug)]
 pub struct Signal {
-    number: i32,
-    socket: UnixStream,
+    pub(crate) number: i32,
+    pub(crate) socket: UnixStream,
 }
 
 impl Signal {
@@ -36,38 +36,16 @@ impl Signal {
         socket.set_nonblocking(true)?;
         sender.set_nonblocking(true)?;
         signal_hook::low_level::pipe::register(number, sender)?;
-        Ok(Self {
-            number,
-            socket: UnixStream::from_std(socket),
-        })
-    }
-
-    /// Which signal.
-    pub fn number(&self) -> i32 {
-        self.number
-    }
-
-    /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut UnixStream {
-        &mut self.socket
+        let socket = UnixStream::from_std(socket);
+        Ok(Self { number, socket })
     }
 
     /// Whether the signal came since it was last asked. Reads until would-block or the budget is
     /// spent.
     pub fn came(&mut self, link: &mut Link) -> bool {
-        let mut came = false;
-        let mut bytes = [0; 64];
-        while let Attempt::Done(n) = link.attempt(Side::Read, || {
-            let (n, _) = rustix::net::recv(
-                &self.socket,
-                &mut bytes[..],
-                rustix::net::RecvFlags::empty(),
-            )?;
-            Ok(n)
-        }) {
-            if n == 0 {
-                break;
-            }
+        let (mut came, mut bytes) = (false, [0; 64]);
+        let mut read = || (&self.socket).read(&mut bytes);
+        while let Attempt::Done(1..) = link.attempt(Side::Read, &mut read) {
             came = true;
         }
         came

@@ -19,7 +19,10 @@ use crate::event_loop::transport::Transport;
 
 /// A stream socket that never waits.
 #[derive(Debug)]
-pub struct Stream<T = TcpStream>(T);
+pub struct Stream<T = TcpStream> {
+    /// The socket itself: for registering it, setting its options, and asking the kernel about it.
+    pub transport: T,
+}
 
 /// How a lingering close goes on.
 #[derive(Debug)]
@@ -37,25 +40,10 @@ pub enum Lingering {
 }
 
 impl<T: Transport> Stream<T> {
-    /// Wraps a connected (or connecting) socket.
-    pub fn new(transport: T) -> Self {
-        Self(transport)
-    }
-
-    /// The socket itself: for registering it, and for setting its options.
-    pub fn transport(&mut self) -> &mut T {
-        &mut self.0
-    }
-
-    /// The socket itself, for asking the kernel about it.
-    pub fn get(&self) -> &T {
-        &self.0
-    }
-
     /// Reads once. `Done(0)` is the end of input.
     pub fn read(&mut self, link: &mut Link, into: &mut [u8]) -> Attempt<usize> {
         let room = into.len();
-        let came = link.attempt(Side::Read, || self.0.recv(into));
+        let came = link.attempt(Side::Read, || self.transport.recv(into));
         if let Attempt::Done(n) = came {
             log::trace!("{} read {n} of {room} bytes", link.key);
             if n > 0 {
@@ -68,7 +56,7 @@ impl<T: Transport> Stream<T> {
     /// Sends some of `bytes`. The budget is charged for what goes out, and may be overdrawn by this
     /// one call.
     pub fn write(&mut self, link: &mut Link, bytes: &[u8], more: bool) -> Attempt<usize> {
-        let sent = link.attempt(Side::Write, || self.0.send(bytes, more));
+        let sent = link.attempt(Side::Write, || self.transport.send(bytes, more));
         if let Attempt::Done(n) = sent {
             log::trace!("{} wrote {n} of {} bytes", link.key, bytes.len());
             link.charge(n);
@@ -97,12 +85,14 @@ impl<T: Transport> Stream<T> {
         }
         let count = count.min(link.budget());
         // Skip the page-cache check while the socket is not writable.
-        if link.ready.is(Side::Write) && !self.0.has_in_memory(file, at, count, left, before) {
+        if link.ready.is(Side::Write)
+            && !self.transport.has_in_memory(file, at, count, left, before)
+        {
             let key = link.key;
             log::trace!("{key} {count} bytes of a file from {at} are not in memory");
             return None;
         }
-        let sent = link.attempt(Side::Write, || self.0.send_file(file, at, count));
+        let sent = link.attempt(Side::Write, || self.transport.send_file(file, at, count));
         if let Attempt::Done(n) = sent {
             log::trace!("{} sent {n} of {count} bytes of a file from {at}", link.key);
             link.charge(n);
@@ -110,15 +100,7 @@ impl<T: Transport> Stream<T> {
         Some(sent)
     }
 
-    /// Says that nothing more will be sent (a half-close).
-    ///
-    /// # Errors
-    /// If the peer is already gone.
-    pub fn shut_down_write(&mut self) -> io::Result<()> {
-        self.0.shut_down_write()
-    }
-
-    /// The rest of a lingering close, after [`shut_down_write`](Self::shut_down_write): discards
+    /// The rest of a lingering close, after [`Transport::shut_down_write`]: discards
     /// what the peer still sends until it closes, too. Closing a socket with unread input makes the
     /// kernel send a reset, which destroys what the peer has not read yet (RFC 9112 §9.6).
     ///
@@ -153,5 +135,73 @@ impl<T: Transport> Stream<T> {
                 Attempt::Failed(e) => return Lingering::Failed(e),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_loop::clock::Clock;
+    use crate::event_loop::readiness::Readiness;
+    use crate::event_loop::{Control, Key, PeerAddress, Stage};
+    use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
+
+    /// A peer that never stops sending.
+    struct Endless;
+
+    impl Transport for Endless {
+        fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            Ok(into.len())
+        }
+
+        fn send(&mut self, _: &[u8], _: bool) -> io::Result<usize> {
+            unreachable!("nothing is sent")
+        }
+
+        fn send_file(&mut self, _: &File, _: u64, _: usize) -> io::Result<usize> {
+            unreachable!("nothing is sent")
+        }
+
+        fn shut_down_write(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn peer(&self) -> PeerAddress {
+            PeerAddress::Unknown
+        }
+
+        fn unacknowledged(&self) -> Option<u32> {
+            None
+        }
+    }
+
+    #[test]
+    fn lingering_ends_where_the_peer_sends_more_than_is_thrown_away() {
+        let (mut stream, mut discarded, mut drives) = (Stream { transport: Endless }, 0, 0);
+        let mut ready = Readiness::NONE;
+        ready.set(Side::Read);
+        let (now, mut scratch) = (Clock::start().read(), vec![0; SCRATCH_BYTES]);
+        loop {
+            let mut cx = Context {
+                link: Link::new(Key::for_test(1), ready, DRIVE_BYTES_MAX),
+                now,
+                expired: false,
+                deadline: now.tick,
+                stage: Stage::Running,
+                scratch: &mut scratch,
+                shared: &mut (),
+                control: &mut Control::default(),
+            };
+            drives += 1;
+            let begins = drives == 1;
+            let came = stream.linger(&mut discarded, begins, Duration::from_secs(2), &mut cx);
+            if !matches!(came, Lingering::Wait(Next::Again(_))) {
+                assert!(matches!(came, Lingering::TooMuch), "{came:?}");
+                break;
+            }
+            assert!(discarded <= LINGER_BYTES_MAX);
+        }
+        assert!(drives > 1, "one drive is not enough for all that");
+        assert_eq!(discarded, LINGER_BYTES_MAX + SCRATCH_BYTES as u64);
     }
 }

@@ -1,23 +1,24 @@
 //! The system calls of a stream socket, and the seam where tests script a socket of their own.
 //!
-//! They know neither readiness nor budget: `tcp.rs` alone makes these calls.
+//! A [`Transport`] knows neither readiness nor budget: `tcp.rs` alone makes its calls.
 
 use std::fs::File;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, Shutdown, sockopt};
-use socket2::SockRef;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType, netlink, recv, send,
+    socket_with, sockopt,
+};
+use socket2::{Domain, SockRef, Socket, Type};
 
+use crate::event_loop::page_cache::{self, Before};
+use crate::event_loop::readiness::{Link, Side};
 use crate::limits::SCRATCH_BYTES;
-
-use super::page_cache;
-use crate::event_loop::page_cache::Before;
-use crate::event_loop::unacknowledged::unacknowledged;
 
 /// A stream socket: the kernel's [`TcpStream`], or one that a test scripts.
 pub trait Transport {
@@ -92,18 +93,14 @@ pub enum PeerAddress {
 
 impl Transport for TcpStream {
     fn recv(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let (n, _) = rustix::net::recv(&*self, into, RecvFlags::empty())?;
-        Ok(n)
+        Ok(recv(&*self, into, RecvFlags::empty())?.0)
     }
 
     fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize> {
-        // NOSIGNAL: a peer that hung up must not end the process by SIGPIPE.
-        let flags = if more {
-            SendFlags::NOSIGNAL | SendFlags::MORE
-        } else {
-            SendFlags::NOSIGNAL
-        };
-        Ok(rustix::net::send(&*self, bytes, flags)?)
+        // A peer that hung up must not end the process by SIGPIPE.
+        let mut flags = SendFlags::NOSIGNAL;
+        flags.set(SendFlags::MORE, more);
+        Ok(send(&*self, bytes, flags)?)
     }
 
     /// Where the file system does not have sendfile(2), by a bounded read and a send.
@@ -153,11 +150,138 @@ impl Transport for TcpStream {
     }
 }
 
+/// How far connecting has come.
+#[derive(Debug)]
+pub enum Connecting {
+    /// The kernel owes us an edge: park on writing.
+    Pending,
+    /// Connected.
+    Ready,
+    /// It failed.
+    Failed(io::Error),
+}
+
+/// How a connection is made, where the kernel's own choice is not wanted.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct ConnectOptions {
+    /// The address to come from: each has ports of its own.
+    pub source: Option<IpAddr>,
+    /// Bytes of the receive buffer. Set before connecting, since the window is agreed upon then.
+    pub receive_buffer_bytes: Option<usize>,
+    /// Closing is a reset, which leaves nothing behind in the kernel.
+    pub abort_on_close: bool,
+}
+
+/// Starts to connect. Admit the socket parked on [`Side::Write`], and ask [`connecting`] when
+/// driven.
+///
+/// # Errors
+/// If the kernel refuses at once (no route, no descriptor, no port left).
+pub fn connect(to: SocketAddr, options: ConnectOptions) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM.nonblocking(), None)?;
+    if let Some(bytes) = options.receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    if options.abort_on_close {
+        socket.set_linger(Some(Duration::ZERO))?;
+    }
+    if let Some(source) = options.source {
+        socket.bind(&SocketAddr::new(source, 0).into())?;
+    }
+    match socket.connect(&to.into()) {
+        Err(e) if Errno::from_io_error(&e) != Some(Errno::INPROGRESS) => Err(e),
+        _ => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+/// Asks how far connecting has come. The pending error comes first: writable alone proves nothing.
+pub fn connecting(link: &mut Link, socket: &TcpStream) -> Connecting {
+    if !link.ready.is(Side::Write) {
+        return Connecting::Pending;
+    }
+    if let Ok(Some(e)) | Err(e) = socket.take_error() {
+        return Connecting::Failed(e);
+    }
+    match socket.peer_addr() {
+        Ok(_) => Connecting::Ready,
+        // A spurious edge: connecting goes on, and its end will bring another.
+        Err(e) if e.kind() == io::ErrorKind::NotConnected => {
+            link.ready.clear(Side::Write);
+            Connecting::Pending
+        }
+        Err(e) => Connecting::Failed(e),
+    }
+}
+
+/// `SOCK_DIAG_BY_FAMILY`, as a request and in its answer.
+const BY_FAMILY: u16 = 20;
+
+/// `struct nlmsghdr` and `struct inet_diag_req_v2`.
+const QUESTION_BYTES: u32 = 16 + 56;
+
+/// Where the answer has the length of the queue: behind its header, family and state, the identity
+/// of the socket, when it expires, and what waits to be read.
+const QUEUE_AT: usize = 16 + 4 + 48 + 4 + 4;
+
+/// Bytes sent from `local` to `peer` that `peer` has not acknowledged: the only sign of life of a
+/// reader too slow for its socket to become writable. `None` if the kernel does not say.
+///
+/// It is asked by sock_diag(7): the socket option and the ioctl that say the same are out of reach
+/// of safe code. It is asked only about sockets that let a deadline pass, and never waited for.
+fn unacknowledged(local: SocketAddr, peer: SocketAddr) -> Option<u32> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let (family, protocol) = (AddressFamily::NETLINK, Some(netlink::SOCK_DIAG));
+    let kernel = socket_with(family, SocketType::DGRAM, flags, protocol).ok()?;
+    send(&kernel, &question(local, peer), SendFlags::empty()).ok()?;
+    let mut answer = [0; 256];
+    // The kernel has answered before `send` returned.
+    let (bytes, _) = recv(&kernel, &mut answer, RecvFlags::empty()).ok()?;
+    let answer = answer.get(..bytes)?;
+    let kind = u16::from_ne_bytes(answer.get(4..6)?.try_into().ok()?);
+    let queue = answer.get(QUEUE_AT..QUEUE_AT + 4)?.try_into().ok()?;
+    (kind == BY_FAMILY).then_some(u32::from_ne_bytes(queue))
+}
+
+/// What sock_diag(7) is asked.
+fn question(local: SocketAddr, peer: SocketAddr) -> Vec<u8> {
+    const REQUEST: u16 = 1;
+    const TCP: u8 = 6;
+    const ANY: [u8; 4] = [0xff; 4];
+    // AF_INET and AF_INET6.
+    let (family, scope) = match local {
+        SocketAddr::V4(_) => (2, 0),
+        SocketAddr::V6(local) => (10, local.scope_id()),
+    };
+    let octets = |address: SocketAddr| match address.ip() {
+        IpAddr::V4(ip) => [&ip.octets()[..], &[0; 12]].concat(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let parts: [&[u8]; 13] = [
+        &QUESTION_BYTES.to_ne_bytes(),
+        &BY_FAMILY.to_ne_bytes(),
+        &REQUEST.to_ne_bytes(),
+        // No number of its own, and no port: there is one answer.
+        &[0; 8],
+        &[family, TCP, 0, 0],
+        // In any state.
+        &ANY,
+        &local.port().to_be_bytes(),
+        &peer.port().to_be_bytes(),
+        &octets(local),
+        &octets(peer),
+        // On any interface, and with any cookie.
+        &scope.to_ne_bytes(),
+        &ANY,
+        &ANY,
+    ];
+    parts.concat()
+}
+
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may stop")]
 mod tests {
     use super::*;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
 
     #[test]
     fn where_the_file_system_has_no_sendfile_its_bytes_are_sent_all_the_same() {
@@ -179,5 +303,39 @@ mod tests {
         let mut came = Vec::new();
         theirs.read_to_end(&mut came).unwrap();
         assert_eq!(came, all[1..11]);
+    }
+
+    #[test]
+    fn what_is_not_taken_is_known_to_the_byte() {
+        // The last one has IPv4 spoken over a socket of IPv6.
+        let cases = [
+            ("127.0.0.1:0", "127.0.0.1"),
+            ("[::1]:0", "::1"),
+            ("[::]:0", "127.0.0.1"),
+        ];
+        for (address, to) in cases {
+            let listener = std::net::TcpListener::bind(address).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let mut theirs = std::net::TcpStream::connect((to, port)).unwrap();
+            let (mut ours, _) = listener.accept().unwrap();
+            let (local, peer) = (ours.local_addr().unwrap(), ours.peer_addr().unwrap());
+            ours.set_nonblocking(true).unwrap();
+            let mut sent = 0;
+            while let Ok(bytes) = ours.write(&[0; 65536]) {
+                sent += bytes;
+            }
+            let left = unacknowledged(local, peer).unwrap();
+            assert!(left > 0 && (left as usize) < sent, "{left} of {sent}");
+            // Once all is read, all is acknowledged.
+            let mut buffer = vec![0; 65536];
+            while sent > 0 {
+                sent -= theirs.read(&mut buffer).unwrap();
+            }
+            while unacknowledged(local, peer) != Some(0) {
+                std::thread::yield_now();
+            }
+            drop((ours, theirs, listener));
+            assert_eq!(unacknowledged(local, "127.0.0.1:9".parse().unwrap()), None);
+        }
     }
 }

@@ -80,7 +80,7 @@ impl<H: Handler> EventLoop<H> {
             foreground: 0,
             shared_deadline: None,
             warnings: RateLimit::default(),
-            control: Control::at(Stage::Running),
+            control: Control::default(),
             shared,
         })
     }

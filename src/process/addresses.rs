@@ -19,7 +19,7 @@ pub fn urls(listeners: &[BoundSocket]) -> Vec<String> {
     let own = own_addresses();
     let mut urls = Vec::new();
     for listening in listeners {
-        for url in urls_of(listening.address(), &own) {
+        for url in urls_of(&listening.address, &own) {
             if !urls.contains(&url) {
                 urls.push(url);
             }

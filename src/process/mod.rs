@@ -2,15 +2,12 @@
 //!
 //! Each step does what the user asked, or says in one line why it cannot. What needs the machine
 //! outside the site (names, tables, devices) is asked before the walls stand. In the order of a
-//! start: `inherited.rs`, `descriptors.rs`, `sockets.rs`, `addresses.rs`, `notify.rs`, `user.rs`,
-//! `walls.rs`.
+//! start: `service_manager.rs`, `resources.rs`, `sockets.rs`, `user.rs`, `addresses.rs`, `walls.rs`.
 
 pub mod addresses;
-pub mod descriptors;
-pub mod inherited;
-pub mod notify;
+pub mod resources;
+pub mod service_manager;
 pub mod sockets;
-pub mod usage;
 pub mod user;
 pub mod walls;
 

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
-use socket2::{SockAddr, Socket, Type};
+use socket2::{SockAddr, SockRef, Socket, Type};
 
 use crate::http::url::BindAddress;
 use crate::limits::{LISTEN_BACKLOG, PORT_ATTEMPTS_MAX, UNSENT_BYTES_MIN};
@@ -40,11 +40,12 @@ pub enum SocketKind {
 /// A socket in its place: non-blocking and close-on-exec.
 #[derive(Debug)]
 pub struct BoundSocket {
-    socket: Socket,
-    address: Address,
+    pub(crate) socket: OwnedFd,
+    /// Where it is bound: the kernel was asked.
+    pub address: Address,
 }
 
-/// Where a socket is bound: the kernel was asked.
+/// Where a socket is bound.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Address {
     /// Address and port.
@@ -148,6 +149,7 @@ impl BoundSocket {
         } else {
             return Err(Errno::INVAL.into());
         };
+        let socket = socket.into();
         Ok(Self { socket, address })
     }
 
@@ -163,19 +165,9 @@ impl BoundSocket {
         socket.set_nonblocking(true)?;
         let bound = Self::new(socket)?;
         if let Address::Ip(_) = bound.address {
-            set_inherited_options(&bound.socket)?;
+            set_inherited_options(&SockRef::from(&bound.socket))?;
         }
         Ok(bound)
-    }
-
-    /// Where it is bound.
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// The socket alone.
-    pub fn into_socket(self) -> OwnedFd {
-        self.socket.into()
     }
 }
 
@@ -227,7 +219,7 @@ impl Group {
             return Ok(()); // the same address twice; the second could only fail
         }
         self.push(what, ip_socket(wanted, self.kind))?;
-        if let Some(Address::Ip(real)) = self.sockets.last().map(BoundSocket::address) {
+        if let Some(Address::Ip(real)) = self.sockets.last().map(|bound| &bound.address) {
             self.port = real.port();
         }
         Ok(())

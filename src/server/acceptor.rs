@@ -143,7 +143,7 @@ impl Acceptor {
             cx.shared.counters.accepted += 1;
             cx.shared.counters.enter(Phase::Idle);
             let deadline = Deadline::At(cx.now.tick.after(cx.shared.http.timeouts.idle));
-            let connection = HttpConnection::new(Stream::new(stream));
+            let connection = HttpConnection::new(Stream { transport: stream });
             let handler = match client {
                 None => Service::Http(connection),
                 Some(client) => Service::Tracked(Box::new((connection, client))),
@@ -161,7 +161,7 @@ impl Acceptor {
         cx.shared.counters.enter(Phase::Writing);
         let reply = cx.shared.http.refuse(ALL_SLOTS_TAKEN, false, &cx.now);
         let deadline = Deadline::At(cx.now.tick.after(cx.shared.http.timeouts.linger));
-        let connection = HttpConnection::refused(Stream::new(stream), reply, cx.now.tick);
+        let connection = HttpConnection::refused(Stream { transport: stream }, reply, cx.now.tick);
         new.admit(Service::Http(connection), Next::Park(Side::Write, deadline));
     }
 

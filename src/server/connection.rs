@@ -68,7 +68,7 @@ impl<T: Transport> HttpConnection<T> {
 
     /// The socket, for registering it.
     pub fn transport(&mut self) -> &mut T {
-        self.stream.transport()
+        &mut self.stream.transport
     }
 
     /// Whether nothing of a request has come, so that it may be closed to make room for another.
@@ -403,7 +403,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         };
         let asked_to_close = !request.keep_alive && !has_body;
         let (shared, now) = (&mut *self.cx.shared, &self.cx.now);
-        let peer = || self.stream.get().peer();
+        let peer = || self.stream.transport.peer();
         // The client for which a trusted proxy asks.
         let client = self.client.as_ref();
         let client = client.and_then(|c| c.of_request(request.headers, &shared.client_limits));
@@ -438,7 +438,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         let record = shared.access.sink.is_some().then(|| {
             let client = self.client.as_ref();
             let client = client.and_then(|c| c.of_request(&[], &shared.client_limits));
-            let client = client.unwrap_or_else(|| self.stream.get().peer());
+            let client = client.unwrap_or_else(|| self.stream.transport.peer());
             LogRecord::of_refusal(client, head, reply.status, now)
         });
         let reply = ReplyProgress::new(reply, None, record, now.tick);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::cli::{Cidr, ServeOptions};
 use crate::event_loop::PeerAddress;
-use crate::event_loop::histogram::Histogram;
+use crate::event_loop::clock::Histogram;
 use crate::http::proxy::{Origin, is_forwarded, origin};
 use crate::http::request::{Method, Request};
 use crate::http::status::Status;

@@ -8,7 +8,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::event_loop::Now;
-use crate::event_loop::histogram::Histogram;
+use crate::event_loop::clock::Histogram;
 use crate::log::logger;
 use crate::server::Server;
 use crate::server::counters::{Close, Phase, Refused};

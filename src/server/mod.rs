@@ -35,8 +35,8 @@ use crate::event_loop::{Context, Dropped, Handler, Key, Newcomers, Next, Now, Sh
 use crate::http::response::Dates;
 use crate::log::logger;
 use crate::log::sink::LogSink;
-use crate::process::notify::Notify;
-use crate::process::usage::Usage;
+use crate::process::resources::Usage;
+use crate::process::service_manager::Notify;
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::auth::Auth;

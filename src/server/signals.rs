@@ -35,16 +35,16 @@ impl Signals {
 
     /// The socket, for registering it.
     pub fn source(&mut self) -> &mut mio::net::UnixStream {
-        self.signal.source()
+        &mut self.signal.socket
     }
 
     /// Hears the signal, and leads the stop on when its time has come.
     pub fn drive(&mut self, cx: &mut Context<'_, Server>) -> Next {
         if self.signal.came(&mut cx.link) {
-            if self.signal.number() == SIGHUP {
+            if self.signal.number == SIGHUP {
                 info!("SIGHUP: looking again");
                 cx.shared.reload();
-            } else if self.signal.number() == SIGUSR1 {
+            } else if self.signal.number == SIGUSR1 {
                 logger::say(&cx.shared.metrics_as_lines(&cx.now));
             } else if cx.stage == Stage::Running {
                 self.leads = true;

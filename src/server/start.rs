@@ -23,12 +23,12 @@ use crate::http::response::Dates;
 use crate::limits::{CACHE_DESCRIPTORS_MAX, GRACE, HOSTS_MAX, REFUSALS_MAX};
 use crate::log::logger;
 use crate::log::sink::{LogSink, LogTarget};
-use crate::process::notify::Notify;
+use crate::process::resources::Usage;
+use crate::process::service_manager::Notify;
 use crate::process::sockets::{Address, SocketKind};
-use crate::process::usage::Usage;
 use crate::process::user::{SystemUser, warning_for_root};
 use crate::process::walls::{Applied, Walls};
-use crate::process::{addresses, descriptors, inherited, sockets, words_of};
+use crate::process::{addresses, resources, service_manager, sockets, words_of};
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
 use crate::server::auth::Auth;
@@ -92,13 +92,13 @@ fn check(options: &Options) -> Result<bool, String> {
 fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let (options, asked, voice) = (&all.server, &all.listening, all.voice);
     // Before anything else is opened: they are known by their numbers only.
-    let mut listening = inherited::take()?;
+    let mut listening = service_manager::take_sockets()?;
     voice.start_logger(LevelFilter::Info);
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         log::warn!("{line}");
     }
-    let descriptors = descriptors::raise_limit();
-    let connections = descriptors::connections_for(descriptors, options.max_connections);
+    let descriptors = resources::raise_limit();
+    let connections = resources::connections_for(descriptors, options.max_connections);
 
     let sites = open_sites(options)?;
     let lent = listening.len();
@@ -110,7 +110,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     }
     let user = options.user.as_deref().map(SystemUser::find).transpose()?;
     for socket in &listening[lent..] {
-        if let (Some(user), Address::Unix(path)) = (&user, socket.address()) {
+        if let (Some(user), Address::Unix(path)) = (&user, &socket.address) {
             user.own(path)?;
         }
     }
@@ -144,7 +144,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
 
     let mut acceptors = Vec::new();
     for (number, socket) in listening.into_iter().enumerate() {
-        let listener = Listener::new(socket.into_socket());
+        let listener = Listener::new(socket.socket);
         let listener = listener.map_err(|e| format!("cannot listen: {e}"))?;
         acceptors.push(Acceptor::new(listener, None, number < lent));
     }
@@ -169,7 +169,7 @@ fn start_alone(
     let mut server = server(&ServeOptions::default(), Vec::new())?;
     // Everything is open: from here on no file and no other socket is needed.
     Walls::default().raise(None)?;
-    server.connections_max = descriptors::connections_for(descriptors::raise_limit(), None);
+    server.connections_max = resources::connections_for(resources::raise_limit(), None);
     if !options.voice.quiet {
         server.notices = Some(LogSink::new(LogTarget::Stdout(io::stdout())));
     }

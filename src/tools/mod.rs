@@ -73,14 +73,14 @@ impl Handler for ClientTask {
 
     fn source(&mut self) -> Option<&mut dyn Source> {
         Some(match self {
-            Self::Interrupt(signal) => signal.source(),
-            Self::Exchange(exchange) => exchange.stream.transport(),
+            Self::Interrupt(signal) => &mut signal.socket,
+            Self::Exchange(exchange) => &mut exchange.stream.transport,
             Self::DaytimeUdp(client) => client.socket.socket(),
             Self::Ping(client) => client.socket.socket(),
-            Self::Get(client) => client.stream.transport(),
+            Self::Get(client) => &mut client.stream.transport,
             Self::Leader(_) => return None,
-            Self::Member(member) => member.stream.transport(),
-            Self::Probe(probe) => probe.stream.transport(),
+            Self::Member(member) => &mut member.stream.transport,
+            Self::Probe(probe) => &mut probe.stream.transport,
         })
     }
 

@@ -251,11 +251,17 @@ fn a_deadline_passes_once() {
     let mut event_loop = new_loop(2, 0);
     // It keeps a deadline that has passed, which is none.
     let keep: Act = |_, _| Next::Again(Deadline::Keep);
+    let wait: Act = |_, _| Next::Park(Side::Read, Deadline::Keep);
     let soon = in_millis(&event_loop, 1);
     event_loop
-        .add(handler('a', &[keep]), Next::Sleep(soon))
+        .add(handler('a', &[keep, wait]), Next::Sleep(soon))
         .unwrap();
-    let later = in_millis(&event_loop, 100);
+    while event_loop.shared.of('a').len() < 2 {
+        event_loop.turn().unwrap();
+    }
+    // Only now does the other deadline begin, so that both cannot pass in one turn of a busy
+    // machine.
+    let later = in_millis(&event_loop, 5);
     event_loop
         .add(handler('b', &[]), Next::Sleep(later))
         .unwrap();

@@ -33,7 +33,7 @@ fn listen(
 }
 
 fn ip(bound: &BoundSocket) -> SocketAddr {
-    match bound.address() {
+    match &bound.address {
         Address::Ip(address) => *address,
         Address::Unix(path) => panic!("a Unix socket at {path:?}"),
     }
@@ -78,7 +78,7 @@ fn loopback_is_both_families_on_one_port() {
 }
 
 fn unsent_bytes_max(socket: impl AsFd) -> u32 {
-    socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap()
+    SockRef::from(&socket).tcp_notsent_lowat().unwrap()
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn unix_sockets_get_their_mode_and_their_path() {
         mode: Some(0o666),
     };
     let all = listen(&[bind], 0, false).unwrap();
-    assert_eq!(all[0].address(), &Address::Unix(path.clone()));
+    assert_eq!(all[0].address, Address::Unix(path.clone()));
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o666);
     let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
@@ -235,7 +235,7 @@ fn a_socket_made_elsewhere_is_adopted_if_it_listens() {
     let made = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = made.local_addr().unwrap();
     let adopted = BoundSocket::adopt(made.into()).unwrap();
-    assert_eq!(adopted.address(), &Address::Ip(at));
+    assert_eq!(adopted.address, Address::Ip(at));
     assert!(sockopt::tcp_nodelay(&adopted.socket).unwrap());
     assert_eq!(unsent_bytes_max(&adopted.socket), UNSENT_BYTES_MIN);
     let flags = rustix::fs::fcntl_getfl(&adopted.socket).unwrap();
@@ -255,7 +255,7 @@ fn datagrams_on_loopback_share_one_free_port() {
     let ports: Vec<u16> = sockets.iter().map(|s| ip(s).port()).collect();
     assert!(!ports.is_empty() && ports[0] != 0);
     assert!(ports.iter().all(|port| *port == ports[0]), "{ports:?}");
-    assert!(sockets[0].socket.r#type().unwrap() == Type::DGRAM);
+    assert!(SockRef::from(&sockets[0].socket).r#type().unwrap() == Type::DGRAM);
 }
 
 #[test]

@@ -41,7 +41,10 @@ impl Played {
     fn drive(&mut self, stand: &mut Stand, stage: Stage) -> Next {
         stand.now.turn += 1;
         let mut newcomers: Vec<(Service, Next, bool)> = Vec::new();
-        let mut control = Control::at(stage);
+        let mut control = Control {
+            stage,
+            ..Control::default()
+        };
         let mut scratch = [0; 64];
         let (before, _) = progress();
         let mut cx = Context {

@@ -890,7 +890,9 @@ fn a_refused_connection_is_not_counted_as_closed() {
     let mut stand = Stand::new("refused-unwatched", &[]);
     let refusal = Refusal::new(Status::UNAVAILABLE, "full");
     let reply = stand.server.http.refuse(refusal, false, &stand.now);
-    let stream = Stream::new(Scripted::new(GET, &[]));
+    let stream = Stream {
+        transport: Scripted::new(GET, &[]),
+    };
     let mut refused = HttpConnection::refused(stream, reply, stand.now.tick);
     let (why, key, now) = (Dropped::Unwatched, Key::for_test(1), stand.now);
     refused.dropped(why, key, &now, &mut stand.server);

@@ -111,7 +111,7 @@ impl<T: Transport> Drive<'_, '_, T> {
             Output::Bytes(bytes, more) => self.stream.write(&mut self.cx.link, bytes, more),
             Output::Span(file, at, len) => {
                 if !reply.corked {
-                    let socket = self.stream.transport();
+                    let socket = &mut self.stream.transport;
                     socket.set_cork(true);
                     let share = unsent_share(self.cx.shared.counters.open(Phase::Writing), len);
                     reply.raised_lowat = share > UNSENT_BYTES_MIN;
@@ -146,9 +146,9 @@ impl<T: Transport> Drive<'_, '_, T> {
             Attempt::Blocked => {
                 let (now, pace) = (self.cx.now.tick, &mut reply.pace);
                 if (late || pace.is_due(now, stall))
-                    && pace.is_too_slow(self.stream.get(), now, stall)
+                    && pace.is_too_slow(&self.stream.transport, now, stall)
                 {
-                    self.stream.transport().abort_on_close();
+                    self.stream.transport.abort_on_close();
                     let words = "the reader is slower than --stall-timeout allows";
                     return self.cut_short(17, &mut reply, Close::Stalled, words);
                 }
@@ -244,7 +244,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         reply.log(self.cx.now, self.cx.shared);
         if let Some(reading) = reply.outgoing.finish() {
             if reply.corked {
-                let socket = self.stream.transport();
+                let socket = &mut self.stream.transport;
                 socket.set_cork(false);
                 if reply.raised_lowat {
                     socket.set_notsent_lowat(UNSENT_BYTES_MIN);
@@ -262,7 +262,7 @@ impl<T: Transport> Drive<'_, '_, T> {
 
     /// Rows 14 and 23: sends no more, and discards what still comes until the peer closes, too.
     pub(super) fn shut_down(&mut self, row: u8) -> Step {
-        match self.stream.shut_down_write() {
+        match self.stream.transport.shut_down_write() {
             Ok(()) => Step::go(row, State::Lingering { discarded: 0 }),
             Err(e) => self.close(21, Close::Error, e),
         }

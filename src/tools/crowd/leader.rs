@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::cli::{CrowdMode, Options};
 use crate::companions::client::{Destination, Driven, Failure, print};
 use crate::companions::progress::StatusLine;
-use crate::event_loop::connect::{self, ConnectOptions};
+use crate::event_loop::transport::{self, ConnectOptions};
 use crate::event_loop::{Deadline, Next, Stage};
 use crate::limits::{
     CONNECT_TIMEOUT, CROWD_ARREARS_MAX, CROWD_LINE_INTERVAL, CROWD_LOOK, CROWD_OPENING_COST_BYTES,
@@ -317,7 +317,7 @@ impl Sources {
         let has_choice = to.is_ipv4() && to.ip().is_loopback();
         let first = self.last;
         loop {
-            let started = connect::start(to, self.options);
+            let started = transport::connect(to, self.options);
             if !has_choice || !started.as_ref().is_err_and(no_port_is_left) {
                 return started;
             }

@@ -7,7 +7,7 @@ use log::debug;
 use mio::net::TcpStream;
 
 use crate::cli::CrowdMode;
-use crate::event_loop::connect::{self, Connecting};
+use crate::event_loop::transport::{self, Connecting};
 use crate::event_loop::{Attempt, Deadline, Next, Side, Stage, Stream, Tick};
 use crate::http::reply::Reply;
 use crate::limits::{CONNECT_TIMEOUT, CROWD_SIP_BYTES};
@@ -44,7 +44,7 @@ impl Member {
     /// One whose connection has just been begun; and how it waits first.
     pub(super) fn new(socket: TcpStream, now: Tick) -> (Self, Next) {
         let member = Self {
-            stream: Stream::new(socket),
+            stream: Stream { transport: socket },
             since: now,
             answer: None,
             sent: 0,
@@ -124,7 +124,7 @@ impl Member {
     /// Waits until it is connected. `None` once it is.
     fn connect(&mut self, cx: &mut TaskContext<'_>) -> Option<Next> {
         let crowd = &mut cx.shared.crowd;
-        match connect::progress(&mut cx.link, self.stream.get()) {
+        match transport::connecting(&mut cx.link, &self.stream.transport) {
             Connecting::Ready => {
                 crowd.got_in += 1;
                 self.since = cx.now.tick;

@@ -22,7 +22,7 @@ use crate::companions::client::{Failure, resolve};
 use crate::http::reply::ClientRequest;
 use crate::http::text::Count;
 use crate::http::url::Url;
-use crate::process::descriptors;
+use crate::process::resources;
 
 use super::{ClientTask, at_first_of, exit_code};
 
@@ -79,8 +79,8 @@ pub fn run(options: &Options) -> ExitCode {
 
 /// Where the members and the honest client go.
 fn destinations(options: &Options) -> Result<(Vec<SocketAddr>, Option<ProbeTask>), Failure> {
-    let (wanted, limit) = (options.clients as usize, descriptors::raise_limit());
-    let room = descriptors::connections_for(limit, None);
+    let (wanted, limit) = (options.clients as usize, resources::raise_limit());
+    let room = resources::connections_for(limit, None);
     if wanted > room {
         let [wanted, room_shown, limit] = [wanted, room, limit].map(|n| Count(n as u64));
         return Err(Failure::new(format!(

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use crate::cli::{CrowdMode, Options};
-use crate::event_loop::histogram::Histogram;
+use crate::event_loop::clock::Histogram;
 use crate::http::text::{Count, Size};
 use crate::http::text::{JsonString, JsonStyle, object};
 use crate::limits::CONNECT_TIMEOUT;

@@ -17,7 +17,7 @@ use crate::cli::{CrowdMode, Options};
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::readiness::Readiness;
 use crate::event_loop::{
-    Context, Control, Deadline, Key, Link, Next, Now, Side, Stage, Tick, connect,
+    Context, Control, Deadline, Key, Link, Next, Now, Side, Stage, Tick, transport,
 };
 use crate::http::url::Url;
 use crate::limits::{DRIVE_BYTES_MAX, SCRATCH_BYTES};
@@ -41,9 +41,9 @@ const DRIP: Duration = Duration::from_secs(10);
 impl Stand {
     fn new(mode: CrowdMode, request: &[u8]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let socket = connect::start(
+        let socket = transport::connect(
             listener.local_addr().unwrap(),
-            connect::ConnectOptions::default(),
+            transport::ConnectOptions::default(),
         )
         .unwrap();
         let (server, _) = listener.accept().unwrap();
@@ -69,7 +69,7 @@ impl Stand {
 
     /// Waits until the kernel has brought what the server did.
     fn wait_for(&mut self, what: PollFlags) {
-        let mut sockets = [PollFd::new(self.member.stream.transport(), what)];
+        let mut sockets = [PollFd::new(&self.member.stream.transport, what)];
         poll(&mut sockets, None).unwrap();
     }
 
@@ -115,7 +115,7 @@ impl Stand {
             stage: Stage::Running,
             scratch: &mut vec![0; SCRATCH_BYTES],
             shared: &mut self.shared,
-            control: &mut Control::at(Stage::Running),
+            control: &mut Control::default(),
         };
         let next = self.member.drive(&mut cx);
         self.ready = cx.link.ready;

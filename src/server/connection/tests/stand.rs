@@ -169,7 +169,7 @@ impl Stand {
     /// A connection that has just been accepted.
     pub fn accept<T: Transport>(&self, transport: T) -> Held<T> {
         Held {
-            connection: HttpConnection::new(Stream::new(transport)),
+            connection: HttpConnection::new(Stream { transport }),
             client: None,
             ready: Readiness::NONE,
             place: Place::Parked(Side::Read),
@@ -195,7 +195,10 @@ impl Stand {
     /// If it then is where the loop would lose it; `told` says what was being played.
     pub fn drive<T: Transport>(&mut self, held: &mut Held<T>, told: &dyn Debug) {
         self.now.turn += 1;
-        let mut control = Control::at(held.stage);
+        let mut control = Control {
+            stage: held.stage,
+            ..Control::default()
+        };
         let mut cx = Context {
             link: Link::new(Key::for_test(1), held.ready, DRIVE_BYTES_MAX),
             now: self.now,

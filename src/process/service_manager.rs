@@ -1,16 +1,22 @@
-//! Sockets that the starter of the process made for it: socket activation, as systemd does it
-//! (sd_listen_fds(3)). `LISTEN_FDS` sockets begin at descriptor 3, are meant for the process
-//! `LISTEN_PID`, and have the names in `LISTEN_FDNAMES`.
+//! The service manager: the sockets that it hands over at the start, and what it is told.
 //!
+//! Socket activation is as systemd does it (sd_listen_fds(3)): `LISTEN_FDS` sockets begin at
+//! descriptor 3, are meant for the process `LISTEN_PID`, and have the names in `LISTEN_FDNAMES`.
 //! They are taken before anything else is opened, since other files could have their numbers by
-//! then. One that cannot be used ends the start, because clients wait on it.
+//! then. One that cannot be used ends the start, because clients wait on it. A socket that outlives
+//! the process lets idler be replaced without refusing a client: those that connect between two
+//! processes wait in its queue.
 //!
-//! A socket that outlives the process lets idler be replaced without refusing a client: those that
-//! connect between two processes wait in its queue.
+//! The manager is told by the datagrams of sd_notify(3), and nothing it does (a full queue, a socket
+//! that is gone) makes idler wait or fail.
 
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 
 use listenfd::ListenFd;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::limits::INHERITED_SOCKETS_MAX;
 use crate::process::sockets::BoundSocket;
@@ -20,7 +26,7 @@ use crate::process::sockets::BoundSocket;
 ///
 /// # Errors
 /// One line for the user, if one is no TCP or Unix socket that listens.
-pub fn take() -> Result<Vec<BoundSocket>, String> {
+pub fn take_sockets() -> Result<Vec<BoundSocket>, String> {
     let count = std::env::var("LISTEN_FDS").unwrap_or_default();
     let is_allowed = |n: usize| n <= INHERITED_SOCKETS_MAX;
     if !count.is_empty() && !count.parse().is_ok_and(is_allowed) {
@@ -63,11 +69,76 @@ fn take_one(
     adopted.map_err(|_| "it does not listen")
 }
 
+/// The way to the service manager, if there is one. It must be opened before the walls are raised;
+/// once connected, it works behind them.
+#[derive(Debug, Default)]
+pub struct Notify(Option<OwnedFd>);
+
+impl Notify {
+    /// Opens the way that `NOTIFY_SOCKET` names.
+    pub fn from_env() -> Self {
+        match std::env::var_os("NOTIFY_SOCKET") {
+            Some(address) if !address.is_empty() => Self::to(&address),
+            _ => Self::default(),
+        }
+    }
+
+    fn to(address: &OsStr) -> Self {
+        let socket = connect(address.as_bytes()).inspect_err(|e| {
+            log::warn!(
+                "the service manager at {} is not told anything: {e} \
+                 (is NOTIFY_SOCKET meant for this process?)",
+                address.display()
+            );
+        });
+        Self(socket.ok())
+    }
+
+    /// Says that connections are accepted and answered; also at the end of a reload.
+    pub fn ready(&self) {
+        self.send("READY=1");
+    }
+
+    /// Says that the end has begun.
+    pub fn stopping(&self) {
+        self.send("STOPPING=1");
+    }
+
+    /// Says that files are read again, at `monotonic_micros` of `CLOCK_MONOTONIC`;
+    /// [`ready`](Self::ready) must follow.
+    pub fn reloading(&self, monotonic_micros: u64) {
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={monotonic_micros}"));
+    }
+
+    fn send(&self, text: &str) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        if let Some(socket) = &self.0
+            && let Err(e) = rustix::net::send(socket, text.as_bytes(), flags)
+        {
+            log::debug!("the service manager was not told {text:?}: {e}");
+        }
+    }
+}
+
+/// A socket connected to a path, or to the abstract name behind an at sign.
+fn connect(address: &[u8]) -> Result<OwnedFd, Errno> {
+    let to = match address {
+        [b'/', ..] => SocketAddrUnix::new(address)?,
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
+        _ => return Err(Errno::AFNOSUPPORT),
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    rustix::net::connect(&socket, &to)?;
+    Ok(socket)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
     use super::*;
+    use std::os::unix::net::UnixDatagram;
     use std::process::{Command, Stdio};
 
     const CHILD: &str = "IDLER_TEST_INHERITED_CHILD";
@@ -83,7 +154,7 @@ mod tests {
             .args(["-c", &script])
             .arg(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
-            .arg("process::inherited::tests::sockets_are_taken_in_order_and_checked")
+            .arg("process::service_manager::tests::sockets_are_taken_in_order_and_checked")
             .env(CHILD, "1")
             .env("LISTEN_FDNAMES", "first:second")
             .stdin(third)
@@ -99,9 +170,9 @@ mod tests {
     #[test]
     fn sockets_are_taken_in_order_and_checked() {
         if std::env::var_os(CHILD).is_some() {
-            match take() {
+            match take_sockets() {
                 Ok(all) => {
-                    let shown: Vec<_> = all.iter().map(|l| l.address().to_string()).collect();
+                    let shown: Vec<_> = all.iter().map(|l| l.address.to_string()).collect();
                     eprintln!("took {shown:?}");
                 }
                 Err(line) => eprintln!("{line}"),
@@ -149,17 +220,76 @@ mod tests {
     #[test]
     fn an_absurd_number_is_refused_before_it_is_believed() {
         if std::env::var_os(CHILD).is_some() {
-            eprintln!("{}", take().unwrap_err());
+            eprintln!("{}", take_sockets().unwrap_err());
             return;
         }
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
-            .arg("process::inherited::tests::an_absurd_number_is_refused_before_it_is_believed")
+            .arg("process::service_manager::tests::an_absurd_number_is_refused_before_it_is_believed")
             .env(CHILD, "1")
             .env("LISTEN_FDS", "2000000000")
             .output()
             .unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert!(text.contains("LISTEN_FDS=2000000000"), "{text}");
+    }
+
+    fn heard(manager: &UnixDatagram) -> String {
+        let mut text = [0; 200];
+        let n = manager.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..n]).into_owned()
+    }
+
+    fn converse(manager: &UnixDatagram, notify: &Notify) {
+        notify.ready();
+        notify.reloading(1_234_567);
+        notify.stopping();
+        assert_eq!(heard(manager), "READY=1");
+        assert_eq!(heard(manager), "RELOADING=1\nMONOTONIC_USEC=1234567");
+        assert_eq!(heard(manager), "STOPPING=1");
+    }
+
+    #[test]
+    fn a_manager_at_a_path_is_told() {
+        let path = std::env::temp_dir().join(format!("idler-notify-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notify = Notify::to(path.as_os_str());
+        std::fs::remove_file(&path).unwrap();
+        converse(&manager, &notify);
+    }
+
+    #[test]
+    fn a_manager_with_an_abstract_name_is_told() {
+        use std::os::linux::net::SocketAddrExt as _;
+        use std::os::unix::net::SocketAddr;
+        let name = format!("idler-notify-{}", std::process::id());
+        let at = SocketAddr::from_abstract_name(&name).unwrap();
+        let manager = UnixDatagram::bind_addr(&at).unwrap();
+        converse(&manager, &Notify::to(OsStr::new(&format!("@{name}"))));
+    }
+
+    #[test]
+    fn a_manager_that_does_not_listen_makes_nobody_wait() {
+        let path = std::env::temp_dir().join(format!("idler-deaf-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let manager = UnixDatagram::bind(&path).unwrap();
+        let notify = Notify::to(path.as_os_str());
+        for _ in 0..10_000 {
+            notify.ready(); // its queue is full long before
+        }
+        drop(manager);
+        notify.stopping(); // it is gone
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn without_one_nothing_happens() {
+        for address in ["/no/such/socket", "vsock:2:1", "@", ""] {
+            let notify = Notify::to(OsStr::new(address));
+            notify.ready();
+            notify.stopping();
+            assert!(notify.0.is_none() || address == "@");
+        }
     }
 }

@@ -1,10 +1,14 @@
-//! How many descriptors the process may have, and how many of them connections may take.
+//! How many descriptors the process may have, how many of them connections may take, and what the
+//! kernel knows of its memory.
 //!
 //! The limit is raised to what the administrator allows. However small it is, some are always left
 //! for files, logs and listeners.
 //!
 //! Descriptors 0, 1 and 2 need no care of ours: before `main`, Rust's runtime opens `/dev/null` on
 //! those that were closed, so that no socket can take the place of the log (see the test).
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -44,6 +48,43 @@ pub fn connections_for(descriptors: usize, asked: Option<usize>) -> usize {
         .min(SLOTS_MAX)
         .min(asked.unwrap_or(usize::MAX))
         .max(1)
+}
+
+/// What this process has. The files of `/proc` are opened before the walls stand, and read again
+/// behind them. What the kernel does not tell is left out. A look costs one call, however much there
+/// is to count.
+#[derive(Debug, Default)]
+pub struct Usage {
+    memory: Option<File>,
+    descriptors: Option<File>,
+}
+
+impl Usage {
+    /// Opens what can be opened: in a sandbox without `/proc` that is nothing.
+    pub fn open() -> Self {
+        Self {
+            memory: File::open("/proc/self/status").ok(),
+            descriptors: File::open("/proc/self/fd").ok(),
+        }
+    }
+
+    /// Bytes of memory that this process really has.
+    pub fn resident_bytes(&self) -> Option<u64> {
+        // The line stands within the first kilobyte; the rest need not be read.
+        let mut page = [0; 2048];
+        let len = self.memory.as_ref()?.read_at(&mut page, 0).ok()?;
+        let text = str::from_utf8(page.get(..len)?).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes * 1024)
+    }
+
+    /// Open descriptors, as the size of their directory: Linux since 6.2. Before, each would have
+    /// to be counted.
+    pub fn descriptors(&self) -> Option<u64> {
+        let size = self.descriptors.as_ref()?.metadata().ok()?.size();
+        (size > 0).then_some(size)
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +128,7 @@ mod tests {
         use std::os::fd::AsRawFd as _;
         const REPORT: &str = "IDLER_TEST_CLOSED_STREAMS";
         if let Some(report) = std::env::var_os(REPORT) {
-            let first = std::fs::File::open("/dev/null").unwrap();
+            let first = File::open("/dev/null").unwrap();
             let targets: Vec<_> = (0..3)
                 .map(|n| std::fs::read_link(format!("/proc/self/fd/{n}")).unwrap())
                 .collect();
@@ -100,7 +141,7 @@ mod tests {
             .arg(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "process::descriptors::tests::closed_standard_descriptors_are_filled_at_once",
+                "process::resources::tests::closed_standard_descriptors_are_filled_at_once",
             ])
             .env(REPORT, &report)
             .status()
