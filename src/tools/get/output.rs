@@ -7,11 +7,12 @@
 //!
 //! Invariant: a file never holds parts of two versions, and a name never stands for half a file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::cli::Options;
 use crate::companions::atomic_file::{AtomicFile, cannot_write, directory_of, shown};
 use crate::companions::client::{Failure, print};
 use crate::http::reply::{ContentRange, ReplyHead, content_range};
@@ -43,35 +44,35 @@ pub(super) struct Half {
 }
 
 fn part_of(name: &Path) -> PathBuf {
-    let mut path = name.as_os_str().to_owned();
-    path.push(".part");
-    path.into()
+    name.with_added_extension("part")
 }
 
 fn validator_of(name: &Path) -> PathBuf {
-    let mut path = part_of(name).into_os_string();
-    path.push(".of");
-    path.into()
+    name.with_added_extension("part.of")
 }
 
-/// Looks for a half file that can be completed: one of which it is known what it is half of.
-pub(super) fn half(name: &Path) -> Option<Half> {
-    let bytes = std::fs::metadata(part_of(name)).ok()?.len();
-    let validator = std::fs::read_to_string(validator_of(name)).ok()?;
-    let fits = !validator.is_empty() && validator.chars().all(|c| c >= ' ' && c != '\x7f');
-    (bytes > 0 && fits).then_some(Half { bytes, validator })
+impl Half {
+    /// Looks for a half file that is to be completed, and can be: one of which it is known what it
+    /// is half of.
+    pub(super) fn of(options: &Options) -> Option<Self> {
+        let name = options.output.as_ref().filter(|_| options.resume)?;
+        let bytes = fs::metadata(part_of(name)).ok()?.len();
+        let validator = fs::read_to_string(validator_of(name)).ok()?;
+        let fits = !validator.is_empty() && validator.chars().all(|c| c >= ' ' && c != '\x7f');
+        (bytes > 0 && fits).then_some(Self { bytes, validator })
+    }
 }
 
-/// What `If-Range` may be asked with: a strong tag, else a date that is as good (RFC 9110 §13.1.5),
-/// which it is if the file had been left alone for a second when it was sent (§8.8.2.2).
+/// What `If-Range` may be asked with: a strong tag, else a date that is as good (RFC 9110
+/// §13.1.5), which it is if the file had been left alone for a second when it was sent (§8.8.2.2).
 fn validator(head: &ReplyHead) -> Option<&str> {
     if let Some(tag) = head.field("etag").filter(|tag| tag.starts_with('"')) {
         return Some(tag);
     }
-    let date = |field| httpdate::parse_http_date(head.field(field)?).ok();
-    let age = date("date")?.duration_since(date("last-modified")?).ok()?;
-    head.field("last-modified")
-        .filter(|_| age >= Duration::from_secs(1))
+    let modified = head.field("last-modified")?;
+    let sent = httpdate::parse_http_date(head.field("date")?).ok()?;
+    let age = sent.duration_since(httpdate::parse_http_date(modified).ok()?);
+    (age.ok()? >= Duration::from_secs(1)).then_some(modified)
 }
 
 impl BodyOutput {
@@ -80,12 +81,11 @@ impl BodyOutput {
     /// # Errors
     /// If it is a part that does not fit, or nothing can be written.
     pub(super) fn choose(
-        name: Option<&Path>,
-        resume: bool,
+        options: &Options,
         half: Option<&Half>,
         head: &ReplyHead,
     ) -> Result<Self, Failure> {
-        let Some(name) = name else {
+        let (Some(name), resume) = (options.output.as_deref(), options.resume) else {
             return Ok(Self::Stdout);
         };
         match (head.status, half) {
@@ -95,7 +95,7 @@ impl BodyOutput {
             )),
             (416, Some(half)) => Self::already_whole(name, half, head),
             (200..300, _) if is_no_file(name) => {
-                Self::in_place(OpenOptions::new().write(true), name.to_owned(), 0, None)
+                Self::in_place(File::options().write(true), name.to_owned(), 0, None)
             }
             (200..300, _) if resume => Self::begin_part(name, head),
             (200..300, _) => {
@@ -127,44 +127,44 @@ impl BodyOutput {
         // In this order: at no moment does a validator stand beside bytes that are not of its
         // version.
         remove(&validator_of(name))?;
-        let mut options = OpenOptions::new();
+        let mut options = File::options();
         options.write(true).create(true).truncate(true);
         let part = Self::in_place(&options, part_of(name), 0, Some(name))?;
         if let Some(validator) = validator(head) {
             let path = validator_of(name);
-            std::fs::write(&path, validator).map_err(|e| cannot_write(&path, &e))?;
+            fs::write(&path, validator).map_err(|e| cannot_write(&path, &e))?;
         }
         Ok(part)
     }
 
     /// The rest of a half file.
     fn complete(name: &Path, half: &Half, head: &ReplyHead) -> Result<Self, Failure> {
-        let spoils = |what: &str| {
-            Failure::new(format!(
-                "the server's part does not fit: {what}; the half file is left as it was"
-            ))
-        };
-        let range = head.field("content-range").and_then(content_range);
-        let Some(ContentRange::Part { first, last, whole }) = range else {
-            return Err(spoils("its Content-Range makes no sense"));
-        };
-        if first != half.bytes {
-            let bytes = half.bytes;
-            return Err(spoils(&format!(
-                "it begins at byte {first} and not at {bytes}"
-            )));
-        }
-        if whole.is_some_and(|whole| last + 1 != whole) {
-            return Err(spoils("it does not reach the end"));
-        }
-        // A server that does not know If-Range sends the part whatever the file is now.
         let is_tag = half.validator.starts_with('"');
         let now = head.field(if is_tag { "etag" } else { "last-modified" });
-        if now.is_some_and(|now| now != half.validator) {
-            return Err(spoils("the file has changed meanwhile"));
-        }
-        let options = OpenOptions::new().append(true).clone();
-        Self::in_place(&options, part_of(name), half.bytes, Some(name))
+        let wrong = match head.field("content-range").and_then(content_range) {
+            Some(ContentRange::Part { first, .. }) if first != half.bytes => {
+                format!("it begins at byte {first} and not at {}", half.bytes)
+            }
+            Some(ContentRange::Part { last, whole, .. })
+                if whole.is_some_and(|whole| last + 1 != whole) =>
+            {
+                "it does not reach the end".to_owned()
+            }
+            // A server that does not know If-Range sends the part whatever the file is now.
+            Some(ContentRange::Part { .. }) if now.is_some_and(|now| now != half.validator) => {
+                "the file has changed meanwhile".to_owned()
+            }
+            Some(ContentRange::Part { .. }) => {
+                let options = File::options().append(true).clone();
+                return Self::in_place(&options, part_of(name), half.bytes, Some(name));
+            }
+            Some(ContentRange::Unsatisfied(_)) | None => {
+                "its Content-Range makes no sense".to_owned()
+            }
+        };
+        Err(Failure::new(format!(
+            "the server's part does not fit: {wrong}; the half file is left as it was"
+        )))
     }
 
     /// There is no rest: the half file may be the whole.
@@ -221,17 +221,17 @@ impl BodyOutput {
 /// Whether something stands there that is no regular file. To give its name to a file would destroy
 /// it: `-o /dev/null` by root would leave a machine without it.
 fn is_no_file(name: &Path) -> bool {
-    std::fs::metadata(name).is_ok_and(|there| !there.is_file())
+    fs::metadata(name).is_ok_and(|there| !there.is_file())
 }
 
 /// A half file that is whole gets its name.
 fn keep(name: &Path) -> Result<(), Failure> {
-    std::fs::rename(part_of(name), name).map_err(|e| cannot_write(name, &e))?;
+    fs::rename(part_of(name), name).map_err(|e| cannot_write(name, &e))?;
     remove(&validator_of(name))
 }
 
 fn remove(path: &Path) -> Result<(), Failure> {
-    match std::fs::remove_file(path) {
+    match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(cannot_write(path, &e)),
         _ => Ok(()),
     }

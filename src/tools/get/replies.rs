@@ -107,7 +107,7 @@ impl Replies {
         let output = if options.head_only || (options.follow && location.is_some()) {
             BodyOutput::Nowhere
         } else {
-            BodyOutput::choose(options.output.as_deref(), options.resume, half, head)?
+            BodyOutput::choose(options, half, head)?
         };
         if let Some(progress) = &mut self.progress {
             let before = output.before();
