@@ -25,7 +25,7 @@ pub(super) const TIMEOUT: Group = group! { "What it does":
         => |o, v| put(&mut o.timeout, timeout(v));
 };
 
-pub(super) const NO_PROGRESS_BAR: Group = group! { "What it says":
+pub(super) const PROGRESS: Group = group! { "What it says":
     "-q, --quiet  No progress bar. There is none anyway unless standard error is a terminal."
         => |o, v| put(&mut o.voice.quiet, yes_no(v));
 };
@@ -111,8 +111,8 @@ pub(super) static TRANSFER_SERVER: Verb = Verb {
     name: "transfer-server",
     usage: &["transfer-server [OPTIONS] FILE…"],
     summary: "Files as JSON and base64",
-    about: "Sends to each client that connects one JSON object with the name of FILE and its contents \
-         in base64, and closes. Of several files, clients get each in turn.",
+    about: "Sends to each client that connects one JSON object with the name of FILE and its \
+         contents in base64, and closes. Of several files, clients get each in turn.",
     examples: &["idler transfer-server song.mp3  to whoever connects to port 5566"],
     options: &[TRANSFER_PORT, BIND, QUIET, VERBOSE, COLOR],
     finish: |mut options| {
@@ -130,10 +130,10 @@ pub(super) static TRANSFER_CLIENT: Verb = Verb {
     name: "transfer-client",
     usage: &["transfer-client [OPTIONS] HOST [PORT]"],
     summary: "Receive a file as JSON and base64",
-    about: "Receives a file and writes it under the last component of its name; PORT is 5566 unless \
-         given. Nothing is left behind unless all of it came.",
+    about: "Receives a file and writes it under the last component of its name; PORT is 5566 \
+         unless given. Nothing is left behind unless all of it came.",
     examples: &["idler transfer-client localhost -o Downloads  into another directory"],
-    options: &[SAVES, TIMEOUT, NO_PROGRESS_BAR, VERBOSE, COLOR],
+    options: &[SAVES, TIMEOUT, PROGRESS, VERBOSE, COLOR],
     finish: |options| with_peer(options, limits::TRANSFER_PORT).map(Command::TransferClient),
 };
 

@@ -82,11 +82,10 @@ fn zsh() -> String {
             let spellings: Vec<String> = row.spellings().map(|own| zsh_option(row, own)).collect();
             of_verbs += &format!("        {} \\\n", spellings.join(" "));
         }
-        let words = zsh_text(&verb.words().join(" "));
-        let words = zsh_action(verb.form(), "_idler_first")
-            .map_or("&& return".to_owned(), |action| {
-                quoted(&format!("*:{words}:{action}"))
-            });
+        let words = match zsh_action(verb.form(), "_idler_first") {
+            Some(action) => quoted(&format!("*:{}:{action}", zsh_text(&verb.words().join(" ")))),
+            None => "&& return".to_owned(),
+        };
         of_verbs += &format!("        {words} ;;\n");
     }
     let listed = VERBS.map(|verb| quoted(&format!("{}:{}", verb.name, verb.summary)));
@@ -194,9 +193,8 @@ complete -c idler -f
             Form::OneOf(words) => format!("{when} -a '{words}'\n"),
         };
         for row in verb.rows() {
-            let short = row
-                .short()
-                .map_or(String::new(), |short| format!(" -s {short}"));
+            let short = row.short().map(|short| format!(" -s {short}"));
+            let short = short.unwrap_or_default();
             let takes = match row.form() {
                 Form::Switch => String::new(),
                 Form::Text => " -x".to_owned(),

@@ -23,8 +23,8 @@ pub(super) static SERVE: Verb = Verb {
     name: "serve",
     usage: &["[OPTIONS] [PATH]", "serve [OPTIONS] [PATH]"],
     summary: "Serve a directory or a file over HTTP",
-    about: "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without PATH, \
-         the current directory. One thread does everything.\n\n\
+    about: "Serves the directory PATH over HTTP/1.1, or PATH itself if it is a file; without \
+         PATH, the current directory. One thread does everything.\n\n\
          The URLs are printed on standard error once idler really listens; standard output has \
          the access log alone. SIGTERM and SIGINT stop it after the busy have finished, SIGHUP \
          opens the log file and reads the files of --redirects and --auth again, SIGUSR1 writes \
@@ -77,7 +77,7 @@ pub(super) const FILES: Group = group! { "What it serves":
 };
 
 const HEADER: Group = group! { "What it serves":
-"-H, --header '[/PATH ]NAME: VALUE'  Send this header line with every reply. Or with the file \
+    "-H, --header '[/PATH ]NAME: VALUE'  Send this header line with every reply. Or with the file \
      at /PATH alone, or, with a slash at its end, with what lies beneath ('/assets/ Cache-Control: \
      max-age=60'). Of lines with one name the longest path wins. Lines that idler alone can get \
      right, such as Content-Length, Connection or Date, are refused."
@@ -211,7 +211,7 @@ const OPERATES: Group = group! { "Operation":
 };
 
 const CHECK: Group = group! { "Other":
-"--check  Check the settings, print them, and do not serve. Each is printed with where it \
+    "--check  Check the settings, print them, and do not serve. Each is printed with where it \
      comes from: an option, the environment, or the default."
         => |o, v| put(&mut o.server.check, yes_no(v));
 };

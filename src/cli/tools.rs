@@ -1,7 +1,7 @@
 //! The tools and their options: get, crowd, explain, precompress, password. Letters of get are
 //! those of curl where it has the option, since hands know them.
 
-use super::companions::{NO_PROGRESS_BAR, TIMEOUT, with_peer};
+use super::companions::{PROGRESS, TIMEOUT, with_peer};
 use super::serve::{self, ANSWERS, BOUNDS, COLOR, FILES, OWN_PATHS};
 use super::serve::{set_color, set_verbose};
 use super::table::{
@@ -31,14 +31,7 @@ pub(super) static GET: Verb = Verb {
          second",
     ],
     options: &[
-        OUTPUT,
-        REQUEST,
-        LOCATION,
-        TIMEOUT,
-        LESSONS,
-        NO_PROGRESS_BAR,
-        SAYS,
-        COLOR,
+        OUTPUT, REQUEST, LOCATION, TIMEOUT, LESSONS, PROGRESS, SAYS, COLOR,
     ],
     finish: |mut options| {
         let url = match options.words.as_slice() {
@@ -49,16 +42,12 @@ pub(super) static GET: Verb = Verb {
                 return Err(format!("{form}; try idler get http://HOST:PORT/FILE"));
             }
         };
-        let output = options.output.take();
-        options.output = match options.remote_name {
-            true if output.is_some() => {
-                return Err("--output and --remote-name name two files; choose one".into());
-            }
-            true => {
-                let none = "--remote-name: the URL names no file; try -o FILE";
-                Some(file_name_of(&url).ok_or(none)?.into())
-            }
-            false => output.filter(|file| file.as_os_str() != "-"),
+        let two_files = "--output and --remote-name name two files; choose one";
+        let no_file = "--remote-name: the URL names no file; try -o FILE";
+        options.output = match (options.output.take(), options.remote_name) {
+            (Some(_), true) => return Err(two_files.into()),
+            (None, true) => Some(file_name_of(&url).ok_or(no_file)?.into()),
+            (file, false) => file.filter(|file| file.as_os_str() != "-"),
         };
         if options.keep > 1 && options.pipeline > 1 {
             return Err("--keep waits for each reply and --pipeline does not; choose one".into());
@@ -74,9 +63,8 @@ pub(super) static GET: Verb = Verb {
         let announcing = ["content-length", "transfer-encoding"];
         let mut names = options.headers.iter().map(|line| &line.name);
         if let Some(name) = names.find(|name| announcing.contains(&&*name.to_ascii_lowercase())) {
-            return Err(format!(
-                "--header: {name} announces a body, and get sends none"
-            ));
+            let why = "announces a body, and get sends none";
+            return Err(format!("--header: {name} {why}"));
         }
         if options.chunk.is_none() && !options.delay.is_zero() {
             options.chunk = Some(1);
@@ -140,8 +128,8 @@ pub(super) static CROWD: Verb = Verb {
     about: "Opens many connections to any HTTP server, holds them as --mode says, and tells what \
          became of them: how many were refused, how many closed and after how long. Exit code 0: \
          all stayed.\n\n\
-         A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), unless \
-         --i-own-this-target says that the other one is yours.",
+         A crowd can bring a server down. So it goes to this machine only (127.0.0.1, ::1), \
+         unless --i-own-this-target says that the other one is yours.",
     examples: &[
         "idler crowd -n 10000 localhost 8080  ten thousand that say nothing",
         "idler crowd --mode half-head --probe http://localhost:8080/ localhost 8080  slow heads, \
@@ -197,8 +185,8 @@ pub(super) static EXPLAIN: Verb = Verb {
     name: "explain",
     usage: &["explain [OPTIONS] URL"],
     summary: "Say why a request gets its answer",
-    about: "Prints how idler would answer a request for URL, or for a path: decoding, file, encoding, \
-         conditions, range, headers. Nothing is sent.",
+    about: "Prints how idler would answer a request for URL, or for a path: decoding, file, \
+         encoding, conditions, range, headers. Nothing is sent.",
     examples: &[
         "idler explain --root site -H 'Range: bytes=0-99' /video.mp4  a range, step by step",
     ],
@@ -218,7 +206,7 @@ pub(super) static EXPLAIN: Verb = Verb {
 };
 
 const ROOT: Group = group! { "What it serves":
-"--root DIR  The directory that is served (default: .)"
+    "--root DIR  The directory that is served (default: .)"
         => |o, v| put(&mut o.server.path, path(v));
 };
 
@@ -226,8 +214,9 @@ pub(super) static PRECOMPRESS: Verb = Verb {
     name: "precompress",
     usage: &["precompress [OPTIONS] [PATH]"],
     summary: "Write .br, .zst and .gz siblings",
-    about: "Writes compressed siblings of the files beneath PATH, or this directory, which serve then \
-         sends to those who accept them. Fresh ones are skipped; only what is smaller is kept.\n\n\
+    about: "Writes compressed siblings of the files beneath PATH, or this directory, which serve \
+         then sends to those who accept them. Fresh ones are skipped; only what is smaller is \
+         kept.\n\n\
          An idler built without its cargo feature precompress writes .gz alone. It serves all \
          three.",
     examples: &["idler precompress site  after each build"],

@@ -63,9 +63,12 @@ fn understood<T>(
     value.ok_or_else(|| refusal(given, why))
 }
 
-/// The text of an argument, if it is right.
+/// The text of an argument, if it is right and not empty.
 fn text(given: &OsStr, why: &str, is_right: impl Fn(&str) -> bool) -> Result<String, String> {
-    understood(given, why, |text| is_right(text).then(|| text.to_owned()))
+    let is_right = |text: &&str| !text.is_empty() && is_right(text);
+    understood(given, why, |text| {
+        Some(text).filter(is_right).map(str::to_owned)
+    })
 }
 
 /// A switch in the environment, or as `--switch=no`.

@@ -53,18 +53,11 @@ impl Cidr {
     }
 }
 
-/// The first `prefix` bits of an address. A shift by the whole width, which has no meaning, is the
-/// empty prefix.
+/// The first `prefix` bits of an address.
 fn network_of(address: IpAddr, prefix: u32) -> IpAddr {
     match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-            Ipv4Addr::from_bits(address.to_bits() & mask).into()
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
-            Ipv6Addr::from_bits(address.to_bits() & mask).into()
-        }
+        IpAddr::V4(ip) => (ip & Ipv4Addr::from_bits(u32::MAX.unbounded_shl(32 - prefix))).into(),
+        IpAddr::V6(ip) => (ip & Ipv6Addr::from_bits(u128::MAX.unbounded_shl(128 - prefix))).into(),
     }
 }
 

@@ -97,23 +97,23 @@ pub(crate) fn access_log(given: &OsStr) -> Result<LogDestination, String> {
 
 /// `no-cache` or a duration, and `,immutable` or not.
 pub(crate) fn cache_policy(given: &OsStr) -> Result<CachePolicy, String> {
-    let text = given.to_str().unwrap_or_default();
-    let (age, immutable) = match text.strip_suffix(",immutable") {
-        Some(age) => (age, true),
-        None => (text, false),
-    };
-    let range = Duration::ZERO..=limits::CACHE_AGE_OPTION_MAX;
-    let max_age = match duration(age.as_ref(), range) {
+    let form = "is neither no-cache nor a number of seconds up to a year, such as 60, 1h or \
+                60,immutable";
+    understood(given, form, |text| {
+        let (age, immutable) = match text.strip_suffix(",immutable") {
+            Some(age) => (age, true),
+            None => (text, false),
+        };
+        let max_age = match age {
+            "no-cache" => None,
+            age => {
+                Some(duration(age.as_ref(), Duration::ZERO..=limits::CACHE_AGE_OPTION_MAX).ok()?)
+            }
+        };
         // Caches count seconds (RFC 9111 §1.2.2).
-        Ok(max_age) if max_age.subsec_nanos() == 0 => Some(max_age),
-        Ok(_) | Err(_) if age == "no-cache" => None,
-        Ok(_) | Err(_) => {
-            let form = "is neither no-cache nor a number of seconds up to a year, such as 60, 1h \
-                        or 60,immutable";
-            return Err(refusal(given, form));
-        }
-    };
-    Ok(CachePolicy { max_age, immutable })
+        let is_whole = max_age.is_none_or(|age| age.subsec_nanos() == 0);
+        is_whole.then_some(CachePolicy { max_age, immutable })
+    })
 }
 
 /// `NAME=DIR`. The name is a host as a `Host` field says it, without a port: an IPv6 address has
@@ -136,17 +136,17 @@ pub(crate) fn host_rule(given: &OsStr) -> Result<HostRule, String> {
 pub(crate) fn own_path(given: &OsStr) -> Result<String, String> {
     let form = "is not a plain path such as /health (letters, digits, / - . _ ~)";
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+    let is_path = |path: &str| path.len() > 1 && path.starts_with('/');
     text(given, form, |path| {
-        path.len() > 1 && path.starts_with('/') && path.bytes().all(is_plain)
+        is_path(path) && path.bytes().all(is_plain)
     })
 }
 
 /// The name or number of a user, with `:GROUP` or without. Whether there is one is not known here.
 pub(crate) fn user(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == '/' || char.is_whitespace() || char.is_control();
-    let form = "is not the name of a user";
-    text(given, form, |name| {
-        !name.is_empty() && !name.contains(is_odd)
+    text(given, "is not the name of a user", |name| {
+        !name.contains(is_odd)
     })
 }
 
@@ -154,9 +154,7 @@ pub(crate) fn user(given: &OsStr) -> Result<String, String> {
 pub(crate) fn login(given: &OsStr) -> Result<String, String> {
     let is_odd = |char: char| char == ':' || char.is_control();
     let form = "is not a name without ':' and control characters";
-    text(given, form, |name| {
-        !name.is_empty() && !name.contains(is_odd)
-    })
+    text(given, form, |name| !name.contains(is_odd))
 }
 
 /// `30%`, `0.5%`; the sign may be left out.
@@ -214,34 +212,27 @@ pub(crate) fn header_rule(given: &OsStr) -> Result<HeaderRule, String> {
 pub(super) fn reply_header_line(given: &OsStr) -> Result<HeaderLine, String> {
     let line = request_header_line(given)?;
     let is_same = |name: &str| name.eq_ignore_ascii_case(&line.name);
-    let mut refused = REFUSED_HEADERS.iter();
+    let mut refused = REFUSED_HEADERS
+        .iter()
+        .filter_map(|refused| refused.split_once("  "));
     match refused.find(|(names, _)| names.split(' ').any(is_same)) {
         Some((_, why)) => Err(complaint(given, why)),
         None => Ok(line),
     }
 }
 
-/// Header names that `--header` refuses, and why. Those of the connection (RFC 9110 §7.6.1) and of
-/// framing would break replies; those that describe the very file sent would be a lie about the
-/// next.
-const REFUSED_HEADERS: &[(&str, &str)] = &[
-    (
-        "Connection Keep-Alive Proxy-Connection Proxy-Authenticate Proxy-Authorization TE Upgrade",
-        "belongs to the connection, which idler alone knows",
-    ),
-    (
-        "Content-Length Transfer-Encoding Trailer Content-Range",
-        "says where the reply ends, which idler alone knows",
-    ),
-    (
-        "Content-Encoding Accept-Ranges Allow Date ETag Last-Modified Location Retry-After Server",
-        "is idler's own to say",
-    ),
-    ("X-Content-Type-Options", "is always sent, as 'nosniff'"),
-    (
-        "Content-Type",
-        "depends on the file; try --type .ext=media/type",
-    ),
+/// Header names that `--header` refuses, and after two blanks why. Those of the connection (RFC
+/// 9110 §7.6.1) and of framing would break replies; those that describe the very file sent would be
+/// a lie about the next.
+const REFUSED_HEADERS: &[&str] = &[
+    "Connection Keep-Alive Proxy-Connection Proxy-Authenticate Proxy-Authorization TE Upgrade  \
+     belongs to the connection, which idler alone knows",
+    "Content-Length Transfer-Encoding Trailer Content-Range  \
+     says where the reply ends, which idler alone knows",
+    "Content-Encoding Accept-Ranges Allow Date ETag Last-Modified Location Retry-After Server  \
+     is idler's own to say",
+    "X-Content-Type-Options  is always sent, as 'nosniff'",
+    "Content-Type  depends on the file; try --type .ext=media/type",
 ];
 
 /// `Name: value`, by RFC 9110 §5.1 and §5.5.
