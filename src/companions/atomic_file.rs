@@ -45,7 +45,7 @@ impl AtomicFile {
     }
 
     /// Gives the file its name: over an existing one only with `force`.
-    pub(crate) fn keep_as(self, path: &Path, force: bool) -> Result<(), Failure> {
+    pub(crate) fn keep_as(&self, path: &Path, force: bool) -> Result<(), Failure> {
         let there = std::fs::symlink_metadata(path).map(|there| there.file_type());
         if there.is_ok_and(|kind| !kind.is_file() && !kind.is_symlink()) {
             return Err(Failure::new(format!(

@@ -22,7 +22,7 @@ use mio::event::Source;
 use mio::net::{TcpStream, UdpSocket};
 
 use crate::cli::{CompanionRule, Listening, Options};
-use crate::companions::transfer::encoder::{Encoder, Piece};
+use crate::companions::transfer::{Encoder, Piece};
 use crate::event_loop::listener::Listener;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::udp::Datagram;
@@ -231,7 +231,7 @@ impl Reply {
         let mut deadline = if begins { renewed } else { Deadline::Keep };
         loop {
             let piece = match (self.encoder.piece(), &self.file) {
-                (Piece::Text(text), _) => Ok(text),
+                (Piece::Text(text), _) => text,
                 (
                     Piece::File {
                         at,
@@ -239,15 +239,14 @@ impl Reply {
                         skip,
                     },
                     Some(file),
-                ) => file.base64(at, remaining, skip, cx.scratch),
+                ) => match file.base64(at, remaining, skip, cx.scratch) {
+                    Ok(text) => text,
+                    Err(line) => {
+                        cx.shared.notice(&line);
+                        return Next::Leave;
+                    }
+                },
                 (Piece::Done | Piece::File { .. }, _) => return self.close(cx),
-            };
-            let piece = match piece {
-                Ok(piece) => piece,
-                Err(line) => {
-                    cx.shared.notice(&line);
-                    return Next::Leave;
-                }
             };
             match self.stream.write(&mut cx.link, piece, true) {
                 Attempt::Done(n) => {
@@ -266,7 +265,7 @@ impl Reply {
                 }
             }
         }
-        let (sent, all) = (self.encoder.sent(), self.encoder.wire_bytes());
+        let (sent, all) = (self.encoder.sent, self.encoder.wire_bytes());
         debug!("{} left after {sent} of {all} bytes", cx.link.key);
         Next::Leave
     }

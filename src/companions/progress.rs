@@ -9,7 +9,7 @@ use crate::http::text::Size;
 use crate::limits::PROGRESS_INTERVAL;
 
 /// A line of the terminal.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(crate) struct StatusLine {
     drawn: Option<Instant>,
 }
@@ -17,8 +17,7 @@ pub(crate) struct StatusLine {
 impl StatusLine {
     /// One, if standard error is a terminal.
     pub(crate) fn on_terminal() -> Option<Self> {
-        let terminal = std::io::stderr().is_terminal();
-        terminal.then_some(Self { drawn: None })
+        std::io::stderr().is_terminal().then(Self::default)
     }
 
     /// Draws it, [`PROGRESS_INTERVAL`] after the last time at the earliest.
@@ -50,7 +49,7 @@ pub(crate) fn redraw(line: &str) {
 }
 
 /// The line of one transfer.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Progress {
     line: StatusLine,
     total: Option<u64>,
@@ -62,12 +61,7 @@ pub struct Progress {
 impl Progress {
     /// A line, if standard error is a terminal.
     pub fn on_terminal() -> Option<Self> {
-        Some(Self {
-            line: StatusLine::on_terminal()?,
-            total: None,
-            before: 0,
-            started: None,
-        })
+        std::io::stderr().is_terminal().then(Self::default)
     }
 
     /// How many bytes there will be in the end, if that is known, and how many were there before.
@@ -88,23 +82,19 @@ impl Progress {
 /// `[=====>    ]  50%  1.5 MiB  512.0 KiB/s  3 s left`, at most 79 characters.
 fn line(done: u64, before: u64, total: Option<u64>, elapsed: Duration) -> String {
     let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let rate = done
-        .saturating_sub(before)
-        .saturating_mul(1000)
-        .checked_div(millis);
-    let rate = rate.unwrap_or(0);
+    let came = done.saturating_sub(before).saturating_mul(1000);
+    let rate = came.checked_div(millis).unwrap_or(0);
     let speed = format!("{:.1}  {:.1}/s", Size(done), Size(rate));
     let Some(total) = total.filter(|total| *total > 0) else {
         return speed;
     };
-    let of =
-        |n: u64| usize::try_from(u128::from(done.min(total)) * u128::from(n) / u128::from(total));
+    let share = |n: u128| u128::from(done.min(total)) * n / u128::from(total);
+    let of = |n| usize::try_from(share(n));
     let (filled, percent) = (of(20).unwrap_or(0), of(100).unwrap_or(0));
-    let bar = format!(
-        "{}{}",
-        "=".repeat(filled),
-        if filled < 20 { ">" } else { "" }
-    );
+    let mut bar = "=".repeat(filled);
+    if filled < 20 {
+        bar.push('>');
+    }
     let left = match total.saturating_sub(done).checked_div(rate) {
         Some(seconds) => format!("  {seconds} s left"),
         None => String::new(),

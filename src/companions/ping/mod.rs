@@ -50,7 +50,7 @@ fn reply(datagram: &[u8]) -> Option<(u32, &str)> {
 }
 
 /// The pings of one client.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 struct RoundTrips {
     /// How long a reply may take.
     wait: Duration,
@@ -85,10 +85,7 @@ impl RoundTrips {
     fn new(wait: Duration) -> Self {
         Self {
             wait,
-            pings: VecDeque::new(),
-            judged: 0,
-            highest: 0,
-            statistics: Statistics::default(),
+            ..Self::default()
         }
     }
 
@@ -241,12 +238,8 @@ impl Statistics {
 
     /// The last lines of a ping, as text.
     fn summary(&self, elapsed: Duration) -> String {
-        let Self {
-            transmitted,
-            received,
-            duplicates,
-            ..
-        } = self;
+        let (transmitted, received) = (self.transmitted, self.received);
+        let duplicates = self.duplicates;
         // Whole percents without decimals, others with one; never 100 for what is less.
         let loss = (self.loss_percent() * 10.0).floor() / 10.0;
         let ms = elapsed.as_millis();

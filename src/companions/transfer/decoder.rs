@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use crate::companions::transfer::encoder::{DATA_KEY, NAME_KEY};
+use crate::companions::transfer::{DATA_KEY, NAME_KEY};
 use crate::http::text::printable;
 use crate::limits::{
     TRANSFER_KEY_BYTES_KEPT, TRANSFER_NAME_BYTES_MAX, TRANSFER_OVERHEAD_BYTES_MAX,
@@ -34,9 +34,10 @@ pub fn last_component(name: &str) -> Result<&str, &'static str> {
 }
 
 /// Where in the object the decoder is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum Position {
     /// Before the opening brace.
+    #[default]
     Start,
     /// Behind the opening brace: a key or the closing brace.
     First,
@@ -54,8 +55,9 @@ enum Position {
 }
 
 /// What is being read, a key or the value of one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 enum Member {
+    #[default]
     Key,
     Name,
     Data,
@@ -64,7 +66,7 @@ enum Member {
 }
 
 /// One transfer on its way in.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub struct Decoder {
     position: Position,
     member: Member,
@@ -77,8 +79,10 @@ pub struct Decoder {
     data_seen: bool,
     /// Base64 characters of the present group of four. One with padding is the last, and stays.
     group: Vec<u8>,
-    fed: u64,
-    file_bytes: u64,
+    /// Bytes of the wire that were taken: behind an error, where it stands.
+    pub fed: u64,
+    /// Bytes of the file that were decoded.
+    pub file_bytes: u64,
     file_bytes_max: u64,
 }
 
@@ -86,27 +90,9 @@ impl Decoder {
     /// Waits for a file of at most `file_bytes_max` bytes.
     pub fn new(file_bytes_max: u64) -> Self {
         Self {
-            position: Position::Start,
-            member: Member::Key,
-            escape: Vec::new(),
-            text: Vec::new(),
-            name: None,
-            data_seen: false,
-            group: Vec::new(),
-            fed: 0,
-            file_bytes: 0,
             file_bytes_max,
+            ..Self::default()
         }
-    }
-
-    /// Bytes of the wire that were taken: behind an error, where it stands.
-    pub fn fed(&self) -> u64 {
-        self.fed
-    }
-
-    /// Bytes of the file that were decoded.
-    pub fn file_bytes(&self) -> u64 {
-        self.file_bytes
     }
 
     /// Takes some bytes, and appends what they hold of the file to `file`: at most two bytes more
@@ -148,7 +134,7 @@ impl Decoder {
     ///
     /// # Errors
     /// If the object was not whole, or names no file.
-    pub fn finish(self) -> Result<String, String> {
+    pub fn finish(&mut self) -> Result<String, String> {
         if self.fed == 0 {
             return Err("the sender closed without sending anything".into());
         }
@@ -159,7 +145,7 @@ impl Decoder {
         if !self.data_seen {
             return Err(missing(DATA_KEY));
         }
-        self.name.ok_or_else(|| missing(NAME_KEY))
+        self.name.take().ok_or_else(|| missing(NAME_KEY))
     }
 
     /// How many characters at the start of `text` are whole groups of base64, which can be decoded
@@ -270,10 +256,10 @@ impl Decoder {
         let text = std::mem::take(&mut self.text);
         match self.member {
             Member::Key => {
-                self.member = match &*text {
-                    key if key == NAME_KEY.as_bytes() => Member::Name,
-                    key if key == DATA_KEY.as_bytes() => Member::Data,
-                    _ => Member::Other,
+                self.member = match str::from_utf8(&text) {
+                    Ok(NAME_KEY) => Member::Name,
+                    Ok(DATA_KEY) => Member::Data,
+                    Ok(_) | Err(_) => Member::Other,
                 };
                 return Ok(Position::Colon);
             }

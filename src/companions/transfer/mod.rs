@@ -3,14 +3,12 @@
 //!
 //! The courses' programs are twenty lines of Python around `json.dumps` and `json.loads`, and
 //! hold the file three times in memory. On the wire they cannot be told apart from this, which
-//! makes it as it is sent (`encoder.rs`) and takes it apart as it comes (`decoder.rs`), in
-//! constant memory. A client costs the server the same however large its file is; one that stalls
+//! makes it as it is sent and takes it apart as it comes (`decoder.rs`), in constant memory. A client costs the server the same however large its file is; one that stalls
 //! holds nothing but its slot. The client writes under a temporary name until the file is whole,
 //! so that nothing is left behind if it fails, and no file that was there before is touched
 //! unless that was asked for.
 
 pub mod decoder;
-pub mod encoder;
 
 use std::cell::Cell;
 use std::fs::File;
@@ -19,6 +17,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Mode, OFlags};
 
 use crate::cli::Options;
@@ -26,11 +26,124 @@ use crate::companions::atomic_file::{AtomicFile, shown};
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
 use crate::companions::progress::Progress;
 use crate::companions::transfer::decoder::Decoder;
-use crate::companions::transfer::encoder::{Encoder, encode_base64};
 use crate::companions::{Offer, Opened, listen};
-use crate::http::text::printable;
+use crate::http::text::{JsonString, JsonStyle, printable};
 use crate::limits::TRANSFER_FILE_BYTES_MAX;
 use crate::process::words_of;
+
+/// The key under which the name stands.
+const NAME_KEY: &str = "filename";
+
+/// The key under which the contents stand, in base64 (RFC 4648 §4).
+const DATA_KEY: &str = "filedata";
+
+/// Ends the string and the object. No line feed: Python's `json.dumps` writes none.
+const TAIL: &[u8] = b"\"}";
+
+/// One transfer on its way out, or a text alone: what stands at each position on the wire.
+///
+/// Since base64 turns 3 bytes into 4, a position on the wire names a position in the file. So a
+/// client that stalls keeps no encoded bytes waiting: when it goes on, they are made again.
+#[derive(Debug)]
+pub struct Encoder {
+    head: Vec<u8>,
+    file_bytes: u64,
+    tail: &'static [u8],
+    /// Bytes sent so far.
+    pub sent: u64,
+}
+
+/// What is to be sent next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Piece<'a> {
+    /// These bytes.
+    Text(&'a [u8]),
+    /// The base64 of the file from byte `at` (a multiple of 3) up to its end, without its first
+    /// `skip` characters. Read a multiple of 3 bytes, or up to the end.
+    File {
+        /// Where in the file to read from, in bytes.
+        at: u64,
+        /// How many bytes remain from there.
+        remaining: u64,
+        /// How many characters (0 to 3) of the encoded text have already been sent.
+        skip: usize,
+    },
+    /// Nothing: all was sent.
+    Done,
+}
+
+impl Encoder {
+    /// The transfer of a file of `file_bytes` bytes under `name`.
+    pub fn new(name: &str, file_bytes: u64) -> Self {
+        // In ASCII, as Python's `json.dumps` writes it, so that no receiver has to agree on an
+        // encoding.
+        let name = JsonString(JsonStyle::Ascii, name.as_bytes());
+        let head = format!("{{\"{NAME_KEY}\": {name}, \"{DATA_KEY}\": \"");
+        Self {
+            file_bytes,
+            tail: TAIL,
+            ..Self::text(head.into_bytes())
+        }
+    }
+
+    /// A text and nothing else.
+    pub(in crate::companions) fn text(head: Vec<u8>) -> Self {
+        Self {
+            head,
+            file_bytes: 0,
+            tail: b"",
+            sent: 0,
+        }
+    }
+
+    /// Bytes that the whole transfer takes on the wire.
+    pub fn wire_bytes(&self) -> u64 {
+        self.text_end() + self.tail.len() as u64
+    }
+
+    /// What is to be sent next.
+    pub fn piece(&self) -> Piece<'_> {
+        let text_start = self.head.len() as u64;
+        if self.sent < text_start {
+            return Piece::Text(rest(&self.head, self.sent));
+        }
+        if self.sent < self.text_end() {
+            let text_at = self.sent - text_start;
+            let at = text_at / 4 * 3;
+            return Piece::File {
+                at,
+                remaining: self.file_bytes - at,
+                skip: usize::try_from(text_at % 4).unwrap_or(0),
+            };
+        }
+        match rest(self.tail, self.sent - self.text_end()) {
+            [] => Piece::Done,
+            tail => Piece::Text(tail),
+        }
+    }
+
+    /// Told that `bytes` more have been sent.
+    pub fn advance(&mut self, bytes: usize) {
+        self.sent = (self.sent + bytes as u64).min(self.wire_bytes());
+    }
+
+    /// The position on the wire behind the file's last character.
+    fn text_end(&self) -> u64 {
+        self.head.len() as u64 + self.file_bytes.div_ceil(3) * 4
+    }
+}
+
+fn rest(bytes: &[u8], from: u64) -> &[u8] {
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    bytes.get(from..).unwrap_or_default()
+}
+
+/// Writes the base64 of `bytes`, padded, to the start of `into`; returns how long it is. Encodes
+/// no more than fits, a whole group of 3 bytes at a time.
+pub fn encode_base64(bytes: &[u8], into: &mut [u8]) -> usize {
+    let bytes = bytes.get(..into.len() / 4 * 3).unwrap_or(bytes);
+    STANDARD.encode_slice(bytes, into).unwrap_or(0)
+}
 
 /// Opens `idler transfer-server`.
 ///
@@ -100,7 +213,7 @@ impl FileForClient {
         printable(self.offered.name.as_bytes())
     }
 
-    /// What goes out for a [`Piece::File`](encoder::Piece::File). What is read of the file goes to
+    /// What goes out for a [`Piece::File`](Piece::File). What is read of the file goes to
     /// the front of `scratch`; its base64, a third longer, takes the rest.
     pub(super) fn base64<'a>(
         &self,
@@ -134,8 +247,8 @@ impl FileForClient {
 pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure> {
     let file = AtomicFile::new(&options.directory)?;
     let receiving = Receiving {
-        incoming: Some((Decoder::new(TRANSFER_FILE_BYTES_MAX), file)),
-        piece: Vec::new(),
+        decoder: Decoder::new(TRANSFER_FILE_BYTES_MAX),
+        file,
         directory: options.directory.clone(),
         force: options.force,
     };
@@ -149,39 +262,33 @@ pub fn ask(options: &Options, to: &Destination<'_>) -> Result<Exchange, Failure>
 /// A file on its way in.
 #[derive(Debug)]
 struct Receiving {
-    /// Until it has ended.
-    incoming: Option<(Decoder, AtomicFile)>,
-    /// Decoded bytes that are about to be written.
-    piece: Vec<u8>,
+    decoder: Decoder,
+    file: AtomicFile,
     directory: PathBuf,
     force: bool,
 }
 
 impl Consumer for Receiving {
     fn feed(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
-        let Some((decoder, file)) = &mut self.incoming else {
-            return Ok(true);
-        };
-        self.piece.clear();
-        decoder.feed(bytes, &mut self.piece).map_err(|e| {
-            let at = decoder.fed();
+        let mut piece = Vec::new();
+        self.decoder.feed(bytes, &mut piece).map_err(|e| {
+            let at = self.decoder.fed;
             Failure::new(format!("what came is no file: {e} (byte {at})"))
         })?;
-        file.write(&self.piece)?;
+        self.file.write(&piece)?;
         Ok(false)
     }
 
     fn end(&mut self, wire_bytes: u64) -> Result<String, Failure> {
-        let ended = || Failure::new("the transfer has ended already");
-        let (decoder, file) = self.incoming.take().ok_or_else(ended)?;
-        let bytes = decoder.file_bytes();
-        let name = decoder.finish().map_err(|e| {
-            let line = format!("what came is no file: {e} (after {wire_bytes} bytes)");
-            Failure::new(line)
+        let name = self.decoder.finish().map_err(|e| {
+            Failure::new(format!(
+                "what came is no file: {e} (after {wire_bytes} bytes)"
+            ))
         })?;
-        let path = self.directory.join(&name);
-        file.keep_as(&path, self.force)?;
-        let (path, cost) = (shown(&path), overhead(wire_bytes, bytes));
+        let path = self.directory.join(name);
+        self.file.keep_as(&path, self.force)?;
+        let (path, bytes) = (shown(&path), self.decoder.file_bytes);
+        let cost = overhead(wire_bytes, bytes);
         Ok(format!(
             "{path}: {bytes} bytes from {wire_bytes} on the wire{cost}\n"
         ))

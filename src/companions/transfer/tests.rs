@@ -6,7 +6,7 @@
 )]
 
 use super::decoder::{Decoder, last_component};
-use super::encoder::{Encoder, Piece, encode_base64};
+use super::{Encoder, Piece, encode_base64};
 use crate::http::random::Random;
 use crate::limits::TRANSFER_NAME_BYTES_MAX;
 
@@ -21,7 +21,7 @@ fn decode(wire: &[u8], cuts: &[usize], max: u64) -> Result<(String, Vec<u8>), St
         assert!(file.len() - before <= cut - at + 2, "gave more than it got");
         at = cut;
     }
-    let bytes = decoder.file_bytes();
+    let bytes = decoder.file_bytes;
     let name = decoder.finish()?;
     assert_eq!(bytes, file.len() as u64);
     Ok((name, file))
@@ -76,7 +76,7 @@ fn encode(name: &str, file: &[u8], mut takes: impl FnMut(usize) -> usize) -> Vec
             Piece::Done => break,
         };
         encoder.advance(sent);
-        assert_eq!(encoder.sent(), wire.len() as u64);
+        assert_eq!(encoder.sent, wire.len() as u64);
     }
     assert_eq!(wire.len() as u64, encoder.wire_bytes());
     wire
