@@ -8,6 +8,7 @@ use idler::companions::{daytime, message, ping, transfer};
 use idler::event_loop::signal;
 use idler::log::logger;
 use idler::server::start;
+use idler::tools::ClientTask::{DaytimeUdp, Exchange, Ping};
 use idler::tools::{self, crowd, explain, get, password, precompress};
 use signal_hook::consts::{SIGUSR1, SIGUSR2};
 use std::{env, process::ExitCode};
@@ -37,11 +38,11 @@ fn run(command: Command) -> ExitCode {
         Command::DaytimeServer(o) => start::alone("daytime-server", &o, daytime::serve),
         Command::TransferServer(o) => start::alone("transfer-server", &o, transfer::serve),
         Command::PingServer(o) => start::alone("ping-server", &o, ping::serve),
-        Command::MessageClient(o) => tools::run(&o, message::ask),
-        Command::DaytimeClient(o) if o.udp => tools::run(&o, daytime::ask_by_datagram),
-        Command::DaytimeClient(o) => tools::run(&o, daytime::ask),
-        Command::TransferClient(o) => tools::run(&o, transfer::ask),
-        Command::PingClient(o) => tools::run(&o, ping::ask),
+        Command::MessageClient(o) => tools::run(&o, message::ask, Exchange),
+        Command::DaytimeClient(o) if o.udp => tools::run(&o, daytime::ask_by_datagram, DaytimeUdp),
+        Command::DaytimeClient(o) => tools::run(&o, daytime::ask, Exchange),
+        Command::TransferClient(o) => tools::run(&o, transfer::ask, Exchange),
+        Command::PingClient(o) => tools::run(&o, ping::ask, Ping),
         Command::Explain(target, o) => explain::run(&target, &o),
         Command::Precompress(o) => precompress::run(&o),
         Command::Password(user) => password::run(&user),

@@ -50,24 +50,6 @@ pub enum ClientTask {
 #[cfg(all(not(debug_assertions), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<crate::event_loop::slot::Slot<ClientTask>>() <= 32);
 
-impl From<Exchange> for ClientTask {
-    fn from(exchange: Exchange) -> Self {
-        Self::Exchange(Box::new(exchange))
-    }
-}
-
-impl From<DatagramClient> for ClientTask {
-    fn from(client: DatagramClient) -> Self {
-        Self::DaytimeUdp(Box::new(client))
-    }
-}
-
-impl From<PingClient> for ClientTask {
-    fn from(client: PingClient) -> Self {
-        Self::Ping(Box::new(client))
-    }
-}
-
 impl Handler for ClientTask {
     type Shared = TaskState;
 
@@ -152,14 +134,9 @@ fn interrupt(signal: &mut Signal, cx: &mut TaskContext<'_>) -> Next {
 
 /// Says why it failed, if it did, and returns the exit code.
 pub(crate) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
-    if let Err(failure) = &outcome {
-        logger::say(&format!("idler: {failure}"));
-    }
+    let failed = outcome.map_err(|failure| logger::say(&format!("idler: {failure}")));
     logger::finish();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
+    ExitCode::from(u8::from(failed.is_err()))
 }
 
 /// Prints a page. A reader that has seen enough (`idler man | head`) is no failure.
@@ -173,15 +150,19 @@ pub fn print_page(text: &str) -> ExitCode {
     }
 }
 
-/// Runs the client of a companion, and returns its exit code.
-pub fn run<T: Into<ClientTask>>(
+/// Runs the client of a companion, which is such a `task`, and returns its exit code.
+pub fn run<T>(
     options: &Options,
     start: impl Fn(&Options, &Destination<'_>) -> Result<T, Failure>,
+    task: impl Fn(Box<T>) -> ClientTask,
 ) -> ExitCode {
     options.voice.start_logger(LevelFilter::Warn);
     let addresses = resolve(&options.peer.host, options.peer.port);
-    let ended = addresses
-        .and_then(|addresses| at_first_of(1, &addresses, |to, _| Ok(start(options, to)?.into())));
+    let ended = addresses.and_then(|addresses| {
+        at_first_of(1, &addresses, |to, _| {
+            Ok(task(Box::new(start(options, to)?)))
+        })
+    });
     exit_code(ended.map(|_| ()))
 }
 

@@ -2,14 +2,13 @@
 //!
 //! It runs instead of the loop, and may block. A sibling appears whole, under its final name, and
 //! never looks newer than the original it was made from; nothing outside the tree is read or
-//! written. Each failure is said, and shows in the exit code.
-
-mod coders;
+//! written. Every browser can read what is written: windows stay within what RFC 7932 and RFC 9659
+//! set for the web. Each failure is said, and shows in the exit code.
 
 use std::ffi::{CStr, CString, OsStr};
 use std::fmt::Write as _;
 use std::fs::{File, Metadata, Permissions};
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Read as _, Seek as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -33,12 +32,24 @@ use crate::site::open::Identity;
 
 use super::print_page;
 
-use self::coders::{CODINGS, encode};
-
 const READ: OFlags = OFlags::RDONLY
     .union(OFlags::NONBLOCK)
     .union(OFlags::CLOEXEC);
 const DIRECTORY: OFlags = READ.union(OFlags::DIRECTORY);
+
+/// The codings that this program was built to make. Brotli and zstd together weigh as much as all
+/// the rest of idler.
+const CODINGS: &[Coding] = &[
+    #[cfg(feature = "precompress")]
+    Coding::Brotli,
+    #[cfg(feature = "precompress")]
+    Coding::Zstd,
+    Coding::Gzip,
+];
+
+/// The highest level whose window is 8 MiB: clients may refuse more (RFC 9659 §3).
+#[cfg(feature = "precompress")]
+const ZSTD_LEVEL: i32 = 19;
 
 /// Writes the siblings of all files beneath a path. 0: all that were due; 1: something failed,
 /// which was said.
@@ -283,6 +294,45 @@ impl Original<'_> {
         rustix::fs::renameat(self.directory, draft, self.directory, name)?;
         Ok(Some(bytes))
     }
+}
+
+/// Writes the first `bytes` of `from`, coded. Memory is bounded by the coder's window, whatever the
+/// length.
+fn encode(coding: Coding, mut from: &File, bytes: u64, mut to: &File) -> io::Result<()> {
+    from.rewind()?;
+    // Never more than it had: it may grow meanwhile.
+    let mut from = from.take(bytes);
+    match coding {
+        #[cfg(feature = "precompress")]
+        Coding::Brotli => {
+            let params = brotli::enc::BrotliEncoderParams {
+                quality: 11,
+                lgwin: 22,
+                size_hint: usize::try_from(bytes).unwrap_or(usize::MAX),
+                ..Default::default()
+            };
+            brotli::BrotliCompress(&mut from, &mut to, &params)?;
+        }
+        #[cfg(feature = "precompress")]
+        Coding::Zstd => {
+            let mut coder = zstd::Encoder::new(to, ZSTD_LEVEL)?;
+            // A length that is known makes a small file's window small.
+            coder.set_pledged_src_size(Some(bytes))?;
+            io::copy(&mut from, &mut coder)?;
+            coder.finish()?;
+        }
+        #[cfg(not(feature = "precompress"))]
+        Coding::Brotli | Coding::Zstd => return Err(io::ErrorKind::Unsupported.into()),
+        Coding::Gzip => {
+            let mut coder = flate2::write::GzEncoder::new(to, flate2::Compression::best());
+            io::copy(&mut from, &mut coder)?;
+            coder.finish()?;
+        }
+        Coding::Identity => {
+            io::copy(&mut from, &mut to)?;
+        }
+    }
+    Ok(())
 }
 
 fn is(stat: &Stat, file_type: FileType) -> bool {
