@@ -9,6 +9,8 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
 use super::{exit_code, print_page};
 use crate::cli::Options;
 use crate::companions::client::Failure;
@@ -23,6 +25,9 @@ use crate::server::Server;
 use crate::server::outcome::{HEAD_TOO_SLOW, NoteFn};
 use crate::server::respond::{Response, ResponseOptions};
 use crate::server::start;
+
+/// What cannot stand in a target. All else is left as it is, to show what it does.
+const ENCODED: &AsciiSet = &CONTROLS.add(b' ');
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
 pub fn run(target: &OsStr, options: &Options) -> ExitCode {
@@ -41,14 +46,9 @@ pub fn run(target: &OsStr, options: &Options) -> ExitCode {
 fn head_of(target: &OsStr, options: &Options) -> Vec<u8> {
     let (host, target) = split(target.as_bytes());
     let method: &[u8] = if options.head_only { b"HEAD " } else { b"GET " };
-    let mut head = [method, &target, b" HTTP/1.1\r\n"].concat();
-    let given = |name: &str| {
-        options
-            .headers
-            .iter()
-            .any(|header| header.name.eq_ignore_ascii_case(name))
-    };
-    if !given("host") {
+    let mut head = [method, target.as_bytes(), b" HTTP/1.1\r\n"].concat();
+    let mut names = options.headers.iter().map(|header| &header.name);
+    if !names.any(|name| name.eq_ignore_ascii_case("host")) {
         head.extend_from_slice(&[b"Host: ", host, b"\r\n"].concat());
     }
     for header in &options.headers {
@@ -60,35 +60,24 @@ fn head_of(target: &OsStr, options: &Options) -> Vec<u8> {
 
 /// The host and the target of a URL, or of a path without one. As in a browser: the fragment stays
 /// at home, what cannot stand in a target is encoded.
-fn split(given: &[u8]) -> (&[u8], Vec<u8>) {
+fn split(given: &[u8]) -> (&[u8], String) {
     let given = given.split(|&b| b == b'#').next().unwrap_or_default();
-    let lower = given.get(..8).unwrap_or(given).to_ascii_lowercase();
-    let scheme = [&b"http://"[..], b"https://"]
-        .into_iter()
-        .find(|scheme| lower.starts_with(scheme));
-    let (host, path) = match scheme {
-        Some(scheme) => {
-            let rest = &given[scheme.len()..];
-            let end = rest
-                .iter()
-                .position(|b| matches!(b, b'/' | b'?'))
-                .unwrap_or(rest.len());
-            rest.split_at(end)
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = given.split_at_checked(scheme.len())?;
+        start
+            .eq_ignore_ascii_case(scheme.as_bytes())
+            .then_some(rest)
+    });
+    let (host, path) = match rest {
+        Some(rest) => {
+            let end = rest.iter().position(|b| b"/?".contains(b));
+            rest.split_at(end.unwrap_or(rest.len()))
         }
         None => (&b"localhost"[..], given),
     };
-    let mut target = Vec::with_capacity(path.len() + 1);
-    if path.first() != Some(&b'/') {
-        target.push(b'/');
-    }
-    for &b in path {
-        if matches!(b, 0..=b' ' | 0x7f..) {
-            target.extend_from_slice(format!("%{b:02X}").as_bytes());
-        } else {
-            target.push(b);
-        }
-    }
-    (host, target)
+    let slash = if path.starts_with(b"/") { "" } else { "/" };
+    let encoded = percent_encode(path, ENCODED).to_string();
+    (host, slash.to_owned() + &encoded)
 }
 
 /// What the server would do with this head, in words, and the head of what it would send.
@@ -154,10 +143,10 @@ fn body_of(response: &Response, method: Option<Method>) -> String {
             0 => "no body".to_owned(),
             bytes => format!("{bytes} bytes of body"),
         },
-        Body::Span(span) => format!(
-            "{} bytes of body, from byte {} of the file",
-            span.len, span.at
-        ),
+        Body::Span(span) => {
+            let (bytes, at) = (span.len, span.at);
+            format!("{bytes} bytes of body, from byte {at} of the file")
+        }
         Body::Parts(_) => "a body of several parts of the file".to_owned(),
         Body::Produced => "a body that is made while it is sent".to_owned(),
     }

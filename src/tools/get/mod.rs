@@ -80,16 +80,7 @@ fn get(options: &Rc<Options>, url: &Url) -> Result<LastReply, Failure> {
     let addresses = resolve(&url.host, url.port)?;
     let resolved = monotonic_now().duration_since(started);
     let ended = at_first_of(1, &addresses, |to, _| {
-        let record = Record {
-            started,
-            resolved,
-            connected: None,
-            first_byte: None,
-            reads: 0,
-            would_blocks: 0,
-            events: 0,
-        };
-        let client = GetClient::start(to, options, url, record)?;
+        let client = GetClient::start(to, options, url, (started, resolved))?;
         Ok(ClientTask::Get(Box::new(client)))
     })?;
     Ok(ended.last_reply)
@@ -127,11 +118,14 @@ pub struct GetClient {
     moved: Tick,
     /// It waits for an edge: the next drive that does not come of a deadline counts as one.
     parked: bool,
+    /// When its host began to be resolved.
+    started: Instant,
     record: Record,
 }
 
 impl GetClient {
-    /// Starts to connect to `to`, for what `options` ask; names were resolved as `record` says.
+    /// Starts to connect to `to`, for what `options` ask. Resolving its name began at `started`
+    /// and took `resolved`.
     ///
     /// # Errors
     /// If the kernel refuses at once.
@@ -139,7 +133,7 @@ impl GetClient {
         to: &Destination<'_>,
         options: &Rc<Options>,
         url: &Url,
-        record: Record,
+        (started, resolved): (Instant, Duration),
     ) -> Result<Self, Failure> {
         let (to, now) = (to.address, to.now.tick);
         if is_verbose(options) {
@@ -154,7 +148,11 @@ impl GetClient {
             replies: Replies::new(options, half),
             moved: now,
             parked: true,
-            record,
+            started,
+            record: Record {
+                resolved,
+                ..Record::default()
+            },
         })
     }
 
@@ -170,7 +168,7 @@ impl GetClient {
             cx.shared.last_reply = std::mem::take(&mut self.replies.last);
             let tells = self.options.timing || is_verbose(&self.options);
             if tells && self.record.connected.is_some() {
-                self.record.tell();
+                self.record.tell(self.passed());
             }
         }
         driven
@@ -186,7 +184,7 @@ impl GetClient {
             if next.is_some() {
                 return Ok(next);
             }
-            self.record.connected = Some(self.record.passed());
+            self.record.connected = Some(self.passed());
             self.moved = cx.now.tick;
             let all_at_once = self.options.pipeline > 1;
             let first = if all_at_once { self.requests.left } else { 1 };
@@ -229,7 +227,7 @@ impl GetClient {
                     if n == 0 {
                         self.replies.end()?;
                     } else {
-                        let passed = self.record.passed();
+                        let passed = self.passed();
                         self.record.first_byte.get_or_insert(passed);
                         self.replies.feed(cx.scratch.get(..n).unwrap_or_default())?;
                     }
@@ -273,6 +271,10 @@ impl GetClient {
         }
         let side = if unsent { Side::Either } else { Side::Read };
         Ok(Some(Next::Park(side, Deadline::At(deadline))))
+    }
+
+    fn passed(&self) -> Duration {
+        monotonic_now().duration_since(self.started)
     }
 
     /// Draws how far it is; false if there is nothing to draw, or no terminal.
@@ -372,10 +374,9 @@ impl RequestQueue {
     }
 }
 
-/// How it went: what `-t` and `-v` show in the end.
-#[derive(Debug)]
+/// How it went: what `-t` and `-v` show in the end. Times count from the start.
+#[derive(Default, Debug)]
 struct Record {
-    started: Instant,
     resolved: Duration,
     connected: Option<Duration>,
     first_byte: Option<Duration>,
@@ -385,28 +386,24 @@ struct Record {
 }
 
 impl Record {
-    fn passed(&self) -> Duration {
-        monotonic_now().duration_since(self.started)
-    }
-
-    fn tell(&self) {
-        let phase = |time: Option<Duration>| match time {
+    fn tell(&self, total: Duration) {
+        let times = [
+            Some(self.resolved),
+            self.connected,
+            self.first_byte,
+            Some(total),
+        ];
+        let [resolve, connect, first_byte, total] = times.map(|time| match time {
             Some(time) => format!("{:.3} ms", time.as_secs_f64() * 1e3),
             None => "-".to_owned(),
-        };
+        });
         logger::say(&format!(
-            "* resolve {}, connect {}, first-byte {}, total {}",
-            phase(Some(self.resolved)),
-            phase(self.connected),
-            phase(self.first_byte),
-            phase(Some(self.passed()))
+            "* resolve {resolve}, connect {connect}, first-byte {first_byte}, total {total}"
         ));
         let count = |n: u32, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-        logger::say(&format!(
-            "* {}, {}, {}",
-            count(self.reads, "read"),
-            count(self.would_blocks, "would-block"),
-            count(self.events, "readiness event")
-        ));
+        let reads = count(self.reads, "read");
+        let would_blocks = count(self.would_blocks, "would-block");
+        let events = count(self.events, "readiness event");
+        logger::say(&format!("* {reads}, {would_blocks}, {events}"));
     }
 }

@@ -29,8 +29,6 @@ pub(super) enum BodyOutput {
     InPlace {
         file: File,
         path: PathBuf,
-        /// Bytes that were there before.
-        before: u64,
         /// The name that a half file gets when it is whole; it is kept if it stays half.
         name: Option<PathBuf>,
     },
@@ -95,7 +93,7 @@ impl BodyOutput {
             )),
             (416, Some(half)) => Self::already_whole(name, half, head),
             (200..300, _) if is_no_file(name) => {
-                Self::in_place(File::options().write(true), name.to_owned(), 0, None)
+                Self::in_place(File::options().write(true), name.to_owned(), None)
             }
             (200..300, _) if resume => Self::begin_part(name, head),
             (200..300, _) => {
@@ -109,17 +107,11 @@ impl BodyOutput {
     fn in_place(
         options: &OpenOptions,
         path: PathBuf,
-        before: u64,
         name: Option<&Path>,
     ) -> Result<Self, Failure> {
         let file = options.open(&path).map_err(|e| cannot_write(&path, &e))?;
         let name = name.map(Path::to_owned);
-        Ok(Self::InPlace {
-            file,
-            path,
-            before,
-            name,
-        })
+        Ok(Self::InPlace { file, path, name })
     }
 
     /// A new file, kept half if it is cut short.
@@ -129,7 +121,7 @@ impl BodyOutput {
         remove(&validator_of(name))?;
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
-        let part = Self::in_place(&options, part_of(name), 0, Some(name))?;
+        let part = Self::in_place(&options, part_of(name), Some(name))?;
         if let Some(validator) = validator(head) {
             let path = validator_of(name);
             fs::write(&path, validator).map_err(|e| cannot_write(&path, &e))?;
@@ -156,7 +148,7 @@ impl BodyOutput {
             }
             Some(ContentRange::Part { .. }) => {
                 let options = File::options().append(true).clone();
-                return Self::in_place(&options, part_of(name), half.bytes, Some(name));
+                return Self::in_place(&options, part_of(name), Some(name));
             }
             Some(ContentRange::Unsatisfied(_)) | None => {
                 "its Content-Range makes no sense".to_owned()
@@ -178,14 +170,6 @@ impl BodyOutput {
         Err(Failure::new(format!(
             "the server has no such part: remove {part} to begin anew"
         )))
-    }
-
-    /// Bytes that were there before the reply.
-    pub(super) fn before(&self) -> u64 {
-        match self {
-            Self::InPlace { before, .. } => *before,
-            Self::Stdout | Self::Nowhere | Self::New(..) => 0,
-        }
     }
 
     /// Takes some of the body.

@@ -110,7 +110,10 @@ impl Replies {
             BodyOutput::choose(options, half, head)?
         };
         if let Some(progress) = &mut self.progress {
-            let before = output.before();
+            let before = match (&output, half) {
+                (BodyOutput::InPlace { .. }, Some(half)) if head.status == 206 => half.bytes,
+                _ => 0,
+            };
             let total = match head.body {
                 BodyLength::Bytes(n) => Some(before + n),
                 BodyLength::None | BodyLength::Chunked | BodyLength::UntilClose => None,
