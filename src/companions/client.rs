@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use mio::net::UdpSocket;
@@ -121,12 +121,11 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
 /// # Errors
 /// If no socket can be had, or no route leads there.
 pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
-    let any = if to.is_ipv4() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-    } else {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    let any = match to {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
     };
-    let connected = UdpSocket::bind(SocketAddr::new(any, 0)).and_then(|socket| {
+    let connected = UdpSocket::bind(any).and_then(|socket| {
         socket.connect(to)?;
         Ok(Datagram::new(socket))
     });
@@ -192,6 +191,11 @@ pub(crate) fn connecting<S>(
             Ok(Some(Next::Park(Side::Write, Deadline::At(end))))
         }
     }
+}
+
+/// The one of two moments that comes first.
+pub(super) fn earlier(one: Tick, other: Tick) -> Tick {
+    if one.is_due(other) { one } else { other }
 }
 
 /// What a client does with the bytes that it receives.
@@ -307,13 +311,7 @@ impl Exchange {
                         return self.finish();
                     }
                 }
-                Attempt::Blocked => {
-                    let silent = self.moved.after(CLIENT_QUIET).is_due(cx.now.tick);
-                    if silent && self.consumer.may_end_in_silence() {
-                        return self.finish();
-                    }
-                    return self.wait(Side::Read, cx);
-                }
+                Attempt::Blocked => return self.wait(Side::Read, cx),
                 Attempt::Spent => {
                     if let Some(progress) = &mut self.progress {
                         progress.draw(self.wire_bytes, &cx.now);
@@ -326,24 +324,23 @@ impl Exchange {
     }
 
     /// Waits for `side`, for the end of too long a silence, or until the progress is to be drawn
-    /// again.
+    /// again. A silence may be the end.
     fn wait<S>(&mut self, side: Side, cx: &Context<'_, S>) -> Driven {
         let now = cx.now.tick;
-        let timeout = if self.consumer.may_end_in_silence() {
-            CLIENT_QUIET.min(self.timeout)
-        } else {
-            self.timeout
-        };
-        let mut deadline = self.moved.after(timeout);
+        let mut deadline = self.moved.after(self.timeout);
+        if self.consumer.may_end_in_silence() {
+            let quiet = self.moved.after(CLIENT_QUIET);
+            if quiet.is_due(now) {
+                return self.finish();
+            }
+            deadline = earlier(deadline, quiet);
+        }
         if deadline.is_due(now) {
             return Err(Failure::quiet(self.to, self.timeout));
         }
         if let Some(progress) = &mut self.progress {
             progress.draw(self.wire_bytes, &cx.now);
-            let redraw = now.after(PROGRESS_INTERVAL);
-            if redraw.is_due(deadline) {
-                deadline = redraw;
-            }
+            deadline = earlier(deadline, now.after(PROGRESS_INTERVAL));
         }
         Ok(Some(Next::Park(side, Deadline::At(deadline))))
     }

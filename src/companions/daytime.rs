@@ -11,7 +11,7 @@ use log::debug;
 
 use crate::cli::{DaytimeFormat, Options};
 use crate::companions::client::{
-    Destination, Driven, Exchange, Failure, connected_datagrams, print,
+    Destination, Driven, Exchange, Failure, connected_datagrams, earlier, print,
 };
 use crate::companions::message::{Message, ShortText};
 use crate::companions::{Companion, Offer, Opened, listen};
@@ -40,10 +40,7 @@ fn line(moment: &Zoned, format: DaytimeFormat) -> String {
     }
 }
 
-/// Opens `idler daytime-server`.
-///
-/// # Errors
-/// One line for the user.
+/// Opens `idler daytime-server`. An error is one line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
     // The machine's time zone is read now, while its files can still be read; UTC where there is
     // none.
@@ -184,12 +181,8 @@ impl DatagramClient {
                 }
             }
         }
-        let wake = if self.ask_at.is_due(self.end) {
-            self.ask_at
-        } else {
-            self.end
-        };
-        Ok(Some(Next::Park(Side::Read, Deadline::At(wake))))
+        let wake = Deadline::At(earlier(self.ask_at, self.end));
+        Ok(Some(Next::Park(Side::Read, wake)))
     }
 }
 

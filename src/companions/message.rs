@@ -11,7 +11,7 @@ use log::debug;
 use crate::cli::Options;
 use crate::companions::client::{Consumer, Destination, Exchange, Failure};
 use crate::companions::{Notices, Offer, Opened, Reply, listen};
-use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Stream, Tick};
+use crate::event_loop::{Attempt, Context, Deadline, Next, Now, Side, Stage, Tick};
 use crate::http::text::printable;
 use crate::limits::{MESSAGE_BYTES_MAX, MESSAGE_QUIET, MESSAGE_TIMEOUT};
 
@@ -44,10 +44,7 @@ impl Message {
     }
 }
 
-/// Opens `idler message-server`.
-///
-/// # Errors
-/// One line for the user.
+/// Opens `idler message-server`. An error is one line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
     listen(&options.listening, Offer::Message(options.answer.clone()))
 }
@@ -75,58 +72,53 @@ impl Conversation {
 
     /// Reads the message, then answers it.
     pub(super) fn drive<S: Notices>(&mut self, cx: &mut Context<'_, S>) -> Next {
-        let Some(message) = &mut self.message else {
-            return self.answer.drive(false, cx);
-        };
-        if let Some(next) = read(message, &mut self.answer.stream, self.end, cx) {
+        if let Some(next) = self.read(cx) {
             return next;
         }
-        let cut = if message.cut { " (cut)" } else { "" };
-        let line = format!("{} said: {}{cut}", self.client, message.text());
-        cx.shared.notice(&line);
-        self.message = None;
-        self.answer.drive(true, cx)
+        let message = self.message.take();
+        if let Some(message) = &message {
+            let cut = if message.cut { " (cut)" } else { "" };
+            let line = format!("{} said: {}{cut}", self.client, message.text());
+            cx.shared.notice(&line);
+        }
+        self.answer.drive(message.is_some(), cx)
     }
-}
 
-/// Reads what has come of a message, and says how to wait for the rest. `None`: it is whole.
-fn read<S>(
-    message: &mut Message,
-    stream: &mut Stream,
-    end: Tick,
-    cx: &mut Context<'_, S>,
-) -> Option<Next> {
-    let mut came = false;
-    let why = loop {
-        match stream.read(&mut cx.link, cx.scratch) {
-            Attempt::Done(0) => break "said nothing",
-            Attempt::Done(n) => {
-                came = true;
-                if message.feed(cx.scratch.get(..n).unwrap_or_default()) {
-                    return None;
+    /// Reads what has come of a message, and says how to wait for the rest. `None`: it is whole.
+    fn read<S>(&mut self, cx: &mut Context<'_, S>) -> Option<Next> {
+        let message = self.message.as_mut()?;
+        let mut came = false;
+        let why = loop {
+            match self.answer.stream.read(&mut cx.link, cx.scratch) {
+                Attempt::Done(0) => break "said nothing",
+                Attempt::Done(n) => {
+                    came = true;
+                    if message.feed(cx.scratch.get(..n).unwrap_or_default()) {
+                        return None;
+                    }
+                }
+                Attempt::Blocked if came && !self.end.is_due(cx.now.tick) => {
+                    let quiet = cx.now.tick.after(MESSAGE_QUIET);
+                    return Some(Next::Park(Side::Read, Deadline::At(quiet)));
+                }
+                Attempt::Blocked if message.is_empty() && cx.stage == Stage::Stopping => {
+                    return Some(Next::Leave);
+                }
+                Attempt::Blocked if came || cx.expired => break "said nothing in time",
+                Attempt::Blocked => return Some(Next::Park(Side::Read, Deadline::Keep)),
+                Attempt::Spent => return Some(Next::Again(Deadline::Keep)),
+                Attempt::Failed(e) => {
+                    debug!("{} is gone: {e}", cx.link.key);
+                    return Some(Next::Leave);
                 }
             }
-            Attempt::Blocked if came && !end.is_due(cx.now.tick) => {
-                let quiet = cx.now.tick.after(MESSAGE_QUIET);
-                return Some(Next::Park(Side::Read, Deadline::At(quiet)));
-            }
-            Attempt::Blocked if message.is_empty() && cx.stage == Stage::Stopping => {
-                return Some(Next::Leave);
-            }
-            Attempt::Blocked if came || cx.expired => break "said nothing in time",
-            Attempt::Blocked => return Some(Next::Park(Side::Read, Deadline::Keep)),
-            Attempt::Spent => return Some(Next::Again(Deadline::Keep)),
-            Attempt::Failed(e) => {
-                debug!("{} is gone: {e}", cx.link.key);
-                return Some(Next::Leave);
-            }
+        };
+        if !message.is_empty() {
+            return None;
         }
-    };
-    if !message.is_empty() {
-        return None;
+        debug!("{} {why}", cx.link.key);
+        Some(Next::Leave)
     }
-    debug!("{} {why}", cx.link.key);
-    Some(Next::Leave)
 }
 
 /// The client of `idler message-client`: sends the text, and prints the answer.

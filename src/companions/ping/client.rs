@@ -13,7 +13,7 @@ use crate::companions::ping::RoundTrips;
 use crate::event_loop::clock::monotonic_now;
 use crate::event_loop::udp::Datagram;
 use crate::event_loop::{Attempt, Context, Deadline, Next, Side, Stage};
-use crate::limits::{DATAGRAM_BYTES_MAX, PING_QUIET};
+use crate::limits::PING_QUIET;
 use crate::log::logger;
 
 /// The client of `idler ping-client`, which says what it is about to do.
@@ -34,11 +34,8 @@ pub fn ask(options: &Options, to: &Destination<'_>) -> Result<PingClient, Failur
     };
     let (count, bytes) = (options.count, options.message_bytes_min);
     let s = if count == 1 { "" } else { "s" };
-    let padded = if bytes > 0 {
-        format!(" of {bytes} bytes")
-    } else {
-        String::new()
-    };
+    let padded = (bytes > 0).then(|| format!(" of {bytes} bytes"));
+    let padded = padded.unwrap_or_default();
     client.say(&format!("PING {}: {count} ping{s}{padded}\n", to.address))?;
     Ok(client)
 }
@@ -76,9 +73,8 @@ impl PingClient {
         if self.is_sending() && now >= self.next_send {
             self.send(cx)?;
             // A client that was held up does not make up for it with a burst.
-            let interval = self.options.interval;
-            let next = self.next_send.saturating_add(interval);
-            self.next_send = next.min(now + interval).max(now);
+            let next = self.next_send.saturating_add(self.options.interval);
+            self.next_send = next.min(now + self.options.interval).max(now);
         }
         let next_send = self.is_sending().then_some(self.next_send);
         let wake = match next_send.into_iter().chain(self.trips.deadline()).min() {
@@ -126,7 +122,7 @@ impl PingClient {
         let wall = cx.now.wall + instant.duration_since(cx.now.instant);
         let stamp = wall.duration_since(SystemTime::UNIX_EPOCH);
         let at = instant.duration_since(self.started);
-        let bytes = self.options.message_bytes_min.min(DATAGRAM_BYTES_MAX);
+        let bytes = self.options.message_bytes_min;
         let text = self.trips.send(at, stamp.unwrap_or_default(), bytes);
         // The answer to the ping before (nothing listens) may be reported here; the next call is
         // for this one.

@@ -22,10 +22,7 @@ use crate::event_loop::{Attempt, Context, Deadline, Link, Next, Side, Stage};
 use crate::http::random::Random;
 use crate::limits::{PING_COST_BYTES, PING_HELD_BYTES_MAX, PING_HELD_MAX, PING_REORDER_HOLD};
 
-/// Opens `idler ping-server`.
-///
-/// # Errors
-/// One line for the user.
+/// Opens `idler ping-server`. An error is one line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
     let remaining = Rc::new(Cell::new(options.answers_max.unwrap_or(u64::MAX)));
     let (bind, port) = (&options.listening.bind, options.listening.port);

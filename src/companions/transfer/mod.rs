@@ -145,10 +145,7 @@ pub fn encode_base64(bytes: &[u8], into: &mut [u8]) -> usize {
     STANDARD.encode_slice(bytes, into).unwrap_or(0)
 }
 
-/// Opens `idler transfer-server`.
-///
-/// # Errors
-/// One line for the user.
+/// Opens `idler transfer-server`. An error is one line for the user.
 pub fn serve(options: &Options) -> Result<Opened, String> {
     let files: Result<_, String> = options.files.iter().map(|path| open_file(path)).collect();
     let (files, next) = (files?, Cell::new(0));
