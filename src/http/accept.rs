@@ -21,34 +21,19 @@ impl Weight {
 
     /// Reads a `qvalue`: 0 to 1, with three decimals at most.
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let (whole, decimals) = match value {
-            [whole] => (whole, &[][..]),
-            [whole, b'.', decimals @ ..] if decimals.len() <= 3 => (whole, decimals),
-            _ => return None,
-        };
-        let mut thousandths = match whole {
-            b'0' => 0,
-            b'1' => 1000,
-            _ => return None,
-        };
-        for (digit, scale) in decimals.iter().zip([100, 10, 1]) {
-            if !digit.is_ascii_digit() {
-                return None;
-            }
-            thousandths += u16::from(digit - b'0') * scale;
+        let text = str::from_utf8(value).ok()?;
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        if !matches!(whole, "0" | "1") || decimals.len() > 3 {
+            return None;
         }
+        let thousandths = format!("{whole}{decimals:0<3}").parse().ok()?;
         (thousandths <= 1000).then_some(Self(thousandths))
     }
 }
 
 impl fmt::Display for Weight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            1000.. => f.write_str("1"),
-            n if n % 100 == 0 => write!(f, "0.{}", n / 100),
-            n if n % 10 == 0 => write!(f, "0.{:02}", n / 10),
-            n => write!(f, "0.{n:03}"),
-        }
+        (f64::from(self.0) / 1000.0).fmt(f)
     }
 }
 
@@ -85,9 +70,8 @@ impl Coding {
         if name.eq_ignore_ascii_case(b"x-gzip") {
             return Some(Self::Gzip);
         }
-        Self::ALL
-            .into_iter()
-            .find(|coding| name.eq_ignore_ascii_case(coding.name().as_bytes()))
+        let mut all = Self::ALL.into_iter();
+        all.find(|coding| name.eq_ignore_ascii_case(coding.name().as_bytes()))
     }
 }
 
@@ -139,8 +123,7 @@ impl AcceptEncoding {
             Some(coding) => &mut self.codings[coding as usize],
             None if name == b"*" => &mut self.star,
             None if is_token(name) => {
-                let why = "is a coding that is not served here";
-                return note(format_args!("{shown} {why}"));
+                return note(format_args!("{shown} is a coding that is not served here"));
             }
             None => return note(format_args!("{shown} {malformed}")),
         };
@@ -172,21 +155,6 @@ impl AcceptEncoding {
             None => Standing::Refused,
         }
     }
-
-    /// The most welcome of `available`, which stand in the server's order (the smallest first):
-    /// among equals the first is chosen. `None` if all are refused; then plain bytes are the
-    /// usual answer all the same, since a 406 helps no client (§12.4.1).
-    pub fn choose(&self, available: &[Coding]) -> Option<Coding> {
-        let mut best = None;
-        let mut best_standing = Standing::Refused;
-        for &coding in available {
-            let standing = self.standing(coding);
-            if standing > best_standing {
-                (best, best_standing) = (Some(coding), standing);
-            }
-        }
-        best
-    }
 }
 
 /// What stands for a name in an element of Accept-Encoding, and its weight; `None` if it breaks the
@@ -217,11 +185,7 @@ fn weight_of(parameter: &[u8]) -> Option<Option<Weight>> {
 // ---- Accept ----
 
 /// How welcome a media type is, and how exactly it was named.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-struct Acceptance {
-    weight: Weight,
-    precision: Precision,
-}
+type Acceptance = (Weight, Precision);
 
 /// How exactly a media range names a type. The more exact counts (§12.5.1).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -245,15 +209,12 @@ fn acceptance(headers: &[Header<'_>], kind: &str, subtype: &str) -> Acceptance {
     for line in lines(headers, "Accept") {
         weight = Weight::NONE;
         for found in elements(line, b',').filter_map(|e| media_range(e, kind, subtype)) {
-            if best.is_none_or(|best| found.precision > best.precision) {
+            if best.is_none_or(|(_, precision)| found.1 > precision) {
                 best = Some(found);
             }
         }
     }
-    best.unwrap_or(Acceptance {
-        weight,
-        precision: Precision::Any,
-    })
+    best.unwrap_or((weight, Precision::Any))
 }
 
 /// What one element says about a type: `None` if nothing, or if it breaks the grammar.
@@ -275,14 +236,14 @@ fn media_range(element: &[u8], kind: &str, subtype: &str) -> Option<Acceptance> 
             None => precision = precision.min(Precision::Parameters),
         }
     }
-    Some(Acceptance { weight, precision })
+    Some((weight, precision))
 }
 
 /// Whether a listing should be JSON rather than HTML: JSON has the greater weight, or the same and
 /// was named more exactly. Where the client wants neither, HTML is as good.
 pub fn prefers_json(headers: &[Header<'_>]) -> bool {
     let json = acceptance(headers, "application", "json");
-    json.weight > Weight::NONE && json > acceptance(headers, "text", "html")
+    json.0 > Weight::NONE && json > acceptance(headers, "text", "html")
 }
 
 /// Whether the client named `text/html`: a person follows a link. Scripts, style sheets, images and
@@ -290,8 +251,8 @@ pub fn prefers_json(headers: &[Header<'_>]) -> bool {
 /// should go to those that named it: to hand a page to a script that asked for a missing asset
 /// hides the mistake.
 pub fn names_html(headers: &[Header<'_>]) -> bool {
-    let html = acceptance(headers, "text", "html");
-    html.weight > Weight::NONE && html.precision >= Precision::Parameters
+    let (weight, precision) = acceptance(headers, "text", "html");
+    weight > Weight::NONE && precision >= Precision::Parameters
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use crate::http::text::printable;
 use crate::limits::{CHUNK_LINE_BYTES_MAX, DRAINED_BODY_BYTES_MAX, TRAILER_BYTES_MAX};
 
 /// How the length of a body is told (RFC 9112 §6.3).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub enum BodyLength {
     /// There is none.
+    #[default]
     None,
     /// This many bytes.
     Bytes(u64),
@@ -41,7 +42,7 @@ pub enum BodyError {
 }
 
 /// A body on its way in.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct BodyDecoder {
     is_strict: bool,
     place: BodyPlace,
@@ -55,7 +56,7 @@ pub struct BodyDecoder {
     trailers: Vec<(String, String)>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 enum BodyPlace {
     /// In a body with a length.
     Counted,
@@ -63,6 +64,7 @@ enum BodyPlace {
     ChunkData,
     /// In a line of the framing.
     Line(LineKind),
+    #[default]
     Done,
 }
 
@@ -96,10 +98,7 @@ impl BodyDecoder {
             is_strict,
             place,
             left,
-            line: Vec::new(),
-            chunk_bytes: 0,
-            trailer_bytes: 0,
-            trailers: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -235,11 +234,10 @@ impl BodyDecoder {
             LineKind::ChunkEnd => Err(BodyError::Malformed),
             LineKind::Trailer if line.is_empty() => Ok(BodyPlace::Done),
             LineKind::Trailer => {
-                if !self.is_strict
-                    && let Some((name, value)) = String::from_utf8_lossy(line).split_once(':')
-                {
-                    let trailer = (name.trim().to_owned(), value.trim().to_owned());
-                    self.trailers.push(trailer);
+                let line = String::from_utf8_lossy(line);
+                if let Some((name, value)) = line.split_once(':').filter(|_| !self.is_strict) {
+                    self.trailers
+                        .push((name.trim().to_owned(), value.trim().to_owned()));
                 }
                 Ok(BodyPlace::Line(kind))
             }
@@ -248,19 +246,18 @@ impl BodyDecoder {
 
     /// What is wrong where an error was returned, in words for the client's user.
     pub fn describe(&self, error: BodyError) -> String {
-        let is_too_long = error == BodyError::TooLong;
         match self.place {
-            BodyPlace::Line(LineKind::Size | LineKind::Extension) if is_too_long => {
-                "the size of a chunk is none: the line is too long".to_owned()
-            }
             BodyPlace::Line(LineKind::Size | LineKind::Extension) => {
-                format!("the size of a chunk is none: {}", printable(&self.line))
+                let line = match error {
+                    BodyError::TooLong => "the line is too long".to_owned(),
+                    BodyError::Malformed => printable(&self.line),
+                };
+                format!("the size of a chunk is none: {line}")
             }
             BodyPlace::Line(LineKind::Trailer) => {
-                let bytes_max = if self.line.len() == CHUNK_LINE_BYTES_MAX {
-                    CHUNK_LINE_BYTES_MAX
-                } else {
-                    TRAILER_BYTES_MAX
+                let bytes_max = match self.line.len() {
+                    CHUNK_LINE_BYTES_MAX => CHUNK_LINE_BYTES_MAX,
+                    _ => TRAILER_BYTES_MAX,
                 };
                 format!("the reply's trailers are longer than {bytes_max} bytes")
             }

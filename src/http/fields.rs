@@ -118,16 +118,14 @@ pub(crate) fn is_quoted_string(bytes: &[u8]) -> bool {
     let [b'"', inner @ .., b'"'] = bytes else {
         return false;
     };
-    let mut escaped = false;
-    for &byte in inner {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return false,
-            _ => {}
+    let mut rest = inner.iter();
+    while let Some(&byte) = rest.next() {
+        // A backslash takes the byte behind it along.
+        if byte == b'"' || byte == b'\\' && rest.next().is_none() {
+            return false;
         }
     }
-    !escaped
+    true
 }
 
 #[cfg(test)]

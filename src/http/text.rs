@@ -1,5 +1,5 @@
-//! How idler writes what people and programs read: bytes from outside on one line, sizes and counts,
-//! and the strings and times of JSON (RFC 8259).
+//! How idler writes what people and programs read: bytes from outside on one line, sizes and
+//! counts, and the strings and times of JSON (RFC 8259).
 //!
 //! Whatever bytes come in, no text can end its line or its string early.
 
@@ -95,10 +95,6 @@ pub enum JsonStyle {
     Log,
 }
 
-/// A time in quotes, or `null` where the year does not have four digits.
-#[derive(Clone, Copy, Debug)]
-pub struct JsonTime(pub UnixSeconds);
-
 impl fmt::Display for JsonString<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(style, bytes) = *self;
@@ -143,13 +139,9 @@ impl JsonStyle {
     }
 }
 
-impl fmt::Display for JsonTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match iso_8601(self.0) {
-            Some(time) => write!(f, "\"{time}\""),
-            None => f.write_str("null"),
-        }
-    }
+/// A time in quotes, or `null` where the year does not have four digits.
+pub fn json_time(seconds: UnixSeconds) -> String {
+    iso_8601(seconds).map_or_else(|| "null".to_owned(), |time| format!("\"{time}\""))
 }
 
 /// An object with these members, whose values are JSON already.

@@ -6,7 +6,7 @@
 use std::fmt::{self, Write as _};
 
 use crate::http::date::iso_8601;
-use crate::http::text::{Count, JsonString, JsonStyle, JsonTime, Size};
+use crate::http::text::{Count, JsonString, JsonStyle, Size, json_time};
 use crate::limits::LISTING_CRUMBS_MAX;
 use crate::pages::escape::{Href, Html};
 use crate::pages::{LISTING_STYLE, PAGE_STYLE};
@@ -247,7 +247,7 @@ impl ListingJson {
         } else {
             write!(out, r#"","type":"file","size":{}"#, entry.meta.size)?;
         }
-        write!(out, r#","mtime":{}}}"#, JsonTime(entry.meta.mtime))
+        write!(out, r#","mtime":{}}}"#, json_time(entry.meta.mtime))
     }
 
     /// Everything behind the rows.

@@ -23,7 +23,7 @@ use crate::event_loop::{Now, PeerAddress};
 use crate::http::date::{self, unix_seconds};
 use crate::http::request::Request;
 use crate::http::status::Status;
-use crate::http::text::{JsonString, JsonStyle, JsonTime};
+use crate::http::text::{JsonString, JsonStyle, json_time};
 use crate::limits::LOG_FIELD_BYTES_MAX;
 use crate::log::sink::{Flushed, LogSink, LogTarget};
 use crate::process::words_of;
@@ -259,7 +259,7 @@ impl LogRecord {
                 "{{\"time\":{},\"peer\":\"{client}\",\"user\":{},\"request\":{},\
                  \"status\":{status},\"bytes\":{body_bytes},\"seconds\":{}.{:06},\
                  \"referer\":{},\"user_agent\":{}}}",
-                JsonTime(seconds),
+                json_time(seconds),
                 JsonField(self.user.as_deref()),
                 JsonField(Some(&self.request)),
                 duration().as_secs(),

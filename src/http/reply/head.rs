@@ -10,7 +10,7 @@ use crate::http::text::printable;
 use crate::limits::REPLY_HEAD_BYTES_MAX;
 
 /// The head of a reply.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct ReplyHead {
     /// Minor version: 0 for HTTP/1.0, else 1.
     minor: u8,
@@ -49,9 +49,8 @@ impl HeadLines {
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<(usize, bool), String> {
         for (i, &byte) in bytes.iter().enumerate() {
             if self.bytes.len() == REPLY_HEAD_BYTES_MAX {
-                return Err(format!(
-                    "the reply's head is longer than {REPLY_HEAD_BYTES_MAX} bytes"
-                ));
+                let why = format!("the reply's head is longer than {REPLY_HEAD_BYTES_MAX} bytes");
+                return Err(why);
             }
             self.bytes.push(byte);
             if !self.begun {
@@ -72,8 +71,7 @@ impl HeadLines {
         let start = self.bytes.get(self.blanks..).unwrap_or_default();
         let expected = b"HTTP/".get(..start.len()).unwrap_or(b"HTTP/");
         if !start.eq_ignore_ascii_case(expected) {
-            let start = printable(start);
-            return Err(format!("this is not an HTTP reply: {start}"));
+            return Err(format!("this is not an HTTP reply: {}", printable(start)));
         }
         self.begun = start.len() == b"HTTP/".len();
         Ok(())
@@ -84,14 +82,7 @@ impl HeadLines {
     /// # Errors
     /// If it has no status, or two lengths.
     pub(super) fn parse(self, to_head: bool) -> Result<ReplyHead, String> {
-        let mut head = ReplyHead {
-            minor: 1,
-            status: 0,
-            fields: Vec::new(),
-            odd: Vec::new(),
-            raw: Vec::new(),
-            body: BodyLength::None,
-        };
+        let mut head = ReplyHead::default();
         let text = self.bytes.trim_ascii_start();
         if text.len() < self.bytes.len() {
             head.note("there are blanks or blank lines before HTTP/");
@@ -122,14 +113,11 @@ impl ReplyHead {
 
     /// Whether the connection may be used again once the body is whole (RFC 9112 §9.3).
     pub fn keeps_open(&self) -> bool {
-        let says = |word: &str| {
-            self.items("connection")
-                .any(|w| w.eq_ignore_ascii_case(word))
-        };
-        let open = if self.minor == 0 {
-            says("keep-alive")
-        } else {
-            !says("close")
+        let options = || self.items("connection");
+        let says = |word: &str| options().any(|w| w.eq_ignore_ascii_case(word));
+        let open = match self.minor {
+            0 => says("keep-alive"),
+            _ => !says("close"),
         };
         open && self.body != BodyLength::UntilClose
     }
@@ -161,8 +149,10 @@ impl ReplyHead {
         match status.parse() {
             Ok(status) if digits && status >= 100 => self.status = status,
             _ => {
-                let line = printable(line);
-                return Err(format!("the status line has no status: {line}"));
+                return Err(format!(
+                    "the status line has no status: {}",
+                    printable(line)
+                ));
             }
         }
         self.minor = u8::from(version != "HTTP/1.0");
@@ -188,9 +178,7 @@ impl ReplyHead {
             }
         }
         let Some((name, value)) = text.split_once(':') else {
-            let line = printable(line);
-            self.note(format!("a header line has no colon: {line}"));
-            return;
+            return self.note(format!("a header line has no colon: {}", printable(line)));
         };
         let name = name.trim_start();
         if name.ends_with([' ', '\t']) {
@@ -231,19 +219,18 @@ impl ReplyHead {
 
     /// `Content-Length`, which may be repeated if it is the same each time (RFC 9110 §8.6).
     fn length(&mut self) -> Result<Option<u64>, String> {
-        let values: Vec<String> = self.items("content-length").map(str::to_owned).collect();
-        let mut found: Option<u64> = None;
-        for value in values {
+        let (mut found, mut odd) = (None, Vec::new());
+        for value in self.items("content-length") {
             match (decimal(value.as_bytes()), found) {
                 (Some(n), Some(m)) if n != m => {
                     return Err(format!("the reply has two lengths, {m} and {n}"));
                 }
                 (Some(n), _) => found = Some(n),
-                (None, _) => {
-                    let value = printable(value.as_bytes());
-                    self.note(format!("Content-Length is not a number: {value}"));
-                }
+                (None, _) => odd.push(printable(value.as_bytes())),
             }
+        }
+        for value in odd {
+            self.note(format!("Content-Length is not a number: {value}"));
         }
         Ok(found)
     }

@@ -144,6 +144,6 @@ fn times() {
         (i64::MAX, "null"),
         (i64::MIN, "null"),
     ] {
-        assert_eq!(JsonTime(seconds).to_string(), expected, "{seconds}");
+        assert_eq!(json_time(seconds), expected, "{seconds}");
     }
 }
