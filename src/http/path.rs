@@ -101,13 +101,9 @@ pub fn host_of(authority: &[u8]) -> Option<&[u8]> {
 
 /// Whether two hexadecimal digits follow each `%`.
 pub(crate) fn has_whole_escapes(text: &[u8]) -> bool {
-    let begins_with_digits = |rest: &[u8]| {
-        let digits = rest.first_chunk::<2>();
-        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    };
     // What stands before the first one follows none.
-    let mut pieces = text.split(|&byte| byte == b'%').skip(1);
-    pieces.all(begins_with_digits)
+    let mut behind = text.split(|&byte| byte == b'%').skip(1);
+    behind.all(|rest| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit))
 }
 
 /// A path beneath the root of a site: decoded, without NUL, empty, `.` or `..` segments. It cannot
@@ -140,12 +136,13 @@ pub(crate) const ENCODED_IN_QUERY: &AsciiSet = &ENCODED_IN_URL.add(b'#').add(b'[
 pub(crate) const ENCODED_IN_PATH: &AsciiSet = &ENCODED_IN_QUERY.add(b'?').add(b'%');
 
 impl SitePath {
+    fn new(path: Vec<u8>, directory: bool) -> Self {
+        Self { path, directory }
+    }
+
     /// The root of a site.
     pub fn root() -> Self {
-        Self {
-            path: Vec::new(),
-            directory: true,
-        }
+        Self::new(Vec::new(), true)
     }
 
     /// Decodes the path of a target: percent-decoding first, then segments, so that `%2e%2e` is
@@ -203,42 +200,26 @@ impl SitePath {
     #[must_use]
     pub fn join(&self, name: &[u8]) -> Self {
         let slash: &[u8] = if self.path.is_empty() { b"" } else { b"/" };
-        let path = [&self.path, slash, name].concat();
-        Self {
-            path,
-            directory: false,
-        }
+        Self::new([&self.path, slash, name].concat(), false)
     }
 
     /// The same path with `suffix` at the end of its name.
     #[must_use]
     pub fn with_suffix(&self, suffix: &[u8]) -> Self {
-        let path = [&self.path, suffix].concat();
-        Self {
-            path,
-            directory: false,
-        }
+        Self::new([&self.path, suffix].concat(), false)
     }
 
     /// The directory that it stands in; the root's is the root.
     #[must_use]
     pub fn parent(&self) -> Self {
         let cut = self.path.iter().rposition(|&b| b == b'/').unwrap_or(0);
-        let path = self.path[..cut].to_vec();
-        Self {
-            path,
-            directory: true,
-        }
+        Self::new(self.path[..cut].to_vec(), true)
     }
 
     /// The same path, asked for as a directory.
     #[must_use]
     pub fn as_directory(&self) -> Self {
-        let path = self.path.clone();
-        Self {
-            path,
-            directory: true,
-        }
+        Self::new(self.path.clone(), true)
     }
 
     /// The absolute path of a URL that names it, encoded. It begins with exactly one slash, so that

@@ -35,10 +35,8 @@ impl Span {
 
     /// From the first byte of both to the last.
     fn with(self, other: Self) -> Self {
-        Self {
-            start: self.start.min(other.start),
-            end: self.end.max(other.end),
-        }
+        let (start, end) = (self.start.min(other.start), self.end.max(other.end));
+        Self { start, end }
     }
 
     /// The value of `Content-Range` for this span of `total` bytes (§14.4), `bytes 0-4/10`.
@@ -114,10 +112,8 @@ fn read(
     }
 
     // The longest that may stand before a part.
-    let last = Span {
-        start: length,
-        end: length.saturating_add(1),
-    };
+    let (start, end) = (length, length.saturating_add(1));
+    let last = Span { start, end };
     let mut head = Vec::new();
     let _ = Multipart::new([last, last].into(), content_type, 0, length).frame(1, &mut head);
     let gap = head.len() as u64;

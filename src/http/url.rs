@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_encode;
 
+use crate::http::fields::decimal;
 use crate::http::path::ENCODED_IN_URL;
 
 /// The server that is asked, and for what.
@@ -112,11 +113,8 @@ impl Url {
         if host.is_empty() || !host.bytes().all(is_host) {
             return Err(BadUrl::Host);
         }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            target: target(rest),
-        })
+        let (host, target) = (host.to_owned(), target(rest));
+        Ok(Self { host, port, target })
     }
 
     /// Where a `Location` leads from here (RFC 3986 §5.2).
@@ -131,10 +129,9 @@ impl Url {
         if let Some((scheme, rest)) = location.split_once(':')
             && is_scheme(scheme)
         {
-            return if rest.starts_with("//") {
-                Self::parse(location)
-            } else {
-                Err(BadUrl::Scheme(scheme.to_ascii_lowercase()))
+            return match rest.starts_with("//") {
+                true => Self::parse(location),
+                false => Err(BadUrl::Scheme(scheme.to_ascii_lowercase())),
             };
         }
         let (path, _) = split_query(&self.target);
@@ -148,18 +145,16 @@ impl Url {
             }
         };
         Ok(Self {
-            host: self.host.clone(),
-            port: self.port,
             target,
+            ..self.clone()
         })
     }
 
     /// What stands in `Host` (RFC 9110 §7.2): the port only if it is not 80.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
+        let host = match self.host.contains(':') {
+            true => format!("[{}]", self.host),
+            false => self.host.clone(),
         };
         match self.port {
             80 => host,
@@ -201,13 +196,10 @@ fn split_port(authority: &str) -> Result<(&str, u16), BadUrl> {
         }
         (host, port)
     };
-    if port.is_empty() {
-        return Ok((host, 80));
-    }
-    let digits = port.bytes().all(|b| b.is_ascii_digit());
-    match port.parse() {
-        Ok(port) if digits && port > 0 => Ok((host, port)),
-        _ => Err(BadUrl::Port),
+    match decimal(port.as_bytes()).and_then(|port| u16::try_from(port).ok()) {
+        _ if port.is_empty() => Ok((host, 80)),
+        Some(0) | None => Err(BadUrl::Port),
+        Some(port) => Ok((host, port)),
     }
 }
 
