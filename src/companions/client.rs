@@ -127,7 +127,7 @@ pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
     };
     let connected = UdpSocket::bind(any).and_then(|socket| {
         socket.connect(to)?;
-        Ok(Datagram::new(socket))
+        Ok(Datagram(socket))
     });
     connected.map_err(|e| Failure::to_connect(to, &e))
 }

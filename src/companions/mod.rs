@@ -56,8 +56,8 @@ impl Companion {
         match self {
             Self::Reply(reply) => &mut reply.stream.transport,
             Self::Message(conversation) => &mut conversation.answer.stream.transport,
-            Self::DaytimeUdp(datagrams) => datagrams.socket.socket(),
-            Self::Ping(server) => server.socket.socket(),
+            Self::DaytimeUdp(datagrams) => &mut datagrams.socket.0,
+            Self::Ping(server) => &mut server.socket.0,
         }
     }
 
@@ -138,7 +138,7 @@ impl Opened {
         for socket in sockets::bind(bind, port, SocketKind::Datagram)? {
             self.places.push(format!("udp {}", socket.address));
             let socket = UdpSocket::from_std(socket.socket.into());
-            self.datagrams.push(handler(Datagram::new(socket)));
+            self.datagrams.push(handler(Datagram(socket)));
         }
         Ok(())
     }

@@ -130,7 +130,8 @@ pub struct Histogram {
     limits: Vec<Duration>,
     /// One more than there are limits, for what is longer than all.
     counts: Vec<u64>,
-    sum: Duration,
+    /// All of them together.
+    pub(crate) sum: Duration,
 }
 
 impl Default for Histogram {
@@ -165,11 +166,6 @@ impl Histogram {
     /// How many were counted.
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
-    }
-
-    /// All of them together.
-    pub fn sum(&self) -> Duration {
-        self.sum
     }
 
     /// How many durations were no longer than each limit; all of them at the end, without a limit.
@@ -208,7 +204,7 @@ mod tests {
         let counts: Vec<_> = histogram.up_to().collect();
         assert_eq!(counts, [(Some(one), 2), (Some(ten), 3), (None, 4)]);
         assert_eq!(histogram.count(), 4);
-        assert_eq!(histogram.sum(), Duration::from_nanos(21_000_001));
+        assert_eq!(histogram.sum, Duration::from_nanos(21_000_001));
     }
 
     #[test]

@@ -11,14 +11,13 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 
-use crate::limits::ACCEPT_FAILURES_MAX;
-
 use crate::event_loop::readiness::{Attempt, Link, Side};
+use crate::limits::ACCEPT_FAILURES_MAX;
 
 /// A listening stream socket, TCP or Unix, with a descriptor in reserve.
 #[derive(Debug)]
 pub struct Listener {
-    socket: TcpListener,
+    pub(crate) socket: TcpListener,
     /// Closed for a moment when descriptors run out, to accept a connection and refuse it: one that
     /// stays in the queue would be reported again and again.
     reserve: Option<File>,
@@ -53,11 +52,6 @@ impl Listener {
             socket: TcpListener::from_std(socket),
             reserve: reserve(),
         })
-    }
-
-    /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut TcpListener {
-        &mut self.socket
     }
 
     /// Accepts one connection. Connections that were aborted in the queue are skipped. Bounded by

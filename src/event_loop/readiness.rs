@@ -9,9 +9,8 @@
 use std::fmt;
 use std::io;
 
-use crate::limits::{CALL_COST_BYTES, INTERRUPTED_RETRIES_MAX};
-
 use super::Key;
+use crate::limits::{CALL_COST_BYTES, INTERRUPTED_RETRIES_MAX};
 
 /// Which way bytes flow: what a call needs, and what a parked handler waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

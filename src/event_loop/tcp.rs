@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use mio::net::TcpStream;
 
-use crate::limits::{LINGER_BYTES_MAX, SENDFILE_BYTES_MAX};
-
 use super::{Context, Deadline, Next};
 use crate::event_loop::page_cache::Before;
 use crate::event_loop::readiness::{Attempt, Link, Side};
 use crate::event_loop::transport::Transport;
+use crate::limits::{LINGER_BYTES_MAX, SENDFILE_BYTES_MAX};
 
 /// A stream socket that never waits.
 #[derive(Debug)]

@@ -20,25 +20,17 @@ use crate::event_loop::page_cache::{self, Before};
 use crate::event_loop::readiness::{Link, Side};
 use crate::limits::SCRATCH_BYTES;
 
-/// A stream socket: the kernel's [`TcpStream`], or one that a test scripts.
+/// A stream socket: the kernel's [`TcpStream`], or one that a test scripts. Its calls fail as
+/// recv(2), send(2), sendfile(2) and shutdown(2) do, would-block included.
 pub trait Transport {
     /// Reads what is there. 0 is the end of input.
-    ///
-    /// # Errors
-    /// As recv(2) reports them, would-block included.
     fn recv(&mut self, into: &mut [u8]) -> io::Result<usize>;
 
     /// Sends some of `bytes`; `more` says that more follows at once, so that the kernel fills its
     /// segments.
-    ///
-    /// # Errors
-    /// As send(2) reports them, would-block included.
     fn send(&mut self, bytes: &[u8], more: bool) -> io::Result<usize>;
 
     /// Sends up to `count` bytes of `file` from offset `at`. 0: the file ends there.
-    ///
-    /// # Errors
-    /// As sendfile(2) reports them, would-block included.
     fn send_file(&mut self, file: &File, at: u64, count: usize) -> io::Result<usize>;
 
     /// Whether [`send_file`](Self::send_file) could send those bytes without waiting for a disk:
@@ -55,9 +47,6 @@ pub trait Transport {
     }
 
     /// Says that nothing more will be sent (a half-close).
-    ///
-    /// # Errors
-    /// As shutdown(2) reports them.
     fn shut_down_write(&mut self) -> io::Result<()>;
 
     /// While corked, only full segments are sent (`TCP_CORK`; for 200 ms at most, tcp(7)).

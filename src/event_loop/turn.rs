@@ -12,13 +12,12 @@ use log::{Level, log_enabled, trace};
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
-use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYTES};
-
 use super::{Context, Control, Deadline, Dropped, Handler, Key, Newcomers, Next, Shared, Stage};
 use crate::event_loop::clock::{Clock, Now, RateLimit, Tick};
 use crate::event_loop::readiness::{Link, Readiness};
 use crate::event_loop::slot::{Due, Place, Slot};
 use crate::event_loop::timer::Wheel;
+use crate::limits::{DRIVE_BYTES_MAX, EVENTS_PER_TURN, ROOM_LOOK_MAX, SCRATCH_BYTES};
 
 /// See the module.
 #[derive(Debug)]

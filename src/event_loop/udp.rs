@@ -8,21 +8,12 @@ use mio::net::UdpSocket;
 
 use crate::event_loop::readiness::{Attempt, Link, Side};
 
-/// A UDP socket that never waits.
+/// A UDP socket that never waits. The socket itself is for registering it, and for asking the kernel
+/// about it.
 #[derive(Debug)]
-pub struct Datagram(UdpSocket);
+pub struct Datagram(pub UdpSocket);
 
 impl Datagram {
-    /// Wraps a bound socket.
-    pub fn new(socket: UdpSocket) -> Self {
-        Self(socket)
-    }
-
-    /// The socket, for registering it and for asking the kernel about it.
-    pub fn socket(&mut self) -> &mut UdpSocket {
-        &mut self.0
-    }
-
     /// Receives one datagram. What does not fit into `into` is cut off by the kernel.
     pub fn receive(&mut self, link: &mut Link, into: &mut [u8]) -> Attempt<(usize, SocketAddr)> {
         let came = link.attempt(Side::Read, || self.0.recv_from(into));

@@ -44,7 +44,7 @@ pub fn init(level: LevelFilter, color: Color) {
     });
     let filter = match variable {
         Some((_, filter)) if complaint.is_none() => filter,
-        Some(_) | None => format!("idler={level}"),
+        _ => format!("idler={level}"),
     };
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -77,7 +77,7 @@ pub fn say(line: &str) {
 /// returned, something is left, and another call is worth it after that time.
 pub fn flush() -> Option<Duration> {
     let sink = &mut diagnostics().sink;
-    if sink.waiting() > 0 {
+    if !sink.pending.is_empty() {
         sink.flush();
     }
     sink.retry_after()
@@ -85,7 +85,7 @@ pub fn flush() -> Option<Duration> {
 
 /// Lines that were dropped so far.
 pub fn dropped() -> u64 {
-    diagnostics().sink.dropped()
+    diagnostics().sink.dropped
 }
 
 /// Writes what is left at the end of the program, waiting half a second at most for a slow reader.
@@ -122,8 +122,8 @@ impl Diagnostics {
             self.sink.flush();
             // There must be room for more than that one line, or such lines and gaps would take
             // turns.
-            if self.sink.waiting() > LOG_PENDING_BYTES_MAX / 2 {
-                self.sink.skip_line();
+            if self.sink.pending.len() > LOG_PENDING_BYTES_MAX / 2 {
+                self.sink.dropped += 1;
                 self.missing += 1;
                 return;
             }
@@ -131,10 +131,10 @@ impl Diagnostics {
             self.sink.line(|into| into.extend(notice.bytes()));
             self.missing = 0;
         }
-        let before = self.sink.dropped();
+        let before = self.sink.dropped;
         self.sink.line(|into| into.extend(line.bytes()));
         self.sink.flush();
-        self.missing += self.sink.dropped() - before;
+        self.missing += self.sink.dropped - before;
     }
 }
 
@@ -165,14 +165,15 @@ fn complaint_about(filter: &str) -> Option<String> {
 /// terminal or to forge a line is escaped.
 fn layout(level: Level, message: &str, colored: bool) -> String {
     let (key, text) = split_key(message);
-    let (color, reset) = match (colored, level) {
-        (false, _) => ("", ""),
-        (true, Level::Error) => ("\x1b[1;31m", "\x1b[0m"),
-        (true, Level::Warn) => ("\x1b[1;33m", "\x1b[0m"),
-        (true, Level::Info) => ("\x1b[32m", "\x1b[0m"),
-        (true, Level::Debug) => ("\x1b[36m", "\x1b[0m"),
-        (true, Level::Trace) => ("\x1b[2m", "\x1b[0m"),
+    let color = match level {
+        _ if !colored => "",
+        Level::Error => "\x1b[1;31m",
+        Level::Warn => "\x1b[1;33m",
+        Level::Info => "\x1b[32m",
+        Level::Debug => "\x1b[36m",
+        Level::Trace => "\x1b[2m",
     };
+    let reset = if colored { "\x1b[0m" } else { "" };
     let mut line = format!("{key}{color}{level:<5}{reset} ");
     for c in text.chars() {
         if c.is_control() {
@@ -186,10 +187,8 @@ fn layout(level: Level, message: &str, colored: bool) -> String {
 
 /// Splits a record about a connection behind its key: `[`, digits, `] `.
 fn split_key(message: &str) -> (&str, &str) {
-    let key = message
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once("] "));
-    match key {
+    let key = message.strip_prefix('[');
+    match key.and_then(|rest| rest.split_once("] ")) {
         Some((digits, _)) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
             message.split_at(digits.len() + "[] ".len())
         }
@@ -286,7 +285,7 @@ mod tests {
             File::from(reader).read_to_string(&mut text).unwrap();
             text
         });
-        while diagnostics.sink.waiting() > 0 {
+        while !diagnostics.sink.pending.is_empty() {
             diagnostics.sink.flush();
             std::thread::yield_now();
         }

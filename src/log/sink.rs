@@ -27,10 +27,11 @@ pub(crate) struct LogSink {
     target: LogTarget,
     mode: WriteMode,
     /// Lines not yet written.
-    pending: Vec<u8>,
+    pub(crate) pending: Vec<u8>,
     /// They begin with the rest of a line whose beginning was written.
     within_line: bool,
-    dropped: u64,
+    /// Lines that were dropped so far.
+    pub(crate) dropped: u64,
     /// How soon to try again while something is pending.
     retry_after: Duration,
 }
@@ -116,11 +117,6 @@ impl LogSink {
         fits
     }
 
-    /// Counts a line that was not even tried.
-    pub(crate) fn skip_line(&mut self) {
-        self.dropped += 1;
-    }
-
     /// Writes what can be written without waiting.
     pub(crate) fn flush(&mut self) -> Flushed {
         let before = self.pending.len();
@@ -158,22 +154,12 @@ impl LogSink {
         self.flush();
         if self.within_line {
             let end = self.pending.iter().position(|b| *b == b'\n');
-            self.pending
-                .drain(..end.map_or(self.pending.len(), |at| at + 1));
+            let rest = end.map_or(self.pending.len(), |at| at + 1);
+            self.pending.drain(..rest);
             self.within_line = false;
             self.dropped += 1;
         }
         (self.target, self.mode) = target.prepare();
-    }
-
-    /// Lines that were dropped so far.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
-    /// Bytes that wait to be written.
-    pub(crate) fn waiting(&self) -> usize {
-        self.pending.len()
     }
 
     /// Bounded by [`LOG_WRITES_PER_FLUSH_MAX`] calls.
@@ -261,19 +247,17 @@ impl LogTarget {
 impl WriteMode {
     /// Writes some of `pending`, or says AGAIN.
     fn write(self, fd: BorrowedFd<'_>, pending: &[u8]) -> Result<usize, Errno> {
+        use NonBlocking::{Kernel, Ours};
         let piece = match self {
             Self::Socket => {
                 let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
                 return rustix::net::send(fd, pending, flags);
             }
-            Self::Direct | Self::Terminal(NonBlocking::Kernel) => pending,
-            Self::Terminal(NonBlocking::Ours) => &pending[..pending.len().min(1)],
+            Self::Direct | Self::Terminal(Kernel) => pending,
+            Self::Terminal(Ours) => &pending[..pending.len().min(1)],
             Self::Pipe(_) => pipe_piece(pending),
         };
-        let asks = matches!(
-            self,
-            Self::Pipe(NonBlocking::Ours) | Self::Terminal(NonBlocking::Ours)
-        );
+        let asks = matches!(self, Self::Pipe(Ours) | Self::Terminal(Ours));
         if asks && !is_writable(fd, 0)? {
             return Err(Errno::AGAIN);
         }
@@ -287,10 +271,8 @@ fn pipe_piece(pending: &[u8]) -> &[u8] {
     let Some(piece) = pending.get(..PIPE_BYTES_MAX) else {
         return pending;
     };
-    match piece.iter().rposition(|b| *b == b'\n') {
-        Some(at) => &piece[..=at],
-        None => piece,
-    }
+    let end = piece.iter().rposition(|b| *b == b'\n');
+    end.map_or(piece, |at| &piece[..=at])
 }
 
 /// Asks whether a write would be taken (or fail) at once, for up to `wait_millis`.

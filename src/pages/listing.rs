@@ -56,9 +56,9 @@ impl ListingPage {
     pub fn new(path: &[u8], listing: &Listing) -> Self {
         Self {
             path: path.into(),
-            order: listing.order(),
+            order: listing.order,
             sorts_by_value: listing.sorts_by_value(),
-            totals: listing.totals(),
+            totals: listing.totals,
         }
     }
 

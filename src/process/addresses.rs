@@ -8,7 +8,6 @@ use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::limits::{ADDRESS_TABLE_BYTES_MAX, OWN_ADDRESSES_MAX};
-
 use crate::process::sockets::{Address, BoundSocket};
 
 /// The URLs under which `listeners` can be reached, in their order.

@@ -5,7 +5,6 @@
 //! binary needs none at run time and an empty container needs no tables at all
 //! (`--user 1000:1000`).
 
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
@@ -15,7 +14,8 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 /// A user to become.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SystemUser {
-    name: String,
+    /// As it was given.
+    pub(crate) name: String,
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
@@ -103,14 +103,11 @@ impl SystemUser {
     pub fn become_it(&self) -> Result<(), String> {
         let failed = |what: &str| format!("cannot run as user {}: {what}", self.name);
         if !geteuid().is_root() {
-            let already = [getuid(), geteuid()] == [self.uid; 2];
-            return if already {
-                Ok(())
-            } else {
-                Err(failed(
-                    "only root can become another user (start as root, or without --user)",
-                ))
-            };
+            if [getuid(), geteuid()] == [self.uid; 2] {
+                return Ok(());
+            }
+            let why = "only root can become another user (start as root, or without --user)";
+            return Err(failed(why));
         }
         // Groups first and the user last: each step needs the power that the last one gives up.
         set_thread_groups(&self.groups).map_err(|e| failed(&format!("setgroups: {e}")))?;
@@ -128,12 +125,6 @@ impl SystemUser {
             return Err(failed("root could be had back afterwards"));
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for SystemUser {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
     }
 }
 
@@ -193,7 +184,7 @@ mod tests {
     fn numbers_need_no_tables() {
         let user = SystemUser::find_in("65534:65534", "", "").unwrap();
         assert_eq!((user.uid.as_raw(), user.gid.as_raw()), (65534, 65534));
-        assert_eq!(user.to_string(), "65534:65534");
+        assert_eq!(user.name, "65534:65534");
     }
 
     #[test]

@@ -91,10 +91,8 @@ impl Walls {
     /// One line for the user, if the process cannot become that user. It must then end.
     pub fn raise(mut self, user: Option<SystemUser>) -> Result<Applied, String> {
         // Where a descriptor is taken from when they run out, to refuse a connection.
-        self.rules.extend(WallRule::pinned(
-            Path::new("/dev/null"),
-            AccessFs::ReadFile.into(),
-        ));
+        let null = WallRule::pinned(Path::new("/dev/null"), AccessFs::ReadFile.into());
+        self.rules.extend(null);
         // The places are opened while that is still allowed: the user may be unable to reach them
         // by name.
         let ruleset = self.ruleset();
@@ -119,12 +117,10 @@ impl Walls {
                 None
             }
         };
-        let mut pinned: Vec<_> = self
-            .rules
-            .into_iter()
-            .filter(|rule| landlock.is_some() && rule.pinned && !rule.place.starts_with("/dev"))
-            .map(|rule| rule.place)
-            .collect();
+        let is_told = |rule: &WallRule| rule.pinned && !rule.place.starts_with("/dev");
+        self.rules
+            .retain(|rule| landlock.is_some() && is_told(rule));
+        let mut pinned: Vec<_> = self.rules.into_iter().map(|rule| rule.place).collect();
         pinned.dedup();
         Ok(Applied {
             landlock,
@@ -204,7 +200,7 @@ impl fmt::Display for Applied {
             f.write_str(", no_new_privs")?;
         }
         if let Some(user) = &self.user {
-            write!(f, ", user {user}")?;
+            write!(f, ", user {}", user.name)?;
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ impl Acceptor {
 
     /// The socket, for registering it.
     pub fn source(&mut self) -> &mut TcpListener {
-        self.listener.source()
+        &mut self.listener.socket
     }
 
     /// Accepts the connections that wait. Bounded by the budget of a drive, which pays for each.

@@ -77,8 +77,8 @@ impl AccessLog {
     /// left, and another call is worth it after that time.
     pub fn flush(&mut self, now: &Now) -> Option<Duration> {
         let sink = self.sink.as_mut()?;
-        let dropped = sink.dropped();
-        if sink.waiting() == 0 && dropped == self.mentioned {
+        let dropped = sink.dropped;
+        if sink.pending.is_empty() && dropped == self.mentioned {
             return None;
         }
         let (flushed, retry_after) = (sink.flush(), sink.retry_after());
@@ -129,7 +129,7 @@ impl AccessLog {
 
     /// Lines that were dropped so far.
     pub fn dropped(&self) -> u64 {
-        self.sink.as_ref().map_or(0, LogSink::dropped)
+        self.sink.as_ref().map_or(0, |sink| sink.dropped)
     }
 
     /// Writes what is left at the end of the program, waiting half a second at most for a slow

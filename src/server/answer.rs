@@ -386,7 +386,7 @@ impl Ask<'_> {
             directory: opened.file.into(),
             path,
             site: self.site,
-            shows_hidden: self.http.sites[self.site].site.shows_hidden(),
+            shows_hidden: self.http.sites[self.site].site.hidden,
             query,
             negotiated,
             not_modified,

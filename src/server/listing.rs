@@ -187,7 +187,7 @@ impl ListingBody {
 
     fn format(&self, listing: &Listing) -> Format {
         if self.json {
-            return Format::Json(ListingJson::new(listing.totals()));
+            return Format::Json(ListingJson::new(listing.totals));
         }
         let mut path = b"/".to_vec();
         path.extend_from_slice(self.path.as_bytes());

@@ -108,7 +108,7 @@ const METRICS: &[Metric] = &[
     (
         "idler_cache_bytes",
         "Memory of what is kept.",
-        |server, _| of_caches(server, |cache| cache.bytes() as u64),
+        |server, _| of_caches(server, |cache| cache.bytes as u64),
     ),
     (
         "idler_log_lines_dropped_total",
@@ -204,7 +204,7 @@ impl Measured<'_> {
             Self::ByLabel(label, counts) => labelled(name, label, counts),
             Durations(turns) => {
                 let mut samples = labelled(&format!("{name}_bucket"), "le", &buckets(turns));
-                samples.push((format!("{name}_sum"), seconds(turns.sum())));
+                samples.push((format!("{name}_sum"), seconds(turns.sum)));
                 samples.push((format!("{name}_count"), turns.count().to_string()));
                 samples
             }
@@ -218,7 +218,7 @@ impl Measured<'_> {
             Time(time) => seconds(*time),
             Self::ByLabel(_, counts) => object(counts),
             Durations(turns) => {
-                let (sum, count) = (seconds(turns.sum()), turns.count());
+                let (sum, count) = (seconds(turns.sum), turns.count());
                 let buckets = object(&buckets(turns));
                 format!("{{\"buckets\":{buckets},\"sum\":{sum},\"count\":{count}}}")
             }

@@ -252,7 +252,7 @@ fn raise_walls(
         log::warn!("{warning}");
     }
     for state in &http.sites {
-        walls.allow_reading(state.site.path());
+        walls.allow_reading(&state.site.path);
     }
     for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
         walls.allow_reading(file);
@@ -268,7 +268,7 @@ fn can_enter(http: &Http, options: &ServeOptions) -> Result<(), String> {
     let Some(user) = &options.user else {
         return Ok(());
     };
-    for path in http.sites.iter().map(|state| state.site.path()) {
+    for path in http.sites.iter().map(|state| &state.site.path) {
         rustix::fs::access(path, Access::EXEC_OK).map_err(|e| {
             let (path, why) = (path.display(), words_of(&e.into()));
             format!(
@@ -331,7 +331,7 @@ fn open_auth(options: &ServeOptions, sites: &[SiteState]) -> Result<Option<Auth>
         return Ok(None);
     };
     let auth = Auth::open(path)?;
-    let roots = sites.iter().map(|state| state.site.path().canonicalize());
+    let roots = sites.iter().map(|state| state.site.path.canonicalize());
     let real = path.canonicalize();
     if real.is_ok_and(|real| roots.flatten().any(|root| real.starts_with(root))) {
         let path = path.display();
@@ -375,16 +375,16 @@ pub(crate) fn server(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Se
 fn start_up_lines(http: &Http, urls: &[String], walls: &str, connections: usize) -> String {
     let (default, named) = http.sites.split_at(DEFAULT_SITE + 1);
     let site = &default[DEFAULT_SITE].site;
-    let opener = match site.opener() {
+    let opener = match site.opener {
         Opener::Openat2 => "openat2",
         Opener::Walk => "no symlinks",
     };
-    let (version, mut path) = (env!("CARGO_PKG_VERSION"), site.path().to_owned());
-    path.extend(site.only().map(OsStr::from_bytes));
+    let (version, mut path) = (env!("CARGO_PKG_VERSION"), site.path.clone());
+    path.extend(site.only.as_deref().map(OsStr::from_bytes));
     let mut lines = format!("idler {version} serves {}\n", path.display());
     for state in named {
         let host = String::from_utf8_lossy(&state.host);
-        lines += &format!("  for {host}: {}\n", state.site.path().display());
+        lines += &format!("  for {host}: {}\n", state.site.path.display());
     }
     for url in urls {
         lines += &format!("  {url}\n");

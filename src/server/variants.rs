@@ -287,7 +287,7 @@ impl Http {
     /// Whether clients may be sent different variants of a file. A site of one file has no
     /// siblings.
     pub(crate) fn varies(&self, site: usize, path: &SitePath) -> bool {
-        let is_whole_site = self.sites[site].site.only().is_none();
+        let is_whole_site = self.sites[site].site.only.is_none();
         is_whole_site && is_compressible(&self.policy.types.of(path.as_bytes()))
     }
 }

@@ -9,12 +9,12 @@ use std::ffi::CString;
 use std::fs::File;
 use std::rc::Rc;
 
-use rustix::fs::{AtFlags, CWD};
+use rustix::fs::CWD;
 use slab::Slab;
 
 use crate::http::date::UnixSeconds;
 use crate::limits::CACHE_ENTRY_BYTES;
-use crate::site::open::{Identity, stat_with};
+use crate::site::open::{Identity, stat};
 
 /// A file as it is sent. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -67,8 +67,7 @@ pub struct Condition {
 impl Condition {
     /// Whether it is so now.
     pub fn holds(&self) -> bool {
-        let found = stat_with(CWD, &self.path, AtFlags::empty());
-        found.is_ok_and(|(_, identity)| identity == self.identity)
+        stat(CWD, &self.path).is_ok_and(|(_, identity)| identity == self.identity)
     }
 }
 
@@ -87,7 +86,8 @@ pub struct Cache {
     entries: Slab<CacheEntry>,
     /// Where the clock's hand stands.
     hand: usize,
-    bytes: usize,
+    /// Bytes kept, bookkeeping included.
+    pub(crate) bytes: usize,
     bytes_max: usize,
     descriptors: usize,
     descriptors_max: usize,
@@ -214,11 +214,6 @@ impl Cache {
     /// Entries kept.
     pub fn count(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Bytes kept, bookkeeping included.
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// The clock algorithm: an entry that was used since the hand last passed gets another round.

@@ -138,17 +138,12 @@ impl DirectoryReader {
 
     /// Sorts one run of entries. Bounded by [`LISTING_SORT_RUN`].
     fn sort_run(&mut self) {
-        let Listing {
-            names,
-            entries,
-            order,
-            runs,
-            ..
-        } = &mut self.listing;
-        let run = self.sorted..entries.len().min(self.sorted + LISTING_SORT_RUN);
-        entries[run.clone()].sort_unstable_by(|a, b| order.compare(names, a, b));
+        let listing = &mut self.listing;
+        let run = self.sorted..listing.len().min(self.sorted + LISTING_SORT_RUN);
+        let (names, order) = (&listing.names, listing.order);
+        listing.entries[run.clone()].sort_unstable_by(|a, b| order.compare(names, a, b));
         self.sorted = run.end;
-        runs.push(run);
+        listing.runs.push(run);
     }
 }
 
@@ -252,8 +247,9 @@ pub struct Listing {
     entries: Vec<PackedEntry>,
     /// What is left of each sorted run: a heap, at whose root stands the run with the next entry.
     runs: Vec<Range<usize>>,
-    order: Order,
-    totals: Totals,
+    /// What was asked for, or by name where it was too long for that.
+    pub(crate) order: Order,
+    pub(crate) totals: Totals,
 }
 
 #[derive(Debug)]
@@ -287,19 +283,9 @@ impl Listing {
         self.runs.is_empty()
     }
 
-    /// The order it has: what was asked for, or by name where it was too long for that.
-    pub fn order(&self) -> Order {
-        self.order
-    }
-
     /// Whether it is short enough to be sorted by size or time.
     pub fn sorts_by_value(&self) -> bool {
         self.len() <= LISTING_SORTED_BY_VALUE_MAX
-    }
-
-    /// What it adds up to.
-    pub fn totals(&self) -> Totals {
-        self.totals
     }
 
     /// Bytes it holds.
@@ -323,14 +309,11 @@ impl Listing {
         let (Ok(start), Ok(end)) = (start.try_into(), (start + name.len()).try_into()) else {
             return;
         };
-        let name_range = start..end;
         reserve_within(&mut self.names, name.len(), LISTING_NAME_BYTES_MAX);
         self.names.extend_from_slice(name);
         reserve_within(&mut self.entries, 1, LISTING_ENTRIES_MAX);
-        self.entries.push(PackedEntry {
-            meta,
-            name: name_range,
-        });
+        let name = start..end;
+        self.entries.push(PackedEntry { meta, name });
         if meta.is_directory {
             self.totals.directories += 1;
         } else {
@@ -352,13 +335,10 @@ impl Listing {
         let mut parent = 0;
         loop {
             let children = 2 * parent + 1..self.runs.len().min(2 * parent + 3);
-            let first = children.min_by(|&a, &b| self.compare_first(&self.runs[a], &self.runs[b]));
-            match first {
-                Some(child)
-                    if self
-                        .compare_first(&self.runs[child], &self.runs[parent])
-                        .is_lt() =>
-                {
+            let by_first =
+                |a: &usize, b: &usize| self.compare_first(&self.runs[*a], &self.runs[*b]);
+            match children.min_by(by_first) {
+                Some(child) if by_first(&child, &parent).is_lt() => {
                     self.runs.swap(parent, child);
                     parent = child;
                 }

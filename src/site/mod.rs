@@ -18,7 +18,6 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::http::path::SitePath;
-
 use crate::site::cache::Condition;
 pub use crate::site::open::Found;
 use crate::site::open::{Identity, Kind, Opener, fstat, stat};
@@ -27,16 +26,18 @@ use crate::site::open::{Identity, Kind, Opener, fstat, stat};
 /// the directory anew, or a release link that moves, is followed without a restart.
 #[derive(Debug)]
 pub struct Site {
-    /// Absolute.
-    path: PathBuf,
+    /// The absolute path of the root, for messages to the administrator. Never for a client.
+    pub(crate) path: PathBuf,
     c_path: CString,
     /// `None` while there is nothing at the path.
     root: Option<OwnedFd>,
     identity: Identity,
-    opener: Opener,
+    /// In which way files are opened.
+    pub(crate) opener: Opener,
     /// Serving one file only: its name within the root.
-    only: Option<Vec<u8>>,
-    hidden: bool,
+    pub(crate) only: Option<Vec<u8>>,
+    /// Whether names that begin with a dot are served.
+    pub(crate) hidden: bool,
     /// The turn in which the root was looked up last.
     checked: u64,
 }
@@ -86,26 +87,6 @@ impl Site {
         })
     }
 
-    /// The absolute path of the root, for messages to the administrator. Never for a client.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// In which way files are opened.
-    pub fn opener(&self) -> Opener {
-        self.opener
-    }
-
-    /// The name of the one file that is served, if it is only one.
-    pub fn only(&self) -> Option<&[u8]> {
-        self.only.as_deref()
-    }
-
-    /// Whether names that begin with a dot are served.
-    pub fn shows_hidden(&self) -> bool {
-        self.hidden
-    }
-
     /// Opens what stands at `path`. Looks up the root once a `turn`. Bounded by the length of the
     /// path.
     pub fn find(&mut self, path: &SitePath, turn: u64) -> Found {
@@ -139,7 +120,7 @@ impl Site {
             return Err("names that begin with a dot are not served");
         }
         let inner = self.inner(path);
-        if self.only().is_some_and(|only| only != inner) {
+        if self.only.as_deref().is_some_and(|only| only != inner) {
             return Err("only one file is served");
         }
         let inner = c_string(inner).map_err(|_| "there is nothing")?;

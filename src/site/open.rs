@@ -160,10 +160,8 @@ fn walk(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd> {
     let slash = path.iter().rposition(|&b| b == b'/');
     let (parents, last) = path.split_at(slash.map_or(0, |at| at + 1));
     let mut directory = None;
-    for parent in parents
-        .split(|&b| b == b'/')
-        .filter(|name| !name.is_empty())
-    {
+    let parents = parents.split(|&b| b == b'/');
+    for parent in parents.filter(|name| !name.is_empty()) {
         let here = directory.as_ref().map_or(root, AsFd::as_fd);
         directory = Some(open_component(here, parent, LOOK | OFlags::DIRECTORY)?);
     }
@@ -193,15 +191,12 @@ pub enum Kind {
 
 impl From<FileType> for Kind {
     fn from(file_type: FileType) -> Self {
-        match file_type {
-            FileType::RegularFile => Self::File,
-            FileType::Directory => Self::Directory,
-            FileType::Symlink
-            | FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => Self::Other,
+        if file_type.is_file() {
+            Self::File
+        } else if file_type.is_dir() {
+            Self::Directory
+        } else {
+            Self::Other
         }
     }
 }
@@ -249,23 +244,12 @@ pub struct Moment {
 
 /// What stands at `path`, seen from `directory`; links are followed. Not confined: a client may
 /// only be told of it if it equals what was opened beneath the root.
-///
-/// # Errors
-/// Whatever statx(2) reports.
 pub fn stat(directory: BorrowedFd<'_>, path: &CStr) -> Result<(Kind, Identity)> {
     stat_with(directory, path, AtFlags::empty())
 }
 
-/// What stands at a path by `statx`, or where the kernel or a container's filter does not have it,
-/// by `fstatat`.
-///
-/// # Errors
-/// Whatever statx(2) reports.
-pub(super) fn stat_with(
-    directory: BorrowedFd<'_>,
-    path: &CStr,
-    flags: AtFlags,
-) -> Result<(Kind, Identity)> {
+/// By `statx`, or where the kernel or a container's filter does not have it, by `fstatat`.
+fn stat_with(directory: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<(Kind, Identity)> {
     #[cfg(test)]
     tests::faults::next(tests::faults::Call::Statx)?;
     let times = StatxFlags::MTIME | StatxFlags::CTIME;
@@ -274,27 +258,19 @@ pub(super) fn stat_with(
         Err(Errno::NOSYS | Errno::PERM) => return stat_portably(directory, path, flags),
         other => other?,
     };
+    let moment = |seconds, nanos| Moment { seconds, nanos };
     let identity = Identity {
         device: (x.stx_dev_major, x.stx_dev_minor),
         inode: x.stx_ino,
         size: x.stx_size,
-        modified: Moment {
-            seconds: x.stx_mtime.tv_sec,
-            nanos: x.stx_mtime.tv_nsec,
-        },
-        changed: Moment {
-            seconds: x.stx_ctime.tv_sec,
-            nanos: x.stx_ctime.tv_nsec,
-        },
+        modified: moment(x.stx_mtime.tv_sec, x.stx_mtime.tv_nsec),
+        changed: moment(x.stx_ctime.tv_sec, x.stx_ctime.tv_nsec),
     };
     let file_type = FileType::from_raw_mode(RawMode::from(x.stx_mode));
     Ok((file_type.into(), identity))
 }
 
 /// What an open file is now.
-///
-/// # Errors
-/// Whatever statx(2) reports.
 pub fn fstat(file: BorrowedFd<'_>) -> Result<(Kind, Identity)> {
     stat_with(file, c"", AtFlags::EMPTY_PATH)
 }

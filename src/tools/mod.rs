@@ -57,8 +57,8 @@ impl Handler for ClientTask {
         Some(match self {
             Self::Interrupt(signal) => &mut signal.socket,
             Self::Exchange(exchange) => &mut exchange.stream.transport,
-            Self::DaytimeUdp(client) => client.socket.socket(),
-            Self::Ping(client) => client.socket.socket(),
+            Self::DaytimeUdp(client) => &mut client.socket.0,
+            Self::Ping(client) => &mut client.socket.0,
             Self::Get(client) => &mut client.stream.transport,
             Self::Leader(_) => return None,
             Self::Member(member) => &mut member.stream.transport,

@@ -81,7 +81,7 @@ fn a_reader_that_keeps_up_gets_everything_in_order() {
         }
         got.push_str(&drain(&mut reader));
         assert!(got == expected, "lines were lost or changed");
-        assert_eq!((sink.dropped(), sink.waiting()), (0, 0));
+        assert_eq!((sink.dropped, sink.pending.len()), (0, 0));
         assert!(sink.pending.capacity() <= LOG_KEPT_BYTES);
     }
 }
@@ -95,15 +95,15 @@ fn a_reader_that_stops_costs_lines_and_nothing_else() {
             kept += u64::from(add(&mut sink, &line));
             // Returns at once, full or not: else this test would hang.
             sink.flush();
-            assert!(sink.waiting() <= LOG_PENDING_BYTES_MAX);
+            assert!(sink.pending.len() <= LOG_PENDING_BYTES_MAX);
         }
-        assert_eq!(sink.dropped() + kept, 30_000);
-        assert!(sink.dropped() > 0);
+        assert_eq!(sink.dropped + kept, 30_000);
+        assert!(sink.dropped > 0);
         assert!(sink.pending.capacity() < 4 * LOG_PENDING_BYTES_MAX);
 
         // It reads again: what was kept comes whole.
         let mut got = String::new();
-        while sink.waiting() > 0 {
+        while !sink.pending.is_empty() {
             sink.flush();
             got.push_str(&drain(&mut reader));
         }
@@ -137,7 +137,7 @@ fn a_line_too_long_for_the_queue_is_dropped_alone() {
     assert!(add(&mut sink, "after"));
     sink.flush();
     assert_eq!(drain(&mut reader), "before\nafter\n");
-    assert_eq!(sink.dropped(), 1);
+    assert_eq!(sink.dropped, 1);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_pipe_without_a_reader_loses_lines_and_says_so() {
         add(&mut sink, "one");
         add(&mut sink, "two");
         assert_eq!(sink.flush(), Flushed::Failed(Errno::PIPE));
-        assert_eq!((sink.dropped(), sink.waiting()), (2, 0));
+        assert_eq!((sink.dropped, sink.pending.len()), (2, 0));
         // Nothing is left to be tried again.
         assert_eq!(sink.flush(), Flushed::All);
     }
@@ -162,8 +162,8 @@ fn a_full_disk_keeps_lines_for_a_while() {
         kept += u64::from(add(&mut sink, &"v".repeat(99)));
         assert_eq!(sink.flush(), Flushed::Failed(Errno::NOSPC));
     }
-    assert!(sink.waiting() <= LOG_PENDING_BYTES_MAX);
-    assert!(sink.dropped() > 0);
+    assert!(sink.pending.len() <= LOG_PENDING_BYTES_MAX);
+    assert!(sink.dropped > 0);
 
     // Space again, elsewhere.
     let (mut reader, writer) = rustix::pipe::pipe()
@@ -192,7 +192,7 @@ fn redirecting_within_a_line_loses_its_rest_and_no_more() {
     sink.redirect(LogTarget::File(File::from(writer)));
     assert_eq!(sink.flush(), Flushed::All);
     assert_eq!(drain(&mut reader), "whole\n");
-    assert_eq!(sink.dropped(), 1);
+    assert_eq!(sink.dropped, 1);
     drop(old_reader);
 }
 
@@ -215,7 +215,7 @@ fn a_socket_that_nobody_reads_does_not_block() {
         got += drain(&mut reader).len();
     }
     got += drain(&mut reader).len();
-    assert_eq!((got, sink.dropped()), (lines * 1000, 0));
+    assert_eq!((got, sink.dropped), (lines * 1000, 0));
 }
 
 /// A terminal, and who looks at it. It is no test's fault if the machine has none.
@@ -234,7 +234,7 @@ fn fill_terminal(mut master: File, mut sink: LogSink) {
     // Many short lines: each end becomes two bytes on the way.
     let mut lines = 0;
     let mut turns = 0;
-    while sink.waiting() < 20_000 {
+    while sink.pending.len() < 20_000 {
         lines += u64::from(add(&mut sink, "s"));
         if lines % 100 == 0 {
             sink.flush();
@@ -243,7 +243,7 @@ fn fill_terminal(mut master: File, mut sink: LogSink) {
         assert!(turns < 1_000_000, "a terminal without bottom");
     }
     let mut seen = String::new();
-    while sink.waiting() > 0 {
+    while !sink.pending.is_empty() {
         sink.flush();
         seen.push_str(&drain(&mut master));
     }
@@ -289,7 +289,7 @@ fn a_farewell_waits_for_a_slow_reader_but_not_for_ever() {
         got.len()
     });
     sink.finish();
-    assert_eq!(sink.waiting(), 0);
+    assert_eq!(sink.pending.len(), 0);
     drop(sink);
     assert_eq!(slow.join().unwrap(), 300_000);
 
@@ -298,7 +298,7 @@ fn a_farewell_waits_for_a_slow_reader_but_not_for_ever() {
         add(&mut sink, &"r".repeat(99));
     }
     sink.finish(); // returns
-    assert!(sink.waiting() == 0 && (1..3_000).contains(&sink.dropped()));
+    assert!(sink.pending.is_empty() && (1..3_000).contains(&sink.dropped));
 }
 
 #[test]

@@ -15,7 +15,7 @@ impl Place {
 
     fn condition(&self) -> Vec<Condition> {
         let path = CString::new(self.0.to_str().unwrap()).unwrap();
-        let (_, identity) = stat_with(CWD, &path, AtFlags::empty()).unwrap();
+        let (_, identity) = stat(CWD, &path).unwrap();
         vec![Condition { path, identity }]
     }
 }
@@ -23,7 +23,7 @@ impl Place {
 /// What does not change while a test runs: the root of the file system is the same one.
 fn always() -> Vec<Condition> {
     let path = CString::from(c"/");
-    let (_, identity) = stat_with(CWD, &path, AtFlags::empty()).unwrap();
+    let (_, identity) = stat(CWD, &path).unwrap();
     vec![Condition { path, identity }]
 }
 
@@ -66,7 +66,7 @@ fn an_entry_holds_until_its_file_changes() {
     std::fs::write(&place.0, "longer").unwrap();
     assert!(cache.find(0, b"/a", 1).is_some(), "asked once a turn");
     assert!(cache.find(0, b"/a", 2).is_none());
-    assert_eq!(cache.bytes(), 0, "and forgotten");
+    assert_eq!(cache.bytes, 0, "and forgotten");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn it_stays_within_its_budget_and_keeps_what_is_used() {
     for i in 0..100 {
         assert!(cache.find(0, b"/often", i).is_some(), "round {i}");
         cache.keep(0, format!("/{i}").as_bytes(), bytes(1000), always(), 1);
-        assert!(cache.bytes() <= 10_000);
+        assert!(cache.bytes <= 10_000);
     }
     cache.keep(0, b"/huge", bytes(9_000), always(), 1);
     assert!(

@@ -118,7 +118,7 @@ fn size_and_time_sort_the_files_and_names_decide_between_equals() {
     scratch.directory(b"yy");
     let get = |key, descending| {
         let listing = read(&scratch.0, order(key, descending), false, &mut no_links);
-        assert_eq!(listing.order(), order(key, descending));
+        assert_eq!(listing.order, order(key, descending));
         let mut names = names(listing);
         let files = names.split_off(2);
         names.sort();
@@ -142,7 +142,7 @@ fn size_and_time_sort_the_files_and_names_decide_between_equals() {
 
     let listing = read(&scratch.0, Order::default(), false, &mut no_links);
     assert_eq!(
-        listing.totals(),
+        listing.totals,
         Totals {
             directories: 2,
             files: 4,
@@ -290,10 +290,10 @@ fn a_directory_of_a_hundred_thousand_names() {
         }
     }
     assert_eq!(listing.len(), LISTING_ENTRIES_MAX);
-    assert_eq!(listing.totals().more, beyond as u64);
-    assert!(!listing.totals().stopped_counting);
+    assert_eq!(listing.totals.more, beyond as u64);
+    assert!(!listing.totals.stopped_counting);
     assert!(!listing.sorts_by_value());
-    assert_eq!(listing.order(), Order::default());
+    assert_eq!(listing.order, Order::default());
     let each = listing.bytes() / listing.len();
     let all = entries(listing);
     assert_eq!(all.len(), LISTING_ENTRIES_MAX);
