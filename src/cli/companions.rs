@@ -83,8 +83,7 @@ const DAYTIME_PORT: Group = group! { "Where it listens":
 };
 
 const DAYTIME: Group = group! { "What it does":
-    "--udp  Answer datagrams on the same UDP port as well"
-        => |o, v| put(&mut o.udp, yes_no(v));
+    "--udp  Answer datagrams on the same UDP port as well" => |o, v| put(&mut o.udp, yes_no(v));
     "--format datetime|rfc867|iso|unix  The form of date and time (default: datetime). \
      datetime is 2023-04-19 17:04:30.293444; unix counts seconds since 1970."
         => |o, v| put(&mut o.format, one_of(v, &[

@@ -8,10 +8,8 @@ use super::{Command, Options, VERBS, VERSION, help, values::shown};
 use crate::http::text::printable;
 use crate::limits;
 use lexopt::{Arg, Parser};
-use std::{
-    ffi::{OsStr, OsString},
-    os::unix::ffi::{OsStrExt, OsStringExt},
-};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// One value of an option.
 struct Given {
@@ -159,25 +157,23 @@ fn from_environment(row: &'static Row, env: &impl Fn(&str) -> Option<OsString>) 
 
 /// The option of the verb that is spelled so; else what is near, or where it belongs.
 fn find(verb: &'static Verb, spelled: &str) -> Result<&'static Row, String> {
-    let in_verb = |verb: &Verb| {
-        verb.rows()
-            .find(|row| row.spellings().any(|own| own == spelled))
-    };
-    if let Some(row) = in_verb(verb) {
+    let is_meant = |row: &&Row| row.spellings().any(|own| own == spelled);
+    if let Some(row) = verb.rows().find(is_meant) {
         return Ok(row);
     }
     let near = match spelled.strip_prefix("--") {
         Some(long) => nearest(long, verb.rows().map(Row::long)).map(|near| format!("--{near}")),
         // A letter has no neighbours but its other case.
         None => verb.rows().find_map(|row| {
-            let near = row
-                .spellings()
-                .find(|own| own.eq_ignore_ascii_case(spelled))?;
+            let mut own = row.spellings();
+            let near = own.find(|own| own.eq_ignore_ascii_case(spelled))?;
             Some(format!("{near} (--{})", row.long()))
         }),
     };
     let name = verb.name;
-    let hint = match (VERBS.iter().find(|verb| in_verb(verb).is_some()), near) {
+    let mut verbs = VERBS.iter();
+    let elsewhere = verbs.find(|verb| verb.rows().any(|row| is_meant(&row)));
+    let hint = match (elsewhere, near) {
         (Some(other), _) => format!("it belongs to idler {}", other.name),
         (None, Some(near)) => format!("did you mean {near}?"),
         (None, None) => format!("idler {name} --help lists all"),

@@ -14,10 +14,8 @@ use super::values::{file_name, number, number_or, one_of, path, push, put, size,
 use super::{Command, LogFormat, Options, ServeOptions};
 use crate::limits;
 use crate::log::logger::Color;
-use std::{
-    ffi::{OsStr, OsString},
-    path::PathBuf,
-};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 pub(super) static SERVE: Verb = Verb {
     name: "serve",
@@ -54,15 +52,13 @@ pub(super) static SERVE: Verb = Verb {
 const LISTENS: Group = group! { "Where it listens":
     "-p, --port N  Listen on this port; 0 takes any free one (default: 8080). The start-up lines \
      say which one it is. A port that is in use or needs privileges is an error, never another \
-     port."
-        [in_overview: true] => set_port;
+     port." [in_overview: true] => set_port;
     "-b, --bind ADDR  Listen on this address; 0.0.0.0 and :: share (default: localhost). An IPv4 \
      or IPv6 address, with :PORT or without ([::1]:8081); localhost for both loopback addresses; \
      or unix:/path, with permissions or without (unix:/run/idler.sock,0660)."
         [repeat: Each, in_overview: true] => |o, v| push(&mut o.listening.bind, bind_address(v));
     "--reuse-port  Share the port with other idlers. The kernel spreads connections over them: one \
-     process for each core."
-        => |o, v| put(&mut o.server.reuse_port, yes_no(v));
+     process for each core." => |o, v| put(&mut o.server.reuse_port, yes_no(v));
 };
 
 pub(super) const FILES: Group = group! { "What it serves":
@@ -72,8 +68,7 @@ pub(super) const FILES: Group = group! { "What it serves":
     "--no-listing  Do not list directories that have no index. They are answered with 404."
         => |o, v| put(&mut o.server.no_listing, yes_no(v));
     "--hidden  Serve and list names that begin with a dot. Without it they are answered with 404, \
-     all but .well-known."
-        => |o, v| put(&mut o.server.hidden, yes_no(v));
+     all but .well-known." => |o, v| put(&mut o.server.hidden, yes_no(v));
 };
 
 const HEADER: Group = group! { "What it serves":
@@ -97,11 +92,9 @@ pub(super) const ANSWERS: Group = group! { "What it serves":
     "--cache POLICY  What Cache-Control says (default: no-cache). Of files. no-cache: ask each \
      time, which costs a 304. Or a number of seconds, or a TIME. With ,immutable \
      (no-cache,immutable) names that contain a content hash, such as app.3f9a1c2b.js, are fresh \
-     for ever."
-        => |o, v| put(&mut o.server.cache, cache_policy(v));
+     for ever." => |o, v| put(&mut o.server.cache, cache_policy(v));
     "--cors  Let scripts of other sites read the replies. With Access-Control-Allow-Origin: *, and \
-     an answer to what browsers ask beforehand."
-        => |o, v| put(&mut o.server.cors, yes_no(v));
+     an answer to what browsers ask beforehand." => |o, v| put(&mut o.server.cors, yes_no(v));
     "--host NAME=DIR  Serve DIR to those who ask for host NAME. Everybody else gets PATH. All \
      other settings are the same; each site has its share of --cache-memory."
         [repeat: EachLine] => |o, v| push(&mut o.server.hosts, host_rule(v));
@@ -122,8 +115,7 @@ const CLIENTS: Group = group! { "Who may connect":
     "--max-per-address N  At most N connections from one address (default: off). Further ones get \
      503. An IPv6 network of 64 bits counts as one address."
         => |o, v| put(
-            &mut o.server.max_per_address,
-            number_or("off", v, 1..=limits::PER_ADDRESS_OPTION_MAX),
+            &mut o.server.max_per_address, number_or("off", v, 1..=limits::PER_ADDRESS_OPTION_MAX),
         );
     "--proxy-from CIDR|unix  Believe these proxies whom they speak for. By the PROXY protocol, \
      versions 1 and 2, where a connection begins with it, and by X-Forwarded-For or Forwarded: the \
@@ -138,20 +130,17 @@ pub(super) const BOUNDS: Group = group! { "Limits and time":
      newcomer gets 503."
         => |o, v| put(&mut o.server.max_connections, number_or("auto", v, 1..=limits::SLOTS_MAX));
     "--max-head SIZE  The longest request head; a longer one gets 431 (default: 16K). From 1K to \
-     1M."
-        => |o, v| put(&mut o.server.head_bytes_max, size(v, limits::HEAD_BYTES_OPTION));
+     1M." => |o, v| put(&mut o.server.head_bytes_max, size(v, limits::HEAD_BYTES_OPTION));
     "--head-timeout TIME  How long a request head may take to arrive (default: 10s). Counted from \
      its first byte and never extended; then 408."
         => |o, v| put(&mut o.server.head_timeout, timeout(v));
     "--idle-timeout TIME  How long a connection may be idle (default: 60s). Between requests, and \
-     before the first."
-        => |o, v| put(&mut o.server.idle_timeout, timeout(v));
+     before the first." => |o, v| put(&mut o.server.idle_timeout, timeout(v));
     "--stall-timeout TIME  How long a reply may make no progress (default: 60s). A reader that \
      takes nothing, or next to nothing, for so long is given up."
         => |o, v| put(&mut o.server.stall_timeout, timeout(v));
     "--grace TIME  How long the busy may finish after a signal to stop (default: 10s). A second \
-     signal ends the wait."
-        => |o, v| put(&mut o.server.grace, wait(v));
+     signal ends the wait." => |o, v| put(&mut o.server.grace, wait(v));
     "--drain-delay TIME  How long to go on accepting after a signal to stop (default: 0s). For \
      load balancers, which need time to notice. Every reply says Connection: close meanwhile."
         => |o, v| put(&mut o.server.drain_delay, wait(v));
@@ -163,8 +152,7 @@ pub(super) const BOUNDS: Group = group! { "Limits and time":
 const SAYS: Group = group! { "What it says":
     "--access-log FILE|-|off  Where each reply leaves a line; - is stdout (default: -). A file is \
      appended to, and opened again on SIGHUP. Lines that its reader does not take in time are \
-     dropped and counted."
-        => |o, v| put(&mut o.server.access_log, access_log(v));
+     dropped and counted." => |o, v| put(&mut o.server.access_log, access_log(v));
     "--log-format combined|json|short  The form of its lines (default: combined)"
         => |o, v| put(&mut o.server.log_format, one_of(v, &[
             ("combined", LogFormat::Combined), ("json", LogFormat::Json),
@@ -174,8 +162,7 @@ const SAYS: Group = group! { "What it says":
         => |o, v| put(&mut o.voice.quiet, yes_no(v));
     "-v, --verbose  Say why connections end; twice: every step. RUST_LOG or IDLER_LOG choose more \
      finely: RUST_LOG=idler=trace is the teaching view, each line beginning with the key of its \
-     connection."
-        [repeat: Count] => set_verbose;
+     connection." [repeat: Count] => set_verbose;
 };
 
 pub(super) const VERBOSE: Group = group! { "What it says":
@@ -184,15 +171,13 @@ pub(super) const VERBOSE: Group = group! { "What it says":
 
 pub(super) const COLOR: Group = group! { "What it says":
     "--color auto|always|never  Colours on standard error (default: auto). auto: on a terminal, \
-     unless NO_COLOR is set; and everywhere if CLICOLOR_FORCE is."
-        => set_color;
+     unless NO_COLOR is set; and everywhere if CLICOLOR_FORCE is." => set_color;
 };
 
 pub(super) const OWN_PATHS: Group = group! { "Operation":
     "--health /PATH  Answer 200 at this path, 503 while stopping. To everybody who may connect, \
      for any host, and without a password. A 200 leaves no line in the access log. Give load \
-     balancers time with --drain-delay."
-        => |o, v| put(&mut o.server.health, own_path(v).map(Some));
+     balancers time with --drain-delay." => |o, v| put(&mut o.server.health, own_path(v).map(Some));
     "--status /PATH  Answer with idler's own figures at this path. For Prometheus, or as JSON with \
      ?json and for those who accept that; to this machine alone, unless --status-from says \
      otherwise. To everybody else it is a path like any other."
@@ -203,8 +188,7 @@ const OPERATES: Group = group! { "Operation":
     "--status-from CIDR  Who may see the figures, besides this machine"
         [repeat: Each] => |o, v| push(&mut o.server.status_from, cidr(v));
     "--user NAME  Become this user once it listens (as root only). A name or a number, with :GROUP \
-     or without."
-        => |o, v| put(&mut o.server.user, user(v).map(Some));
+     or without." => |o, v| put(&mut o.server.user, user(v).map(Some));
     "--with NAME=PORT,…  Companions on the same loop. message=8000, daytime=1313, ping=12000, \
      transfer=5566:FILE, on the addresses of --bind."
         [repeat: EachLine] => |o, v| companions(v).map(|rules| o.server.with.extend(rules));

@@ -79,8 +79,7 @@ const OUTPUT: Group = group! { "What it does":
         => |o, v| put(&mut o.remote_name, yes_no(v));
     "-c, --continue  Go on where a fetch with -c broke off (with -o or -O). What has come stands \
      in FILE.part, and becomes FILE once it is whole. Of another version that the server has by \
-     now, the whole is fetched."
-        => |o, v| put(&mut o.resume, yes_no(v));
+     now, the whole is fetched." => |o, v| put(&mut o.resume, yes_no(v));
 };
 
 /// What `explain` takes as well.
@@ -117,8 +116,7 @@ const LESSONS: Group = group! { "What it shows and teaches":
 
 const SAYS: Group = group! { "What it says":
     "-v, --verbose  Show both heads; twice: every step. Heads are shown exactly as sent and \
-     received, and what was wrong with a reply is said."
-        [repeat: Count] => set_verbose;
+     received, and what was wrong with a reply is said." [repeat: Count] => set_verbose;
 };
 
 pub(super) static CROWD: Verb = Verb {
@@ -148,8 +146,7 @@ const CLIENTS: Group = group! { "The crowd":
     "--mode silent|keep-alive|half-head|slow-read|churn  What each of them does (default: silent). \
      silent: nothing. keep-alive: one request, then nothing. half-head: a head that never ends. \
      slow-read: asks, and reads 16 bytes now and then. churn: connects and leaves, again and \
-     again."
-        => |o, v| put(&mut o.mode, one_of(v, CrowdMode::WORDS));
+     again." => |o, v| put(&mut o.mode, one_of(v, CrowdMode::WORDS));
     // The customary pace of the attack.
     "--drip TIME  Time between two bytes of a slow head or reader (default: 10s)"
         => |o, v| put(&mut o.drip, timeout(v));
@@ -161,8 +158,7 @@ const CLIENTS: Group = group! { "The crowd":
         => |o, v| put(&mut o.rate, number(v, 1..=limits::CROWD_CLIENTS_MAX));
     "--path /PATH  What those ask for who ask. Else they ask for /; churn asks for nothing. For \
      slow-read, name a file of some megabytes: what fits into the kernel's buffers is out of the \
-     server's hands at once."
-        => |o, v| put(&mut o.target, target_of_path(v).map(Some));
+     server's hands at once." => |o, v| put(&mut o.target, target_of_path(v).map(Some));
     "--probe URL  Measure an honest client before and meanwhile"
         => |o, v| put(&mut o.probe, url(v).map(Some));
     "--i-own-this-target  The target may be another machine, since it is yours. Has to be typed \
@@ -174,11 +170,9 @@ const VERDICT: Group = group! { "What it says":
     "--json  Print the verdict as one JSON object" => |o, v| put(&mut o.json, yes_no(v));
     "-v, --verbose  Say why connections end; twice: every step" [repeat: Count] => set_verbose;
     "-q, --quiet  No progress. Otherwise a terminal has a line that is redrawn, anything else a \
-     line every five seconds."
-        => |o, v| put(&mut o.voice.quiet, yes_no(v));
+     line every five seconds." => |o, v| put(&mut o.voice.quiet, yes_no(v));
     "--color auto|always|never  Colours on a terminal (default: auto). auto: unless NO_COLOR is \
-     set."
-        => set_color;
+     set." => set_color;
 };
 
 pub(super) static EXPLAIN: Verb = Verb {

@@ -9,15 +9,13 @@ pub(crate) mod policy;
 
 use crate::http::text::printable;
 use crate::limits;
-use std::{
-    ffi::{OsStr, OsString},
-    fmt::Display,
-    ops::RangeInclusive,
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
-    str::FromStr,
-    time::Duration,
-};
+use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 /// Sets a field to a value, if that was understood.
 pub(crate) fn put<T>(field: &mut T, value: Result<T, String>) -> Result<(), String> {

@@ -7,12 +7,10 @@ use super::{complaint, digits, file_name, number, path, refusal, understood};
 use crate::http::fields::split_once;
 use crate::http::url::{BadUrl, BindAddress, Url, target};
 use crate::limits;
-use std::{
-    ffi::{OsStr, OsString},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    os::unix::ffi::OsStrExt,
-    path::PathBuf,
-};
+use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// A range of addresses, `192.168.0.0/16`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
