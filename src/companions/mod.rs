@@ -3,8 +3,9 @@
 //!
 //! A companion's server runs in any loop whose handlers can hold a [`Companion`] and whose shared
 //! state takes its [`Notices`]. It costs the others nothing while no client speaks to it. A new one
-//! is a file here; a variant of [`Companion`], or of the clients' `ClientTask`, if it needs a
-//! handler of its own; its verbs in `cli/companions.rs`, with a line each in `main.rs`; its limits.
+//! is a file here; a variant of [`Offer`], if it listens; one of [`Companion`], or of the clients'
+//! `ClientTask`, if it needs a handler of its own; its verbs in `cli/companions.rs`, with a line
+//! each in `main.rs`; its limits.
 
 pub(crate) mod atomic_file;
 pub mod client;
@@ -92,26 +93,22 @@ impl Offer {
     ) -> Option<Companion> {
         let client = name_of(stream.peer_addr().ok());
         cx.shared.notice(&format!("{client} connected"));
-        let (stream, now) = (Stream { transport: stream }, &cx.now);
+        let stream = Stream { transport: stream };
         Some(match self {
             Self::Message(answer) => {
-                let answer = Reply::new(stream, Encoder::text(answer.clone()));
-                Companion::Message(message::Conversation::new(client, answer, now))
+                let answer = Reply::new(stream, Encoder::text(answer.clone()), None);
+                Companion::Message(message::Conversation::new(client, answer, &cx.now))
             }
             Self::Daytime(clock) => {
-                let line = Encoder::text(clock.line(now.wall).into_bytes());
-                Companion::Reply(Reply::new(stream, line))
+                let line = Encoder::text(clock.line(cx.now.wall).into_bytes());
+                Companion::Reply(Reply::new(stream, line, None))
             }
-            Self::Transfer(files) => match files.next_for(client) {
-                Ok((file, encoder)) => Companion::Reply(Reply {
-                    file: Some(file),
-                    ..Reply::new(stream, encoder)
-                }),
-                Err(line) => {
-                    cx.shared.notice(&line);
-                    return None;
-                }
-            },
+            Self::Transfer(files) => {
+                let next = files.next_for(client);
+                let next = next.map_err(|line| cx.shared.notice(&line));
+                let (file, encoder) = next.ok()?;
+                Companion::Reply(Reply::new(stream, encoder, Some(file)))
+            }
         })
     }
 }
@@ -165,12 +162,12 @@ fn listen(listening: &Listening, offer: Offer) -> Result<Opened, String> {
 pub fn beside(asked: &[CompanionRule], bind: &[BindAddress]) -> Result<Opened, String> {
     let mut all = Opened::default();
     for companion in asked {
-        let mut options = Options::default();
+        let mut options = Options {
+            answer: b"Yes".into(),
+            ..Options::default()
+        };
         let (name, port, open): (_, _, fn(&Options) -> _) = match companion {
-            CompanionRule::Message(port) => {
-                options.answer = b"Yes".into();
-                ("message", port, message::serve)
-            }
+            CompanionRule::Message(port) => ("message", port, message::serve),
             CompanionRule::Daytime(port) => ("daytime", port, daytime::serve),
             CompanionRule::Transfer(port, file) => {
                 options.files.push(file.clone());
@@ -211,11 +208,11 @@ pub struct Reply {
 }
 
 impl Reply {
-    fn new(stream: Stream, encoder: Encoder) -> Self {
+    fn new(stream: Stream, encoder: Encoder, file: Option<transfer::FileForClient>) -> Self {
         Self {
             stream,
             encoder,
-            file: None,
+            file,
             discarded: None,
         }
     }

@@ -89,20 +89,20 @@ impl RoundTrips {
         }
     }
 
-    /// A ping leaves at `now`; `stamp` is the time since 1970. Returns its text, of `bytes` bytes
+    /// A ping leaves now, `at`; `stamp` is the time since 1970. Returns its text, of `bytes` bytes
     /// at least.
-    fn send(&mut self, now: Duration, stamp: Duration, bytes: usize) -> String {
+    fn send(&mut self, at: Duration, stamp: Duration, bytes: usize) -> String {
         if self.pings.len() == PING_WINDOW {
             self.pings.pop_front();
             self.judged = self.judged.saturating_sub(1);
         }
         let last = self.pings.back().map_or(0, |ping| ping.number);
-        let number = last.saturating_add(1);
+        let (number, state) = (last.saturating_add(1), PingState::Waiting);
         self.pings.push_back(Ping {
             number,
-            at: now,
+            at,
             stamp,
-            state: PingState::Waiting,
+            state,
         });
         self.statistics.transmitted += 1;
         request(number, stamp, bytes)
@@ -238,14 +238,13 @@ impl Statistics {
 
     /// The last lines of a ping, as text.
     fn summary(&self, elapsed: Duration) -> String {
-        let (transmitted, received) = (self.transmitted, self.received);
-        let duplicates = self.duplicates;
+        let (sent, received, again) = (self.transmitted, self.received, self.duplicates);
         // Whole percents without decimals, others with one; never 100 for what is less.
         let loss = (self.loss_percent() * 10.0).floor() / 10.0;
         let ms = elapsed.as_millis();
         let mut text = format!(
-            "{transmitted} packets transmitted, {received} received, +{duplicates} duplicates, \
-             {loss}% packet loss, time {ms} ms\n"
+            "{sent} packets transmitted, {received} received, +{again} duplicates, {loss}% packet \
+             loss, time {ms} ms\n"
         );
         if let Some([min, avg, max, mdev]) = self.rtt() {
             text += &format!(
