@@ -16,7 +16,7 @@ use mio::event::Source;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::cli::Options;
-use crate::companions::client::{Destination, Driven, Exchange, Failure, resolve};
+use crate::companions::client::{Destination, Exchange, Failure, resolve};
 use crate::companions::daytime::DatagramClient;
 use crate::companions::ping::client::PingClient;
 use crate::event_loop::signal::Signal;
@@ -77,7 +77,13 @@ impl Handler for ClientTask {
             Self::Member(member) => return member.drive(cx),
             Self::Probe(probe) => return probe.drive(cx, new),
         };
-        cx.shared.next(driven)
+        match driven {
+            Ok(Some(next)) => next,
+            ended => {
+                cx.shared.outcome = Some(ended.map(|_| ()));
+                Next::Leave
+            }
+        }
     }
 
     fn is_background(&self) -> bool {
@@ -100,19 +106,6 @@ pub struct TaskState {
     pub(crate) crowd: crowd::Crowd,
     /// What get knows of its last reply.
     last_reply: get::LastReply,
-}
-
-impl TaskState {
-    /// How a client waits next; one that is done leaves its outcome here.
-    pub(crate) fn next(&mut self, driven: Driven) -> Next {
-        let outcome = match driven {
-            Ok(Some(next)) => return next,
-            Ok(None) => Ok(()),
-            Err(failure) => Err(failure),
-        };
-        self.outcome = Some(outcome);
-        Next::Leave
-    }
 }
 
 impl Shared for TaskState {
@@ -143,9 +136,10 @@ pub(crate) fn exit_code(outcome: Result<(), Failure>) -> ExitCode {
 pub fn print_page(text: &str) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => exit_code(Err(Failure::new(
-            format!("cannot write to standard output: {error}"),
-        ))),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let line = format!("cannot write to standard output: {error}");
+            exit_code(Err(Failure::new(line)))
+        }
         Ok(()) | Err(_) => ExitCode::SUCCESS,
     }
 }
@@ -157,12 +151,9 @@ pub fn run<T>(
     task: impl Fn(Box<T>) -> ClientTask,
 ) -> ExitCode {
     options.voice.start_logger(LevelFilter::Warn);
-    let addresses = resolve(&options.peer.host, options.peer.port);
-    let ended = addresses.and_then(|addresses| {
-        at_first_of(1, &addresses, |to, _| {
-            Ok(task(Box::new(start(options, to)?)))
-        })
-    });
+    let mut start = |to: &Destination<'_>, _: &mut _| Ok(task(Box::new(start(options, to)?)));
+    let ended = resolve(&options.peer.host, options.peer.port)
+        .and_then(|addresses| at_first_of(1, &addresses, &mut start));
     exit_code(ended.map(|_| ()))
 }
 

@@ -37,7 +37,7 @@ pub struct Leader {
     /// When the phase began.
     since: Instant,
     /// When a member got in last, and how many were in then.
-    progress: Option<(Instant, u64)>,
+    progress: (Instant, u64),
 }
 
 /// The budget of the drive is spent, or another phase has begun.
@@ -55,7 +55,7 @@ impl Leader {
             // Where lines stay, the first can wait.
             next_line: now + CROWD_LINE_INTERVAL,
             since: now,
-            progress: None,
+            progress: (now, 0),
         }
     }
 
@@ -138,11 +138,10 @@ impl Leader {
         }
         let (passed, now) = (self.passed(cx), cx.now.instant);
         let crowd = &mut cx.shared.crowd;
-        let (at, before) = *self.progress.get_or_insert((now, crowd.got_in));
-        if crowd.got_in > before {
-            self.progress = Some((now, crowd.got_in));
+        if crowd.got_in > self.progress.1 {
+            self.progress = (now, crowd.got_in);
         }
-        let is_stuck = crowd.got_in <= before && now.duration_since(at) >= CROWD_PATIENCE;
+        let is_stuck = now.duration_since(self.progress.0) >= CROWD_PATIENCE;
         let all_begun = crowd.begun >= crowd.clients() || crowd.trouble.is_some();
         if is_stuck || (all_begun && crowd.on_their_way() == 0) {
             crowd.opening = passed;
