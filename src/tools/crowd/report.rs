@@ -107,13 +107,12 @@ impl Crowd {
 
     /// A member did not get in; without a reason, it got no answer in time.
     pub(super) fn missed(&mut self, why: Option<io::Error>) {
-        let errno = why.as_ref().and_then(Errno::from_io_error);
-        *match errno {
-            Some(Errno::CONNREFUSED | Errno::CONNRESET) => &mut self.refused,
-            Some(Errno::TIMEDOUT) => &mut self.unanswered,
-            None if why.is_none() => &mut self.unanswered,
-            _ => &mut self.failed,
-        } += 1;
+        let count = match why.as_ref().map(Errno::from_io_error) {
+            None | Some(Some(Errno::TIMEDOUT)) => &mut self.unanswered,
+            Some(Some(Errno::CONNREFUSED | Errno::CONNRESET)) => &mut self.refused,
+            Some(_) => &mut self.failed,
+        };
+        *count += 1;
         self.first_failure = self.first_failure.take().or(why);
     }
 

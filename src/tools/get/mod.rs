@@ -330,11 +330,9 @@ impl RequestQueue {
     fn queue(&mut self, requests: u32) {
         for _ in 0..requests.min(self.left) {
             self.left -= 1;
-            let is_last = self.left == 0;
-            let request = if is_last {
-                &self.last_request
-            } else {
-                &self.request
+            let request = match self.left {
+                0 => &self.last_request,
+                _ => &self.request,
             };
             if is_verbose(&self.options) {
                 show('>', request);
@@ -345,15 +343,10 @@ impl RequestQueue {
 
     /// What may be sent now.
     fn piece(&self, now: Tick) -> Option<&[u8]> {
-        if self.not_before.is_some_and(|tick| !tick.is_due(now)) {
-            return None;
-        }
-        let rest = self
-            .bytes
-            .get(self.sent..)
-            .filter(|rest| !rest.is_empty())?;
+        let waits = self.not_before.is_some_and(|tick| !tick.is_due(now));
+        let rest = self.bytes.get(self.sent..).filter(|_| !waits)?;
         let piece = self.options.chunk.and_then(|bytes| rest.get(..bytes));
-        Some(piece.unwrap_or(rest))
+        Some(piece.unwrap_or(rest)).filter(|piece| !piece.is_empty())
     }
 
     fn sent(&mut self, bytes: usize, now: Tick) {
