@@ -36,15 +36,13 @@ macro_rules! group {
 }
 pub(crate) use group;
 
-/// What a value of an option sets, or why it is refused.
-pub(crate) type Effect = fn(&mut Options, &OsStr) -> Result<(), String>;
-
 /// One option.
 pub(crate) struct Row {
     /// As help shows it: the spelling, two blanks, one sentence of at most 60 characters with the
     /// default behind it, and what that leaves open.
     pub(crate) text: &'static str,
-    pub(crate) set: Effect,
+    /// Sets what a value means, or says why it is refused.
+    pub(crate) set: fn(&mut Options, &OsStr) -> Result<(), String>,
     pub(crate) repeat: Repeat,
     /// Whether `idler --help` shows it as well.
     pub(crate) in_overview: bool,

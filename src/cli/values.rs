@@ -63,10 +63,9 @@ fn understood<T>(
 
 /// The text of an argument, if it is right and not empty.
 fn text(given: &OsStr, why: &str, is_right: impl Fn(&str) -> bool) -> Result<String, String> {
-    let is_right = |text: &&str| !text.is_empty() && is_right(text);
-    understood(given, why, |text| {
-        Some(text).filter(is_right).map(str::to_owned)
-    })
+    let text = given.to_str();
+    let text = text.filter(|text| !text.is_empty() && is_right(text));
+    text.map(str::to_owned).ok_or_else(|| refusal(given, why))
 }
 
 /// A switch in the environment, or as `--switch=no`.

@@ -190,14 +190,11 @@ fn companion(part: &[u8]) -> Option<CompanionRule> {
     let (name, rest) = split_once(part, b'=')?;
     let (port, file) = split_once(rest, b':').unzip();
     let port = number(OsStr::from_bytes(port.unwrap_or(rest)), 0..=u16::MAX).ok()?;
-    match (name, file) {
+    match (name, file.map(OsStr::from_bytes)) {
         (b"message", None) => Some(CompanionRule::Message(port)),
         (b"daytime", None) => Some(CompanionRule::Daytime(port)),
         (b"ping", None) => Some(CompanionRule::Ping(port)),
-        (b"transfer", Some(file)) => {
-            let file = path(OsStr::from_bytes(file)).ok()?;
-            Some(CompanionRule::Transfer(port, file))
-        }
+        (b"transfer", Some(file)) => Some(CompanionRule::Transfer(port, path(file).ok()?)),
         _ => None,
     }
 }
