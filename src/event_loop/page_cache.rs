@@ -17,12 +17,8 @@ use crate::limits::{DISK_FETCH_BYTES, DISK_REQUEST_BYTES};
 
 /// Reads what is in memory. `None` if the file system cannot tell (before Linux 4.14 none could).
 fn read_in_memory(file: &File, into: &mut [u8], at: u64) -> Option<rustix::io::Result<usize>> {
-    match preadv2(
-        file,
-        &mut [IoSliceMut::new(into)],
-        at,
-        ReadWriteFlags::NOWAIT,
-    ) {
+    let mut into = [IoSliceMut::new(into)];
+    match preadv2(file, &mut into, at, ReadWriteFlags::NOWAIT) {
         Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => None,
         done => Some(done),
     }
@@ -112,11 +108,9 @@ pub fn read_whole(file: &File, into: &mut [u8]) -> io::Result<Came> {
     Ok(Came::Whole)
 }
 
-/// Has bytes fetched, counted from `at`, without waiting for them. A later read finds out
-/// what cannot be fetched.
-///
-/// In pieces: of each request the kernel silently leaves out what exceeds both its read-ahead and
-/// the largest transfer of the disk.
+/// Has bytes fetched, counted from `at`, without waiting; a later read finds out what cannot be
+/// fetched. In pieces: of each request the kernel silently leaves out what exceeds both its
+/// read-ahead and the largest transfer of the disk.
 fn fetch(file: &File, at: u64, bytes: Range<usize>) {
     let end = bytes.end;
     for offset in bytes.step_by(DISK_REQUEST_BYTES) {

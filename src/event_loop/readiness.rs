@@ -66,8 +66,8 @@ impl Readiness {
         self.0 |= side as u8;
     }
 
-    /// Clears the bit of a side, since the kernel owes an edge for it: a call would block, or an event
-    /// was only a hint (mio: events may be spurious).
+    /// Clears the bit of a side, since the kernel owes an edge for it: a call would block, or an
+    /// event was only a hint (mio: events may be spurious).
     pub(super) fn clear(&mut self, side: Side) {
         self.0 &= !(side as u8);
     }

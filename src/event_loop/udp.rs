@@ -8,8 +8,7 @@ use mio::net::UdpSocket;
 
 use crate::event_loop::readiness::{Attempt, Link, Side};
 
-/// A UDP socket that never waits. The socket itself is for registering it, and for asking the kernel
-/// about it.
+/// A UDP socket that never waits. The socket itself is public for registering it.
 #[derive(Debug)]
 pub struct Datagram(pub UdpSocket);
 

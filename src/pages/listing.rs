@@ -1,7 +1,7 @@
 //! A directory as a page, and as JSON.
 //!
-//! [`ListingPage`] and [`ListingJson`] write a head, rows and a tail, so that a long listing is made
-//! in pieces; [`ListingQuery`] is what links ask for. Each row is bounded by the length of its name.
+//! [`ListingPage`] and [`ListingJson`] write a head, rows and a tail, so that a long listing is
+//! made in pieces; [`ListingQuery`] is what its links ask for. A row is bounded by its name.
 
 use std::fmt::{self, Write as _};
 

@@ -17,20 +17,20 @@ use crate::process::sockets::{Address, BoundSocket};
 pub fn urls(listeners: &[BoundSocket]) -> Vec<String> {
     let own = own_addresses();
     let mut urls = Vec::new();
-    for listening in listeners {
-        for url in urls_of(&listening.address, &own) {
-            if !urls.contains(&url) {
-                urls.push(url);
-            }
+    for url in listeners
+        .iter()
+        .flat_map(|bound| urls_of(&bound.address, &own))
+    {
+        if !urls.contains(&url) {
+            urls.push(url);
         }
     }
     urls
 }
 
 fn urls_of(address: &Address, own: &[IpAddr]) -> Vec<String> {
-    let address = match address {
-        Address::Ip(address) => *address,
-        Address::Unix(_) => return vec![address.to_string()],
+    let &Address::Ip(address) = address else {
+        return vec![address.to_string()];
     };
     if !address.ip().is_unspecified() {
         return vec![url(address)];
@@ -53,12 +53,13 @@ fn url(address: SocketAddr) -> String {
 
 /// The machine's addresses, without loopback and link-local ones, [`OWN_ADDRESSES_MAX`] at most.
 pub fn own_addresses() -> Vec<IpAddr> {
-    let v4 = table("/proc/net/fib_trie");
-    let v6 = table("/proc/net/if_inet6");
-    let mut own: Vec<IpAddr> = parse_fib_trie(&v4).into_iter().map(IpAddr::V4).collect();
-    own.extend(parse_if_inet6(&v6).into_iter().map(IpAddr::V6));
-    own.truncate(OWN_ADDRESSES_MAX);
-    own
+    let v4 = parse_fib_trie(&table("/proc/net/fib_trie"));
+    let v6 = parse_if_inet6(&table("/proc/net/if_inet6"));
+    let all = v4
+        .into_iter()
+        .map(IpAddr::V4)
+        .chain(v6.into_iter().map(IpAddr::V6));
+    all.take(OWN_ADDRESSES_MAX).collect()
 }
 
 /// The beginning of a table under `/proc`; empty if it cannot be read. A router's can be endless.

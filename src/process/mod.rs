@@ -2,7 +2,7 @@
 //!
 //! Each step does what the user asked, or says in one line why it cannot. What needs the machine
 //! outside the site (names, tables, devices) is asked before the walls stand. In the order of a
-//! start: `service_manager.rs`, `resources.rs`, `sockets.rs`, `user.rs`, `addresses.rs`, `walls.rs`.
+//! start: `service_manager`, `resources`, `sockets`, `user`, `addresses`, `walls`.
 
 pub mod addresses;
 pub mod resources;

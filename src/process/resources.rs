@@ -10,49 +10,37 @@
 use std::fs::File;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use crate::limits::{DESCRIPTORS_OWN, DESCRIPTORS_RESERVED, SLOTS_MAX};
 
-/// Raises the limit of open descriptors as far as is allowed, and returns what it is then.
-///
-/// Where raising it is refused, the old limit is returned: fewer connections are no reason not to
-/// start.
+/// Raises the limit of open descriptors as far as is allowed, and returns what it is then: where
+/// that is refused the old one, since fewer connections are no reason not to start.
 pub fn raise_limit() -> usize {
-    let before = getrlimit(Resource::Nofile);
-    if before.current != before.maximum {
-        let wanted = Rlimit {
-            current: before.maximum,
-            maximum: before.maximum,
-        };
-        if let Err(e) = setrlimit(Resource::Nofile, wanted) {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum {
+        limit.current = limit.maximum;
+        if let Err(e) = setrlimit(Resource::Nofile, limit) {
             log::debug!("the limit of open descriptors stays as it is: {e}");
         }
     }
     // Asked again, since the kernel has the last word. No limit reads as "more than anyone needs".
-    getrlimit(Resource::Nofile)
-        .current
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(usize::MAX)
+    let limit = getrlimit(Resource::Nofile).current;
+    limit.map_or(usize::MAX, |n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 /// How many connections fit under a limit of `descriptors`, if the user asked for `asked` of them.
-///
 /// [`DESCRIPTORS_RESERVED`] are kept back, but never more than [`DESCRIPTORS_OWN`] and half of
 /// the others. At least 1 is returned.
 pub fn connections_for(descriptors: usize, asked: Option<usize>) -> usize {
     let others = descriptors.saturating_sub(DESCRIPTORS_OWN);
     let reserved = DESCRIPTORS_RESERVED.min(DESCRIPTORS_OWN + others / 2);
-    descriptors
-        .saturating_sub(reserved)
-        .min(SLOTS_MAX)
-        .min(asked.unwrap_or(usize::MAX))
-        .max(1)
+    let most = asked.unwrap_or(usize::MAX).min(SLOTS_MAX);
+    descriptors.saturating_sub(reserved).min(most).max(1)
 }
 
 /// What this process has. The files of `/proc` are opened before the walls stand, and read again
-/// behind them. What the kernel does not tell is left out. A look costs one call, however much there
-/// is to count.
+/// behind them. A look costs one call, however much there is to count.
 #[derive(Debug, Default)]
 pub struct Usage {
     memory: Option<File>,

@@ -7,8 +7,8 @@
 //! the process lets idler be replaced without refusing a client: those that connect between two
 //! processes wait in its queue.
 //!
-//! The manager is told by the datagrams of sd_notify(3), and nothing it does (a full queue, a socket
-//! that is gone) makes idler wait or fail.
+//! The manager is told by the datagrams of sd_notify(3). Nothing it does (a full queue, a socket that
+//! is gone) makes idler wait or fail.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
@@ -218,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn an_absurd_number_is_refused_before_it_is_believed() {
+    fn an_absurd_number_is_refused() {
         if std::env::var_os(CHILD).is_some() {
             eprintln!("{}", take_sockets().unwrap_err());
             return;
         }
         let output = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "--nocapture"])
-            .arg("process::service_manager::tests::an_absurd_number_is_refused_before_it_is_believed")
+            .arg("process::service_manager::tests::an_absurd_number_is_refused")
             .env(CHILD, "1")
             .env("LISTEN_FDS", "2000000000")
             .output()

@@ -65,12 +65,9 @@ pub fn bind(
     port: u16,
     kind: SocketKind,
 ) -> Result<Vec<BoundSocket>, String> {
-    let default = [BindAddress::Localhost { port: None }];
-    let addresses = if addresses.is_empty() {
-        &default
-    } else {
-        addresses
-    };
+    if addresses.is_empty() {
+        return bind(&[BindAddress::Localhost { port: None }], port, kind);
+    }
     let (own, sharing): (Vec<_>, Vec<_>) = addresses.iter().partition(|a| own_port(a).is_some());
     let mut all = bind_group(&sharing, port, kind)?;
     for address in own {
@@ -95,25 +92,21 @@ fn bind_group(
 ) -> Result<Vec<BoundSocket>, String> {
     let mut attempts = 1;
     loop {
-        let sockets = Vec::new();
         let mut group = Group {
             kind,
             port,
-            sockets,
+            sockets: Vec::new(),
         };
-        match addresses.iter().try_for_each(|address| group.bind(address)) {
-            Ok(()) => return Ok(group.sockets),
-            // The port that was free on the first address is taken on another: take a new one.
-            Err(failure)
-                if port == 0
-                    && group.port != 0
-                    && failure.why.kind() == ErrorKind::AddrInUse
-                    && attempts < PORT_ATTEMPTS_MAX =>
-            {
-                attempts += 1;
-            }
-            Err(failure) => return Err(failure.explain(kind)),
+        let bound = addresses.iter().try_for_each(|address| group.bind(address));
+        let Err(failure) = bound else {
+            return Ok(group.sockets);
+        };
+        // The port that was free on the first address is taken on another: take a new one.
+        let may_differ = port == 0 && group.port != 0 && attempts < PORT_ATTEMPTS_MAX;
+        if !may_differ || failure.why.kind() != ErrorKind::AddrInUse {
+            return Err(failure.explain(kind));
         }
+        attempts += 1;
     }
 }
 

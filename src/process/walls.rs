@@ -139,9 +139,7 @@ impl Walls {
             .create()?;
         for rule in &self.rules {
             match PathFd::new(&rule.place) {
-                Ok(place) => {
-                    ruleset = ruleset.add_rule(PathBeneath::new(place, rule.access))?;
-                }
+                Ok(place) => ruleset = ruleset.add_rule(PathBeneath::new(place, rule.access))?,
                 Err(e) => log::warn!("{} will be out of reach: {e}", rule.place.display()),
             }
         }

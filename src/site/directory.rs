@@ -110,9 +110,8 @@ impl DirectoryReader {
 
     fn add(&mut self, directory: &OwnedFd, entry: &RawDirEntry<'_>, resolve: ResolveLink<'_>) {
         let name = entry.file_name().to_bytes();
-        let is_itself_or_parent = matches!(name, b"." | b"..");
-        let is_left_out = is_itself_or_parent || is_hidden(name) && !self.show_hidden;
-        if is_left_out || is_never_served(entry.file_type()) {
+        let is_left_out = is_hidden(name) && !self.show_hidden;
+        if matches!(name, b"." | b"..") || is_left_out || is_never_served(entry.file_type()) {
             return;
         }
         if !self.listing.has_room_for(name) {
