@@ -117,9 +117,6 @@ pub fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
 
 /// A socket for datagrams to and from `to` alone: the kernel drops those of others, and reports a
 /// port where nothing listens.
-///
-/// # Errors
-/// If no socket can be had, or no route leads there.
 pub(crate) fn connected_datagrams(to: SocketAddr) -> Result<Datagram, Failure> {
     let any = match to {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -200,10 +197,7 @@ pub(super) fn earlier(one: Tick, other: Tick) -> Tick {
 
 /// What a client does with the bytes that it receives.
 pub(crate) trait Consumer: fmt::Debug {
-    /// Takes some bytes. True: no more are needed.
-    ///
-    /// # Errors
-    /// If they make no sense, or cannot be kept.
+    /// Takes some bytes, unless they make no sense or cannot be kept. True: no more are needed.
     fn feed(&mut self, bytes: &[u8]) -> Result<bool, Failure>;
 
     /// Whether [`CLIENT_QUIET`] of silence may stand for the end: for servers that do not close.
@@ -211,10 +205,8 @@ pub(crate) trait Consumer: fmt::Debug {
         false
     }
 
-    /// Told that the input has ended after so many bytes. Returns what is to be printed.
-    ///
-    /// # Errors
-    /// If what came was not whole.
+    /// Told that the input has ended after so many bytes. Returns what is to be printed, if what
+    /// came was whole.
     fn end(&mut self, wire_bytes: u64) -> Result<String, Failure>;
 }
 
@@ -237,9 +229,6 @@ pub struct Exchange {
 impl Exchange {
     /// Starts to connect. After the `request` the client ends its side; what comes goes to
     /// `consumer`.
-    ///
-    /// # Errors
-    /// If the kernel refuses at once.
     pub(crate) fn start(
         to: &Destination<'_>,
         request: Vec<u8>,
