@@ -131,10 +131,9 @@ impl AcceptEncoding {
             return note(format_args!("{shown} is ignored: it was named before"));
         }
         *place = Some(weight);
-        if weight == Weight::NONE {
-            note(format_args!("{shown} refuses"));
-        } else {
-            note(format_args!("{shown} accepts with weight {weight}"));
+        match weight {
+            Weight::NONE => note(format_args!("{shown} refuses")),
+            _ => note(format_args!("{shown} accepts with weight {weight}")),
         }
     }
 

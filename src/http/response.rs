@@ -46,13 +46,13 @@ impl Dates {
     /// Brings the date of a kept reply up to the present second: in place if no connection is
     /// sending it, else in a copy.
     pub fn stamp(&mut self, reply: &mut Rc<[u8]>, wall: SystemTime) {
-        let text = *self.header(wall);
+        let text = self.header(wall);
         let field = DATE_AT..DATE_AT + text.len();
         if reply.get(field.clone()) == Some(&text[..]) {
             return;
         }
         if let Some(field) = Rc::make_mut(reply).get_mut(field) {
-            field.copy_from_slice(&text);
+            field.copy_from_slice(text);
         }
     }
 }
@@ -80,12 +80,9 @@ impl HeadWriter {
     pub fn field(&mut self, name: &str, value: &[u8]) -> &mut Self {
         self.0.extend_from_slice(name.as_bytes());
         self.0.extend_from_slice(b": ");
-        let clean = |&b: &u8| {
-            if matches!(b, b'\r' | b'\n' | 0) {
-                b' '
-            } else {
-                b
-            }
+        let clean = |&b: &u8| match b {
+            b'\r' | b'\n' | 0 => b' ',
+            _ => b,
         };
         self.0.extend(value.iter().map(clean));
         self.0.extend_from_slice(b"\r\n");

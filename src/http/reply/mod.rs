@@ -113,10 +113,7 @@ impl Reply {
                 Ok((used, Event::Head(head)))
             }
             ReplyPart::Body(body) => {
-                let (used, data) = match body.feed(bytes) {
-                    Ok(fed) => fed,
-                    Err(error) => return Err(body.describe(error)),
-                };
+                let (used, data) = body.feed(bytes).map_err(|error| body.describe(error))?;
                 let event = match data {
                     [] if body.is_done() => Event::Done,
                     [] => Event::More,
