@@ -114,12 +114,11 @@ fn request(options: &Options) -> Vec<u8> {
 }
 
 fn get(url: &Url, close: bool) -> Vec<u8> {
-    let (method, fields) = ("GET", &[][..]);
-    let request = ClientRequest {
-        method,
+    ClientRequest {
+        method: "GET",
         url,
-        fields,
+        fields: &[],
         close,
-    };
-    request.to_bytes()
+    }
+    .to_bytes()
 }
