@@ -230,11 +230,13 @@ impl<F> Outgoing<F> {
         }
     }
 
-    /// Takes the next piece of a body that is [`Body::Produced`], and what follows it.
-    pub fn produce(&mut self, piece: Vec<u8>, then: Body<F>) {
+    /// Takes the next piece of a body that is [`Body::Produced`].
+    pub fn produce(&mut self, piece: Vec<u8>, is_last: bool) {
         self.bytes = Bytes::Own(piece);
         self.at = 0;
-        self.body = then;
+        if is_last {
+            self.body = Body::Nothing;
+        }
     }
 
     /// Whether the head has gone out whole.

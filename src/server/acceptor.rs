@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 
 use log::{debug, error, warn};
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpStream;
 use rustix::io::Errno;
 
 use crate::companions::Offer;
@@ -25,7 +25,7 @@ use crate::server::{Server, Service};
 /// A listening socket.
 #[derive(Debug)]
 pub struct Acceptor {
-    listener: Listener,
+    pub(super) listener: Listener,
     /// What a companion offers to its clients; `None`: this one accepts HTTP connections.
     offer: Option<Rc<Offer>>,
     /// Whether another process made the socket and keeps it: connections that wait in its queue
@@ -49,12 +49,8 @@ impl Acceptor {
         }
     }
 
-    /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut TcpListener {
-        &mut self.listener.socket
-    }
-
     /// Accepts the connections that wait. Bounded by the budget of a drive, which pays for each.
+    #[inline(never)] // so that the drive of a connection is inlined instead
     pub fn drive(
         &mut self,
         cx: &mut Context<'_, Server>,

@@ -42,7 +42,8 @@ type Digest = (u64, u64);
 /// See the module.
 #[derive(Debug)]
 pub struct Auth {
-    file: ReloadableFile<Users>,
+    /// Read again, it forgets what was right.
+    pub(super) file: ReloadableFile<Users>,
     keys: [RandomState; 2],
     /// Which user has sent the request that was resolved last, if its password was right.
     pub(crate) user: Option<usize>,
@@ -84,10 +85,8 @@ impl Users {
         if users.is_empty() {
             return Err("no user in it (idler password NAME makes a line)".to_owned());
         }
-        Ok(Self {
-            users,
-            wrong: VecDeque::new(),
-        })
+        let wrong = VecDeque::new();
+        Ok(Self { users, wrong })
     }
 }
 
@@ -106,19 +105,13 @@ impl User {
             [b'$', b'2', b'a' | b'b' | b'y', b'$', tens, ones, b'$', ..]
                 if tens.is_ascii_digit() && ones.is_ascii_digit()
         );
-        let parts: HashParts = match hash.parse() {
-            Ok(parts) if is_bcrypt => parts,
-            _ => {
-                return Err(
-                    "the hash is not one of bcrypt (idler password NAME makes one)".to_owned(),
-                );
-            }
-        };
-        if !(4..=BCRYPT_COST_MAX).contains(&parts.get_cost()) {
+        let parts = hash.parse().ok().filter(|_: &HashParts| is_bcrypt);
+        let parts = parts.ok_or("the hash is not one of bcrypt (idler password NAME makes one)")?;
+        let cost = parts.get_cost();
+        if !(4..=BCRYPT_COST_MAX).contains(&cost) {
             return Err(format!(
-                "a hash of cost {} would hold up everybody else for too long; at most \
-                 {BCRYPT_COST_MAX} (idler password NAME makes one)",
-                parts.get_cost()
+                "a hash of cost {cost} would hold up everybody else for too long; at most \
+                 {BCRYPT_COST_MAX} (idler password NAME makes one)"
             ));
         }
         Ok(Self {
@@ -143,16 +136,6 @@ impl Auth {
             second: None,
             checks: 0,
         })
-    }
-
-    /// Where the file is.
-    pub fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    /// Reads the file again, and forgets what was right.
-    pub fn reload(&mut self) {
-        self.file.reload();
     }
 
     /// Whether a request brings a right password.

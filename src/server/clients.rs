@@ -66,15 +66,9 @@ impl ClientLimits {
         })
     }
 
-    /// Whether `--allow` lets a client be served. The permissions of a Unix socket say the same of
-    /// clients that connect to it.
+    /// Whether `--allow` lets a client be served.
     pub fn allows(&self, client: PeerAddress) -> bool {
-        self.allowed.is_empty()
-            || match client {
-                PeerAddress::Ip(address) => self.allowed.iter().any(|r| r.contains(address)),
-                PeerAddress::Unix => true,
-                PeerAddress::Unknown => false,
-            }
+        self.allowed.is_empty() || is_in(client, &self.allowed)
     }
 
     /// Admits a client that has connected; `Some` if its connection is to be tracked.
@@ -102,6 +96,16 @@ impl ClientLimits {
             address,
             counts: Rc::clone(&self.counts),
         })))
+    }
+}
+
+/// Whether one of these networks has this client. A Unix socket's permissions say the same of
+/// clients that connect to it.
+pub(super) fn is_in(client: PeerAddress, networks: &[Cidr]) -> bool {
+    match client {
+        PeerAddress::Ip(address) => networks.iter().any(|network| network.contains(address)),
+        PeerAddress::Unix => true,
+        PeerAddress::Unknown => false,
     }
 }
 

@@ -14,6 +14,7 @@ use crate::http::proxy::{Origin, is_forwarded, origin};
 use crate::http::request::{Method, Request};
 use crate::http::status::Status;
 use crate::limits::{STATUS_CODES, TURN_LIMITS_MICROS};
+use crate::server::clients::is_in;
 
 /// An enum of what is counted, each variant with the word that figures and logs have for it.
 macro_rules! counted {
@@ -174,11 +175,6 @@ impl Counters {
             self.enter(to);
         }
     }
-
-    /// How many connections are in this phase.
-    pub fn open(&self, phase: Phase) -> u64 {
-        self.phases[phase as usize]
-    }
 }
 
 /// What a client is told by `explain` that may not see the figures.
@@ -226,12 +222,7 @@ impl StatusPage {
         if is_forwarded(request.headers) && !is_named {
             return false;
         }
-        match sender {
-            PeerAddress::Ip(address) => {
-                address.is_loopback() || self.from.iter().any(|range| range.contains(address))
-            }
-            PeerAddress::Unix => true,
-            PeerAddress::Unknown => false,
-        }
+        let is_local = matches!(sender, PeerAddress::Ip(address) if address.is_loopback());
+        is_local || is_in(sender, &self.from)
     }
 }

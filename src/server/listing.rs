@@ -56,11 +56,8 @@ impl Listings {
     /// # Errors
     /// If that is more than there is for all of them together; short ones are always let through.
     pub fn account(&mut self, listing: &mut ListingBody) -> io::Result<()> {
-        let holds = listing.bytes();
-        let held = listing.held.get_or_insert_with(|| HeldBytes {
-            all: Rc::clone(&self.bytes),
-            own: 0,
-        });
+        let (holds, all) = (listing.bytes(), Rc::clone(&self.bytes));
+        let held = listing.held.get_or_insert(HeldBytes { all, own: 0 });
         let grows = holds > held.own;
         held.set(holds);
         if grows && holds > LISTING_BYTES_ALWAYS && self.bytes.get() > LISTINGS_BYTES_MAX {
@@ -96,7 +93,8 @@ impl Drop for HeldBytes {
 pub struct ListingBody {
     held: Option<HeldBytes>,
     path: SitePath,
-    site: usize,
+    /// The number of the site that it lists.
+    pub(super) site: usize,
     json: bool,
     /// Whether pieces are framed as chunks (RFC 9112 §7.1); HTTP/1.0 reads until the connection
     /// closes.
@@ -119,7 +117,7 @@ enum Format {
 
 impl ListingBody {
     /// Begins with nothing read.
-    pub(crate) fn new(list: DirectoryList, chunked: bool) -> Box<Self> {
+    pub(super) fn new(list: DirectoryList, chunked: bool) -> Box<Self> {
         let reader = DirectoryReader::new(list.directory, list.query.order, list.shows_hidden);
         Box::new(Self {
             held: None,
@@ -129,11 +127,6 @@ impl ListingBody {
             chunked,
             stage: Stage::Reading(Box::new(reader)),
         })
-    }
-
-    /// The number of the site that it lists.
-    pub fn site(&self) -> usize {
-        self.site
     }
 
     /// Makes the next piece, possibly an empty one, and says whether it is the last. Bounded by
@@ -168,12 +161,11 @@ impl ListingBody {
             }
             Stage::Done => Stage::Done,
         };
-        let last = matches!(self.stage, Stage::Done);
-        let piece = piece.into_bytes();
-        Ok(match self.chunked {
-            true => (chunk(&piece, last), last),
-            false => (piece, last),
-        })
+        let (mut piece, last) = (piece.into_bytes(), matches!(self.stage, Stage::Done));
+        if self.chunked {
+            piece = chunk(&piece, last);
+        }
+        Ok((piece, last))
     }
 
     /// Bytes it holds.
@@ -189,11 +181,10 @@ impl ListingBody {
         if self.json {
             return Format::Json(ListingJson::new(listing.totals));
         }
-        let mut path = b"/".to_vec();
-        path.extend_from_slice(self.path.as_bytes());
-        if path.len() > 1 {
-            path.push(b'/');
-        }
+        let path = match self.path.as_bytes() {
+            b"" => b"/".to_vec(),
+            path => [b"/", path, b"/"].concat(),
+        };
         Format::Html(ListingPage::new(&path, listing))
     }
 }

@@ -76,8 +76,8 @@ impl Handler for Service {
         match self {
             Self::Http(connection) => Some(connection.transport()),
             Self::Tracked(both) => Some(both.0.transport()),
-            Self::Acceptor(acceptor) => Some(acceptor.source()),
-            Self::Signals(signals) => Some(signals.source()),
+            Self::Acceptor(acceptor) => Some(&mut acceptor.listener.socket),
+            Self::Signals(signals) => Some(&mut signals.signal.socket),
             Self::Companion(companion) => Some(companion.source()),
         }
     }
@@ -195,7 +195,7 @@ impl Server {
         self.access.reopen();
         self.http.policy.reload();
         if let Some(auth) = &mut self.http.auth {
-            auth.reload();
+            auth.file.reload();
         }
         self.notify.ready();
     }
@@ -214,15 +214,16 @@ impl Notices for Server {
 
 impl Shared for Server {
     fn turn_ends(&mut self, now: &Now) -> Option<Tick> {
-        let notices = self.notices.as_mut().and_then(|notices| {
+        let again = [self.access.flush(now), logger::flush()];
+        let mut again = again.into_iter().flatten().min();
+        if let Some(notices) = &mut self.notices {
             notices.flush();
-            notices.retry_after()
-        });
-        let again = [self.access.flush(now), logger::flush(), notices];
+            again = again.into_iter().chain(notices.retry_after()).min();
+        }
         if let Some(status) = &mut self.status {
             let took = clock::monotonic_now().saturating_duration_since(now.instant);
             status.turns.add(took);
         }
-        Some(now.tick.after(again.into_iter().flatten().min()?))
+        Some(now.tick.after(again?))
     }
 }

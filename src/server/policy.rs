@@ -146,7 +146,7 @@ impl Policy {
 
     /// The files that are read again, for which the walls need a door.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        self.redirects.iter().map(ReloadableFile::path)
+        self.redirects.iter().map(|file| file.path.as_path())
     }
 }
 

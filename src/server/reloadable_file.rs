@@ -13,7 +13,8 @@ use rustix::fs::{Mode, OFlags};
 /// A file, and what was made of it.
 #[derive(Debug)]
 pub struct ReloadableFile<T> {
-    path: PathBuf,
+    /// Where it is.
+    pub path: PathBuf,
     bytes_max: usize,
     parse: fn(&[u8]) -> Result<T, String>,
     /// What was made of it.
@@ -36,11 +37,6 @@ impl<T> ReloadableFile<T> {
             bytes_max,
             parse,
         })
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Reads it again. If anything is wrong with it, one line of the log says so, and what was

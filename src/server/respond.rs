@@ -100,7 +100,7 @@ impl Http {
         if !self.listings.may_step(now.turn) {
             return Ok(None);
         }
-        let site = &mut self.sites[listing.site()].site;
+        let site = &mut self.sites[listing.site].site;
         let made = listing.step(site, now.turn)?;
         self.listings.account(listing)?;
         Ok(Some(made))

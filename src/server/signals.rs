@@ -14,7 +14,7 @@ use crate::server::Server;
 /// One signal that the server listens to.
 #[derive(Debug)]
 pub struct Signals {
-    signal: Signal,
+    pub(super) signal: Signal,
     drain_delay: Duration,
     grace: Duration,
     /// Whether it is this one that began the stop: its deadlines lead it on.
@@ -33,11 +33,6 @@ impl Signals {
         }
     }
 
-    /// The socket, for registering it.
-    pub fn source(&mut self) -> &mut mio::net::UnixStream {
-        &mut self.signal.socket
-    }
-
     /// Hears the signal, and leads the stop on when its time has come.
     pub fn drive(&mut self, cx: &mut Context<'_, Server>) -> Next {
         if self.signal.came(&mut cx.link) {
@@ -52,10 +47,9 @@ impl Signals {
                 cx.shared.notify.stopping();
                 cx.shared.http.stopping = true;
                 if self.drain_delay.is_zero() {
-                    return self.stop(cx);
+                    return advance(cx, Stage::Stopping, self.grace);
                 }
-                cx.advance_to(Stage::Draining);
-                return self.park_until(cx, self.drain_delay);
+                return advance(cx, Stage::Draining, self.drain_delay);
             } else {
                 warn!("stopped at once by a second signal");
                 cx.shared.failed = true;
@@ -64,7 +58,7 @@ impl Signals {
         }
         if cx.expired && self.leads {
             if cx.stage == Stage::Draining {
-                return self.stop(cx);
+                return advance(cx, Stage::Stopping, self.grace);
             }
             warn!("stopped: the grace has passed, and somebody was still busy");
             cx.shared.failed = true;
@@ -72,13 +66,9 @@ impl Signals {
         }
         Next::Park(Side::Read, Deadline::Keep)
     }
+}
 
-    fn stop(&self, cx: &mut Context<'_, Server>) -> Next {
-        cx.advance_to(Stage::Stopping);
-        self.park_until(cx, self.grace)
-    }
-
-    fn park_until(&self, cx: &Context<'_, Server>, time: Duration) -> Next {
-        Next::Park(Side::Read, Deadline::At(cx.now.tick.after(time)))
-    }
+fn advance(cx: &mut Context<'_, Server>, stage: Stage, time: Duration) -> Next {
+    cx.advance_to(stage);
+    Next::Park(Side::Read, Deadline::At(cx.now.tick.after(time)))
 }

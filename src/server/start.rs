@@ -254,7 +254,11 @@ fn raise_walls(
     for state in &http.sites {
         walls.allow_reading(&state.site.path);
     }
-    for file in http.policy.files().chain(http.auth.iter().map(Auth::path)) {
+    for file in http
+        .policy
+        .files()
+        .chain(http.auth.iter().map(|auth| auth.file.path.as_path()))
+    {
         walls.allow_reading(file);
     }
     if let LogDestination::File(path) = &options.access_log {

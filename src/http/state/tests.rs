@@ -230,10 +230,10 @@ fn a_piece_that_is_produced_follows_the_one_before() {
     let mut out: Out = Outgoing::new(Bytes::Own(b"head".to_vec()), 4, Body::Produced, None);
     out.advance(4);
     assert!(matches!(out.output(), Output::Produce));
-    out.produce(b"one".to_vec(), Body::Produced);
+    out.produce(b"one".to_vec(), false);
     assert!(matches!(out.output(), Output::Bytes(b"one", true)));
     out.advance(3);
-    out.produce(b"two".to_vec(), Body::Nothing);
+    out.produce(b"two".to_vec(), true);
     assert!(matches!(out.output(), Output::Bytes(b"two", false)));
     out.advance(3);
     assert!(matches!(out.output(), Output::Done));

@@ -8,31 +8,17 @@ use crate::event_loop::{Tick, Transport};
 use crate::limits::{SEND_RATE_MIN, UNSENT_BYTES_ALL, UNSENT_BYTES_MIN, UNSENT_PART_OF_FILE};
 
 /// What a reader has taken since a moment, on the way of one reply.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Since when it is counted.
-    since: Tick,
+    pub(super) since: Tick,
     /// Bytes that went out since then.
-    moved: u64,
+    pub(super) moved: u64,
     /// Bytes that had gone out before, and had not arrived then.
-    queued: u64,
+    pub(super) queued: u64,
 }
 
 impl Pace {
-    /// Begins to count.
-    pub(super) fn since(now: Tick) -> Self {
-        Self {
-            since: now,
-            moved: 0,
-            queued: 0,
-        }
-    }
-
-    /// Counts bytes that went out.
-    pub(super) fn add(&mut self, bytes: u64) {
-        self.moved += bytes;
-    }
-
     /// Leaves out time that was spent on a disk.
     pub(super) fn leave_out(&mut self, time: Duration) {
         self.since = self.since.after(time);
@@ -58,10 +44,7 @@ impl Pace {
         let taken = self.moved + self.queued - queued;
         let least = now.since(self.since).as_millis() * u128::from(SEND_RATE_MIN) / 1000;
         if taken > 0 && u128::from(taken) >= least {
-            *self = Self {
-                queued,
-                ..Self::since(now)
-            };
+            (self.since, self.moved, self.queued) = (now, 0, queued);
             return false;
         }
         self.is_due(now, stall)

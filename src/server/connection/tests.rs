@@ -685,11 +685,11 @@ fn row_17_a_reader_that_takes_next_to_nothing() {
     let stall = Duration::from_secs(60);
     let least = SEND_RATE_MIN * stall.as_secs();
     let reader = Scripted::new(GET, &[]);
-    let mut pace = Pace::since(Tick::default());
-    pace.add(least - 1);
+    let mut pace = Pace::default();
+    pace.moved += least - 1;
     let later = |times: u32| Tick(60_000 * times);
     assert!(pace.is_too_slow(&reader, later(1), stall));
-    pace.add(1);
+    pace.moved += 1;
     assert!(!pace.is_too_slow(&reader, later(1), stall));
     // It is counted anew.
     let soon = Tick(119_999);

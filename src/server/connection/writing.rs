@@ -13,7 +13,6 @@ use log::warn;
 use crate::event_loop::page_cache::Before;
 use crate::event_loop::tcp::Lingering;
 use crate::event_loop::{Attempt, Next, Now, Side, Stage, Tick, Transport};
-use crate::http::response::Body;
 use crate::http::state::{Outgoing, Output, Reading, State};
 use crate::limits::{DISK_PAUSE, DISK_PAUSE_DIVISOR, STALL_LOOKS, UNSENT_BYTES_MIN};
 use crate::server::Server;
@@ -60,7 +59,10 @@ impl ReplyProgress {
             outgoing: Outgoing::new(reply.bytes, reply.head_len, reply.body, rest),
             record,
             listing: reply.listing,
-            pace: Pace::since(now),
+            pace: Pace {
+                since: now,
+                ..Pace::default()
+            },
             waits_since: None,
             before: Before::Unknown,
             corked: false,
@@ -113,7 +115,8 @@ impl<T: Transport> Drive<'_, '_, T> {
                 if !reply.corked {
                     let socket = &mut self.stream.transport;
                     socket.set_cork(true);
-                    let share = unsent_share(self.cx.shared.counters.open(Phase::Writing), len);
+                    let share =
+                        unsent_share(self.cx.shared.counters.phases[Phase::Writing as usize], len);
                     reply.raised_lowat = share > UNSENT_BYTES_MIN;
                     if reply.raised_lowat {
                         socket.set_notsent_lowat(share);
@@ -121,10 +124,8 @@ impl<T: Transport> Drive<'_, '_, T> {
                     reply.corked = true;
                 }
                 let before = reply.before;
-                let sent = self
-                    .stream
-                    .send_file(&mut self.cx.link, file, at, len, before);
-                let Some(attempt) = sent else {
+                let link = &mut self.cx.link;
+                let Some(attempt) = self.stream.send_file(link, file, at, len, before) else {
                     return self.wait_for_disk(reply, waited);
                 };
                 if before == Before::Unknown && matches!(attempt, Attempt::Done(_)) {
@@ -167,7 +168,7 @@ impl<T: Transport> Drive<'_, '_, T> {
     fn sent(&mut self, mut reply: Box<ReplyProgress>, n: usize) -> Step {
         let head_was_out = reply.outgoing.head_is_out();
         reply.outgoing.advance(n);
-        reply.pace.add(n as u64);
+        reply.pace.moved += n as u64;
         self.cx.shared.counters.sent += n as u64;
         if matches!(reply.outgoing.output(), Output::Done) {
             return self.finish(*reply);
@@ -188,12 +189,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         };
         match made {
             Ok(Some((piece, is_last))) => {
-                let then = if is_last {
-                    Body::Nothing
-                } else {
-                    Body::Produced
-                };
-                reply.outgoing.produce(piece, then);
+                reply.outgoing.produce(piece, is_last);
                 renew = true;
             }
             Ok(None) => {}
@@ -271,9 +267,8 @@ impl<T: Transport> Drive<'_, '_, T> {
     /// Rows 19 and 20.
     pub(super) fn linger(&mut self, mut discarded: u64) -> Step {
         let (before, timeout) = (discarded, self.cx.shared.http.timeouts.linger);
-        let lingering = self
-            .stream
-            .linger(&mut discarded, self.changed, timeout, self.cx);
+        let (stream, changed) = (&mut self.stream, self.changed);
+        let lingering = stream.linger(&mut discarded, changed, timeout, self.cx);
         self.cx.shared.counters.received += discarded - before;
         let (why, words) = match lingering {
             Lingering::Wait(next) => {
