@@ -1,6 +1,7 @@
 //! The time: the only file that asks for it, once a turn, so that it stands still within one.
 //!
-//! Ticks of the monotonic clock are for deadlines, the wall clock is for headers and logs.
+//! Ticks of the monotonic clock are for deadlines, the wall clock is for headers and logs. A
+//! [`Histogram`] counts how long things took.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -122,8 +123,7 @@ pub fn monotonic_now() -> Instant {
     Instant::now()
 }
 
-/// How long things took: counts of durations, by the least limit that is not below them. Its memory
-/// is constant, however many are counted.
+/// Counts of durations, by the least limit that is not below them. Its memory is constant.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     /// Ascending.
@@ -177,8 +177,7 @@ impl Histogram {
         }))
     }
 
-    /// The duration that so many of a hundred did not exceed, as the middle of its bucket; `None`
-    /// if none was counted.
+    /// What so many of a hundred did not exceed, as the middle of its bucket; `None` of none.
     pub fn percentile(&self, percent: u64) -> Option<Duration> {
         let rank = (self.count() * percent).div_ceil(100).max(1);
         let bucket = self.up_to().position(|(_, count)| count >= rank)?;

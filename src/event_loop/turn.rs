@@ -113,10 +113,7 @@ impl<H: Handler> EventLoop<H> {
         Ok(self.foreground)
     }
 
-    /// One turn.
-    ///
-    /// # Errors
-    /// Only if the poll itself fails.
+    /// One turn. It fails as [`run`](Self::run) does.
     pub fn turn(&mut self) -> io::Result<()> {
         self.wait()?;
         self.note();

@@ -30,10 +30,8 @@ pub enum Color {
 static STDERR: OnceLock<Mutex<Diagnostics>> = OnceLock::new();
 
 /// Sets up the logger of the process. `level` is what `-q` and `-v` ask for; a filter in the
-/// environment (`IDLER_LOG`, else `RUST_LOG`) says more and goes before it.
-///
-/// A filter that cannot be understood is ignored with a warning. Called twice, the first call
-/// holds.
+/// environment (`IDLER_LOG`, else `RUST_LOG`) says more and goes before it. A filter that cannot be
+/// understood is ignored with a warning. Called twice, the first call holds.
 pub fn init(level: LevelFilter, color: Color) {
     let variable = filter_from(|name| std::env::var(name).ok());
     let complaint = variable.as_ref().and_then(|(name, filter)| {

@@ -8,7 +8,6 @@ use std::fmt::{self, Write as _};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 /// A name as text of HTML, also within a quoted attribute.
-///
 /// Characters of HTML become entities; bytes that are no UTF-8 become U+FFFD. Control characters,
 /// which nobody sees, and those that turn the direction of writing, which make `gnp.exe` out of
 /// `exe.png`, are shown by their number.

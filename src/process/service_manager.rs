@@ -7,8 +7,8 @@
 //! the process lets idler be replaced without refusing a client: those that connect between two
 //! processes wait in its queue.
 //!
-//! The manager is told by the datagrams of sd_notify(3). Nothing it does (a full queue, a socket that
-//! is gone) makes idler wait or fail.
+//! The manager is told by the datagrams of sd_notify(3). Nothing it does (a full queue, a socket
+//! that is gone) makes idler wait or fail.
 
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;

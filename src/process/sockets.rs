@@ -252,8 +252,7 @@ fn ip_socket(address: SocketAddr, kind: SocketKind) -> io::Result<Socket> {
 /// Sets what the connections accepted from a TCP socket inherit.
 fn set_inherited_options(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
-    // A kernel without this option holds more for readers that do not read; that is no reason not
-    // to serve.
+    // A kernel without this option only holds more for readers that do not read.
     let _ = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MIN);
     Ok(())
 }

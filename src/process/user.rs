@@ -81,9 +81,6 @@ impl SystemUser {
     }
 
     /// Gives this user the socket that root has made for it at `path`. A link is not followed.
-    ///
-    /// # Errors
-    /// One line for the user.
     pub fn own(&self, path: &Path) -> Result<(), String> {
         if !geteuid().is_root() {
             return Ok(());

@@ -42,9 +42,8 @@ pub struct DirectoryReader {
 
 impl DirectoryReader {
     /// Begins with a directory that was opened for reading (not with `O_PATH`) and is used for
-    /// nothing else: the position in it is part of the descriptor.
-    ///
-    /// Names that begin with a dot are left out unless `show_hidden`; `.well-known` never is.
+    /// nothing else: the position in it is part of the descriptor. Names that begin with a dot are
+    /// left out unless `show_hidden`; `.well-known` never is.
     pub fn new(directory: OwnedFd, order: Order, show_hidden: bool) -> Self {
         Self {
             directory: Some(directory),
@@ -237,7 +236,6 @@ pub struct Totals {
 }
 
 /// A directory's entries in sorted runs, taken out in order, with what they add up to.
-///
 /// Costs at most 200 bytes an entry: 32 here, and its name.
 #[derive(Debug, Default)]
 pub struct Listing {
@@ -378,7 +376,6 @@ impl Order {
 }
 
 /// The order of names: as if both were in lower case; if that makes no difference, by their bytes.
-///
 /// A name that is not UTF-8 is compared too: each byte that belongs to no character counts as one
 /// that comes after all others.
 fn compare_names(a: &[u8], b: &[u8]) -> Ordering {

@@ -86,7 +86,6 @@ impl MediaTypes {
 
     /// The media type of a file of this name (a whole path will do: the last segment counts), with
     /// `; charset=utf-8` where it is text. `application/octet-stream` if the name tells nothing.
-    ///
     /// Allocates only for `text/` types that no table here has.
     pub fn of(&self, name: &[u8]) -> Cow<'_, str> {
         let name = name.rsplit(|&byte| byte == b'/').next().unwrap_or(name);
