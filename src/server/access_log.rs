@@ -180,7 +180,7 @@ fn open_file(path: &Path) -> Result<LogTarget, String> {
 pub struct LogRecord {
     client: PeerAddress,
     /// The name that was logged in with.
-    user: Option<Vec<u8>>,
+    user: Option<Box<[u8]>>,
     /// The request line, without its end; empty if there was none.
     request: Vec<u8>,
     referer: Option<Vec<u8>>,
@@ -193,7 +193,7 @@ impl LogRecord {
     /// Of a request that was understood, and the name that it was logged in with.
     pub fn of(
         client: PeerAddress,
-        user: Option<Vec<u8>>,
+        user: Option<Box<[u8]>>,
         request: &Request<'_>,
         status: Status,
         now: &Now,

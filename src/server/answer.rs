@@ -9,7 +9,7 @@ use std::io;
 use std::rc::Rc;
 
 use crate::event_loop::{Now, PeerAddress};
-use crate::http::accept::{names_html, prefers_json};
+use crate::http::accept::{AcceptEncoding, names_html, prefers_json};
 use crate::http::conditional::{Validators, Verdict, evaluate};
 use crate::http::date::unix_seconds;
 use crate::http::path::SitePath;
@@ -21,11 +21,10 @@ use crate::site::Found;
 use crate::site::cache::{Content, FileMeta, Representation};
 use crate::site::open::Opened;
 
-use crate::server::auth::Password;
 use crate::server::counters::NOT_SHOWN;
 use crate::server::outcome::{self, DirectoryList, NoteFn, Outcome, Part, display, display_found};
+use crate::server::representation::{PLAIN_CLASS, Preference, Selected};
 use crate::server::sites::{DEFAULT_SITE, index_for};
-use crate::server::variants::PLAIN_CLASS;
 use crate::server::{Http, Server};
 
 const HTML: &[u8] = b".html";
@@ -37,10 +36,12 @@ struct Ask<'a> {
     site: usize,
     now: &'a Now,
     notes: NoteFn<'a>,
+    /// What its Accept-Encoding comes to, if the cache was asked for that.
+    preference: Option<Preference>,
 }
 
 impl Server {
-    /// Decides what a request gets. `client` is the one that a trusted proxy speaks for; `peer`
+    /// Decides what a request gets, and names the `user` who sent it. `client` is the one that a trusted proxy speaks for; `peer`
     /// asks for the other end of the connection. Bounded by the cost of opening a few paths, and of
     /// reading one small file.
     pub(crate) fn resolve(
@@ -48,6 +49,7 @@ impl Server {
         request: &Request<'_>,
         client: Option<PeerAddress>,
         peer: &dyn Fn() -> PeerAddress,
+        user: &mut Option<Box<[u8]>>,
         now: &Now,
         notes: NoteFn<'_>,
     ) -> Outcome {
@@ -58,13 +60,11 @@ impl Server {
             site: DEFAULT_SITE,
             now,
             notes,
+            preference: None,
         };
         let asks_for_file = matches!(request.method, Method::Get | Method::Head);
         if precedes_files {
             ask.site = index_for(&ask.http.sites, request.host);
-            if let Some(auth) = &mut ask.http.auth {
-                auth.user = None;
-            }
             if client.is_some_and(|client| !self.client_limits.allows(client)) {
                 return ask.error(outcome::NOT_ALLOWED);
             }
@@ -72,7 +72,7 @@ impl Server {
                 && status.is_meant(request)
             {
                 if status.is_shown_to(request, client, peer) {
-                    let locked = ask.authenticate();
+                    let locked = ask.authenticate(user);
                     return locked.unwrap_or_else(|| self.metrics_for(request, now));
                 }
                 ask.note("status", NOT_SHOWN);
@@ -84,7 +84,7 @@ impl Server {
             if ask.http.policy.cors && request.method == Method::Options {
                 return Outcome::Methods { preflight: true };
             }
-            if let Some(locked) = ask.authenticate() {
+            if let Some(locked) = ask.authenticate(user) {
                 return locked;
             }
             if asks_for_file && let Some(redirect) = ask.redirect() {
@@ -106,10 +106,14 @@ impl Server {
     fn metrics_for(&self, request: &Request<'_>, now: &Now) -> Outcome {
         let query = ListingQuery::parse(request.target.query.unwrap_or_default());
         if query.json || prefers_json(request.headers) {
-            return Outcome::text(Status::OK, "application/json", self.metrics_as_json(now));
+            return Outcome::Text(
+                Status::OK,
+                "application/json",
+                self.metrics_as_json(now).into(),
+            );
         }
         let media_type = "text/plain; version=0.0.4; charset=utf-8";
-        Outcome::text(Status::OK, media_type, self.metrics_as_text(now))
+        Outcome::Text(Status::OK, media_type, self.metrics_as_text(now).into())
     }
 }
 
@@ -127,22 +131,23 @@ impl Ask<'_> {
     fn health(&mut self) -> Outcome {
         self.note("health", "asked for by its path");
         let (status, body) = if self.http.stopping {
-            (Status::UNAVAILABLE, "stopping\n")
+            (Status::UNAVAILABLE, &b"stopping\n"[..])
         } else {
-            (Status::OK, "ok\n")
+            (Status::OK, &b"ok\n"[..])
         };
-        Outcome::text(status, "text/plain; charset=utf-8", body)
+        Outcome::Text(status, "text/plain; charset=utf-8", body.to_vec())
     }
 
-    /// What a request gets that does not bring the right password (RFC 9110 §11.6.1, RFC 7617).
-    fn authenticate(&mut self) -> Option<Outcome> {
+    /// What a request gets that does not bring the right password; else names its `user`.
+    fn authenticate(&mut self, user: &mut Option<Box<[u8]>>) -> Option<Outcome> {
         let auth = self.http.auth.as_mut()?;
-        let refusal = match auth.check_request(self.request.headers, self.now) {
-            Password::Right => return None,
-            Password::Wrong => outcome::NO_PASSWORD,
-            Password::Later => outcome::TOO_MANY_PASSWORDS,
-        };
-        Some(self.http.error(self.site, refusal, self.now))
+        match auth.user_of(self.request.headers, self.now) {
+            Ok(name) => {
+                *user = Some(name);
+                None
+            }
+            Err(refusal) => Some(self.http.error(self.site, refusal, self.now)),
+        }
     }
 
     /// Where a path leads by the file of redirects, whether something stands there or not; else
@@ -202,13 +207,13 @@ impl Ask<'_> {
 
     /// What was served for this path before, if it is still so.
     fn cached(&mut self, raw: &[u8]) -> Option<Outcome> {
-        let state = &mut self.http.sites[self.site];
         let class = if self.request.has.accept_encoding {
-            state.class(self.request, raw)
+            self.class(raw)
         } else {
             PLAIN_CLASS
         };
-        let file = state.cache.find(class, raw, self.now.turn)?;
+        let cache = &mut self.http.sites[self.site].cache;
+        let file = cache.find(class, raw, self.now.turn)?;
         if let Content::Whole(reply, head_len) = &mut file.content {
             self.http.dates.stamp(reply, self.now.wall);
             if !self.request.has.condition && !self.request.has.range {
@@ -218,6 +223,38 @@ impl Ask<'_> {
         }
         let file = file.clone();
         Some(self.part_of(file))
+    }
+
+    /// The class of the cache in which the answer to a request that accepts codings may stand. A
+    /// file that has no variants is kept in the class of plain bytes alone. Of an empty cache it
+    /// does not matter, so that `explain` hears of codings where a variant is chosen.
+    fn class(&mut self, raw: &[u8]) -> usize {
+        let cache = &self.http.sites[self.site].cache;
+        let plain = cache.peek(PLAIN_CLASS, raw);
+        if cache.count() == 0 || plain.is_some_and(|meta| !meta.varies) {
+            return PLAIN_CLASS;
+        }
+        let accept = AcceptEncoding::read(self.request.headers, |_| ());
+        self.preference.insert(Preference::of(&accept)).class()
+    }
+
+    /// Of a file that was just opened at `path`, the variant that the client wants.
+    fn select(&mut self, path: &SitePath, opened: Opened) -> Selected {
+        let varies = self.http.varies(self.site, path);
+        let plain = Selected::plain(path, opened, varies);
+        if !varies {
+            self.note("encoding", "files of this kind have no siblings");
+            return plain;
+        }
+        let headers = self.request.headers;
+        let preference = self.preference.unwrap_or_else(|| {
+            let notes = &mut *self.notes;
+            Preference::of(&AcceptEncoding::read(headers, |words| {
+                notes("encoding", words)
+            }))
+        });
+        let state = &mut self.http.sites[self.site];
+        state.choose(preference, plain, self.now.turn, self.notes)
     }
 
     /// What stands at a path: a file, its index, a list, what stands in for it, or an error.
@@ -236,10 +273,11 @@ impl Ask<'_> {
                 let is_first = asked == path || self.http.policy.is_first_index(&path);
                 let is_canonical = is_first && raw == asked.to_url().as_bytes();
                 let keep_as = is_canonical.then_some(raw);
-                let (site, request, now) = (self.site, self.request, self.now);
-                let http = &mut *self.http;
-                let selected = http.select(site, request, &path, opened, now, self.notes);
-                return match http.load(site, &path, selected, keep_as, now) {
+                let selected = self.select(&path, opened);
+                let loaded = self
+                    .http
+                    .load(self.site, &path, selected, keep_as, self.now);
+                return match loaded {
                     Ok(file) => self.part_of(file),
                     Err(e) => self.unreadable("read", &e, outcome::UNREADABLE),
                 };

@@ -14,10 +14,12 @@ use httparse::Header;
 
 use crate::event_loop::Now;
 use crate::http::fields::Credentials;
+use crate::http::status::Refusal;
 use crate::limits::{
     BCRYPT_COST_MAX, PASSWORD_CHECKS_PER_SECOND, USERS_BYTES_MAX, WRONG_PASSWORDS_REMEMBERED,
 };
 
+use crate::server::outcome::{NO_PASSWORD, TOO_MANY_PASSWORDS};
 use crate::server::reloadable_file::ReloadableFile;
 
 /// The users of a file.
@@ -45,8 +47,6 @@ pub struct Auth {
     /// Read again, it forgets what was right.
     pub(super) file: ReloadableFile<Users>,
     keys: [RandomState; 2],
-    /// Which user has sent the request that was resolved last, if its password was right.
-    pub(crate) user: Option<usize>,
     checked_turn: Option<u64>,
     /// When the second began in which checks are counted, and how many there were.
     second: Option<Instant>,
@@ -131,22 +131,25 @@ impl Auth {
         Ok(Self {
             file: ReloadableFile::open(path, USERS_BYTES_MAX, Users::parse)?,
             keys: [RandomState::new(), RandomState::new()],
-            user: None,
             checked_turn: None,
             second: None,
             checks: 0,
         })
     }
 
-    /// Whether a request brings a right password.
-    pub fn check_request(&mut self, headers: &[Header<'_>], now: &Now) -> Password {
-        Credentials::read(headers).map_or(Password::Wrong, |given| self.check(&given, now))
-    }
-
-    /// The user who has sent the request that was resolved last.
-    pub fn user(&self) -> Option<&[u8]> {
-        let user = self.file.made.users.get(self.user?)?;
-        Some(&user.name)
+    /// The name of the user whose right password a request brings, else what it gets (RFC 9110
+    /// §11.6.1, RFC 7617).
+    pub(crate) fn user_of(
+        &mut self,
+        headers: &[Header<'_>],
+        now: &Now,
+    ) -> Result<Box<[u8]>, Refusal> {
+        let given = Credentials::read(headers).ok_or(NO_PASSWORD)?;
+        match self.check(&given, now) {
+            Password::Right => Ok(given.user.into()),
+            Password::Wrong => Err(NO_PASSWORD),
+            Password::Later => Err(TOO_MANY_PASSWORDS),
+        }
     }
 
     /// Whether the password is right. Bounded by one check of [`BCRYPT_COST_MAX`].
@@ -155,7 +158,6 @@ impl Auth {
         let users = &mut self.file.made;
         let user = users.users.iter().position(|u| u.name == credentials.user);
         if user.is_some_and(|at| users.users[at].right == Some(digest)) {
-            self.user = user;
             return Password::Right;
         }
         if users.wrong.contains(&digest) {
@@ -174,7 +176,6 @@ impl Auth {
         match user {
             Some(at) if is_right => {
                 users.users[at].right = Some(digest);
-                self.user = user;
                 Password::Right
             }
             _ => {

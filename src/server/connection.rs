@@ -8,7 +8,7 @@
 mod pace;
 mod writing;
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::mem::{replace, take};
 use std::time::Duration;
 
@@ -25,7 +25,6 @@ use crate::http::status::{Refusal, Status};
 use crate::limits::SHUTDOWN_IDLE_GRACE;
 use crate::server::Server;
 use crate::server::access_log::LogRecord;
-use crate::server::auth::Auth;
 use crate::server::clients::{Rejection, TrackedClient};
 use crate::server::connection::writing::ReplyProgress;
 use crate::server::counters::{Close, Phase};
@@ -407,15 +406,14 @@ impl<T: Transport> Drive<'_, '_, T> {
         // The client for which a trusted proxy asks.
         let client = self.client.as_ref();
         let client = client.and_then(|c| c.of_request(request.headers, &shared.client_limits));
-        let outcome = shared.resolve(&request, client, &peer, now, &mut |_, _| ());
+        let (mut user, notes) = (None, &mut |_, _: fmt::Arguments<'_>| ());
+        let outcome = shared.resolve(&request, client, &peer, &mut user, now, notes);
         let reply = shared.http.respond(outcome, options, now);
         shared.counters.reply(reply.status);
         // Health checks come every few seconds from each balancer, and would hide the rest.
         let is_logged = shared.access.sink.is_some()
             && !(reply.status == Status::OK && shared.http.is_health_check(&request));
         let record = is_logged.then(|| {
-            let user = shared.http.auth.as_ref().and_then(Auth::user);
-            let user = user.map(<[u8]>::to_vec);
             let client = client.unwrap_or_else(peer);
             LogRecord::of(client, user, &request, reply.status, now)
         });

@@ -22,7 +22,6 @@ pub mod respond;
 pub mod signals;
 pub mod sites;
 pub mod start;
-pub mod variants;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::SystemTime;

@@ -36,25 +36,10 @@ pub(crate) enum Outcome {
         /// The file whose conditions or ranges led to it.
         file: Option<Rc<FileMeta>>,
     },
-    /// A text that idler writes itself, and that nothing may keep.
-    Text {
-        status: Status,
-        media_type: &'static str,
-        body: Vec<u8>,
-    },
+    /// A text of this media type that idler writes itself, and that nothing may keep.
+    Text(Status, &'static str, Vec<u8>),
     /// 204: which methods there are; `preflight`: for a script of another site as well.
     Methods { preflight: bool },
-}
-
-impl Outcome {
-    pub(crate) fn text(status: Status, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        let body = body.into();
-        Self::Text {
-            status,
-            media_type,
-            body,
-        }
-    }
 }
 
 /// How much of a file is sent.
@@ -85,50 +70,29 @@ pub(crate) struct DirectoryList {
     pub(crate) not_modified: bool,
 }
 
-pub(crate) const NOT_ALLOWED: Refusal = Refusal::new(
-    Status::FORBIDDEN,
-    "this site is not for the address that asks",
-);
-pub(crate) const NO_PASSWORD: Refusal = Refusal::new(
-    Status::UNAUTHORIZED,
-    "this site asks for a name and a password",
-);
-pub(crate) const TOO_MANY_PASSWORDS: Refusal = Refusal::new(
-    Status::TOO_MANY_REQUESTS,
-    "too many passwords were tried; try again in a second",
-);
-pub(crate) const METHOD_NOT_ALLOWED: Refusal = Refusal::new(
-    Status::METHOD_NOT_ALLOWED,
-    "only GET, HEAD and OPTIONS are allowed here",
-);
-pub(crate) const METHOD_NOT_KNOWN: Refusal =
-    Refusal::new(Status::NOT_IMPLEMENTED, "this method is not known");
-pub(crate) const MISSING: Refusal =
-    Refusal::new(Status::NOT_FOUND, "there is nothing at this address");
-pub(crate) const FORBIDDEN: Refusal =
-    Refusal::new(Status::FORBIDDEN, "the server may not read this");
-pub(crate) const NOT_AT_PRESENT: Refusal =
-    Refusal::new(Status::UNAVAILABLE, "the file cannot be opened at present");
-pub(crate) const UNREADABLE: Refusal =
-    Refusal::new(Status::INTERNAL_ERROR, "the file cannot be read");
-pub(crate) const CONDITION_FAILED: Refusal = Refusal::new(
-    Status::PRECONDITION_FAILED,
-    "what is there is not what the request expects it to be",
-);
-pub(crate) const NO_SUCH_RANGE: Refusal = Refusal::new(
-    Status::RANGE_NOT_SATISFIABLE,
-    "the file has nothing in this range",
-);
-pub(crate) const HEAD_TOO_SLOW: Refusal =
-    Refusal::new(Status::REQUEST_TIMEOUT, "the head did not come in time");
-pub(crate) const TOO_MANY_FROM_ADDRESS: Refusal = Refusal::new(
-    Status::UNAVAILABLE,
-    "this address has as many connections as it may",
-);
-pub(crate) const ALL_SLOTS_TAKEN: Refusal = Refusal::new(
-    Status::UNAVAILABLE,
-    "the server has as many connections as it can hold",
-);
+/// What a request can be refused for, each with its status and its words.
+macro_rules! refusals {
+    ($($name:ident: $status:ident, $why:literal;)*) => {
+        $(pub(crate) const $name: Refusal = Refusal::new(Status::$status, $why);)*
+    };
+}
+
+refusals! {
+    NOT_ALLOWED: FORBIDDEN, "this site is not for the address that asks";
+    NO_PASSWORD: UNAUTHORIZED, "this site asks for a name and a password";
+    TOO_MANY_PASSWORDS: TOO_MANY_REQUESTS, "too many passwords were tried; try again in a second";
+    METHOD_NOT_ALLOWED: METHOD_NOT_ALLOWED, "only GET, HEAD and OPTIONS are allowed here";
+    METHOD_NOT_KNOWN: NOT_IMPLEMENTED, "this method is not known";
+    MISSING: NOT_FOUND, "there is nothing at this address";
+    FORBIDDEN: FORBIDDEN, "the server may not read this";
+    NOT_AT_PRESENT: UNAVAILABLE, "the file cannot be opened at present";
+    UNREADABLE: INTERNAL_ERROR, "the file cannot be read";
+    CONDITION_FAILED: PRECONDITION_FAILED, "what is there is not what the request expects it to be";
+    NO_SUCH_RANGE: RANGE_NOT_SATISFIABLE, "the file has nothing in this range";
+    HEAD_TOO_SLOW: REQUEST_TIMEOUT, "the head did not come in time";
+    TOO_MANY_FROM_ADDRESS: UNAVAILABLE, "this address has as many connections as it may";
+    ALL_SLOTS_TAKEN: UNAVAILABLE, "the server has as many connections as it can hold";
+}
 
 /// Is told what a rule has decided: a topic of a word or two, and a sentence that is safe for a
 /// terminal.

@@ -1,5 +1,5 @@
-//! From an outcome to the bytes of its reply. Every head is written here, but that which the cache
-//! keeps in front of a small file.
+//! From an outcome to the bytes of its reply. Every head is written here, that which the cache
+//! keeps in front of a small file as well.
 //!
 //! What a head says about the connection is what happens to it.
 
@@ -21,6 +21,7 @@ use crate::server::Http;
 use crate::server::listing::ListingBody;
 use crate::server::outcome::{DirectoryList, Outcome, Part};
 use crate::server::policy::Policy;
+use crate::server::representation::VARY;
 use crate::server::sites::DEFAULT_SITE;
 
 /// The methods that are answered.
@@ -113,62 +114,55 @@ impl Http {
         options: ResponseOptions,
         now: &Now,
     ) -> Response {
+        // Most requests get a kept file, which needs nothing of the rest.
         if let Outcome::Kept { reply, head_len } = outcome {
             return kept(reply, head_len, options);
         }
+        let (date, policy) = (self.dates.header(now.wall), &self.policy);
         let context = ReplyContext {
             options,
-            date: self.dates.header(now.wall),
-            policy: &self.policy,
+            date,
+            policy,
         };
-        respond(outcome, &context)
-    }
-}
-
-fn respond(outcome: Outcome, context: &ReplyContext<'_>) -> Response {
-    match outcome {
-        Outcome::Kept { reply, head_len } => kept(reply, head_len, context.options),
-        Outcome::File { file, part } => context.file(&file, part),
-        Outcome::Directory(list) => context.directory(*list),
-        Outcome::Redirect {
-            status,
-            location,
-            why,
-        } => {
-            let draft = context.draft(status).field("Location", location);
-            context.own_page(draft, why)
+        match outcome {
+            Outcome::Kept { reply, head_len } => kept(reply, head_len, options),
+            Outcome::File { file, part } => context.file(&file, part),
+            Outcome::Directory(list) => context.directory(*list),
+            Outcome::Redirect {
+                status,
+                location,
+                why,
+            } => {
+                let draft = context.draft(status).field("Location", location);
+                context.own_page(draft, why)
+            }
+            Outcome::Error {
+                refusal,
+                page,
+                file,
+            } => context.error(refusal, page.as_ref(), file.as_deref()),
+            Outcome::Text(status, media_type, body) => context
+                .draft(status)
+                .field("Content-Type", media_type)
+                .field("X-Content-Type-Options", "nosniff")
+                .field("Cache-Control", "no-store")
+                .number("Content-Length", body.len() as u64)
+                .finish(&body),
+            Outcome::Methods { preflight } => {
+                let mut draft = context.draft(Status::NO_CONTENT).field("Allow", ALLOW);
+                // What a browser asks before it lets a script of another site send what a plain
+                // link would not (Fetch standard, CORS protocol). Nothing here depends on cookies,
+                // so that every site may read it. A star does not stand for Authorization.
+                if preflight {
+                    draft = draft
+                        .field("Access-Control-Allow-Origin", "*")
+                        .field("Access-Control-Allow-Methods", ALLOW)
+                        .field("Access-Control-Allow-Headers", "*, Authorization")
+                        .number("Access-Control-Max-Age", PREFLIGHT_SECONDS.into());
+                }
+                draft.finish(b"")
+            }
         }
-        Outcome::Error {
-            refusal,
-            page,
-            file,
-        } => context.error(refusal, page.as_ref(), file.as_deref()),
-        Outcome::Text {
-            status,
-            media_type,
-            body,
-        } => context
-            .draft(status)
-            .field("Content-Type", media_type)
-            .field("X-Content-Type-Options", "nosniff")
-            .field("Cache-Control", "no-store")
-            .number("Content-Length", body.len() as u64)
-            .finish(&body),
-        Outcome::Methods { preflight: false } => context
-            .draft(Status::NO_CONTENT)
-            .field("Allow", ALLOW)
-            .finish(b""),
-        // What a browser asks before it lets a script of another site send what a plain link would
-        // not (Fetch standard, CORS protocol). Nothing here depends on cookies, so that every site
-        // may read it. A star does not stand for Authorization.
-        Outcome::Methods { preflight: true } => context
-            .draft(Status::NO_CONTENT)
-            .field("Allow", ALLOW)
-            .field("Access-Control-Allow-Origin", "*")
-            .field("Access-Control-Allow-Methods", ALLOW)
-            .field("Access-Control-Allow-Headers", "*, Authorization")
-            .number("Access-Control-Max-Age", PREFLIGHT_SECONDS.into())
-            .finish(b""),
     }
 }
 
@@ -201,6 +195,19 @@ fn kept(reply: Rc<[u8]>, head_len: usize, options: ResponseOptions) -> Response 
     }
 }
 
+/// The head of a 200 with all of a file, as the cache keeps it in front of a small one.
+pub(crate) fn whole_head(meta: &FileMeta, date: &[u8; 29]) -> Vec<u8> {
+    let mut head = HeadWriter::new(Status::OK, date);
+    write_whole(meta, &mut head);
+    head.end()
+}
+
+fn write_whole(meta: &FileMeta, head: &mut HeadWriter) {
+    head.field("Content-Type", meta.content_type.as_bytes())
+        .lines(&meta.lines)
+        .field_number("Content-Length", meta.size);
+}
+
 /// The 503 of a server that has neither a slot for a connection nor the memory to refuse it well.
 pub fn busy() -> String {
     format!(
@@ -212,10 +219,11 @@ pub fn busy() -> String {
 
 impl ReplyContext<'_> {
     fn draft(&self, status: Status) -> Draft {
+        let (head, options) = (HeadWriter::new(status, self.date), self.options);
         Draft {
             status,
-            head: HeadWriter::new(status, self.date),
-            options: self.options,
+            head,
+            options,
         }
     }
 
@@ -224,7 +232,7 @@ impl ReplyContext<'_> {
         match part {
             Part::Whole => {
                 let mut draft = self.draft(Status::OK);
-                meta.write_fields(&mut draft.head);
+                write_whole(meta, &mut draft.head);
                 draft.finish_with_file(file, 0..meta.size)
             }
             Part::NotModified => {
@@ -266,15 +274,16 @@ impl ReplyContext<'_> {
     fn directory(&self, list: DirectoryList) -> Response {
         // Without chunks the end of the listing is the end of the connection.
         let chunked = self.options.minor > 0;
-        let mut draft = if list.not_modified {
-            self.draft(Status::NOT_MODIFIED)
-        } else if list.query.json {
-            self.draft(Status::OK)
-                .field("Content-Type", pages::JSON_TYPE)
-        } else {
-            self.draft(Status::OK)
-                .field("Content-Type", pages::HTML_TYPE)
+        let draft = match (list.not_modified, list.query.json) {
+            (true, _) => self.draft(Status::NOT_MODIFIED),
+            (false, true) => self
+                .draft(Status::OK)
+                .field("Content-Type", pages::JSON_TYPE),
+            (false, false) => self
+                .draft(Status::OK)
+                .field("Content-Type", pages::HTML_TYPE),
         };
+        let mut draft = draft;
         draft.options.keep &= chunked;
         if list.negotiated {
             draft = draft.field("Vary", "Accept");
@@ -322,7 +331,9 @@ impl ReplyContext<'_> {
             if status == Status::RANGE_NOT_SATISFIABLE {
                 draft = draft.field("Content-Range", format!("bytes */{}", file.size));
             }
-            draft = draft.lines(file.vary());
+            if file.varies {
+                draft = draft.lines(VARY);
+            }
         }
         match page {
             None => self.own_page(draft, Some(why)),

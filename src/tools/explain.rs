@@ -129,7 +129,8 @@ fn answer(
         head_only: request.method == Method::Head,
         minor: request.minor,
     };
-    let outcome = server.resolve(&request, None, &|| PeerAddress::Unknown, now, note);
+    let peer = || PeerAddress::Unknown;
+    let outcome = server.resolve(&request, None, &peer, &mut None, now, note);
     let response = server.http.respond(outcome, options, now);
     (response, Some(request.method))
 }

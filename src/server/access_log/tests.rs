@@ -286,7 +286,7 @@ fn the_three_formats() {
 fn nobody_forges_a_line_or_reaches_a_terminal() {
     let nasty = LogRecord {
         client: PeerAddress::Unix,
-        user: Some(b"a b\"c".to_vec()),
+        user: Some(b"a b\"c"[..].into()),
         request: b"GET /\r\n\x1b[2J\"\\\x00\xff\xc3\xa9 HTTP/1.1".to_vec(),
         referer: Some(Vec::new()),
         user_agent: Some(b"\x7f\t".to_vec()),
@@ -306,7 +306,7 @@ fn nobody_forges_a_line_or_reaches_a_terminal() {
         let every_byte: Vec<u8> = (0..=255).collect();
         let line = written(
             &LogRecord {
-                user: Some(every_byte.clone()),
+                user: Some(every_byte.clone().into()),
                 request: every_byte.clone(),
                 referer: Some(every_byte),
                 ..record()
