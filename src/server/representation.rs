@@ -21,7 +21,7 @@ use crate::limits::{CACHED_FILE_BYTES_MAX, ERROR_PAGE_BYTES_MAX, RACY_WINDOW, TO
 use crate::server::Http;
 use crate::server::outcome::{NoteFn, Outcome, display};
 use crate::server::policy::Policy;
-use crate::server::respond::whole_head;
+use crate::server::respond::{VARY, whole_head};
 use crate::server::sites::SiteState;
 use crate::site::Found;
 use crate::site::cache::{CLASSES, Content, FileMeta, Representation};
@@ -29,13 +29,6 @@ use crate::site::media::{is_compressible, is_current, suffix};
 #[cfg(test)]
 use crate::site::open::tests::faults;
 use crate::site::open::{Identity, Moment, Opened, fstat};
-
-/// Says that another client may be sent another variant (RFC 9110 §12.5.5).
-///
-/// It stands on every answer for a file of a compressible type, whether it has siblings or not: to
-/// find out would cost clients that accept no coding three more system calls; and siblings may come
-/// later, while a shared cache still holds the answer.
-pub(crate) const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 /// The codings that there may be a sibling for, the smallest first, as a rule.
 const BY_SIZE: [Coding; 3] = [Coding::Brotli, Coding::Zstd, Coding::Gzip];

@@ -21,11 +21,17 @@ use crate::server::Http;
 use crate::server::listing::ListingBody;
 use crate::server::outcome::{DirectoryList, Outcome, Part};
 use crate::server::policy::Policy;
-use crate::server::representation::VARY;
 use crate::server::sites::DEFAULT_SITE;
 
 /// The methods that are answered.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+/// Says that another client may be sent another variant (RFC 9110 §12.5.5).
+///
+/// It stands on every answer for a file of a compressible type, whether it has siblings or not: to
+/// find out would cost clients that accept no coding three more system calls; and siblings may come
+/// later, while a shared cache still holds the answer.
+pub(crate) const VARY: &[u8] = b"Vary: Accept-Encoding\r\n";
 
 /// How the client wants its reply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

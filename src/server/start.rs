@@ -13,14 +13,14 @@ use log::LevelFilter;
 use rustix::fs::Access;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 
-use crate::cli::{HostRule, LogDestination, Options, ServeOptions, misspelt};
+use crate::cli::{LogDestination, Options, ServeOptions, misspelt};
 use crate::companions::{self, Opened};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::listener::Listener;
 use crate::event_loop::signal::Signal;
 use crate::event_loop::{Deadline, EventLoop, Next, Side};
 use crate::http::response::Dates;
-use crate::limits::{CACHE_DESCRIPTORS_MAX, GRACE, HOSTS_MAX, REFUSALS_MAX};
+use crate::limits::{GRACE, REFUSALS_MAX};
 use crate::log::logger;
 use crate::log::sink::{LogSink, LogTarget};
 use crate::process::resources::Usage;
@@ -31,7 +31,6 @@ use crate::process::walls::{Applied, Walls};
 use crate::process::{addresses, resources, service_manager, sockets, words_of};
 use crate::server::acceptor::Acceptor;
 use crate::server::access_log::AccessLog;
-use crate::server::auth::Auth;
 use crate::server::clients::ClientLimits;
 use crate::server::counters::{Counters, StatusPage};
 use crate::server::listing::Listings;
@@ -39,8 +38,6 @@ use crate::server::policy::{Policy, Timeouts};
 use crate::server::signals::Signals;
 use crate::server::sites::{self, DEFAULT_SITE, SiteState};
 use crate::server::{Boundaries, Http, Server, Service};
-use crate::site::Site;
-use crate::site::cache::Cache;
 use crate::site::open::Opener;
 
 /// Runs `idler serve` until a signal stops it.
@@ -78,7 +75,7 @@ fn exit_code(outcome: Result<bool, String>) -> ExitCode {
 fn check(options: &Options) -> Result<bool, String> {
     let server = &options.server;
     server.user.as_deref().map(SystemUser::find).transpose()?;
-    self::server(server, open_sites(server)?)?;
+    self::server(server, sites::open(server)?)?;
     for line in misspelt(std::env::vars_os().map(|(name, _)| name)) {
         logger::say(&format!("idler: {line}"));
     }
@@ -100,7 +97,7 @@ fn start(all: &Options) -> Result<EventLoop<Service>, String> {
     let descriptors = resources::raise_limit();
     let connections = resources::connections_for(descriptors, options.max_connections);
 
-    let sites = open_sites(options)?;
+    let sites = sites::open(options)?;
     let lent = listening.len();
     let only_inherited = lent > 0 && asked.bind.is_empty();
     if !only_inherited {
@@ -226,20 +223,6 @@ fn serve(mut event_loop: EventLoop<Service>) -> Result<bool, String> {
     Ok(!event_loop.shared.failed)
 }
 
-fn open_root(root: &Path, options: &ServeOptions, verb: Option<&str>) -> Result<Site, String> {
-    Site::open(root, options.hidden).map_err(|e| {
-        let hint = match (e.kind(), verb) {
-            (ErrorKind::NotFound, Some(verb)) => &format!("; did you mean the command '{verb}'?"),
-            (ErrorKind::NotFound, None) => " (name a directory or file that is there)",
-            (ErrorKind::PermissionDenied, _) => {
-                " (give this user the right to read it, or serve another directory)"
-            }
-            _ => "",
-        };
-        format!("cannot serve {}: {}{hint}", root.display(), words_of(&e))
-    })
-}
-
 /// From here on nothing but the site and the files of options can be read, nothing but the log
 /// written, and no other socket be opened.
 fn raise_walls(
@@ -303,53 +286,10 @@ fn can_log_again(options: &ServeOptions) {
     }
 }
 
-/// The default site and those of `--host`, each with its share of the cache.
-pub(crate) fn open_sites(options: &ServeOptions) -> Result<Vec<SiteState>, String> {
-    if options.hosts.len() > HOSTS_MAX {
-        return Err(format!("--host: more than {HOSTS_MAX} sites"));
-    }
-    let sites = options.hosts.len() + 1;
-    let state = |host: &str, site| SiteState {
-        host: host.as_bytes().into(),
-        site,
-        cache: Cache::new(
-            options.cache_bytes_max / sites,
-            (CACHE_DESCRIPTORS_MAX / sites).max(1),
-        ),
-    };
-    let default = open_root(&options.path, options, options.path_resembles_verb)?;
-    let open = |rule: &HostRule| {
-        let site = open_root(&rule.directory, options, None);
-        Ok(state(&rule.name, site.map_err(|e| format!("--host: {e}"))?))
-    };
-    let named: Result<Vec<SiteState>, String> = options.hosts.iter().map(open).collect();
-    sites::sorted(state("", default), named?).map_err(|host| {
-        let host = String::from_utf8_lossy(&host);
-        format!("--host: {host} has two sites (give each its own name)")
-    })
-}
-
-/// The file of users, which must not be one that is served.
-fn open_auth(options: &ServeOptions, sites: &[SiteState]) -> Result<Option<Auth>, String> {
-    let Some(path) = &options.auth else {
-        return Ok(None);
-    };
-    let auth = Auth::open(path)?;
-    let roots = sites.iter().map(|state| state.site.path.canonicalize());
-    let real = path.canonicalize();
-    if real.is_ok_and(|real| roots.flatten().any(|root| real.starts_with(root))) {
-        let path = path.display();
-        return Err(format!(
-            "--auth {path}: this file would be served; put it outside of the site"
-        ));
-    }
-    Ok(Some(auth))
-}
-
 /// What the handlers of a server share that has these sites; no log yet, and no connections.
 pub(crate) fn server(options: &ServeOptions, sites: Vec<SiteState>) -> Result<Server, String> {
     let http = Http {
-        auth: open_auth(options, &sites)?,
+        auth: sites::open_auth(options, &sites)?,
         sites,
         policy: Policy::new(options)?,
         timeouts: Timeouts::new(options),

@@ -24,16 +24,16 @@ use crate::http::text::printable;
 use crate::server::Server;
 use crate::server::outcome::{HEAD_TOO_SLOW, NoteFn};
 use crate::server::respond::{Response, ResponseOptions};
-use crate::server::start;
+use crate::server::{sites, start};
 
 /// What cannot stand in a target. All else is left as it is, to show what it does.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ');
 
 /// Prints the explanation. 0: printed, whatever the status; 1: there is no such site.
 pub fn run(target: &OsStr, options: &Options) -> ExitCode {
-    let sites = start::open_sites(&options.server);
+    let opened = sites::open(&options.server);
     // A server without sockets and without a log.
-    match sites.and_then(|sites| start::server(&options.server, sites)) {
+    match opened.and_then(|sites| start::server(&options.server, sites)) {
         Ok(mut server) => {
             let now = Clock::start().read();
             print_page(&explain(&mut server, &head_of(target, options), &now))

@@ -25,7 +25,7 @@ use crate::server::Server;
 use crate::server::clients::TrackedClient;
 use crate::server::connection::HttpConnection;
 use crate::server::counters::Close;
-use crate::server::start;
+use crate::server::{sites, start};
 
 use super::State;
 use crate::event_loop::Transport;
@@ -126,7 +126,7 @@ impl Stand {
         let Ok(Command::Serve(options)) = cli::parse(words, |_| None) else {
             panic!("serving a directory is a command");
         };
-        let server = start::open_sites(&options.server)
+        let server = sites::open(&options.server)
             .and_then(|sites| start::server(&options.server, sites))
             .unwrap();
         let mut now = Clock::start().read();
