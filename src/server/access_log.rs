@@ -20,7 +20,7 @@ use signal_hook::consts::SIGXFSZ;
 use crate::cli::{LogDestination, LogFormat};
 use crate::event_loop::clock::RateLimit;
 use crate::event_loop::{Now, PeerAddress};
-use crate::http::date::{self, unix_seconds};
+use crate::http::date::{self, UnixSeconds, unix_seconds};
 use crate::http::request::Request;
 use crate::http::status::Status;
 use crate::http::text::{JsonString, JsonStyle, json_time};
@@ -36,6 +36,8 @@ pub struct AccessLog {
     /// The file, if it is none of the standard streams.
     path: Option<PathBuf>,
     format: LogFormat,
+    /// The second of the last line, and how it is written: many lines come in one.
+    second: Option<(UnixSeconds, Option<[u8; 26]>)>,
     /// The last write failed.
     failing: bool,
     /// Dropped lines that a warning has mentioned.
@@ -69,7 +71,11 @@ impl AccessLog {
     /// [`flush`](Self::flush), or dropped and counted if too many wait already.
     pub fn add(&mut self, record: &LogRecord, body_bytes: u64, now: &Now) {
         if let Some(sink) = &mut self.sink {
-            sink.line(|into| record.write(self.format, body_bytes, now, into));
+            let seconds = unix_seconds(now.wall);
+            let second = self.second.filter(|(second, _)| *second == seconds);
+            let (_, time) = second.unwrap_or_else(|| (seconds, date::common_log(seconds)));
+            self.second = Some((seconds, time));
+            sink.line(|into| record.write(self.format, time, body_bytes, now, into));
         }
     }
 
@@ -231,9 +237,15 @@ impl LogRecord {
     }
 
     /// Appends the line, without its end, once `body_bytes` have gone out.
-    pub(super) fn write(&self, format: LogFormat, body_bytes: u64, now: &Now, into: &mut Vec<u8>) {
+    fn write(
+        &self,
+        format: LogFormat,
+        time: Option<[u8; 26]>,
+        body_bytes: u64,
+        now: &Now,
+        into: &mut Vec<u8>,
+    ) {
         let (client, status) = (display(self.client), self.status.0);
-        let seconds = unix_seconds(now.wall);
         let duration = || now.instant.saturating_duration_since(self.begun);
         // Memory apart, writing to a Vec cannot fail.
         let _ = match format {
@@ -242,7 +254,7 @@ impl LogRecord {
                 let _ = write!(into, "{client} - ");
                 field(self.user.as_deref(), b'!', into);
                 into.extend_from_slice(b" [");
-                match date::common_log(seconds) {
+                match time {
                     Some(time) => into.extend_from_slice(&time),
                     None => into.push(b'-'),
                 }
@@ -259,7 +271,7 @@ impl LogRecord {
                 "{{\"time\":{},\"peer\":\"{client}\",\"user\":{},\"request\":{},\
                  \"status\":{status},\"bytes\":{body_bytes},\"seconds\":{}.{:06},\
                  \"referer\":{},\"user_agent\":{}}}",
-                json_time(seconds),
+                json_time(unix_seconds(now.wall)),
                 JsonField(self.user.as_deref()),
                 JsonField(Some(&self.request)),
                 duration().as_secs(),
@@ -269,7 +281,7 @@ impl LogRecord {
             ),
             // 00:00:00 127.0.0.1 200 5 0.3ms GET / HTTP/1.1
             LogFormat::Short => {
-                if let Some(time) = date::common_log(seconds) {
+                if let Some(time) = time {
                     into.extend_from_slice(&time[12..20]);
                     into.push(b' ');
                 }

@@ -253,7 +253,8 @@ fn written_at(unix_seconds: u64, record: &LogRecord, format: LogFormat) -> Strin
         ..Clock::start().read()
     };
     let mut into = Vec::new();
-    record.write(format, 5, &now, &mut into);
+    let time = date::common_log(unix_seconds.cast_signed());
+    record.write(format, time, 5, &now, &mut into);
     String::from_utf8(into).unwrap()
 }
 
