@@ -77,7 +77,7 @@ impl Server {
                 }
                 ask.note("status", NOT_SHOWN);
             }
-            if ask.http.is_health_check(request) {
+            if ask.http.policy.is_health_check(request) {
                 return ask.health();
             }
             // Browsers ask without the password whether a script may ask.
@@ -101,20 +101,6 @@ impl Server {
             Method::Unknown => ask.error(outcome::METHOD_NOT_KNOWN),
         }
     }
-
-    /// idler's own figures, as JSON if the client would rather have that.
-    fn metrics_for(&self, request: &Request<'_>, now: &Now) -> Outcome {
-        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
-        if query.json || prefers_json(request.headers) {
-            return Outcome::Text(
-                Status::OK,
-                "application/json",
-                self.metrics_as_json(now).into(),
-            );
-        }
-        let media_type = "text/plain; version=0.0.4; charset=utf-8";
-        Outcome::Text(Status::OK, media_type, self.metrics_as_text(now).into())
-    }
 }
 
 impl Ask<'_> {
@@ -130,12 +116,11 @@ impl Ask<'_> {
     /// For a load balancer: 503 from the first signal to stop on.
     fn health(&mut self) -> Outcome {
         self.note("health", "asked for by its path");
-        let (status, body) = if self.http.stopping {
-            (Status::UNAVAILABLE, &b"stopping\n"[..])
-        } else {
-            (Status::OK, &b"ok\n"[..])
+        let (status, body) = match self.http.stopping {
+            true => (Status::UNAVAILABLE, "stopping\n"),
+            false => (Status::OK, "ok\n"),
         };
-        Outcome::Text(status, "text/plain; charset=utf-8", body.to_vec())
+        Outcome::Text(status, "text/plain; charset=utf-8", body.into())
     }
 
     /// What a request gets that does not bring the right password; else names its `user`.
@@ -469,13 +454,5 @@ impl Ask<'_> {
             log::warn!("a file cannot be {what}: {error}");
         }
         self.error(refusal)
-    }
-}
-
-impl Http {
-    /// Whether a request asks for idler's health.
-    pub fn is_health_check(&self, request: &Request<'_>) -> bool {
-        self.policy.health.as_deref() == Some(request.target.path)
-            && matches!(request.method, Method::Get | Method::Head)
     }
 }

@@ -412,7 +412,7 @@ impl<T: Transport> Drive<'_, '_, T> {
         shared.counters.reply(reply.status);
         // Health checks come every few seconds from each balancer, and would hide the rest.
         let is_logged = shared.access.sink.is_some()
-            && !(reply.status == Status::OK && shared.http.is_health_check(&request));
+            && !(reply.status == Status::OK && shared.http.policy.is_health_check(&request));
         let record = is_logged.then(|| {
             let client = client.unwrap_or_else(peer);
             LogRecord::of(client, user, &request, reply.status, now)

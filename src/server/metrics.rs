@@ -9,9 +9,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::event_loop::Now;
 use crate::event_loop::clock::Histogram;
+use crate::http::accept::prefers_json;
+use crate::http::request::Request;
+use crate::http::status::Status;
 use crate::log::logger;
+use crate::pages::ListingQuery;
 use crate::server::Server;
 use crate::server::counters::{Close, Phase, Refused};
+use crate::server::outcome::Outcome;
 use crate::site::cache::Cache;
 
 /// What a figure amounts to now.
@@ -35,6 +40,18 @@ macro_rules! metrics {
 }
 
 impl Server {
+    /// All of it, as JSON if the client would rather have that.
+    pub(crate) fn metrics_for(&self, request: &Request<'_>, now: &Now) -> Outcome {
+        let query = ListingQuery::parse(request.target.query.unwrap_or_default());
+        let (media_type, text) = if query.json || prefers_json(request.headers) {
+            ("application/json", self.metrics_as_json(now))
+        } else {
+            let media_type = "text/plain; version=0.0.4; charset=utf-8";
+            (media_type, self.metrics_as_text(now))
+        };
+        Outcome::Text(Status::OK, media_type, text.into())
+    }
+
     /// Every figure there is, in the turn of this number; but for what the kernel does not say, and
     /// what is not measured.
     fn metrics(&self, turn: u64) -> impl Iterator<Item = Metric<'_>> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::cli::{CachePolicy, HeaderRule, ServeOptions};
 use crate::http::path::SitePath;
+use crate::http::request::{Method, Request};
 use crate::limits::{HASH_CHARS_MIN, LINGER_TIMEOUT, REDIRECTS_BYTES_MAX};
 use crate::server::redirects::Redirects;
 use crate::site::media::MediaTypes;
@@ -130,6 +131,12 @@ impl Policy {
             out.extend_from_slice(VARY_ACCEPT);
         }
         rules.write(out);
+    }
+
+    /// Whether a request asks for idler's health.
+    pub(crate) fn is_health_check(&self, request: &Request<'_>) -> bool {
+        self.health.as_deref() == Some(request.target.path)
+            && matches!(request.method, Method::Get | Method::Head)
     }
 
     /// Whether a file has the name that is looked for first in a directory.
