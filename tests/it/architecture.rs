@@ -201,8 +201,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("limits", &[]),
 ];
 
-/// The only files of `tools` that look into the server: they say what it would do, or share its handlers.
-const TOOLS_THAT_KNOW_THE_SERVER: &[&str] = &["tools/explain", "tools/precompress"];
+/// The only file of `tools` that looks into the server: it says what the server would do.
+const TOOLS_THAT_KNOW_THE_SERVER: &[&str] = &["tools/explain"];
 
 /// Lines of a file before its tests: what can be read at one sitting.
 const LINES_MAX: usize = 450;
