@@ -1,7 +1,8 @@
 //! Every number idler obeys, with its unit and its reason.
 //!
-//! A limit that a user may need to change is the default of an option (`cli`); all others are here
-//! and nowhere else. A name says its unit, or its type does.
+//! A limit that a user may need to change is also the default of an option, in the words of its row
+//! (`cli`); `tests/it/readme.rs` holds the two equal. All others are here and nowhere else. A name
+//! says its unit, or its type does.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -73,6 +74,10 @@ pub const REQUEST_LINE_BYTES_MAX: usize = 8 * 1024;
 pub const HEADER_LINES_MAX: usize = 100;
 /// Blank lines allowed before a request line (RFC 9112 §2.2 asks to ignore at least one).
 pub const LEADING_BLANK_BYTES_MAX: usize = 16;
+/// Default time from the first byte of a head to its last; no further byte extends it.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may be idle by default, between requests or before the first.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a reply may make no progress at all before its reader is given up.
 pub const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// The least rate of a reply, in bytes acknowledged per second, averaged over [`STALL_TIMEOUT`] or
@@ -110,6 +115,8 @@ pub const RANGES_MAX: usize = 32;
 /// Largest file kept in memory, in bytes. Up to here one copy into the socket is as cheap as
 /// `sendfile`; beyond, `sendfile` from a kept descriptor wins.
 pub const CACHED_FILE_BYTES_MAX: u64 = 64 * 1024;
+/// Bytes of file contents kept in memory by default: 10,000 small pages of a documentation site.
+pub const CACHE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// What a cache entry costs beside what is kept, in bytes: itself, its place in the index, boxes.
 pub const CACHE_ENTRY_BYTES: usize = 320;
 /// Descriptors of larger files kept open. Connections need descriptors more than files do.
@@ -319,6 +326,8 @@ pub const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long busy connections may finish after the first signal to stop.
 pub const GRACE: Duration = Duration::from_secs(10);
+/// How long a stopping idler goes on accepting by default: only load balancers need longer.
+pub const DRAIN_DELAY: Duration = Duration::ZERO;
 /// The range of `--max-head`, in bytes: what plain browsers need, up to a gigabyte for a thousand
 /// slow heads.
 pub const HEAD_BYTES_OPTION: RangeInclusive<u64> = 1024..=1024 * 1024;

@@ -19,8 +19,8 @@ pub const JSON_TYPE: &str = "application/json";
 /// each by its hash. So even a name that slipped through escaping could neither run, nor load, nor
 /// send anything.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-ermZAqjlMy8pXF9co4cO3PrtpNV3H0kEnW5DQPlTTSk=' \
-    'sha256-cXR3DMQ3o+xA439SAG12VSlgPPjPhOqql4bLEUyX00Q='; \
+    style-src 'sha256-ndNS8oy3qpoKujjUCZBNh8R1WbV2WZYkIWAD4HOOGVk=' \
+    'sha256-LE/5vbcrPHVjYfSU1KWpg90Ghgt/9ROMlKdONoLMlXA='; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What all pages look like.

@@ -41,9 +41,9 @@ struct Ask<'a> {
 }
 
 impl Server {
-    /// Decides what a request gets, and names the `user` who sent it. `client` is the one that a trusted proxy speaks for; `peer`
-    /// asks for the other end of the connection. Bounded by the cost of opening a few paths, and of
-    /// reading one small file.
+    /// Decides what a request gets, and names the `user` that sent it. `client` is the one that a
+    /// trusted proxy speaks for; `peer` asks for the other end of the connection. Bounded by the
+    /// cost of opening a few paths, and of reading one small file.
     pub(crate) fn resolve(
         &mut self,
         request: &Request<'_>,

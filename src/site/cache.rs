@@ -127,16 +127,19 @@ impl Cache {
     /// and entry, and forgets an entry that no longer holds. Bounded by the number of the entry's
     /// conditions.
     pub fn find(&mut self, class: usize, target: &[u8], turn: u64) -> Option<&mut Representation> {
-        self.misses += 1;
-        let key = *self.index.get(class)?.get(target)?;
+        let key = self.index.get(class).and_then(|index| index.get(target));
+        let Some(&key) = key else {
+            self.misses += 1;
+            return None;
+        };
         let entry = self.entries.get(key)?;
         let is_current = entry.checked == turn
             || entry.condition.holds() && entry.others.iter().all(Condition::holds);
         if !is_current {
+            self.misses += 1;
             self.forget(key);
             return None;
         }
-        self.misses -= 1;
         self.hits += 1;
         let entry = self.entries.get_mut(key)?;
         entry.checked = turn;

@@ -200,12 +200,12 @@ fn as_option(limit: &str) -> String {
 fn the_defaults_of_the_help_are_the_limits_of_the_program() {
     let known = [
         ("--max-head", bytes(limits::HEAD_BYTES_MAX as u64)),
-        ("--head-timeout", "10 s".to_owned()),
-        ("--idle-timeout", "60 s".to_owned()),
+        ("--head-timeout", seconds(limits::HEAD_TIMEOUT)),
+        ("--idle-timeout", seconds(limits::IDLE_TIMEOUT)),
         ("--stall-timeout", seconds(limits::STALL_TIMEOUT)),
-        ("--cache-memory", "64 MiB".to_owned()),
+        ("--cache-memory", bytes(limits::CACHE_BYTES_MAX as u64)),
         ("--grace", seconds(limits::GRACE)),
-        ("--drain-delay", "0 s".to_owned()),
+        ("--drain-delay", seconds(limits::DRAIN_DELAY)),
     ];
     let options = described(&help("serve"));
     for (long, limit) in known {

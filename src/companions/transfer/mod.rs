@@ -3,8 +3,9 @@
 //!
 //! The courses' programs are twenty lines of Python around `json.dumps` and `json.loads`, and
 //! hold the file three times in memory. On the wire they cannot be told apart from this, which
-//! makes it as it is sent and takes it apart as it comes (`decoder.rs`), in constant memory. A client costs the server the same however large its file is; one that stalls
-//! holds nothing but its slot. The client writes under a temporary name until the file is whole,
+//! makes it as it is sent and takes it apart as it comes (`decoder.rs`), in constant memory. A
+//! client costs the server the same however large its file is; one that stalls holds nothing but
+//! its slot. The client writes under a temporary name until the file is whole,
 //! so that nothing is left behind if it fails, and no file that was there before is touched
 //! unless that was asked for.
 
