@@ -78,7 +78,8 @@ impl Server {
                 ask.note("status", NOT_SHOWN);
             }
             if ask.http.policy.is_health_check(request) {
-                return ask.health();
+                ask.note("health", "asked for by its path");
+                return outcome::health(ask.http.stopping);
             }
             // Browsers ask without the password whether a script may ask.
             if ask.http.policy.cors && request.method == Method::Options {
@@ -111,16 +112,6 @@ impl Ask<'_> {
     fn error(&mut self, refusal: Refusal) -> Outcome {
         self.note("answer", refusal.why);
         self.http.error(self.site, refusal, self.now)
-    }
-
-    /// For a load balancer: 503 from the first signal to stop on.
-    fn health(&mut self) -> Outcome {
-        self.note("health", "asked for by its path");
-        let (status, body) = match self.http.stopping {
-            true => (Status::UNAVAILABLE, "stopping\n"),
-            false => (Status::OK, "ok\n"),
-        };
-        Outcome::Text(status, "text/plain; charset=utf-8", body.into())
     }
 
     /// What a request gets that does not bring the right password; else names its `user`.

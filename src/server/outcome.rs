@@ -42,6 +42,15 @@ pub(crate) enum Outcome {
     Methods { preflight: bool },
 }
 
+/// For a load balancer: 503 from the first signal to stop on.
+pub(crate) fn health(stopping: bool) -> Outcome {
+    let (status, body) = match stopping {
+        true => (Status::UNAVAILABLE, "stopping\n"),
+        false => (Status::OK, "ok\n"),
+    };
+    Outcome::Text(status, "text/plain; charset=utf-8", body.into())
+}
+
 /// How much of a file is sent.
 #[derive(Debug)]
 pub(crate) enum Part {
