@@ -15,7 +15,7 @@ pub const EVENTS_PER_TURN: usize = 1024;
 /// [`SENDFILE_BYTES_MAX`] with the head before it. A MiB takes the kernel about 120 µs.
 pub const DRIVE_BYTES_MAX: usize = SENDFILE_BYTES_MAX + 4 * CALL_COST_BYTES;
 /// What each I/O call costs of [`DRIVE_BYTES_MAX`], in bytes, whatever it moved: a client that
-/// makes idler call often for little is bounded as well, to 64 calls a drive.
+/// makes idler call often for little is bounded as well, to 68 calls a drive.
 pub const CALL_COST_BYTES: usize = 16 * 1024;
 /// The one read buffer, shared by all connections, in bytes: as large as the longest head allowed
 /// by default, so that any legal head can be read in one call.

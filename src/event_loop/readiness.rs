@@ -61,7 +61,7 @@ impl Readiness {
         self.0 & side as u8 != 0
     }
 
-    /// Sets the bit of a side, as an event would (for handlers without a socket, and for tests).
+    /// Sets the bit of a side, as an event would: the next call finds out whether it is ready.
     pub fn set(&mut self, side: Side) {
         self.0 |= side as u8;
     }

@@ -78,7 +78,7 @@ impl<T: Transport> Stream<T> {
     ) -> Option<Attempt<usize>> {
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let count = left.min(SENDFILE_BYTES_MAX);
-        // The rest of a budget is too small a piece: the next turn has a whole one.
+        // What is left of the budget would make a small piece; the next turn has a whole budget.
         if link.budget() < count.min(SENDFILE_BYTES_MAX / 2) {
             return Some(Attempt::Spent);
         }

@@ -17,8 +17,8 @@ const BUCKETS: u32 = 1 << BITS;
 /// A key plus one, so that 0, what fresh memory holds, means "none".
 type Numbered = u32;
 
-/// What the wheel knows of one key. An array and not a struct, and all of them in one allocation:
-/// for such the standard library asks the allocator for zeros, which come as untouched pages.
+/// What the wheel knows of one key. It is an array and not a struct because the standard library
+/// asks for zeroed memory for a vector of arrays: untouched pages, which cost nothing.
 type Entry = [u32; 3];
 /// When it is to come up.
 const TICK: usize = 0;
@@ -54,7 +54,8 @@ impl Wheel {
         }
     }
 
-    /// Files `key` so that it comes up at `tick` or before. Does nothing if it already will.
+    /// Files `key` under `tick`. If it is already filed under an earlier tick it stays there: it
+    /// comes up then, and the loop files it again under its later deadline.
     pub fn file(&mut self, key: u32, tick: Tick) {
         let Some(&[filed, _, prev]) = self.entries.get(key as usize) else {
             debug_assert!(false, "the wheel was made for fewer keys");
@@ -113,7 +114,8 @@ impl Wheel {
         }
         let shift = BITS * level;
         let here = self.now.0 >> shift;
-        // The present bucket was emptied when its time began: what it holds is a whole round away.
+        // The present bucket was emptied when its time began. What it holds now was filed since,
+        // and is due only when the hand has gone round once.
         let ahead = occupied.rotate_right(here.wrapping_add(1) % BUCKETS);
         let ahead = ahead.trailing_zeros() + 1;
         Some(Tick(here.wrapping_add(ahead) << shift))

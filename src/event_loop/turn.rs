@@ -242,8 +242,8 @@ impl<H: Handler> EventLoop<H> {
         let mut newcomers = take(&mut self.newcomers);
         for (handler, next, in_reserve) in newcomers.drain(..) {
             match self.install(handler, next, in_reserve) {
-                // A stage that was announced before it came is news to it all the same: parked, it
-                // would not learn of the end of the loop before its own deadline.
+                // The stage changed before this handler was in a slot, so it was not told. Parked,
+                // it would not learn of the end of the loop before its own deadline.
                 Ok(key) if self.control.stage != Stage::Running => {
                     if let Some(slot) = self.slots.get_mut(key.0 as usize) {
                         slot.announce(key.0, &mut self.queue);

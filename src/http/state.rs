@@ -72,8 +72,8 @@ pub struct Transition {
     pub note: &'static str,
 }
 
-/// Whether a step may lead from the one state to the other, both by name, by the row of this
-/// number. By row 0, which stands for no input at all, it may only stay where it is.
+/// Whether the row of this number leads from the one state to the other, both by name. Row 0 stands
+/// for a step without any input, which leaves the state as it is.
 pub fn is_transition(row: u8, from: &str, to: &str) -> bool {
     let Some(transition) = TRANSITIONS.iter().find(|t| t.number == row) else {
         return row == 0 && from == to;
@@ -99,7 +99,8 @@ macro_rules! transitions {
     };
 }
 
-/// Every state change there is. `ARCHITECTURE.md` shows the same table, and a test compares them.
+/// Every state change there is. A new one is a row here and in the table of `ARCHITECTURE.md` (a
+/// test compares them), a step that names it, and a test called `row_N_…`.
 pub const TRANSITIONS: &[Transition] = transitions! {
     1: "ReadingHead", "bytes", "no blank line yet"
         => "ReadingHead", "kept; the scan position moves on";

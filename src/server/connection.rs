@@ -35,7 +35,7 @@ use crate::server::respond::{Response, ResponseOptions};
 #[derive(Debug)]
 pub struct HttpConnection<T = TcpStream> {
     stream: Stream<T>,
-    /// Why it ends is counted already, though it does not end yet.
+    /// Whether the reason for closing has been counted, while the connection is still open.
     counted: bool,
     state: State<ReplyProgress>,
     /// The rows that it has taken.
@@ -191,7 +191,7 @@ struct Drive<'a, 'c, T> {
     counted: &'a mut bool,
     client: Option<&'a mut TrackedClient>,
     cx: &'a mut Context<'c, Server>,
-    /// Whether a step of this drive led to the present state, whose time then begins now.
+    /// Whether the present state was entered in this drive, so that its timeout begins now.
     changed: bool,
 }
 
@@ -351,7 +351,7 @@ impl<T: Transport> Drive<'_, '_, T> {
     }
 
     /// Row 9. A connection that was accepted or answered a moment ago may have a request on its
-    /// way. If it became idle only in this drive, the deadline still is that of what it did before.
+    /// way. If it became idle in this drive, the slot still has the deadline of its last state.
     fn wait_or_end_at_shutdown(&mut self, reading: Reading) -> Step {
         let idle = self.cx.shared.http.timeouts.idle;
         let quiet_for = if self.changed {

@@ -104,7 +104,8 @@ impl<T: Transport> Drive<'_, '_, T> {
             // have made room for less.
             self.cx.link.ready.set(Side::Write);
         }
-        // The present deadline belongs to another state, was for the disk, or has passed.
+        // The slot's deadline is to be renewed if it is that of another state, if it was for the
+        // disk, or if it has passed.
         let renew = self.changed || waited.is_some() || late;
         let stall = self.cx.shared.http.timeouts.stall;
         let attempt = match reply.outgoing.output() {
