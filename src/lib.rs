@@ -40,3 +40,16 @@ extern crate self as idler;
 #[cfg(test)]
 #[path = "../tests/oracles/mod.rs"]
 mod oracles;
+
+/// The first test by name says at the start how long all of them take.
+#[cfg(test)]
+mod a_word_beforehand {
+    use std::io::{Write as _, stderr};
+
+    #[test]
+    fn all_tests_take_minutes() {
+        // Not by a macro: those are captured while a test runs.
+        let words = "idler: all tests together take some three minutes on two cores";
+        assert!(writeln!(stderr(), "\n{words}").is_ok());
+    }
+}
