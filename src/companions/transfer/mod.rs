@@ -211,7 +211,7 @@ impl FileForClient {
         printable(self.offered.name.as_bytes())
     }
 
-    /// What goes out for a [`Piece::File`](Piece::File). What is read of the file goes to
+    /// What goes out for a [`Piece::File`]. What is read of the file goes to
     /// the front of `scratch`; its base64, a third longer, takes the rest.
     pub(super) fn base64<'a>(
         &self,
