@@ -38,9 +38,6 @@ pub struct HttpConnection<T = TcpStream> {
     /// Whether the reason for closing has been counted, while the connection is still open.
     counted: bool,
     state: State<ReplyProgress>,
-    /// The rows that it has taken.
-    #[cfg(test)]
-    rows: Vec<u8>,
 }
 
 impl<T: Transport> HttpConnection<T> {
@@ -50,8 +47,6 @@ impl<T: Transport> HttpConnection<T> {
             stream,
             counted: false,
             state: State::ReadingHead(Reading::default()),
-            #[cfg(test)]
-            rows: Vec::new(),
         }
     }
 
@@ -111,7 +106,7 @@ impl<T: Transport> HttpConnection<T> {
             };
             step.check(from, drive.cx.link.key);
             #[cfg(test)]
-            self.rows.push(step.row);
+            tests::ROWS.with_borrow_mut(|rows| rows.push(step.row));
             self.state = step.state;
             match step.next {
                 Some(next) => break next,

@@ -10,7 +10,7 @@
 mod conversations;
 mod faults;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
@@ -33,6 +33,12 @@ use crate::server::clients::ClientLimits;
 use crate::server::connection::pace::Pace;
 use crate::server::connection::stand::{Held, Place, Stand};
 use crate::site::open::tests::faults::{Call, plan};
+
+thread_local! {
+    /// The rows that connections of this thread have taken. They stand here and not in a
+    /// connection, so that its slot is as large in tests as in the program.
+    pub(super) static ROWS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What the peer, the kernel or the world does next: the answer to one system call, or what happens
 /// between two drives.
@@ -225,6 +231,7 @@ impl Stand {
     }
 
     fn play_held(&mut self, mut held: Held<Scripted>) -> Played {
+        ROWS.take();
         let script = held.connection.transport().script.clone();
         let ended_before = self.ended();
         let mut played = Played::default();
@@ -267,7 +274,7 @@ impl Stand {
         }
         let ended = self.ended() - ended_before;
         assert_eq!(ended, 1, "{script:?}: {ended} reasons for one end");
-        played.rows.append(&mut held.connection.rows);
+        played.rows = ROWS.take();
         let peer = held.connection.transport();
         played.used = peer.used;
         played.sent = String::from_utf8_lossy(&peer.sent).into_owned();
